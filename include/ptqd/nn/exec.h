@@ -1,0 +1,44 @@
+#pragma once
+
+/* Execution of a finished graph, single-threaded and deterministic.
+ *
+ * With `gradients` every activation is kept until the next forward pass and exec_backward works;
+ * without, activations share memory by lifetime.
+ */
+
+#include "ptqd/nn/graph.h"
+
+struct exec;
+
+struct exec_options {
+    int64_t batch;  /* most samples at once; 1 when the graph is not batchable */
+    bool gradients; /* exec_backward will be called */
+};
+
+/* `graph` is borrowed. E_MEMORY names the bytes wanted; with `gradients` an operator without a
+ * gradient on the way from a wanted tensor to the output is E_UNSUPPORTED, by name. */
+bool exec_create(const struct graph *graph, const struct exec_options *options,
+                 struct exec **out_exec, struct error *err);
+void exec_destroy(struct exec *exec);
+
+/* Executes up to `batch` samples; `input` has samples · elements of one input. */
+bool exec_forward(struct exec *exec, const float *input, int64_t samples, struct error *err);
+
+/* Values of a tensor after the last forward pass: the output always, any tensor with `gradients`.
+ * Constants give their data. Valid until the next forward pass. */
+const float *exec_values(const struct exec *exec, int tensor);
+
+/* Another value for a constant (quantized weights, tuned biases); borrowed until replaced. */
+void exec_set_constant(struct exec *exec, int tensor, const float *values);
+
+/* Asks for the gradient of a tensor (a constant, or an activation), before the first backward. */
+bool exec_want_gradient(struct exec *exec, int tensor, struct error *err);
+
+/* Gradients of a scalar loss, given its gradient with respect to `tensor` (often the output), for
+ * the samples of the last forward pass. Wanted gradients are set, not added to, by each call. */
+bool exec_backward(struct exec *exec, int tensor, const float *gradient, struct error *err);
+const float *exec_gradient(const struct exec *exec, int tensor);
+
+/* One node on the caller's own memory: `in` and `out` as in struct op_call. */
+bool exec_node(struct exec *exec, int node, int64_t samples, const float *const *in,
+               float *const *out, struct error *err);

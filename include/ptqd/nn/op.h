@@ -1,0 +1,77 @@
+#pragma once
+
+/* What an operator is: a const struct of functions, one file in nn/ops/ and one row in ops.def.
+ *
+ * Operators follow the ONNX operator specification (all opsets up to 17 in which their meaning is
+ * the same after attribute/input moves), on channels-last tensors where `tensor.channels_last`.
+ */
+
+#include "ptqd/base/error.h"
+#include "ptqd/nn/graph.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* How a node meets the change to channels-last (nn/layout.c). */
+enum op_layout {
+    LAYOUT_PLAIN,   /* needs the file's order; inputs are transposed back where necessary */
+    LAYOUT_SPATIAL, /* needs channels-last for input 0 of rank 3 or 4, and gives it */
+    LAYOUT_FOLLOW,  /* whatever input 0 has, the output has; axes through `relayout` */
+    LAYOUT_MATCH,   /* all inputs get the order of the first channels-last one (broadcasting) */
+};
+
+/* One execution of a node on `samples` samples. */
+struct op_call {
+    const struct graph *graph;
+    const struct node *node;
+    int64_t samples;
+    const float *const *in; /* [input_count]; NULL where absent or an integer constant */
+    float *const *out; /* [output_count]; forward writes, backward may read what forward wrote */
+    const float *const *grad_out; /* backward: [output_count]; read */
+    float *const *grad_in;        /* backward: [input_count], NULL where not wanted; added to */
+    void *scratch;                /* `scratch_bytes` bytes, 64-byte aligned, undefined content */
+    void *plan;                   /* from plan_create, or NULL */
+};
+
+struct op {
+    const char *name; /* ONNX op_type */
+    enum op_layout layout;
+    bool mac; /* products of input 0 with the constant weights in input 1, bias in input 2 */
+
+    /* Checks the node's inputs and attributes, fills node->detail, and sets type and shape of the
+     * outputs. Runs in the file's order and, when the graph was moved, again on the moved graph. */
+    bool (*infer)(struct graph *graph, struct node *node, struct error *err);
+
+    /* Rewrites attributes and constant inputs for channels-last input 0. NULL: nothing to do. */
+    bool (*relayout)(struct graph *graph, struct node *node, struct error *err);
+
+    /* Multiply-accumulates for one sample. NULL: none. */
+    int64_t (*macs)(const struct graph *graph, const struct node *node);
+
+    /* Bytes of scratch that forward and backward need. NULL: none. */
+    size_t (*scratch_bytes)(const struct graph *graph, const struct node *node, int64_t samples);
+
+    /* Prepares repeated execution with up to `samples` samples (library primitives, tables).
+     * NULL: nothing to prepare. The plan is destroyed by plan_destroy. */
+    bool (*plan_create)(const struct graph *graph, const struct node *node, int64_t samples,
+                        bool gradients, void **out_plan, struct error *err);
+    void (*plan_destroy)(void *plan);
+
+    bool (*forward)(const struct op_call *call, struct error *err);
+
+    /* Adds to every wanted gradient. NULL: not differentiable. */
+    bool (*backward)(const struct op_call *call, struct error *err);
+
+    /* Output 0 may share the memory of input 0 (elementwise, shape-only). */
+    bool in_place;
+    /* Output 0 is the same values in the same order as input 0: needs no memory at run time. */
+    bool view;
+    /* Why a model with this operator is refused under some attributes, for the catalogue; or NULL.
+     */
+    const char *limits;
+};
+
+/* The operator of an ONNX op_type; NULL when it is not supported. */
+const struct op *op_find(const char *op_type);
+/* All rows of ops.def, NULL-terminated, in alphabetical order. */
+const struct op *const *op_table(void);
