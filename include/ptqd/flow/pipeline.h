@@ -1,0 +1,54 @@
+#pragma once
+
+/* The pipeline: what is done to a model, as one parameter table (DESIGN.md 3). A variant is a
+ * struct pipeline, with every choice fixed. */
+
+#include "ptqd/base/param.h"
+
+enum pipeline_equalize { EQUALIZE_NONE, EQUALIZE_CLE };
+enum pipeline_scheme { SCHEME_SYMMETRIC, SCHEME_ASYMMETRIC };
+enum pipeline_weight_granularity { WEIGHTS_PER_CHANNEL, WEIGHTS_PER_TENSOR };
+enum pipeline_bias { BIAS_NONE, BIAS_TUNE };
+
+struct pipeline {
+    int64_t samples; /* calibration samples drawn; 0: all */
+    int equalize;    /* enum pipeline_equalize */
+    struct {
+        int64_t bits;
+        int scheme; /* always SCHEME_SYMMETRIC */
+        bool narrow;
+        int granularity; /* enum pipeline_weight_granularity */
+        int init;        /* row of observers.def */
+    } weights;
+    struct {
+        int64_t bits; /* 0: as the weights */
+        int scheme;   /* enum pipeline_scheme */
+        int granularity;
+        int init;
+        int64_t input_bits;
+    } activations;
+    struct {
+        int variable;    /* row of methods.def */
+        int granularity; /* row of the choices: "layer" */
+        int loss;        /* "linear" */
+        int64_t iterations;
+        double learning_rate;
+        double regularization;
+        double warm_start;
+    } optimize;
+    struct {
+        int bias; /* enum pipeline_bias */
+        int64_t epochs;
+        int64_t batch;
+        double learning_rate;
+    } postprocess;
+    uint64_t artifacts; /* bit i: row i of artifacts.def */
+};
+
+const struct param_table *pipeline_table(void);
+
+/* Rules between rows; E_INVALID with the pointer of the field. */
+bool pipeline_check(const struct pipeline *pipeline, struct error *err);
+
+/* Bits of the activations after "same" is resolved. */
+int pipeline_activation_bits(const struct pipeline *pipeline);

@@ -1,0 +1,71 @@
+#pragma once
+
+/* One run: a model, data, a variant and a seed in; a quantized network and its report out. Single
+ * threaded; the same inputs give the same bits, whatever else the machine does. */
+
+#include "ptqd/artifact/artifact.h"
+#include "ptqd/flow/pipeline.h"
+#include "ptqd/nn/dataset.h"
+#include "ptqd/quant/cost.h"
+
+struct run_progress {
+    const char *step;      /* "float", "ranges", "optimize", "tune", "evaluate", "export" */
+    int unit, units;       /* unit 1 … units of the step; 0 of 0 when it has none */
+    const char *unit_name; /* the layer; "" when there is none */
+    double fraction;       /* of the whole run, 0 to 1 */
+    double loss;           /* of the current unit; NaN when there is none */
+};
+
+struct run_monitor {
+    /* Called at least every 100 ms of work; false asks the run to stop with E_CANCELLED. */
+    bool (*report)(void *context, const struct run_progress *progress);
+    void *context;
+};
+
+struct run_request {
+    const struct graph *model; /* as imported (not folded) */
+    const struct dataset *calibration;
+    const struct dataset *evaluation; /* NULL: no accuracy, agreement only */
+    const struct pipeline *pipeline;
+    uint64_t seed;
+    struct artifact_origin origin; /* for manifests; `seed` is filled in by the run */
+    struct run_monitor monitor;    /* report may be NULL */
+};
+
+struct run_layer {
+    const char *name, *op;
+    double weight_sqnr_db;        /* of the quantized weights */
+    double input_sqnr_db;         /* of the quantized input, on the calibration set */
+    double output_sqnr_before_db; /* rounded to nearest, on the quantized input */
+    double output_sqnr_after_db;  /* optimized, linear output */
+    const float *weight_scales;   /* [weight_channels] */
+    int64_t weight_channels;
+    float input_scale;
+    int32_t input_zero_point;
+};
+
+enum { RUN_STEPS_MAX = 12 };
+struct run_step {
+    const char *name;
+    double seconds;
+};
+
+struct run_result {
+    double float_accuracy, accuracy; /* 0 to 1; NaN without an evaluation set */
+    double loss;                     /* float_accuracy − accuracy; NaN likewise */
+    double agreement;                /* same top-1 as the float network on the calibration set */
+    double output_sqnr_db;           /* of the network's output on the calibration set */
+    int64_t calibration_samples, evaluation_samples;
+    struct cost float_cost, cost;
+    struct run_layer *layers; /* parallel to cost.layers */
+    int layer_count;
+    struct run_step steps[RUN_STEPS_MAX];
+    int step_count;
+    double seconds; /* all of it */
+    struct artifact *artifacts;
+    int artifact_count;
+};
+
+/* Everything lives in `arena`. */
+bool run_execute(struct arena *arena, const struct run_request *request,
+                 struct run_result **out_result, struct error *err);

@@ -1,0 +1,69 @@
+#pragma once
+
+/* The quantized network: a graph with explicit FakeQuantize nodes.
+ *
+ * Quantized are the network's input, the input of every MAC operator (Conv, Gemm), both inputs of
+ * Add, and the weights of every MAC operator. A tensor that several of these read is quantized
+ * once, by one node "<tensor>:quantized"; other readers (pooling, the last Softmax) see the float
+ * value. Biases stay float. Because the quantizers are nodes, execution, gradients, costs and
+ * artifacts need to know nothing else.
+ *
+ * Weights are matrices [K][D] of the folded graph (nn/fold.h): K output channels, D = R·S·C/G for
+ * Conv (order r, s, c) and D = C for Gemm.
+ */
+
+#include "ptqd/nn/graph.h"
+#include "ptqd/quant/quantizer.h"
+
+struct quant_layer {
+    const char *name;           /* of the node in the model file */
+    int node;                   /* in network->graph */
+    int weights, bias;          /* constant tensors of network->graph */
+    int64_t K, D, G;            /* output channels, weights per channel, groups */
+    struct quantizer quantizer; /* of the weights: 1 or K channels */
+    const float *float_weights; /* [K][D], borrowed from the folded graph */
+    const float *float_bias;    /* [K] */
+    int8_t *codes;              /* [K][D] */
+    float *weight_values;       /* [K][D], what the graph computes with: decoded codes */
+    float *bias_values;         /* [K] */
+    int activation;             /* of its input: index in network->activations */
+};
+
+struct quant_activation {
+    const char *name;           /* of the tensor that is quantized */
+    int node;                   /* the FakeQuantize node in network->graph */
+    int input, output;          /* its tensors */
+    struct quantizer quantizer; /* 1 channel; passes values through while not calibrated */
+};
+
+struct quant_network {
+    struct arena *arena;        /* borrowed */
+    const struct graph *folded; /* borrowed: the float network it was made from */
+    struct graph *graph;
+    struct quant_layer *layers; /* in execution order */
+    int layer_count;
+    struct quant_activation *activations; /* in execution order; 0 is the network's input */
+    int activation_count;
+};
+
+struct quant_options {
+    struct quantizer_format weights, activations;
+    int input_bits;
+    bool per_channel; /* weights */
+};
+
+/* Builds the network from a folded graph. Starts with the float weights and uncalibrated
+ * quantizers, so that it computes what the folded graph computes. E_UNSUPPORTED names a MAC node
+ * whose weights are not such a matrix. */
+bool quant_network_create(struct arena *arena, const struct graph *folded,
+                          const struct quant_options *options, struct quant_network **out_network,
+                          struct error *err);
+
+/* Writes decoded codes into weight_values. */
+void quant_layer_decode(struct quant_layer *layer);
+
+/* Rounds the float weights to the nearest codes of the calibrated quantizer, and decodes. */
+void quant_layer_round(struct quant_layer *layer);
+
+/* The FakeQuantize operator: detail is a `struct quantizer *`; straight-through gradient. */
+extern const struct op op_fake_quantize;

@@ -1,0 +1,45 @@
+#pragma once
+
+/* Range observers: from the values of a tensor to the clipping range of its quantizer.
+ * One file in quant/observers/ and one row in observers.def each. */
+
+#include "ptqd/quant/quantizer.h"
+
+/* What was seen: values, each counted `weights[i]` times (NULL: once). Large tensors come as the
+ * centres and counts of a histogram. */
+struct observation {
+    const float *values;
+    const double *weights;
+    size_t count;
+    double min, max; /* exact, of the values behind the observation */
+};
+
+struct observer {
+    const char *name; /* "minmax" */
+    const char *help; /* one sentence */
+    /* Clipping range for a format; writes a range that contains zero. */
+    void (*range)(const struct observation *seen, const struct quantizer_format *format,
+                  double *out_min, double *out_max);
+};
+
+/* Rows of observers.def, NULL-terminated. */
+const struct observer *const *observer_table(void);
+const struct observer *observer_find(const char *name);
+
+/* Fits one channel of the quantizer to the observation. */
+bool observer_fit(const struct observer *observer, const struct observation *seen,
+                  struct quantizer *quantizer, int64_t channel, struct error *err);
+
+/* A histogram that stands for a large tensor. */
+enum { HISTOGRAM_BINS = 4096 };
+
+struct histogram {
+    double min, max; /* exact range; the bins divide it evenly */
+    float centres[HISTOGRAM_BINS];
+    double counts[HISTOGRAM_BINS];
+};
+
+/* Sets the range and clears the counts. */
+void histogram_init(struct histogram *histogram, double min, double max);
+void histogram_add(struct histogram *histogram, const float *values, size_t count);
+struct observation histogram_observation(const struct histogram *histogram);
