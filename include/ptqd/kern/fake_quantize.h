@@ -1,0 +1,41 @@
+#pragma once
+
+/* Simulated quantization (arXiv 2203.05492, eq. 1):
+ *
+ *   q = clamp(round(x / scale) + zero_point, low, high)      y = scale · (q − zero_point)
+ *
+ * Rounding is half to even. The division is a division, not a product with the reciprocal: ONNX's
+ * QuantizeLinear divides, and both must give the same code. A scale must be finite and > 0 and
+ * low ≤ zero_point ≤ high, within ±2^22. Zero stays zero, infinities clamp, NaN stays NaN. `y` may
+ * be `x`.
+ *
+ * The gradient is the straight-through one: that of y where low ≤ x/scale + zero_point ≤ high
+ * (x not yet rounded), zero elsewhere and for NaN. Gradients are added to.
+ */
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* One scale for all elements. */
+void fake_quantize_f32(const float *x, size_t count, float scale, int32_t zero_point, int32_t low,
+                       int32_t high, float *y);
+void fake_quantize_f32_grad_x(const float *x, size_t count, float scale, int32_t zero_point,
+                              int32_t low, int32_t high, const float *grad_y, float *grad_x);
+
+/* One scale and zero point per channel: x [outer][channels][inner]. inner = 1 is the last axis
+ * (activations), outer = 1 the first (weights). */
+struct fake_quantize_channels {
+    size_t outer, channels, inner;
+    const float *scale;        /* [channels] */
+    const int32_t *zero_point; /* [channels], or NULL: all 0 */
+    int32_t low, high;
+};
+
+void fake_quantize_channels_f32(const struct fake_quantize_channels *format, const float *x,
+                                float *y);
+void fake_quantize_channels_f32_grad_x(const struct fake_quantize_channels *format, const float *x,
+                                       const float *grad_y, float *grad_x);
+
+/* The codes q instead of y; there is no code for NaN, it becomes zero_point. */
+void quantize_codes_f32(const float *x, size_t count, float scale, int32_t zero_point, int32_t low,
+                        int32_t high, int32_t *codes);
