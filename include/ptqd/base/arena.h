@@ -44,6 +44,9 @@ void arena_reset(struct arena *arena, struct arena_mark mark);
 /* Bytes handed out and not yet reset, padding included. */
 size_t arena_used(const struct arena *arena);
 
+/* For tests: the n-th allocation from now fails as if the system had no memory; 0: none does. */
+void arena_fail_at(struct arena *arena, size_t nth);
+
 #define ARENA_NEW(arena, type, err) ((type *)arena_alloc((arena), sizeof(type), (err)))
 #define ARENA_ARRAY(arena, type, count, err)                                                       \
     ((type *)arena_array((arena), (size_t)(count), sizeof(type), (err)))

@@ -75,14 +75,15 @@ struct param_sweep {
     const struct param_table *table; /* borrowed */
     struct param_list {
         struct param_value *values;
-        size_t count; /* ≥ 1 */
+        size_t count; /* ≥ 1; 0 in a row that must be given and is not yet */
     } * rows;         /* [table->count] */
 };
 
-/* A sweep with the default of every row. */
+/* A sweep with the default of every row that has one. */
 bool param_sweep_create(const struct param_table *table, struct arena *arena,
                         struct param_sweep *out_sweep, struct error *err);
-/* Number of combinations, at most `limit`; E_TOO_LARGE above it. */
+/* Number of combinations, at most `limit`; E_TOO_LARGE above it, E_INVALID when a row without a
+ * default was not given. */
 bool param_sweep_count(const struct param_sweep *sweep, size_t limit, size_t *out_count,
                        struct error *err);
 /* Stores combination `index` (the last row varies fastest) in the owner's struct. */
@@ -95,5 +96,15 @@ bool param_equal(const struct param_value *a, const struct param_value *b);
 bool param_defaults(const struct param_table *table, struct arena *arena, void *object,
                     struct error *err);
 
+/* The default of one row. E_INVALID when the row has none ("… must be given"). */
+bool param_default(const struct param *param, struct arena *arena, struct param_value *out_value,
+                   struct error *err);
+
 /* Index of a name among the choices of a row; -1 when it is none of them. */
 int param_choice_find(const struct param *param, const char *name);
+
+/* Number of choices of a row, at most 63. */
+int param_choice_count(const struct param *param);
+
+/* E_INVALID that lists the choices of a row; always false. */
+bool param_fail_choice(const struct param *param, const char *text, struct error *err);

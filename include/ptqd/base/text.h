@@ -20,6 +20,7 @@ struct text {
     size_t capacity;
     size_t limit; /* most bytes it may hold */
     bool broken;
+    bool starved; /* broken for want of memory, not by the ceiling */
 };
 
 void text_init(struct text *text, size_t limit_bytes);
@@ -31,7 +32,7 @@ void text_printf(struct text *text, const char *format, ...) __attribute__((form
 void text_vprintf(struct text *text, const char *format, va_list arguments)
     __attribute__((format(printf, 2, 0)));
 
-/* E_TOO_LARGE with the ceiling when an append did not fit, else true. */
+/* E_TOO_LARGE with the ceiling, or E_MEMORY, when an append did not fit; else true. */
 bool text_check(const struct text *text, struct error *err);
 
 /* A copy of the text in `arena`, NUL-terminated; NULL on failure (also of an earlier append). */

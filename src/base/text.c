@@ -1,0 +1,203 @@
+#include "ptqd/base/text.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+enum { FIRST_CAPACITY = 64 };
+
+static char empty[1]; /* what an untouched text points to; never written */
+
+void text_init(struct text *text, size_t limit_bytes)
+{
+    *text = (struct text){.bytes = empty, .limit = limit_bytes};
+}
+
+void text_finish(struct text *text)
+{
+    if (text->bytes != empty)
+        free(text->bytes);
+    text_init(text, text->limit);
+}
+
+/* Room for `extra` more bytes and the NUL; false and broken when there is none. */
+static bool text_reserve(struct text *text, size_t extra)
+{
+    if (text->broken)
+        return false;
+    if (extra > text->limit - text->length) {
+        text->broken = true;
+        return false;
+    }
+    size_t needed = text->length + extra;
+    if (needed < text->capacity)
+        return true;
+
+    size_t capacity = text->capacity == 0 ? FIRST_CAPACITY : text->capacity;
+    while (capacity <= needed && capacity <= SIZE_MAX / 2)
+        capacity *= 2;
+    if (capacity <= needed || capacity > text->limit)
+        capacity = text->limit == SIZE_MAX ? SIZE_MAX : text->limit + 1;
+    char *bytes = realloc(text->bytes == empty ? NULL : text->bytes, capacity);
+    if (bytes == NULL) {
+        text->broken = true;
+        text->starved = true;
+        return false;
+    }
+    text->bytes = bytes;
+    text->capacity = capacity;
+    return true;
+}
+
+void text_append(struct text *text, const char *bytes, size_t length)
+{
+    if (!text_reserve(text, length))
+        return;
+    if (length > 0)
+        memcpy(text->bytes + text->length, bytes, length);
+    text->length += length;
+    text->bytes[text->length] = '\0';
+}
+
+void text_puts(struct text *text, const char *string)
+{
+    text_append(text, string, strlen(string));
+}
+
+void text_printf(struct text *text, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    text_vprintf(text, format, arguments);
+    va_end(arguments);
+}
+
+void text_vprintf(struct text *text, const char *format, va_list arguments)
+{
+    va_list again;
+    va_copy(again, arguments);
+    int length = vsnprintf(NULL, 0, format, again);
+    va_end(again);
+
+    if (length < 0)
+        text->broken = true;
+    else if (text_reserve(text, (size_t)length)) {
+        /* The length was measured above. */
+        (void)vsnprintf(text->bytes + text->length, (size_t)length + 1, format, arguments);
+        text->length += (size_t)length;
+    }
+}
+
+bool text_check(const struct text *text, struct error *err)
+{
+    if (text->starved)
+        return FAIL(err, E_MEMORY, "no memory for a text of more than %zu bytes", text->length);
+    if (text->broken)
+        return FAIL(err, E_TOO_LARGE, "the text is longer than %zu bytes", text->limit);
+    return true;
+}
+
+char *text_dup(const struct text *text, struct arena *arena, struct error *err)
+{
+    if (!text_check(text, err))
+        return NULL;
+    char *copy = arena_alloc(arena, text->length + 1, err);
+    if (copy != NULL && text->length > 0)
+        memcpy(copy, text->bytes, text->length);
+    return copy;
+}
+
+bool text_parse_i64(const char *string, int64_t min, int64_t max, int64_t *out, struct error *err)
+{
+    const char *digits = string + (string[0] == '-' || string[0] == '+');
+    if (digits[0] == '\0' || digits[strspn(digits, "0123456789")] != '\0')
+        return FAIL(err, E_INVALID, "\"%s\" is not a whole number", string);
+
+    errno = 0;
+    long long value = strtoll(string, NULL, 10);
+    if (errno == ERANGE || value < min || value > max)
+        return FAIL(err, E_INVALID, "%s is outside %" PRId64 " to %" PRId64, string, min, max);
+    *out = value;
+    return true;
+}
+
+bool text_parse_f64(const char *string, double min, double max, double *out, struct error *err)
+{
+    /* strtod alone would also take blanks, hexadecimal digits, "inf" and "nan". */
+    char *end = NULL;
+    bool decimal = string[0] != '\0' && string[strspn(string, "+-.0123456789eE")] == '\0';
+    double value = decimal ? strtod(string, &end) : 0.0;
+    if (!decimal || end == string || *end != '\0')
+        return FAIL(err, E_INVALID, "\"%s\" is not a number", string);
+    if (!isfinite(value) || value < min || value > max)
+        return FAIL(err, E_INVALID, "%s is outside %g to %g", string, min, max);
+    *out = value;
+    return true;
+}
+
+bool text_parse_bool(const char *string, bool *out, struct error *err)
+{
+    static const struct {
+        const char *word;
+        bool value;
+    } words[] = {{"true", true},   {"yes", true}, {"on", true},   {"1", true},
+                 {"false", false}, {"no", false}, {"off", false}, {"0", false}};
+    for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+        if (strcmp(words[i].word, string) == 0) {
+            *out = words[i].value;
+            return true;
+        }
+    }
+    return FAIL(err, E_INVALID, "\"%s\" is neither true nor false", string);
+}
+
+bool text_parse_bytes(const char *string, uint64_t *out_bytes, struct error *err)
+{
+    static const char units[] = "KMGT";
+    char *end = NULL;
+    errno = 0;
+    unsigned long long number = isdigit((unsigned char)string[0]) ? strtoull(string, &end, 10) : 0;
+    if (end == NULL)
+        return FAIL(err, E_INVALID, "\"%s\" is not a size such as 64M", string);
+
+    unsigned shift = 0;
+    const char *unit = *end == '\0' ? NULL : strchr(units, *end);
+    if (unit != NULL) {
+        shift = 10U * (unsigned)(unit - units + 1);
+        end++;
+    }
+    if (*end != '\0')
+        return FAIL(err, E_INVALID, "\"%s\" is not a size such as 64M; units are K, M, G and T",
+                    string);
+    if (errno == ERANGE || number > UINT64_MAX >> shift)
+        return FAIL(err, E_INVALID, "%s is more than 2^64 bytes", string);
+    *out_bytes = (uint64_t)number << shift;
+    return true;
+}
+
+bool text_has_prefix(const char *string, const char *prefix)
+{
+    return strncmp(string, prefix, strlen(prefix)) == 0;
+}
+
+void text_time(int64_t unix_ms, char out[static TEXT_TIME_BYTES])
+{
+    int64_t ms = unix_ms % 1000;
+    time_t seconds = (time_t)(unix_ms / 1000);
+    if (ms < 0) { /* before 1970 */
+        ms += 1000;
+        seconds--;
+    }
+    struct tm utc;
+    char date[TEXT_TIME_BYTES - 5]; /* ".123Z" comes after it */
+    /* A year beyond the range of struct tm has no date; the epoch stands for it. */
+    if (gmtime_r(&seconds, &utc) == NULL ||
+        strftime(date, sizeof(date), "%Y-%m-%dT%H:%M:%S", &utc) == 0)
+        (void)snprintf(date, sizeof(date), "1970-01-01T00:00:00");
+    (void)snprintf(out, TEXT_TIME_BYTES, "%s.%03dZ", date, (int)ms);
+}
