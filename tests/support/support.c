@@ -1,0 +1,88 @@
+#include "support.h"
+
+#include <ftw.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+bool support_contains(const char *text, const char *fragment)
+{
+    return strstr(text, fragment) != NULL;
+}
+
+int support_run(Suite *suite)
+{
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_ENV);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed > 0 ? 1 : 0;
+}
+
+static void join(char *buffer, size_t size, const char *directory, const char *file)
+{
+    int length = snprintf(buffer, size, "%s/%s", directory, file);
+    ck_assert_msg(length >= 0 && (size_t)length < size, "the path %s/%s is too long", directory,
+                  file);
+}
+
+const char *support_data_path(const char *case_file, char *buffer, size_t size)
+{
+    const char *directory = getenv("PTQD_DATA");
+    join(buffer, size, directory != NULL ? directory : PTQD_SOURCE_ROOT "/../shared/data",
+         case_file);
+    return access(buffer, R_OK) == 0 ? buffer : NULL;
+}
+
+const char *support_source_path(const char *file, char *buffer, size_t size)
+{
+    join(buffer, size, PTQD_SOURCE_ROOT, file);
+    return buffer;
+}
+
+bool support_short(void)
+{
+    return getenv("PTQD_TEST_SHORT") != NULL;
+}
+
+const char *support_make_directory(char *buffer, size_t size)
+{
+    const char *parent = getenv("TMPDIR");
+    join(buffer, size, parent != NULL ? parent : "/tmp", "ptqd-test-XXXXXX");
+    ck_assert_msg(mkdtemp(buffer) != NULL, "can't make the directory %s", buffer);
+    return buffer;
+}
+
+static int remove_entry(const char *path, const struct stat *status, int kind, struct FTW *place)
+{
+    (void)status;
+    (void)kind;
+    (void)place;
+    return remove(path);
+}
+
+void support_remove_tree(const char *path)
+{
+    enum { OPEN_DIRECTORIES = 16 };
+    ck_assert_msg(nftw(path, remove_entry, OPEN_DIRECTORIES, FTW_DEPTH | FTW_PHYS) == 0,
+                  "can't remove %s", path);
+}
+
+size_t support_fail_each_allocation(bool (*body)(struct arena *arena, void *context,
+                                                 struct error *err),
+                                    void *context)
+{
+    for (size_t failures = 0;; failures++) {
+        struct error err = {.message = ""};
+        struct arena *arena = arena_create(0);
+        ck_assert_ptr_nonnull(arena);
+        arena_fail_at(arena, failures + 1);
+        bool ok = body(arena, context, &err);
+        arena_destroy(arena);
+        if (ok)
+            return failures;
+        ck_assert_msg(err.code == E_MEMORY, "allocation %zu: [%s] %s", failures + 1,
+                      error_code_name(err.code), err.message);
+    }
+}
