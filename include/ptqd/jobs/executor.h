@@ -1,0 +1,44 @@
+#pragma once
+
+/* What the queue asks of whoever computes a run. */
+
+#include "ptqd/base/arena.h"
+#include "ptqd/base/error.h"
+#include "ptqd/store/run_row.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum { RUN_STEP_BYTES = 32 };
+
+/* How far a run is; kept in memory, not in the database. */
+struct run_progress {
+    char step[RUN_STEP_BYTES]; /* "optimize" */
+    int64_t unit, units;       /* 1 to units; 0 of 0 when the step has none */
+    double fraction;           /* of the whole run, 0 to 1 */
+    double loss;               /* of the objective; NaN: not known */
+    double seconds_left;       /* NaN: not known */
+};
+
+/* A run in the hands of a worker. Everything lives until `execute` returns. */
+struct run_ticket {
+    const char *run;  /* "j17-v003-s42" */
+    const char *job;  /* "j17" */
+    const char *spec; /* the job's specification, JSON with every default */
+    int64_t variant;  /* index */
+    int64_t seed;
+    int64_t attempt;     /* 1 for the first */
+    struct arena *arena; /* for the outcome's text and artifacts; reset after they are recorded */
+};
+
+/* Publishes progress. False: stop soon (the job was cancelled, or the daemon stops). To be called
+ * several times a second; cheap. */
+bool run_ticket_progress(const struct run_ticket *ticket, const struct run_progress *progress);
+
+struct jobs_executor {
+    /* Computes the run on the calling thread. After run_ticket_progress returned false it may give
+     * up with any error, E_CANCELLED by custom. Artifacts are blobs already. */
+    bool (*execute)(void *context, const struct run_ticket *ticket, struct run_result *out_result,
+                    struct error *err);
+    void *context; /* borrowed */
+};

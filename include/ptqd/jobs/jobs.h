@@ -1,0 +1,98 @@
+#pragma once
+
+/* The queue and its workers.
+ *
+ * Each worker is a thread that claims the next run, hands it to the executor and records the
+ * outcome. What a user changes (submit, cancel, retry, delete) is a write of the store: it is
+ * answered when it is on disk. Progress of running runs is in memory.
+ */
+
+#include "ptqd/base/error.h"
+#include "ptqd/jobs/executor.h"
+#include "ptqd/store/job_row.h"
+#include "ptqd/store/run_row.h"
+#include "ptqd/store/store.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct jobs;
+
+enum { JOBS_WORKERS_MAX = 256 };
+
+struct jobs_options {
+    int64_t workers;    /* threads; 0: one per core */
+    size_t stack_bytes; /* of a worker; 0: 8 MiB */
+    struct jobs_executor executor;
+};
+
+/* Recovers what a crash left running; nothing starts yet. `store` is borrowed. */
+bool jobs_create(struct store *store, const struct jobs_options *options, struct jobs **out_jobs,
+                 struct error *err);
+bool jobs_start(struct jobs *jobs, struct error *err);
+/* Tells running runs to stop and puts them back in the queue; returns when the workers are gone.
+ * Harmless when not started. */
+void jobs_stop(struct jobs *jobs);
+void jobs_destroy(struct jobs *jobs);
+
+/* A change that a user asks for. It stays in the caller's memory until it is answered; a caller
+ * fills the first two members and reads the next ones after the answer. */
+struct jobs_change {
+    /* Called on the writer thread when the change is on disk, or with the reason why not. It must
+     * not block. NULL: somebody calls jobs_wait. */
+    void (*done)(void *context, const struct error *failure);
+    void *context; /* borrowed */
+
+    char job[JOB_ID_BYTES];
+    bool replayed; /* submit: the key was used before, `job` is the job of then */
+    int64_t runs;  /* cancel, retry: how many runs it touches */
+
+    struct jobs *jobs; /* the rest is the queue's */
+    const struct job_insert *insert;
+    struct store_write write;
+    struct error error;
+    bool failed, answered;
+};
+
+/* `insert` is borrowed until the answer. */
+void jobs_submit(struct jobs *jobs, const struct job_insert *insert, struct jobs_change *change);
+/* Queued runs are cancelled with the answer, running ones within a second of it. */
+void jobs_cancel(struct jobs *jobs, const char *job, struct jobs_change *change);
+/* Failed runs are queued again. */
+void jobs_retry(struct jobs *jobs, const char *job, struct jobs_change *change);
+void jobs_delete(struct jobs *jobs, const char *job, struct jobs_change *change);
+/* Blocks until a change without `done` is answered. */
+bool jobs_wait(struct jobs_change *change, struct error *err);
+
+/* Progress of a running run; false when it is not running now. */
+bool jobs_run_progress(struct jobs *jobs, const char *run, struct run_progress *out_progress);
+
+struct job_progress {
+    double fraction;    /* of all runs, the running ones in proportion */
+    double eta_seconds; /* NaN: not known */
+};
+/* Progress of a job, from its row and from the running runs. */
+struct job_progress jobs_job_progress(struct jobs *jobs, const struct job_row *row);
+
+struct jobs_load {
+    int64_t workers, busy;
+};
+struct jobs_load jobs_load(struct jobs *jobs);
+
+/* Somebody who wants to know when a job changes (its state, a run's state, progress). */
+struct jobs_listener {
+    /* Called on any thread, under a lock: note it, wake somebody, return; call nothing of the queue
+     * but jobs_changes. */
+    void (*changed)(void *context, const char *job);
+    void *context;              /* borrowed */
+    struct jobs_listener *next; /* the queue's */
+};
+
+/* The listener stays in the caller's memory until jobs_unlisten, after which it is not called. */
+void jobs_listen(struct jobs *jobs, struct jobs_listener *listener);
+void jobs_unlisten(struct jobs *jobs, struct jobs_listener *listener);
+
+/* Grows with each change of any job. */
+uint64_t jobs_changes(struct jobs *jobs);
+/* Blocks until jobs_changes is not `seen` any more, at most `timeout_ms`; returns it. */
+uint64_t jobs_wait_change(struct jobs *jobs, uint64_t seen, int64_t timeout_ms);

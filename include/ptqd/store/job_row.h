@@ -1,0 +1,104 @@
+#pragma once
+
+/* Jobs. A job is inserted with all its runs; its state follows from theirs:
+ *
+ *   no run has started                     queued
+ *   a run is queued or running             running
+ *   all succeeded                          succeeded
+ *   some succeeded                         partial
+ *   none succeeded, some were cancelled    cancelled
+ *   all failed                             failed
+ */
+
+#include "ptqd/store/store.h"
+
+enum { JOB_ID_BYTES = 24 }; /* "j17" */
+
+enum job_state {
+    JOB_QUEUED,
+    JOB_RUNNING,
+    JOB_SUCCEEDED,
+    JOB_FAILED,
+    JOB_CANCELLED,
+    JOB_PARTIAL,
+    JOB_STATE_COUNT
+};
+
+/* "queued" … "partial". */
+const char *job_state_name(enum job_state state);
+bool job_state_parse(const char *name, enum job_state *out_state, struct error *err);
+
+struct job_counts { /* runs by state */
+    int64_t queued, running, succeeded, failed, cancelled;
+};
+
+struct job_row {
+    char id[JOB_ID_BYTES];
+    const char *name; /* "" when it has none */
+    const char *owner;
+    int64_t priority; /* higher first */
+    const char *spec; /* JSON: the specification with every default filled in */
+    const char *model;
+    const char *calibration;
+    const char *calibration_labels; /* NULL: none, as the next two */
+    const char *evaluation;
+    const char *evaluation_labels;
+    enum job_state state;
+    struct job_counts counts;
+    bool cancel_requested;
+    int64_t created_ms, started_ms, finished_ms; /* 0: not yet */
+};
+
+struct job_label {
+    const char *key, *value;
+};
+
+struct job_insert {
+    struct job_row row; /* id, state, counts and times are set by job_row_insert */
+    const struct job_label *labels;
+    size_t label_count;
+    const char *const *choices; /* [variant_count] JSON object: the swept choices of the variant */
+    size_t variant_count;
+    const int64_t *seeds; /* [seed_count], distinct */
+    size_t seed_count;
+    const char *key;            /* idempotency key of the owner; NULL: none */
+    const char *request_digest; /* hex SHA-256 of the request, when there is a key */
+};
+
+/* In a write. Writes the new job's id, or, when the owner used the key for the same request before,
+ * that job's (`*out_replayed` true). E_KEY_REUSED for another request, E_NOT_FOUND with a pointer
+ * when a model or data set does not exist, E_LIMIT above the owner's queued runs. */
+bool job_row_insert(struct database *database, const struct job_insert *insert,
+                    char out_id[static JOB_ID_BYTES], bool *out_replayed, struct error *err);
+
+/* The job of an idempotency key, for an early answer: `*out_found` false when the key is new,
+ * E_KEY_REUSED when it was used for another request. */
+bool job_key_find(struct database *database, const char *owner, const char *key,
+                  const char *request_digest, char out_id[static JOB_ID_BYTES], bool *out_found,
+                  struct error *err);
+
+bool job_row_find(struct database *database, const char *id, struct arena *arena,
+                  struct job_row *out_row, struct error *err);
+
+struct job_filter {
+    const char *owner;           /* NULL: everybody's */
+    const enum job_state *state; /* NULL: any */
+    const char *label;           /* "key" or "key=value"; NULL: any */
+};
+
+bool job_row_list(struct database *database, const struct job_filter *filter,
+                  const struct store_page *page, struct arena *arena, struct job_row **out_rows,
+                  size_t *out_count, char out_next[static STORE_CURSOR_BYTES], struct error *err);
+
+/* Jobs in each state, over everybody. */
+bool job_row_count(struct database *database, int64_t out_counts[static JOB_STATE_COUNT],
+                   struct error *err);
+
+/* In a write: queued runs become cancelled, running ones are to stop. E_CONFLICT when nothing is
+ * queued or running. `out_runs`: how many runs this touches. */
+bool job_row_cancel(struct database *database, const char *id, int64_t *out_runs,
+                    struct error *err);
+/* In a write: failed runs become queued, with a clean slate. E_CONFLICT when none has failed. */
+bool job_row_retry(struct database *database, const char *id, int64_t *out_runs, struct error *err);
+/* In a write: with its runs and artifacts. E_CONFLICT while a run is queued or running. */
+bool job_row_delete(struct database *database, const char *id, struct error *err);

@@ -1,0 +1,104 @@
+#pragma once
+
+/* What survives a restart: a directory with a SQLite database (ptqd.db) and content-addressed files
+ * (blobs/, see blob.h).
+ *
+ * Reading: any thread, through its own read-only connection (store_reader). Readers never wait.
+ * Writing: one writer thread. A caller submits a write; the writer takes all that are waiting,
+ * applies each inside one transaction, commits once (one fsync) and only then answers. An answer
+ * without an error means: on disk. A write that fails is undone alone; a commit that fails is the
+ * answer of everybody in the group, and the next group starts afresh.
+ */
+
+#include "ptqd/base/arena.h"
+#include "ptqd/base/error.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct store;
+struct blobs;
+
+/* One connection: the reader of a thread, or the writer's inside a write. The functions of
+ * *_row.h take it; those that change something work in a write only. */
+struct database;
+
+struct store_limits { /* per owner; 0: none */
+    int64_t queued_runs;
+    int64_t running_runs;
+    int64_t stored_bytes; /* models and data sets */
+};
+
+/* For tests: asked before every SQL step of the writer; true makes that step fail. */
+struct store_fault {
+    bool (*strikes)(void *context); /* NULL: never */
+    void *context;                  /* borrowed */
+};
+
+struct store_options {
+    /* The owner of the directory is alone in that role (E_CONFLICT for a second one), migrates the
+     * database and clears away what a crash left. A guest (a command beside the daemon) may read
+     * and write small things; when there is no owner it migrates as one. */
+    bool guest;
+    struct store_limits limits;
+    struct store_fault fault;
+};
+
+/* Opens or creates the store. A database of a newer program is E_CONFLICT with both versions. */
+bool store_open(const char *directory, const struct store_options *options,
+                struct store **out_store, struct error *err);
+/* Applies what was submitted, stops the writer, closes every connection. No other thread may use
+ * the store any more. */
+void store_close(struct store *store);
+
+/* Schema versions: before the store was opened (0: it was created), and now. */
+struct store_schema {
+    int before, now;
+};
+struct store_schema store_schema(const struct store *store);
+struct store_limits store_limits(const struct store *store);
+struct blobs *store_blobs(struct store *store);
+
+/* The calling thread's read-only connection, opened at its first use and closed when the thread
+ * ends. Not for use inside a write, which has its own. */
+bool store_reader(struct store *store, struct database **out_database, struct error *err);
+
+/* One change. It stays in the caller's memory, untouched by the caller, until it is answered. */
+struct store_write {
+    /* Runs on the writer thread in its transaction, once; what it returns false for is undone. What
+     * it puts into `context` counts only when the write is answered without an error. */
+    bool (*apply)(struct database *database, void *context, struct error *err);
+    /* Called on the writer thread after the commit, in the order of submission; `failure` is NULL
+     * when the change is on disk. It must not block, nor submit and wait. The write may be freed in
+     * it. NULL: somebody calls store_wait. */
+    void (*done)(void *context, const struct error *failure);
+    void *context; /* borrowed; of both functions */
+
+    struct store_write *next; /* the rest is the writer's */
+    struct error error;
+    bool failed, answered;
+};
+
+/* Queues the write. While the store closes or too many writes wait, the answer is E_UNAVAILABLE,
+ * given on the calling thread before this returns. */
+void store_submit(struct store *store, struct store_write *write);
+/* Blocks until a write without `done` is answered. */
+bool store_wait(struct store *store, struct store_write *write, struct error *err);
+/* store_submit and store_wait in one. */
+bool store_write_now(struct store *store,
+                     bool (*apply)(struct database *database, void *context, struct error *err),
+                     void *context, struct error *err);
+
+/* One page of a list, newest first unless said otherwise. */
+enum { STORE_CURSOR_BYTES = 48, STORE_PAGE_MAX = 1000 };
+
+struct store_page {
+    int64_t limit;      /* 1 to STORE_PAGE_MAX rows; 0: 100 */
+    const char *cursor; /* `next` of the page before; NULL or "": the first page */
+};
+
+/* Reads everything: the database's own checks, foreign keys, counts, and the digest of each blob
+ * that a row names. Appends one line per finding to `report` (NUL-terminated text in `arena`). */
+bool store_check(struct store *store, struct arena *arena, const char **out_report,
+                 size_t *out_findings, struct error *err);
