@@ -1,0 +1,241 @@
+/* Lifetimes and shared memory of activations.
+ *
+ * One pass over the nodes in execution order puts every output into a buffer of its own or into
+ * that of input 0; two more passes give each buffer its bits; a sweep over first and last nodes
+ * gives the memory alive during each node. All of it is linear in the size of the graph.
+ */
+
+#include "ptqd/quant/lifetime.h"
+
+#include "ptqd/nn/op.h"
+#include "ptqd/quant/network.h"
+
+#include <assert.h>
+#include <string.h>
+
+int64_t lifetime_packed_bytes(int64_t elements, int bits)
+{
+    return (elements * bits + 7) / 8;
+}
+
+static bool is_activation(const struct graph *graph, int tensor)
+{
+    if (tensor == NODE_ABSENT)
+        return false;
+    const struct tensor *t = &graph->tensors[tensor];
+    return t->type == TENSOR_F32 && !t->values && (t->producer >= 0 || tensor == graph->input);
+}
+
+static int activation_input_count(const struct graph *graph, const struct node *node)
+{
+    int count = 0;
+    for (int i = 0; i < node->input_count; i++)
+        count += is_activation(graph, node->inputs[i]);
+    return count;
+}
+
+/* A Transpose between the file's axis order and channels-last exists only inside this program, and
+ * one that leaves the order of all extents above 1 alone moves no value. */
+static bool transpose_is_view(const struct graph *graph, const struct node *node)
+{
+    const struct tensor *in = &graph->tensors[node->inputs[0]];
+    if (in->channels_last != graph->tensors[node->outputs[0]].channels_last)
+        return true;
+    const struct attribute *perm = node_attribute(node, "perm");
+    if (!perm)
+        return false;
+    int64_t previous = -1;
+    for (size_t i = 0; i < perm->count; i++) {
+        if (in->shape.dim[perm->integers[i]] == 1)
+            continue;
+        if (perm->integers[i] < previous)
+            return false;
+        previous = perm->integers[i];
+    }
+    return true;
+}
+
+static bool is_view(const struct graph *graph, const struct node *node)
+{
+    if (node->op->view || node->op == &op_fake_quantize)
+        return true;
+    return strcmp(node->op->name, "Transpose") == 0 && transpose_is_view(graph, node);
+}
+
+/* last_use[t]: the last node that reads tensor t, -1 when none does. */
+static void find_last_uses(const struct graph *graph, int *last_use)
+{
+    for (int t = 0; t < graph->tensor_count; t++)
+        last_use[t] = -1;
+    for (int n = 0; n < graph->node_count; n++)
+        for (int i = 0; i < graph->nodes[n].input_count; i++)
+            if (graph->nodes[n].inputs[i] != NODE_ABSENT)
+                last_use[graph->nodes[n].inputs[i]] = n;
+    last_use[graph->output] = graph->node_count;
+}
+
+static void new_buffer(const struct graph *graph, struct lifetime *lifetime, int tensor, int first,
+                       int last_use)
+{
+    lifetime->buffer_of[tensor] = lifetime->buffer_count;
+    lifetime->buffers[lifetime->buffer_count++] = (struct buffer){
+        .elements = shape_elements(&graph->tensors[tensor].shape),
+        .first = first,
+        .last = last_use > first ? last_use : first,
+    };
+}
+
+/* True when output 0 of node `n` lies in the memory of its input 0. */
+static bool shares_input(const struct graph *graph, const struct lifetime *lifetime, int n)
+{
+    const struct node *node = &graph->nodes[n];
+    if (node->input_count == 0 || !is_activation(graph, node->inputs[0]))
+        return false;
+    const struct buffer *in = &lifetime->buffers[lifetime->buffer_of[node->inputs[0]]];
+    if (in->elements != shape_elements(&graph->tensors[node->outputs[0]].shape))
+        return false;
+    if (is_view(graph, node))
+        return true;
+    return node->op->in_place && activation_input_count(graph, node) == 1 && in->last <= n;
+}
+
+static void assign_buffers(const struct graph *graph, const int *last_use,
+                           struct lifetime *lifetime)
+{
+    for (int t = 0; t < graph->tensor_count; t++)
+        lifetime->buffer_of[t] = LIFETIME_NO_BUFFER;
+    new_buffer(graph, lifetime, graph->input, 0, last_use[graph->input]);
+    for (int n = 0; n < graph->node_count; n++) {
+        const struct node *node = &graph->nodes[n];
+        for (int i = 0; i < node->output_count; i++) {
+            int out = node->outputs[i];
+            if (!is_activation(graph, out))
+                continue;
+            if (i > 0 || !shares_input(graph, lifetime, n)) {
+                new_buffer(graph, lifetime, out, n, last_use[out]);
+                continue;
+            }
+            int shared = lifetime->buffer_of[node->inputs[0]];
+            lifetime->buffer_of[out] = shared;
+            if (lifetime->buffers[shared].last < last_use[out])
+                lifetime->buffers[shared].last = last_use[out];
+        }
+    }
+}
+
+static void raise_bits(struct lifetime *lifetime, int tensor, int bits)
+{
+    struct buffer *buffer = &lifetime->buffers[lifetime->buffer_of[tensor]];
+    if (buffer->bits < bits)
+        buffer->bits = bits;
+}
+
+/* Bits of the widest quantizer in each buffer; 0 where there is none. */
+static void bits_of_quantizers(const struct graph *graph, struct lifetime *lifetime)
+{
+    for (int n = 0; n < graph->node_count; n++) {
+        const struct node *node = &graph->nodes[n];
+        if (node->op != &op_fake_quantize)
+            continue;
+        const struct quantizer *quantizer = node->detail;
+        raise_bits(lifetime, node->outputs[0], quantizer->format.bits);
+    }
+}
+
+static int widest_output(const struct lifetime *lifetime, const struct node *node)
+{
+    int bits = 0;
+    for (int i = 0; i < node->output_count; i++) {
+        int buffer = lifetime->buffer_of[node->outputs[i]];
+        if (buffer != LIFETIME_NO_BUFFER && lifetime->buffers[buffer].bits > bits)
+            bits = lifetime->buffers[buffer].bits;
+    }
+    return bits;
+}
+
+static int widest_input(const struct graph *graph, const struct lifetime *lifetime,
+                        const struct node *node)
+{
+    int bits = 0;
+    for (int i = 0; i < node->input_count; i++) {
+        if (!is_activation(graph, node->inputs[i]))
+            continue;
+        const struct buffer *buffer = &lifetime->buffers[lifetime->buffer_of[node->inputs[i]]];
+        if (buffer->bits > bits)
+            bits = buffer->bits;
+    }
+    return bits;
+}
+
+/* Buffers without a quantizer: backwards from the quantizer that their values go to, then forwards
+ * from the one they came from, then float. `own` marks the buffers that have one. */
+static void spread_bits(const struct graph *graph, const bool *own, struct lifetime *lifetime)
+{
+    for (int n = graph->node_count - 1; n >= 0; n--) {
+        const struct node *node = &graph->nodes[n];
+        int bits = widest_output(lifetime, node);
+        if (node->op->mac)
+            continue;
+        for (int i = 0; i < node->input_count; i++)
+            if (is_activation(graph, node->inputs[i]) && !own[lifetime->buffer_of[node->inputs[i]]])
+                raise_bits(lifetime, node->inputs[i], bits);
+    }
+    for (int n = 0; n < graph->node_count; n++) {
+        const struct node *node = &graph->nodes[n];
+        int bits = widest_input(graph, lifetime, node);
+        for (int i = 0; i < node->output_count; i++) {
+            int buffer = lifetime->buffer_of[node->outputs[i]];
+            if (buffer != LIFETIME_NO_BUFFER && lifetime->buffers[buffer].bits == 0)
+                lifetime->buffers[buffer].bits = bits;
+        }
+    }
+    for (int b = 0; b < lifetime->buffer_count; b++)
+        if (lifetime->buffers[b].bits == 0)
+            lifetime->buffers[b].bits = LIFETIME_FLOAT_BITS;
+}
+
+/* Adds each buffer at its first node, takes it away after its last, and sums along the nodes. */
+static void sum_live(const struct graph *graph, struct lifetime *lifetime)
+{
+    for (int b = 0; b < lifetime->buffer_count; b++) {
+        const struct buffer *buffer = &lifetime->buffers[b];
+        int64_t bytes = lifetime_packed_bytes(buffer->elements, buffer->bits);
+        lifetime->live_elements[buffer->first] += buffer->elements;
+        lifetime->live_bytes[buffer->first] += bytes;
+        if (buffer->last + 1 < graph->node_count) {
+            lifetime->live_elements[buffer->last + 1] -= buffer->elements;
+            lifetime->live_bytes[buffer->last + 1] -= bytes;
+        }
+    }
+    for (int n = 1; n < graph->node_count; n++) {
+        lifetime->live_elements[n] += lifetime->live_elements[n - 1];
+        lifetime->live_bytes[n] += lifetime->live_bytes[n - 1];
+    }
+}
+
+bool lifetime_plan(struct arena *arena, const struct graph *graph, struct lifetime *out_lifetime,
+                   struct error *err)
+{
+    assert(graph->finished && graph->node_count > 0);
+    struct lifetime lifetime = {
+        .buffer_of = ARENA_ARRAY(arena, int, graph->tensor_count, err),
+        .buffers = ARENA_ARRAY(arena, struct buffer, graph->tensor_count, err),
+        .live_elements = ARENA_ARRAY(arena, int64_t, graph->node_count, err),
+        .live_bytes = ARENA_ARRAY(arena, int64_t, graph->node_count, err),
+    };
+    int *last_use = ARENA_ARRAY(arena, int, graph->tensor_count, err);
+    bool *own = ARENA_ARRAY(arena, bool, graph->tensor_count, err);
+    if (!lifetime.buffer_of || !lifetime.buffers || !lifetime.live_elements ||
+        !lifetime.live_bytes || !last_use || !own)
+        return false;
+
+    find_last_uses(graph, last_use);
+    assign_buffers(graph, last_use, &lifetime);
+    bits_of_quantizers(graph, &lifetime);
+    for (int b = 0; b < lifetime.buffer_count; b++)
+        own[b] = lifetime.buffers[b].bits > 0;
+    spread_bits(graph, own, &lifetime);
+    sum_live(graph, &lifetime);
+    *out_lifetime = lifetime;
+    return true;
+}
