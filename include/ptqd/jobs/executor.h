@@ -9,15 +9,15 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { RUN_STEP_BYTES = 32 };
+enum { TICKET_STEP_BYTES = 32 };
 
 /* How far a run is; kept in memory, not in the database. */
-struct run_progress {
-    char step[RUN_STEP_BYTES]; /* "optimize" */
-    int64_t unit, units;       /* 1 to units; 0 of 0 when the step has none */
-    double fraction;           /* of the whole run, 0 to 1 */
-    double loss;               /* of the objective; NaN: not known */
-    double seconds_left;       /* NaN: not known */
+struct ticket_progress {
+    char step[TICKET_STEP_BYTES]; /* "optimize" */
+    int64_t unit, units;          /* 1 to units; 0 of 0 when the step has none */
+    double fraction;              /* of the whole run, 0 to 1 */
+    double loss;                  /* of the objective; NaN: not known */
+    double seconds_left;          /* NaN: not known */
 };
 
 /* A run in the hands of a worker. Everything lives until `execute` returns. */
@@ -33,12 +33,12 @@ struct run_ticket {
 
 /* Publishes progress. False: stop soon (the job was cancelled, or the daemon stops). To be called
  * several times a second; cheap. */
-bool run_ticket_progress(const struct run_ticket *ticket, const struct run_progress *progress);
+bool ticket_report(const struct run_ticket *ticket, const struct ticket_progress *progress);
 
 struct jobs_executor {
-    /* Computes the run on the calling thread. After run_ticket_progress returned false it may give
+    /* Computes the run on the calling thread. After ticket_report returned false it may give
      * up with any error, E_CANCELLED by custom. Artifacts are blobs already. */
-    bool (*execute)(void *context, const struct run_ticket *ticket, struct run_result *out_result,
+    bool (*execute)(void *context, const struct run_ticket *ticket, struct run_outcome *out_outcome,
                     struct error *err);
     void *context; /* borrowed */
 };

@@ -65,7 +65,7 @@ void jobs_delete(struct jobs *jobs, const char *job, struct jobs_change *change)
 bool jobs_wait(struct jobs_change *change, struct error *err);
 
 /* Progress of a running run; false when it is not running now. */
-bool jobs_run_progress(struct jobs *jobs, const char *run, struct run_progress *out_progress);
+bool jobs_run_progress(struct jobs *jobs, const char *run, struct ticket_progress *out_progress);
 
 struct job_progress {
     double fraction;    /* of all runs, the running ones in proportion */

@@ -57,7 +57,7 @@ struct run_row {
     struct run_problem problem;
 };
 
-struct run_result {
+struct run_outcome {
     double accuracy, loss, agreement; /* NaN: not known */
     double seconds;
     int64_t peak_rss_bytes;
@@ -93,7 +93,7 @@ bool artifact_row_find(struct database *database, const char *run, const char *n
 bool run_row_claim(struct database *database, const char *worker, struct arena *arena,
                    struct run_row *out_run, struct job_row *out_job, bool *out_found,
                    struct error *err);
-bool run_row_succeed(struct database *database, const char *id, const struct run_result *result,
+bool run_row_succeed(struct database *database, const char *id, const struct run_outcome *result,
                      struct error *err);
 bool run_row_fail(struct database *database, const char *id, const struct error *problem,
                   struct error *err);
