@@ -185,6 +185,40 @@ bool text_has_prefix(const char *string, const char *prefix)
     return strncmp(string, prefix, strlen(prefix)) == 0;
 }
 
+/* Bytes of the well-formed sequence at the start (RFC 3629, section 4), 0 when there is none. */
+static size_t utf8_sequence(const unsigned char *bytes, size_t left)
+{
+    unsigned char first = bytes[0];
+    if (first >= 0x01 && first <= 0x7f)
+        return 1;
+    size_t length = first >= 0xc2 && first <= 0xdf   ? 2
+                    : first >= 0xe0 && first <= 0xef ? 3
+                    : first >= 0xf0 && first <= 0xf4 ? 4
+                                                     : 0;
+    if (length == 0 || length > left)
+        return 0;
+    /* The second byte shuts out overlong forms, surrogates and what is above U+10FFFF. */
+    unsigned char low = first == 0xe0 ? 0xa0 : first == 0xf0 ? 0x90 : 0x80;
+    unsigned char high = first == 0xed ? 0x9f : first == 0xf4 ? 0x8f : 0xbf;
+    if (bytes[1] < low || bytes[1] > high)
+        return 0;
+    for (size_t i = 2; i < length; i++)
+        if (bytes[i] < 0x80 || bytes[i] > 0xbf)
+            return 0;
+    return length;
+}
+
+bool text_is_utf8(const char *bytes, size_t length)
+{
+    for (size_t at = 0; at < length;) {
+        size_t step = utf8_sequence((const unsigned char *)bytes + at, length - at);
+        if (step == 0)
+            return false;
+        at += step;
+    }
+    return true;
+}
+
 void text_time(int64_t unix_ms, char out[static TEXT_TIME_BYTES])
 {
     int64_t ms = unix_ms % 1000;

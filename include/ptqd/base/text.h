@@ -50,6 +50,9 @@ bool text_parse_bytes(const char *string, uint64_t *out_bytes, struct error *err
 /* True when `string` starts with `prefix`. */
 bool text_has_prefix(const char *string, const char *prefix);
 
+/* True when the bytes are UTF-8 (RFC 3629) without a NUL among them. */
+bool text_is_utf8(const char *bytes, size_t length);
+
 /* Seconds since 1970 as RFC 3339 in UTC: "2024-05-01T12:00:00.123Z". */
 enum { TEXT_TIME_BYTES = 32 };
 void text_time(int64_t unix_ms, char out[static TEXT_TIME_BYTES]);
