@@ -1,0 +1,273 @@
+/* The rows of the pipeline. Defaults are the best pipeline of arXiv 2203.05492 (4.3): CLE, MSE
+ * ranges, symmetric weights per channel, asymmetric activations per tensor, layer-wise rounding,
+ * bias tuning. Where a default of the solvers comes from is said where it is used:
+ * recon/methods/round.c and recon/bias_tune.c. */
+
+#include "ptqd/flow/pipeline.h"
+
+#include "ptqd/artifact/artifact.h"
+
+#include <stddef.h>
+
+static const char *const equalize_choices[] = {"none", "cle", NULL};
+static const char *const weight_scheme_choices[] = {"symmetric", NULL};
+static const char *const scheme_choices[] = {"symmetric", "asymmetric", NULL};
+static const char *const weight_granularity_choices[] = {"channel", "tensor", NULL};
+static const char *const activation_granularity_choices[] = {"tensor", NULL};
+static const char *const granularity_choices[] = {"layer", NULL};
+static const char *const loss_choices[] = {"linear", NULL};
+static const char *const bias_choices[] = {"none", "tune", NULL};
+static const char *const observer_choices[] = {
+#define OBSERVER(name) #name,
+#include "ptqd/quant/observers.def"
+#undef OBSERVER
+    NULL,
+};
+static const char *const method_choices[] = {
+#define METHOD(name) #name,
+#include "ptqd/recon/methods.def"
+#undef METHOD
+    NULL,
+};
+static const char *const artifact_choices[] = {
+#define ARTIFACT(name) #name,
+#include "ptqd/artifact/artifacts.def"
+#undef ARTIFACT
+    NULL,
+};
+
+#define FIELD(member) .offset = offsetof(struct pipeline, member)
+
+static const struct param rows[] = {
+    {.name = "samples",
+     .type = PARAM_INT,
+     .default_text = "all",
+     .special = "all",
+     .min = 1,
+     .max = 1e6,
+     .unit = "samples",
+     .help = "Calibration samples used; fewer than the set has are drawn by the seed.",
+     .sweep = true,
+     FIELD(samples)},
+    {.name = "preprocess.equalize",
+     .type = PARAM_CHOICE,
+     .default_text = "cle",
+     .choices = equalize_choices,
+     .unit = "",
+     .help = "Cross-layer equalization of the weight ranges before quantizing.",
+     .sweep = true,
+     FIELD(equalize)},
+    {.name = "weights.bits",
+     .type = PARAM_INT,
+     .default_text = "8",
+     .min = 2,
+     .max = 8,
+     .unit = "bits",
+     .help = "Width of the weights of every layer.",
+     .sweep = true,
+     FIELD(weights.bits)},
+    {.name = "weights.scheme",
+     .type = PARAM_CHOICE,
+     .default_text = "symmetric",
+     .choices = weight_scheme_choices,
+     .unit = "",
+     .help = "Number format of the weights: the zero point is 0.",
+     .sweep = true,
+     FIELD(weights.scheme)},
+    {.name = "weights.narrow",
+     .type = PARAM_BOOL,
+     .default_text = "false",
+     .unit = "",
+     .help = "Leave out the lowest code, so that the range is -p to p.",
+     .sweep = true,
+     FIELD(weights.narrow)},
+    {.name = "weights.granularity",
+     .type = PARAM_CHOICE,
+     .default_text = "channel",
+     .choices = weight_granularity_choices,
+     .unit = "",
+     .help = "One weight scale per output channel, or one per tensor.",
+     .sweep = true,
+     FIELD(weights.granularity)},
+    {.name = "weights.init",
+     .type = PARAM_CHOICE,
+     .default_text = "mse",
+     .choices = observer_choices,
+     .unit = "",
+     .help = "How the initial range of the weights is found.",
+     .sweep = true,
+     FIELD(weights.init)},
+    {.name = "activations.bits",
+     .type = PARAM_INT,
+     .default_text = "same",
+     .special = "same",
+     .min = 2,
+     .max = 8,
+     .unit = "bits",
+     .help = "Width of the activations; \"same\" follows the weights.",
+     .sweep = true,
+     FIELD(activations.bits)},
+    {.name = "activations.scheme",
+     .type = PARAM_CHOICE,
+     .default_text = "asymmetric",
+     .choices = scheme_choices,
+     .unit = "",
+     .help = "Number format of the activations, with or without a zero point.",
+     .sweep = true,
+     FIELD(activations.scheme)},
+    {.name = "activations.granularity",
+     .type = PARAM_CHOICE,
+     .default_text = "tensor",
+     .choices = activation_granularity_choices,
+     .unit = "",
+     .help = "One activation scale per tensor.",
+     .sweep = true,
+     FIELD(activations.granularity)},
+    {.name = "activations.init",
+     .type = PARAM_CHOICE,
+     .default_text = "mse",
+     .choices = observer_choices,
+     .unit = "",
+     .help = "How the range of the activations is found, on the calibration samples.",
+     .sweep = true,
+     FIELD(activations.init)},
+    {.name = "activations.input_bits",
+     .type = PARAM_INT,
+     .default_text = "8",
+     .min = 2,
+     .max = 8,
+     .unit = "bits",
+     .help = "Width of the network's input.",
+     .sweep = true,
+     FIELD(activations.input_bits)},
+    {.name = "optimize.variable",
+     .type = PARAM_CHOICE,
+     .default_text = "round",
+     .choices = method_choices,
+     .unit = "",
+     .help = "What is optimized: nothing, or the rounding of the weights (AdaRound).",
+     .sweep = true,
+     FIELD(optimize.variable)},
+    {.name = "optimize.granularity",
+     .type = PARAM_CHOICE,
+     .default_text = "layer",
+     .choices = granularity_choices,
+     .unit = "",
+     .help = "The part of the network that is optimized at once.",
+     .sweep = true,
+     FIELD(optimize.granularity)},
+    {.name = "optimize.loss",
+     .type = PARAM_CHOICE,
+     .default_text = "linear",
+     .choices = loss_choices,
+     .unit = "",
+     .help = "Squared error of the unit's output before its activation function.",
+     .sweep = true,
+     FIELD(optimize.loss)},
+    {.name = "optimize.iterations",
+     .type = PARAM_INT,
+     .default_text = "1000",
+     .min = 1,
+     .max = 1e6,
+     .unit = "iterations",
+     .help = "Steps of the solver per layer, each on all calibration samples.",
+     .sweep = true,
+     FIELD(optimize.iterations)},
+    {.name = "optimize.learning_rate",
+     .type = PARAM_REAL,
+     .default_text = "0.01",
+     .min = 1e-8,
+     .max = 1,
+     .unit = "",
+     .help = "Step size of Adam on the rounding variables.",
+     .sweep = true,
+     FIELD(optimize.learning_rate)},
+    {.name = "optimize.regularization",
+     .type = PARAM_REAL,
+     .default_text = "0.01",
+     .min = 0,
+     .max = 1e3,
+     .unit = "",
+     .help = "Weight of the term that drives the rounding to 0 or 1.",
+     .sweep = true,
+     FIELD(optimize.regularization)},
+    {.name = "optimize.warm_start",
+     .type = PARAM_REAL,
+     .default_text = "0.2",
+     .min = 0,
+     .max = 0.9,
+     .unit = "",
+     .help = "Share of the iterations without the rounding term.",
+     .sweep = true,
+     FIELD(optimize.warm_start)},
+    {.name = "postprocess.bias",
+     .type = PARAM_CHOICE,
+     .default_text = "tune",
+     .choices = bias_choices,
+     .unit = "",
+     .help = "Tuning of all biases, end to end, on the network's output.",
+     .sweep = true,
+     FIELD(postprocess.bias)},
+    {.name = "postprocess.epochs",
+     .type = PARAM_INT,
+     .default_text = "10",
+     .min = 1,
+     .max = 1000,
+     .unit = "epochs",
+     .help = "Passes of bias tuning over the calibration samples.",
+     .sweep = true,
+     FIELD(postprocess.epochs)},
+    {.name = "postprocess.batch",
+     .type = PARAM_INT,
+     .default_text = "64",
+     .min = 1,
+     .max = 1024,
+     .unit = "samples",
+     .help = "Samples per step of bias tuning.",
+     .sweep = true,
+     FIELD(postprocess.batch)},
+    {.name = "postprocess.learning_rate",
+     .type = PARAM_REAL,
+     .default_text = "0.001",
+     .min = 1e-8,
+     .max = 1,
+     .unit = "",
+     .help = "Step size of bias tuning, relative to the size of each layer's output.",
+     .sweep = true,
+     FIELD(postprocess.learning_rate)},
+    {.name = "artifacts",
+     .type = PARAM_SET,
+     .default_text = "onnx",
+     .choices = artifact_choices,
+     .unit = "",
+     .help = "Files that each run leaves.",
+     FIELD(artifacts)},
+};
+
+static const struct param_table table = {
+    .name = "pipeline",
+    .rows = rows,
+    .count = sizeof(rows) / sizeof(rows[0]),
+};
+
+const struct param_table *pipeline_table(void)
+{
+    return &table;
+}
+
+bool pipeline_check(const struct pipeline *pipeline, struct error *err)
+{
+    if (pipeline->postprocess.bias == BIAS_TUNE && pipeline->samples > 0 &&
+        pipeline->postprocess.batch > pipeline->samples) {
+        (void)FAIL(err, E_INVALID,
+                   "postprocess.batch is %lld; it can't be more than the %lld samples used",
+                   (long long)pipeline->postprocess.batch, (long long)pipeline->samples);
+        return error_at(err, "/postprocess/batch");
+    }
+    return true;
+}
+
+int pipeline_activation_bits(const struct pipeline *pipeline)
+{
+    return (int)(pipeline->activations.bits ? pipeline->activations.bits : pipeline->weights.bits);
+}
