@@ -3,8 +3,8 @@
 /* JSON values (RFC 8259): parsing within limits, reading with errors that point at the field, and
  * building without an error check at every step.
  *
- * All memory is the caller's arena. A value knows where it stands, so that an error about it carries
- * its JSON pointer (RFC 6901) from the root of the document. Keys of an object are unique.
+ * All memory is the caller's arena. A value knows where it stands, so that an error about it
+ * carries its JSON pointer (RFC 6901) from the root of the document. Keys of an object are unique.
  */
 
 #include "ptqd/base/arena.h"
@@ -22,7 +22,7 @@ struct json;
 struct json_limits {
     size_t bytes;  /* of the text */
     size_t depth;  /* of arrays and objects in each other; at most JSON_DEPTH_MAX */
-    size_t values; /* in the whole document: bounds memory to about 200 bytes times this */
+    size_t values; /* in the whole document: bounds memory to about 400 bytes times this */
 };
 
 enum { JSON_DEPTH_MAX = 500 };
@@ -30,9 +30,9 @@ enum { JSON_DEPTH_MAX = 500 };
 /* 1 MiB, 32 deep, 100 000 values. */
 extern const struct json_limits json_default_limits;
 
-/* E_SYNTAX with line and column for what is not JSON (also NaN, 01, a key twice, bytes that are not
- * UTF-8, \u0000, a number that no double holds), E_TOO_LARGE with the limit. `limits` NULL: the
- * default ones. */
+/* E_SYNTAX with line and column for what is not JSON (also NaN, 01, bytes that are not UTF-8,
+ * \u0000, a number that no double holds), with a pointer for a key that is twice in its object;
+ * E_TOO_LARGE with the limit. `limits` NULL: the default ones. */
 bool json_parse(struct arena *arena, const char *bytes, size_t size,
                 const struct json_limits *limits, struct json **out_root, struct error *err);
 
@@ -63,7 +63,7 @@ bool json_as_bool(const struct json *value, bool *out, struct error *err);
 /* Finite, in [min, max]. */
 bool json_as_number(const struct json *value, double min, double max, double *out,
                     struct error *err);
-/* A whole number in [min, max]; literals above 2^53 in size are refused. */
+/* A whole number in [min, max]; literals of 2^53 and above are refused. */
 bool json_as_integer(const struct json *value, int64_t min, int64_t max, int64_t *out,
                      struct error *err);
 

@@ -1,0 +1,160 @@
+/* Values to text. */
+
+#include "node.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { COMPACT = -1 }; /* indentation of text on one line */
+
+/* 15 digits always read back as themselves, 17 always give the double back; the least that does is
+ * printed. */
+void json_number_print(double value, char out[static JSON_NUMBER_BYTES])
+{
+    for (int digits = 15; digits <= 17; digits++) {
+        (void)snprintf(out, JSON_NUMBER_BYTES, "%.*g", digits, value); /* at most 24 characters */
+        double read = strtod(out, NULL);
+        if (read >= value && read <= value)
+            return;
+    }
+}
+
+static const char *escape_of(unsigned char c)
+{
+    switch (c) {
+    case '"':
+        return "\\\"";
+    case '\\':
+        return "\\\\";
+    case '\n':
+        return "\\n";
+    case '\r':
+        return "\\r";
+    case '\t':
+        return "\\t";
+    default:
+        return NULL;
+    }
+}
+
+static void print_text(const char *string, struct text *text)
+{
+    text_puts(text, "\"");
+    const char *start = string;
+    for (const char *c = string; *c != '\0'; c++) {
+        const char *escape = escape_of((unsigned char)*c);
+        if (escape == NULL && (unsigned char)*c >= 0x20)
+            continue;
+        text_append(text, start, (size_t)(c - start));
+        if (escape != NULL)
+            text_puts(text, escape);
+        else
+            text_printf(text, "\\u%04x", (unsigned)*c);
+        start = c + 1;
+    }
+    text_puts(text, start);
+    text_puts(text, "\"");
+}
+
+static void print_number(const struct json *value, struct text *text)
+{
+    char number[JSON_NUMBER_BYTES];
+    if (value->is_integer) {
+        text_printf(text, "%" PRId64, value->integer);
+    } else {
+        json_number_print(value->number, number);
+        text_puts(text, number);
+    }
+}
+
+static void new_line(int indent, struct text *text)
+{
+    if (indent != COMPACT)
+        text_printf(text, "\n%*s", indent, "");
+}
+
+static bool print_value(const struct json *value, int indent, struct text *text);
+
+static bool print_members(const struct json *container, int indent, struct text *text)
+{
+    bool whole = !container->broken;
+    int inner = indent == COMPACT ? COMPACT : indent + 2;
+    text_puts(text, container->type == JSON_OBJECT ? "{" : "[");
+    for (const struct json *v = container->first; v != NULL; v = v->next) {
+        if (v != container->first)
+            text_puts(text, ",");
+        new_line(inner, text);
+        if (v->key != NULL) {
+            print_text(v->key, text);
+            text_puts(text, indent == COMPACT ? ":" : ": ");
+        }
+        whole = print_value(v, inner, text) && whole;
+    }
+    if (container->count > 0)
+        new_line(indent, text);
+    text_puts(text, container->type == JSON_OBJECT ? "}" : "]");
+    return whole;
+}
+
+/* False when something below could not be built. */
+static bool print_value(const struct json *value, int indent, struct text *text)
+{
+    switch (value->type) {
+    case JSON_NULL:
+        text_puts(text, "null");
+        return true;
+    case JSON_BOOL:
+        text_puts(text, value->boolean ? "true" : "false");
+        return true;
+    case JSON_NUMBER:
+        print_number(value, text);
+        return true;
+    case JSON_STRING:
+        if (value->string == NULL)
+            return false;
+        if (value->raw)
+            text_puts(text, value->string);
+        else
+            print_text(value->string, text);
+        return true;
+    case JSON_ARRAY:
+    case JSON_OBJECT:
+        return print_members(value, indent, text);
+    }
+    return false;
+}
+
+static bool print_document(const struct json *value, int indent, struct text *text,
+                           struct error *err)
+{
+    if (value == NULL || !print_value(value, indent, text))
+        return FAIL(err, E_MEMORY, "no memory to build a JSON document");
+    return text_check(text, err);
+}
+
+bool json_print(const struct json *value, struct text *text, struct error *err)
+{
+    return print_document(value, COMPACT, text, err);
+}
+
+bool json_print_pretty(const struct json *value, struct text *text, struct error *err)
+{
+    if (!print_document(value, 0, text, err))
+        return false;
+    text_puts(text, "\n");
+    return text_check(text, err);
+}
+
+char *json_print_string(const struct json *value, struct arena *arena, size_t *out_length,
+                        struct error *err)
+{
+    struct text text;
+    text_init(&text, (size_t)1 << 30);
+    char *copy = json_print(value, &text, err) ? text_dup(&text, arena, err) : NULL;
+    if (copy != NULL && out_length != NULL)
+        *out_length = text.length;
+    text_finish(&text);
+    return copy;
+}

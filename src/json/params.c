@@ -1,0 +1,308 @@
+/* Reading parameter tables from JSON: a walk over the given fields, so that an unknown one is found
+ * where it stands. */
+
+#include "ptqd/json/params.h"
+
+#include "node.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum { PATH_BYTES = 128, SIBLINGS_MAX = 64 };
+
+struct reader {
+    struct arena *arena;
+    const struct param_table *table;
+    const char *const *others; /* top-level fields of the caller, or NULL */
+    bool sweeps;               /* lists are allowed on swept rows */
+    struct param_list *rows;
+    struct error *err;
+};
+
+static bool fail_type(const struct reader *reader, const struct param *param,
+                      const struct json *value, const char *wanted)
+{
+    FAIL(reader->err, E_INVALID, "%s is %s; %s is expected", param->name, json_type_name(value),
+         wanted);
+    return json_error_at(value, reader->err);
+}
+
+static bool read_integer(const struct reader *reader, const struct param *param,
+                         const struct json *value, int64_t *out)
+{
+    if (param->special != NULL && value->type == JSON_STRING) {
+        if (strcmp(value->string, param->special) == 0) {
+            *out = 0;
+            return true;
+        }
+        FAIL(reader->err, E_INVALID, "%s is \"%s\"; a whole number or \"%s\" is expected",
+             param->name, value->string, param->special);
+        return json_error_at(value, reader->err);
+    }
+    if (value->type != JSON_NUMBER)
+        return fail_type(reader, param, value, "a whole number");
+    if (!value->is_integer) {
+        FAIL(reader->err, E_INVALID, "%s is %.15g; a whole number is expected", param->name,
+             value->number);
+        return json_error_at(value, reader->err);
+    }
+    *out = value->integer;
+    return true;
+}
+
+static bool read_choice(const struct reader *reader, const struct param *param,
+                        const struct json *value, int *out)
+{
+    if (value->type != JSON_STRING)
+        return fail_type(reader, param, value, "a name");
+    *out = param_choice_find(param, value->string);
+    if (*out >= 0)
+        return true;
+    param_fail_choice(param, value->string, reader->err);
+    return json_error_at(value, reader->err);
+}
+
+static bool read_set(const struct reader *reader, const struct param *param,
+                     const struct json *value, uint64_t *out)
+{
+    if (value->type != JSON_ARRAY)
+        return fail_type(reader, param, value, "a list of names");
+    uint64_t set = 0;
+    for (const struct json *v = value->first; v != NULL; v = v->next) {
+        int choice = 0;
+        if (!read_choice(reader, param, v, &choice))
+            return false;
+        if (set >> choice & 1) {
+            FAIL(reader->err, E_INVALID, "%s names \"%s\" twice", param->name, v->string);
+            return json_error_at(v, reader->err);
+        }
+        set |= UINT64_C(1) << choice;
+    }
+    *out = set;
+    return true;
+}
+
+/* Converts by the row's type, then checks the row's rule. */
+static bool read_value(const struct reader *reader, const struct param *param,
+                       const struct json *value, struct param_value *out)
+{
+    *out = (struct param_value){.type = param->type};
+    switch (param->type) {
+    case PARAM_INT:
+        if (!read_integer(reader, param, value, &out->integer))
+            return false;
+        break;
+    case PARAM_REAL:
+        if (value->type != JSON_NUMBER)
+            return fail_type(reader, param, value, "a number");
+        out->real = value->number;
+        break;
+    case PARAM_BOOL:
+        if (value->type != JSON_BOOL)
+            return fail_type(reader, param, value, "true or false");
+        out->boolean = value->boolean;
+        break;
+    case PARAM_TEXT:
+        if (value->type != JSON_STRING)
+            return fail_type(reader, param, value, "a string");
+        out->text = arena_strdup(reader->arena, value->string, reader->err);
+        if (out->text == NULL)
+            return false;
+        break;
+    case PARAM_CHOICE:
+        if (!read_choice(reader, param, value, &out->choice))
+            return false;
+        break;
+    case PARAM_SET:
+        if (!read_set(reader, param, value, &out->set))
+            return false;
+        break;
+    }
+    return param_check(param, out, reader->err) || json_error_at(value, reader->err);
+}
+
+/* A list of values; for a set, whose single value is a list already, a list of lists. */
+static bool is_sweep(const struct param *param, const struct json *value)
+{
+    if (value->type != JSON_ARRAY)
+        return false;
+    return param->type != PARAM_SET || json_type(value->first) == JSON_ARRAY;
+}
+
+static bool is_repeated(const struct param_value *values, size_t count)
+{
+    for (size_t i = 0; i + 1 < count; i++) {
+        if (param_equal(&values[i], &values[count - 1]))
+            return true;
+    }
+    return false;
+}
+
+static bool read_sweep(const struct reader *reader, const struct param *param,
+                       const struct json *list, struct param_list *out)
+{
+    if (!param->sweep || !reader->sweeps)
+        return fail_type(reader, param, list, "one value");
+    if (list->count == 0) {
+        FAIL(reader->err, E_INVALID, "%s is an empty list; at least one value is expected",
+             param->name);
+        return json_error_at(list, reader->err);
+    }
+    struct param_value *values =
+        ARENA_ARRAY(reader->arena, struct param_value, list->count, reader->err);
+    if (values == NULL)
+        return false;
+    size_t count = 0;
+    for (const struct json *v = list->first; v != NULL; v = v->next) {
+        if (!read_value(reader, param, v, &values[count++]))
+            return false;
+        if (is_repeated(values, count)) {
+            FAIL(reader->err, E_INVALID, "%s has a value twice in its list", param->name);
+            return json_error_at(v, reader->err);
+        }
+    }
+    *out = (struct param_list){.values = values, .count = count};
+    return true;
+}
+
+static bool read_row(const struct reader *reader, const struct param *param,
+                     const struct json *value)
+{
+    struct param_list *list = &reader->rows[param - reader->table->rows];
+    if (is_sweep(param, value))
+        return read_sweep(reader, param, value, list);
+    struct param_value *single = ARENA_NEW(reader->arena, struct param_value, reader->err);
+    if (single == NULL || !read_value(reader, param, value, single))
+        return false;
+    *list = (struct param_list){.values = single, .count = 1};
+    return true;
+}
+
+/* The part of a row's name after "group." when the row is in the group; NULL otherwise. */
+static const char *name_below(const struct param *param, const char *group)
+{
+    size_t length = strlen(group);
+    if (length == 0)
+        return param->name;
+    bool inside = strncmp(param->name, group, length) == 0 && param->name[length] == '.';
+    return inside ? param->name + length + 1 : NULL;
+}
+
+static bool is_group(const struct param_table *table, const char *path)
+{
+    for (size_t i = 0; i < table->count; i++) {
+        if (name_below(&table->rows[i], path) != NULL)
+            return true;
+    }
+    return false;
+}
+
+static bool is_other(const struct reader *reader, const char *path)
+{
+    if (reader->others == NULL)
+        return false;
+    for (const char *const *name = reader->others; *name != NULL; name++) {
+        if (strcmp(*name, path) == 0)
+            return true;
+    }
+    return false;
+}
+
+static bool fail_unknown(const struct reader *reader, const struct json *field, const char *group)
+{
+    char segments[SIBLINGS_MAX][PATH_BYTES];
+    const char *names[SIBLINGS_MAX];
+    size_t count = 0;
+    for (size_t i = 0; i < reader->table->count && count < SIBLINGS_MAX; i++) {
+        const char *name = name_below(&reader->table->rows[i], group);
+        if (name == NULL)
+            continue;
+        (void)snprintf(segments[count], PATH_BYTES, "%.*s", (int)strcspn(name, "."), name);
+        names[count] = segments[count];
+        count++;
+    }
+    const char *nearest = json_nearest_name(field->key, names, count);
+    const char *dot = *group == '\0' ? "" : ".";
+    if (nearest != NULL)
+        FAIL(reader->err, E_INVALID, "\"%s%s%s\" is not a known field; did you mean \"%s%s%s\"?",
+             group, dot, field->key, group, dot, nearest);
+    else
+        FAIL(reader->err, E_INVALID, "\"%s%s%s\" is not a known field", group, dot, field->key);
+    return json_error_at(field, reader->err);
+}
+
+/* Reads the members of `object`, which stands for the rows below `group` ("": all). Recursion ends
+ * because a path that is a group is a prefix of a row's name. */
+static bool read_group(const struct reader *reader, const struct json *object, const char *group)
+{
+    if (!json_expect(object, JSON_OBJECT, reader->err))
+        return false;
+    for (const struct json *v = object->first; v != NULL; v = v->next) {
+        char path[PATH_BYTES];
+        int length =
+            snprintf(path, sizeof(path), "%s%s%s", group, *group == '\0' ? "" : ".", v->key);
+        if (length < 0 || (size_t)length >= sizeof(path))
+            return fail_unknown(reader, v, group);
+        const struct param *param = param_find(reader->table, path);
+        if (param != NULL && strchr(v->key, '.') == NULL) {
+            if (!read_row(reader, param, v))
+                return false;
+        } else if (is_group(reader->table, path) && strchr(v->key, '.') == NULL) {
+            if (!read_group(reader, v, path))
+                return false;
+        } else if (*group != '\0' || !is_other(reader, path)) {
+            return fail_unknown(reader, v, group);
+        }
+    }
+    return true;
+}
+
+static bool check_given(const struct reader *reader, const struct json *object)
+{
+    for (size_t i = 0; i < reader->table->count; i++) {
+        if (reader->rows[i].count > 0)
+            continue;
+        FAIL(reader->err, E_INVALID, "%s must be given", reader->table->rows[i].name);
+        return json_error_at(object, reader->err);
+    }
+    return true;
+}
+
+static bool parse(struct arena *arena, const struct json *object, const struct param_table *table,
+                  const char *const *others, bool sweeps, struct param_sweep *out_sweep,
+                  struct error *err)
+{
+    struct param_sweep sweep;
+    if (!param_sweep_create(table, arena, &sweep, err))
+        return false;
+    struct reader reader = {.arena = arena,
+                            .table = table,
+                            .others = others,
+                            .sweeps = sweeps,
+                            .rows = sweep.rows,
+                            .err = err};
+    if (object != NULL && !read_group(&reader, object, ""))
+        return false;
+    if (!check_given(&reader, object))
+        return false;
+    *out_sweep = sweep;
+    return true;
+}
+
+bool json_params_parse(struct arena *arena, const struct json *object,
+                       const struct param_table *table, const char *const *others,
+                       struct param_sweep *out_sweep, struct error *err)
+{
+    return parse(arena, object, table, others, true, out_sweep, err);
+}
+
+bool json_params_read(struct arena *arena, const struct json *object,
+                      const struct param_table *table, const char *const *others, void *out_object,
+                      struct error *err)
+{
+    struct param_sweep sweep;
+    if (!parse(arena, object, table, others, false, &sweep, err))
+        return false;
+    param_sweep_store(&sweep, 0, out_object);
+    return true;
+}
