@@ -21,7 +21,7 @@ struct pool_shape {
 int64_t pool_extent(int64_t input, int64_t window, int64_t stride, int64_t dilation,
                     int64_t pad_before, int64_t pad_after, bool ceil_mode);
 
-/* A window without any cell on the input gives -FLT_MAX; one with a NaN gives NaN. */
+/* A window with a NaN gives NaN; one without any cell on the map gives −infinity. */
 void max_pool_f32(const struct pool_shape *shape, const float *x, float *y);
 /* The gradient goes to the first cell, in row order, that has the maximum. */
 void max_pool_f32_grad_x(const struct pool_shape *shape, const float *x, const float *y,

@@ -1,0 +1,282 @@
+/* Convolution through oneDNN.
+ *
+ * A primitive is made for one number of samples. A plan keeps those of its own number for ever
+ * (slot 0) and those of a few others, for the smaller last batch of a pass over a data set; when
+ * all slots are taken the oldest of the others gives way. The primitives of a slot are made when
+ * they are first needed. Activations stay in N, H, W, C, so that layers follow each other without
+ * changes of layout; weights are brought into whatever layout the primitive likes best. */
+
+#include "onednn.h"
+#include "ptqd/base/mem.h"
+#include "ptqd/kern/conv.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+enum pass_kind { PASS_FORWARD, PASS_GRAD_X, PASS_GRAD_W, PASS_COUNT };
+
+struct slot {
+    int64_t N; /* 0: free */
+    bool ready[PASS_COUNT];
+    struct onednn_pass *passes[PASS_COUNT]; /* NULL when ready: oneDNN has none */
+};
+
+enum { SLOT_COUNT = 4 };
+
+struct conv_plan {
+    struct conv_shape shape;
+    bool gradients;
+    struct onednn_device device;
+    float *no_bias; /* [K] zeros */
+    struct slot slots[SLOT_COUNT];
+    int next; /* slot that gives way, 1 … SLOT_COUNT − 1 */
+};
+
+/* Tensors of one number of samples as oneDNN describes them: the caller's layouts, and layouts for
+ * it to choose. */
+struct layouts {
+    dnnl_memory_desc_t x, w, bias, y;
+    dnnl_memory_desc_t any_w;
+    dnnl_dims_t strides, dilations, pads_before, pads_after;
+};
+
+static bool layouts_init(const struct conv_shape *shape, int64_t N, struct layouts *out,
+                         struct error *err)
+{
+    int64_t G = shape->G;
+    dnnl_dims_t x = {N, shape->C, shape->H, shape->W};
+    dnnl_dims_t y = {N, shape->K, shape->OH, shape->OW};
+    dnnl_dims_t bias = {shape->K};
+    dnnl_dims_t w = {shape->K, shape->C, shape->R, shape->S};
+    dnnl_dims_t grouped = {G, shape->K / G, shape->C / G, shape->R, shape->S};
+    int rank = G == 1 ? 4 : 5;
+    dnnl_dim_t *weights = G == 1 ? w : grouped;
+    dnnl_format_tag_t tag = G == 1 ? dnnl_ohwi : dnnl_gohwi;
+    *out = (struct layouts){
+        .strides = {shape->stride_h, shape->stride_w},
+        .dilations = {shape->dilation_h - 1, shape->dilation_w - 1},
+        .pads_before = {shape->pad_top, shape->pad_left},
+        .pads_after = {shape->pad_bottom, shape->pad_right},
+    };
+    const char *what = "the tensors of a convolution";
+    return onednn_check(dnnl_memory_desc_init_by_tag(&out->x, 4, x, dnnl_f32, dnnl_nhwc), what,
+                        err) &&
+           onednn_check(dnnl_memory_desc_init_by_tag(&out->y, 4, y, dnnl_f32, dnnl_nhwc), what,
+                        err) &&
+           onednn_check(dnnl_memory_desc_init_by_tag(&out->bias, 1, bias, dnnl_f32, dnnl_a), what,
+                        err) &&
+           onednn_check(dnnl_memory_desc_init_by_tag(&out->w, rank, weights, dnnl_f32, tag), what,
+                        err) &&
+           onednn_check(dnnl_memory_desc_init_by_tag(&out->any_w, rank, weights, dnnl_f32,
+                                                     dnnl_format_tag_any),
+                        what, err);
+}
+
+static bool forward_operation(const struct layouts *at, dnnl_prop_kind_t kind,
+                              dnnl_convolution_desc_t *out, struct error *err)
+{
+    return onednn_check(dnnl_dilated_convolution_forward_desc_init(
+                            out, kind, dnnl_convolution_direct, &at->x, &at->any_w, &at->bias,
+                            &at->y, at->strides, at->dilations, at->pads_before, at->pads_after),
+                        "a convolution", err);
+}
+
+static bool create_forward(const struct conv_plan *plan, const struct layouts *at,
+                           struct onednn_pass **out_pass, struct error *err)
+{
+    dnnl_convolution_desc_t operation;
+    const struct onednn_tensor tensors[] = {
+        {DNNL_ARG_SRC, dnnl_query_src_md, 0, at->x, ONEDNN_INPUT},
+        {DNNL_ARG_WEIGHTS, dnnl_query_weights_md, 0, at->w, ONEDNN_INPUT},
+        {DNNL_ARG_BIAS, dnnl_query_weights_md, 1, at->bias, ONEDNN_INPUT},
+        {DNNL_ARG_DST, dnnl_query_dst_md, 0, at->y, ONEDNN_OUTPUT},
+    };
+    return forward_operation(at, dnnl_forward_inference, &operation, err) &&
+           onednn_pass_create(&plan->device, &operation, NULL, tensors, 4, out_pass, err);
+}
+
+static bool create_grad_x(const struct conv_plan *plan, const struct layouts *at,
+                          const_dnnl_primitive_desc_t hint, struct onednn_pass **out_pass,
+                          struct error *err)
+{
+    dnnl_convolution_desc_t operation;
+    const struct onednn_tensor tensors[] = {
+        {DNNL_ARG_WEIGHTS, dnnl_query_weights_md, 0, at->w, ONEDNN_INPUT},
+        {DNNL_ARG_DIFF_DST, dnnl_query_diff_dst_md, 0, at->y, ONEDNN_INPUT},
+        {DNNL_ARG_DIFF_SRC, dnnl_query_diff_src_md, 0, at->x, ONEDNN_OUTPUT_ADDED},
+    };
+    return onednn_check(dnnl_dilated_convolution_backward_data_desc_init(
+                            &operation, dnnl_convolution_direct, &at->x, &at->any_w, &at->y,
+                            at->strides, at->dilations, at->pads_before, at->pads_after),
+                        "a convolution's gradient", err) &&
+           onednn_pass_create(&plan->device, &operation, hint, tensors, 3, out_pass, err);
+}
+
+static bool create_grad_w(const struct conv_plan *plan, const struct layouts *at,
+                          const_dnnl_primitive_desc_t hint, struct onednn_pass **out_pass,
+                          struct error *err)
+{
+    dnnl_convolution_desc_t operation;
+    const struct onednn_tensor tensors[] = {
+        {DNNL_ARG_SRC, dnnl_query_src_md, 0, at->x, ONEDNN_INPUT},
+        {DNNL_ARG_DIFF_DST, dnnl_query_diff_dst_md, 0, at->y, ONEDNN_INPUT},
+        {DNNL_ARG_DIFF_WEIGHTS, dnnl_query_diff_weights_md, 0, at->w, ONEDNN_OUTPUT_ADDED},
+    };
+    return onednn_check(dnnl_dilated_convolution_backward_weights_desc_init(
+                            &operation, dnnl_convolution_direct, &at->x, &at->any_w, NULL, &at->y,
+                            at->strides, at->dilations, at->pads_before, at->pads_after),
+                        "a convolution's gradient", err) &&
+           onednn_pass_create(&plan->device, &operation, hint, tensors, 3, out_pass, err);
+}
+
+/* A backward pass: oneDNN wants to know the forward pass it belongs to. */
+static bool create_gradient(const struct conv_plan *plan, const struct layouts *at,
+                            enum pass_kind kind, struct onednn_pass **out_pass, struct error *err)
+{
+    dnnl_convolution_desc_t operation;
+    dnnl_primitive_desc_t hint = NULL;
+    if (!forward_operation(at, dnnl_forward_training, &operation, err))
+        return false;
+    dnnl_status_t status =
+        dnnl_primitive_desc_create(&hint, &operation, NULL, plan->device.engine, NULL);
+    if (status == dnnl_unimplemented) {
+        *out_pass = NULL;
+        return true;
+    }
+    if (!onednn_check(status, "a convolution", err))
+        return false;
+    bool good = kind == PASS_GRAD_X ? create_grad_x(plan, at, hint, out_pass, err)
+                                    : create_grad_w(plan, at, hint, out_pass, err);
+    (void)dnnl_primitive_desc_destroy(hint); /* fails for NULL only */
+    return good;
+}
+
+static void slot_finish(struct slot *slot)
+{
+    for (int i = 0; i < PASS_COUNT; i++)
+        onednn_pass_destroy(slot->passes[i]);
+    *slot = (struct slot){0};
+}
+
+static struct slot *slot_of(struct conv_plan *plan, int64_t N)
+{
+    for (int i = 0; i < SLOT_COUNT; i++)
+        if (plan->slots[i].N == N)
+            return &plan->slots[i];
+    struct slot *slot = &plan->slots[plan->next];
+    plan->next = plan->next == SLOT_COUNT - 1 ? 1 : plan->next + 1;
+    slot_finish(slot);
+    slot->N = N;
+    return slot;
+}
+
+/* The pass for N samples; `*out_pass` NULL: use the reference. */
+static bool pass_find(struct conv_plan *plan, int64_t N, enum pass_kind kind,
+                      struct onednn_pass **out_pass, struct error *err)
+{
+    assert(N >= 1 && N <= plan->shape.N);
+    assert(kind == PASS_FORWARD || plan->gradients);
+    struct slot *slot = slot_of(plan, N);
+    if (!slot->ready[kind]) {
+        struct layouts layouts;
+        onednn_single_thread();
+        if (!layouts_init(&plan->shape, N, &layouts, err))
+            return false;
+        bool good = kind == PASS_FORWARD
+                        ? create_forward(plan, &layouts, &slot->passes[kind], err)
+                        : create_gradient(plan, &layouts, kind, &slot->passes[kind], err);
+        if (!good)
+            return error_context(err, "convolution of %lld samples", (long long)N);
+        slot->ready[kind] = true;
+    }
+    *out_pass = slot->passes[kind];
+    return true;
+}
+
+bool conv_plan_create(const struct conv_shape *shape, bool gradients, struct conv_plan **out_plan,
+                      struct error *err)
+{
+    struct conv_plan *plan = calloc(1, sizeof(*plan));
+    if (plan == NULL)
+        return FAIL(err, E_MEMORY, "no memory for a convolution (%zu bytes)", sizeof(*plan));
+    plan->shape = *shape;
+    plan->gradients = gradients;
+    plan->slots[0].N = shape->N;
+    plan->next = 1;
+    plan->no_bias = calloc((size_t)shape->K, sizeof(float));
+    struct onednn_pass *forward;
+    bool good = plan->no_bias != NULL;
+    if (!good)
+        (void)FAIL(err, E_MEMORY, "no memory for %lld biases", (long long)shape->K);
+    good = good && onednn_device_create(&plan->device, err) &&
+           pass_find(plan, shape->N, PASS_FORWARD, &forward, err);
+    if (!good) {
+        conv_plan_destroy(plan);
+        return false;
+    }
+    *out_plan = plan;
+    return true;
+}
+
+void conv_plan_destroy(struct conv_plan *plan)
+{
+    if (plan == NULL)
+        return;
+    for (int i = 0; i < SLOT_COUNT; i++)
+        slot_finish(&plan->slots[i]);
+    onednn_device_destroy(&plan->device);
+    free(plan->no_bias);
+    free(plan);
+}
+
+static struct conv_shape shape_of(const struct conv_plan *plan, int64_t N)
+{
+    struct conv_shape shape = plan->shape;
+    shape.N = N;
+    return shape;
+}
+
+bool conv_plan_forward(struct conv_plan *plan, int64_t N, const float *x, const float *w,
+                       const float *bias, float *y, struct error *err)
+{
+    struct onednn_pass *pass;
+    if (!pass_find(plan, N, PASS_FORWARD, &pass, err))
+        return false;
+    if (pass == NULL) {
+        struct conv_shape shape = shape_of(plan, N);
+        conv2d_f32(&shape, x, w, bias, y);
+        return true;
+    }
+    const void *data[] = {x, w, bias != NULL ? bias : plan->no_bias, y};
+    return onednn_pass_execute(pass, data, err);
+}
+
+bool conv_plan_grad_x(struct conv_plan *plan, int64_t N, const float *w, const float *grad_y,
+                      float *grad_x, struct error *err)
+{
+    struct onednn_pass *pass;
+    if (!pass_find(plan, N, PASS_GRAD_X, &pass, err))
+        return false;
+    if (pass == NULL) {
+        struct conv_shape shape = shape_of(plan, N);
+        conv2d_f32_grad_x(&shape, w, grad_y, grad_x);
+        return true;
+    }
+    const void *data[] = {w, grad_y, grad_x};
+    return onednn_pass_execute(pass, data, err);
+}
+
+bool conv_plan_grad_w(struct conv_plan *plan, int64_t N, const float *x, const float *grad_y,
+                      float *grad_w, struct error *err)
+{
+    struct onednn_pass *pass;
+    if (!pass_find(plan, N, PASS_GRAD_W, &pass, err))
+        return false;
+    if (pass == NULL) {
+        struct conv_shape shape = shape_of(plan, N);
+        conv2d_f32_grad_w(&shape, x, grad_y, grad_w);
+        return true;
+    }
+    const void *data[] = {x, grad_y, grad_w};
+    return onednn_pass_execute(pass, data, err);
+}

@@ -1,0 +1,143 @@
+/* Simulated quantization and its straight-through gradient (fake_quantize.h has the formula).
+ *
+ * Codes are whole numbers in float32: below 2^24 they are exact. Comparisons are written so that
+ * NaN falls through both clamps, and so that they are one instruction each. */
+
+#include "ptqd/kern/fake_quantize.h"
+
+#include "simd.h"
+
+#include <assert.h>
+#include <math.h>
+
+enum { CODE_LIMIT = 1 << 22 };
+
+/* A format in the type the loops compute in. */
+struct grid {
+    float scale, zero, low, high;
+};
+
+static struct grid grid_of(float scale, int32_t zero_point, int32_t low, int32_t high)
+{
+    assert(scale > 0 && isfinite(scale));
+    assert(-CODE_LIMIT <= low && low <= zero_point && zero_point <= high && high <= CODE_LIMIT);
+    return (struct grid){scale, (float)zero_point, (float)low, (float)high};
+}
+
+/* clamp(round(x / scale) + zero, low, high); rint rounds half to even in the default mode. */
+static inline float code_of(float x, struct grid grid)
+{
+    float code = rintf(x / grid.scale) + grid.zero;
+    code = grid.low > code ? grid.low : code;
+    return grid.high < code ? grid.high : code;
+}
+
+/* 1 where the straight-through gradient passes. */
+static inline float gate_of(float x, struct grid grid)
+{
+    float code = x / grid.scale + grid.zero;
+    return code >= grid.low && code <= grid.high ? 1.0f : 0.0f;
+}
+
+KERN_CLONES static void quantize_run(const float *x, size_t count, struct grid grid, float *y)
+{
+    for (size_t i = 0; i < count; i++)
+        y[i] = grid.scale * (code_of(x[i], grid) - grid.zero);
+}
+
+KERN_CLONES static void quantize_run_grad_x(const float *restrict x, size_t count, struct grid grid,
+                                            const float *restrict grad_y, float *restrict grad_x)
+{
+    for (size_t i = 0; i < count; i++)
+        grad_x[i] += gate_of(x[i], grid) > 0 ? grad_y[i] : 0.0f;
+}
+
+/* One position of a last-axis format: a scale per element. */
+KERN_CLONES static void quantize_row(const struct fake_quantize_channels *format, const float *x,
+                                     float *y)
+{
+    float low = (float)format->low, high = (float)format->high;
+    for (size_t c = 0; c < format->channels; c++) {
+        float zero = format->zero_point != NULL ? (float)format->zero_point[c] : 0.0f;
+        struct grid grid = {format->scale[c], zero, low, high};
+        y[c] = grid.scale * (code_of(x[c], grid) - zero);
+    }
+}
+
+KERN_CLONES static void quantize_row_grad_x(const struct fake_quantize_channels *format,
+                                            const float *x, const float *grad_y, float *grad_x)
+{
+    float low = (float)format->low, high = (float)format->high;
+    for (size_t c = 0; c < format->channels; c++) {
+        float zero = format->zero_point != NULL ? (float)format->zero_point[c] : 0.0f;
+        struct grid grid = {format->scale[c], zero, low, high};
+        grad_x[c] += gate_of(x[c], grid) > 0 ? grad_y[c] : 0.0f;
+    }
+}
+
+void fake_quantize_f32(const float *x, size_t count, float scale, int32_t zero_point, int32_t low,
+                       int32_t high, float *y)
+{
+    quantize_run(x, count, grid_of(scale, zero_point, low, high), y);
+}
+
+void fake_quantize_f32_grad_x(const float *x, size_t count, float scale, int32_t zero_point,
+                              int32_t low, int32_t high, const float *grad_y, float *grad_x)
+{
+    quantize_run_grad_x(x, count, grid_of(scale, zero_point, low, high), grad_y, grad_x);
+}
+
+static struct grid channel_grid(const struct fake_quantize_channels *format, size_t c)
+{
+    int32_t zero_point = format->zero_point != NULL ? format->zero_point[c] : 0;
+    return grid_of(format->scale[c], zero_point, format->low, format->high);
+}
+
+/* Every channel's format is one that grid_of takes. */
+static void check_channels(const struct fake_quantize_channels *format)
+{
+    for (size_t c = 0; c < format->channels; c++)
+        (void)channel_grid(format, c); /* for its assertions */
+}
+
+void fake_quantize_channels_f32(const struct fake_quantize_channels *format, const float *x,
+                                float *y)
+{
+    check_channels(format);
+    size_t channels = format->channels, inner = format->inner;
+    for (size_t o = 0; o < format->outer; o++) {
+        if (inner == 1)
+            quantize_row(format, x + o * channels, y + o * channels);
+        for (size_t c = 0; inner != 1 && c < channels; c++) {
+            size_t first = (o * channels + c) * inner;
+            quantize_run(x + first, inner, channel_grid(format, c), y + first);
+        }
+    }
+}
+
+void fake_quantize_channels_f32_grad_x(const struct fake_quantize_channels *format, const float *x,
+                                       const float *grad_y, float *grad_x)
+{
+    check_channels(format);
+    size_t channels = format->channels, inner = format->inner;
+    for (size_t o = 0; o < format->outer; o++) {
+        size_t row = o * channels;
+        if (inner == 1)
+            quantize_row_grad_x(format, x + row, grad_y + row, grad_x + row);
+        for (size_t c = 0; inner != 1 && c < channels; c++) {
+            size_t first = (row + c) * inner;
+            quantize_run_grad_x(x + first, inner, channel_grid(format, c), grad_y + first,
+                                grad_x + first);
+        }
+    }
+}
+
+void quantize_codes_f32(const float *x, size_t count, float scale, int32_t zero_point, int32_t low,
+                        int32_t high, int32_t *codes)
+{
+    struct grid grid = grid_of(scale, zero_point, low, high);
+    for (size_t i = 0; i < count; i++) {
+        float code = code_of(x[i], grid);
+        codes[i] = isnan(code) ? zero_point : (int32_t)code;
+    }
+}

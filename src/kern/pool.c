@@ -1,0 +1,225 @@
+/* Pooling, channels-last (pool.h has the shapes). A window is walked in row order; cells outside
+ * the map are skipped. */
+
+#include "ptqd/kern/pool.h"
+
+#include <math.h>
+#include <stddef.h>
+
+int64_t pool_extent(int64_t input, int64_t window, int64_t stride, int64_t dilation,
+                    int64_t pad_before, int64_t pad_after, bool ceil_mode)
+{
+    int64_t span = dilation * (window - 1) + 1;
+    int64_t room = input + pad_before + pad_after - span;
+    if (room < 0)
+        return 0;
+    int64_t extent = room / stride + 1;
+    if (ceil_mode && room % stride != 0 && extent * stride < input + pad_before)
+        extent++;
+    return extent;
+}
+
+/* The taps of a window that fall on the map, along one axis: first and end (exclusive). */
+struct taps {
+    int64_t first, end;
+};
+
+static struct taps taps_inside(int64_t start, int64_t dilation, int64_t window, int64_t low,
+                               int64_t high)
+{
+    struct taps taps = {0, window};
+    while (taps.first < window && start + taps.first * dilation < low)
+        taps.first++;
+    while (taps.end > taps.first && start + (taps.end - 1) * dilation >= high)
+        taps.end--;
+    return taps;
+}
+
+/* One window: where it starts, its taps on the map, and its output position. */
+struct window {
+    int64_t h, w; /* of the first tap, on the map or before it */
+    struct taps rows, columns;
+    int64_t cells; /* an average divides by this */
+    size_t sample; /* first element of the sample in x */
+    size_t y;      /* first element of the position in y */
+};
+
+static int64_t span_inside(int64_t start, int64_t dilation, int64_t window, int64_t low,
+                           int64_t high)
+{
+    struct taps taps = taps_inside(start, dilation, window, low, high);
+    return taps.end - taps.first;
+}
+
+static struct window window_at(const struct pool_shape *shape, int64_t position)
+{
+    int64_t ow = position % shape->OW;
+    int64_t oh = position / shape->OW % shape->OH;
+    int64_t n = position / (shape->OW * shape->OH);
+    struct window window = {
+        .h = oh * shape->stride_h - shape->pad_top,
+        .w = ow * shape->stride_w - shape->pad_left,
+        .sample = (size_t)(n * shape->H * shape->W * shape->C),
+        .y = (size_t)(position * shape->C),
+    };
+    window.rows = taps_inside(window.h, shape->dilation_h, shape->R, 0, shape->H);
+    window.columns = taps_inside(window.w, shape->dilation_w, shape->S, 0, shape->W);
+    int64_t rows = window.rows.end - window.rows.first;
+    int64_t columns = window.columns.end - window.columns.first;
+    if (shape->count_include_pad) {
+        rows = span_inside(window.h, shape->dilation_h, shape->R, -shape->pad_top,
+                           shape->H + shape->pad_bottom);
+        columns = span_inside(window.w, shape->dilation_w, shape->S, -shape->pad_left,
+                              shape->W + shape->pad_right);
+    }
+    window.cells = rows * columns;
+    return window;
+}
+
+/* First element of tap (r, s) in x. */
+static size_t cell(const struct pool_shape *shape, const struct window *window, int64_t r,
+                   int64_t s)
+{
+    int64_t h = window->h + r * shape->dilation_h, w = window->w + s * shape->dilation_w;
+    return window->sample + (size_t)((h * shape->W + w) * shape->C);
+}
+
+static int64_t position_count(const struct pool_shape *shape)
+{
+    return shape->N * shape->OH * shape->OW;
+}
+
+void max_pool_f32(const struct pool_shape *shape, const float *x, float *y)
+{
+    for (int64_t p = 0; p < position_count(shape); p++) {
+        struct window window = window_at(shape, p);
+        float *out = y + window.y;
+        for (int64_t c = 0; c < shape->C; c++)
+            out[c] = -INFINITY;
+        for (int64_t r = window.rows.first; r < window.rows.end; r++) {
+            for (int64_t s = window.columns.first; s < window.columns.end; s++) {
+                const float *in = x + cell(shape, &window, r, s);
+                for (int64_t c = 0; c < shape->C; c++)
+                    out[c] = in[c] > out[c] || isnan(in[c]) ? in[c] : out[c];
+            }
+        }
+    }
+}
+
+/* The first cell of the window whose channel c is `value`; NULL when none is (NaN). */
+static const float *find_value(const struct pool_shape *shape, const struct window *window,
+                               const float *x, int64_t c, float value)
+{
+    for (int64_t r = window->rows.first; r < window->rows.end; r++) {
+        for (int64_t s = window->columns.first; s < window->columns.end; s++) {
+            const float *in = x + cell(shape, window, r, s) + c;
+            if (*in == value)
+                return in;
+        }
+    }
+    return NULL;
+}
+
+void max_pool_f32_grad_x(const struct pool_shape *shape, const float *x, const float *y,
+                         const float *grad_y, float *grad_x)
+{
+    for (int64_t p = 0; p < position_count(shape); p++) {
+        struct window window = window_at(shape, p);
+        for (int64_t c = 0; c < shape->C; c++) {
+            size_t out = window.y + (size_t)c;
+            const float *in = find_value(shape, &window, x, c, y[out]);
+            if (in != NULL)
+                grad_x[in - x] += grad_y[out];
+        }
+    }
+}
+
+/* Channels are taken a cache line at a time, so that the float64 sums fit in registers. */
+enum { CHUNK = 16 };
+
+static void average_window(const struct pool_shape *shape, const struct window *window,
+                           const float *x, float *y)
+{
+    for (int64_t first = 0; first < shape->C; first += CHUNK) {
+        double sum[CHUNK] = {0};
+        int64_t count = shape->C - first < CHUNK ? shape->C - first : CHUNK;
+        for (int64_t r = window->rows.first; r < window->rows.end; r++) {
+            for (int64_t s = window->columns.first; s < window->columns.end; s++) {
+                const float *in = x + cell(shape, window, r, s) + first;
+                for (int64_t c = 0; c < count; c++)
+                    sum[c] += (double)in[c];
+            }
+        }
+        for (int64_t c = 0; c < count; c++)
+            y[window->y + (size_t)(first + c)] =
+                window->cells > 0 ? (float)(sum[c] / (double)window->cells) : 0;
+    }
+}
+
+void average_pool_f32(const struct pool_shape *shape, const float *x, float *y)
+{
+    for (int64_t p = 0; p < position_count(shape); p++) {
+        struct window window = window_at(shape, p);
+        average_window(shape, &window, x, y);
+    }
+}
+
+void average_pool_f32_grad_x(const struct pool_shape *shape, const float *grad_y, float *grad_x)
+{
+    for (int64_t p = 0; p < position_count(shape); p++) {
+        struct window window = window_at(shape, p);
+        const float *out = grad_y + window.y;
+        for (int64_t r = window.rows.first; r < window.rows.end; r++) {
+            for (int64_t s = window.columns.first; s < window.columns.end; s++) {
+                float *in = grad_x + cell(shape, &window, r, s);
+                for (int64_t c = 0; c < shape->C; c++)
+                    in[c] += out[c] / (float)window.cells; /* ≥ 1: this cell */
+            }
+        }
+    }
+}
+
+/* One window over the whole map. */
+static struct pool_shape global_shape(int64_t N, int64_t P, int64_t C)
+{
+    return (struct pool_shape){
+        .N = N,
+        .H = 1,
+        .W = P,
+        .C = C,
+        .R = 1,
+        .S = P,
+        .stride_h = 1,
+        .stride_w = 1,
+        .dilation_h = 1,
+        .dilation_w = 1,
+        .OH = 1,
+        .OW = 1,
+    };
+}
+
+void global_average_pool_f32(int64_t N, int64_t P, int64_t C, const float *x, float *y)
+{
+    struct pool_shape shape = global_shape(N, P, C);
+    average_pool_f32(&shape, x, y);
+}
+
+void global_average_pool_f32_grad_x(int64_t N, int64_t P, int64_t C, const float *grad_y,
+                                    float *grad_x)
+{
+    struct pool_shape shape = global_shape(N, P, C);
+    average_pool_f32_grad_x(&shape, grad_y, grad_x);
+}
+
+void global_max_pool_f32(int64_t N, int64_t P, int64_t C, const float *x, float *y)
+{
+    struct pool_shape shape = global_shape(N, P, C);
+    max_pool_f32(&shape, x, y);
+}
+
+void global_max_pool_f32_grad_x(int64_t N, int64_t P, int64_t C, const float *x, const float *y,
+                                const float *grad_y, float *grad_x)
+{
+    struct pool_shape shape = global_shape(N, P, C);
+    max_pool_f32_grad_x(&shape, x, y, grad_y, grad_x);
+}
