@@ -1,0 +1,21 @@
+#pragma once
+
+/* Biases as a device holds them: int32 codes in the scale of the products, s_x · s_w[k], without a
+ * zero point. In simulation biases are float; rounding them once, before the network is judged,
+ * makes the simulation compute what artifacts compute.
+ */
+
+#include "ptqd/quant/network.h"
+
+/* s_x · s_w[k] of output channel k as a float32; both quantizers must be calibrated. */
+float quant_bias_scale(const struct quant_network *network, const struct quant_layer *layer,
+                       int64_t k);
+
+/* The nearest code of each of the layer's K biases. E_INVALID names the layer and the channel whose
+ * bias has no int32 code. A decoded code below 2^23 encodes to itself. */
+bool quant_bias_encode(const struct quant_network *network, const struct quant_layer *layer,
+                       int32_t *out_codes, struct error *err);
+
+/* Replaces the biases of every layer by their decoded codes. Leaves the network as it was when one
+ * of them has none. */
+bool quant_network_round_biases(struct quant_network *network, struct error *err);
