@@ -86,6 +86,8 @@ static bool check_text(const struct param *param, const char *text, struct error
 
 bool param_check(const struct param *param, const struct param_value *value, struct error *err)
 {
+    if (value->type != param->type)
+        return FAIL(err, E_INVALID, "%s has a value of another type", param->name);
     switch (param->type) {
     case PARAM_INT:
         return check_integer(param, value->integer, err);

@@ -29,7 +29,8 @@ static bool parse_integer(const struct param *param, const char *text, int64_t *
 static bool parse_set(const struct param *param, const char *text, uint64_t *out, struct error *err)
 {
     uint64_t set = 0;
-    while (*text != '\0') {
+    bool more = *text != '\0';
+    while (more) {
         size_t length = strcspn(text, ",");
         char name[64];
         (void)snprintf(name, sizeof(name), "%.*s", (int)(length < 64 ? length : 63), text);
@@ -37,7 +38,8 @@ static bool parse_set(const struct param *param, const char *text, uint64_t *out
         if (choice < 0)
             return param_fail_choice(param, name, err);
         set |= UINT64_C(1) << choice;
-        text += length + (text[length] == ',');
+        more = text[length] == ',';
+        text += length + 1;
     }
     *out = set;
     return true;
