@@ -1,0 +1,90 @@
+#pragma once
+
+/* One request, as a handler sees it: what came, and how it is answered.
+ *
+ * Everything belongs to the request and lives in its arena until the answer is sent. A request is
+ * used by one thread at a time: an HTTP thread, or, for a blocking route, a thread of the pool.
+ */
+
+#include "ptqd/base/arena.h"
+#include "ptqd/base/error.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct http_request;
+
+/* False: `err` becomes a problem document. True: the request was answered or suspended. */
+typedef bool http_handler(struct http_request *request, void *context, struct error *err);
+
+/* ---- what came ---- */
+
+struct arena *http_arena(struct http_request *request);
+/* "GET"; a HEAD request reaches the handler of GET. */
+const char *http_method(const struct http_request *request);
+const char *http_path(const struct http_request *request);
+/* The part of the path under a name of the route's pattern: "{id}" is http_param(request, "id"). */
+const char *http_param(const struct http_request *request, const char *name);
+/* A parameter of the query string, decoded; NULL when it is not there. */
+const char *http_query(const struct http_request *request, const char *name);
+/* E_INVALID for a parameter that is not in the NULL-terminated list. */
+bool http_check_query(struct http_request *request, const char *const *known, struct error *err);
+/* A header, by case-insensitive name; NULL when it is not there. */
+const char *http_header(const struct http_request *request, const char *name);
+/* The body of a route that collects it; NUL-terminated after `*out_size` bytes. */
+const char *http_body(const struct http_request *request, size_t *out_size);
+/* True when the media type of the body is `type`, whatever its parameters. */
+bool http_body_is(const struct http_request *request, const char *type);
+/* Index of the media type in the NULL-terminated list that the client likes best; the first one
+ * without an Accept header. E_NOT_ACCEPTABLE when it wants none of them. */
+bool http_negotiate(const struct http_request *request, const char *const *types, int *out_index,
+                    struct error *err);
+
+/* Who asks: set by the server's `authorize`, kept for handlers. */
+void http_set_owner(struct http_request *request, const char *owner);
+const char *http_owner(const struct http_request *request);
+
+/* ---- a body that is not collected ---- */
+
+struct http_sink {
+    /* Takes the next bytes. After a failure it is not called again; the error is the answer. */
+    bool (*write)(void *context, const void *bytes, size_t size, struct error *err);
+    void *context; /* borrowed */
+};
+
+/* In a route's `begin`: the body goes to `sink` as it comes, at most `limit_bytes` of it. */
+void http_set_sink(struct http_request *request, const struct http_sink *sink,
+                   uint64_t limit_bytes);
+
+/* A pointer that `begin` leaves for `handle`; `destroy` (or NULL) is called with it when the
+ * request ends, however it ends. */
+void http_set_state(struct http_request *request, void *state, void (*destroy)(void *state));
+void *http_state(const struct http_request *request);
+
+/* ---- answering ---- */
+
+/* Bytes are copied when they are not in the request's arena: `copy`. */
+void http_answer(struct http_request *request, int status, const char *media_type,
+                 const void *bytes, size_t size, bool copy);
+/* The whole of an open file; with Range and If-Range. The descriptor belongs to the request now. */
+void http_answer_file(struct http_request *request, int fd, uint64_t size, const char *media_type);
+/* Adds a header to the answer; name and value are copied. Values with control characters are
+ * dropped. */
+void http_add_header(struct http_request *request, const char *name, const char *value);
+/* Sets ETag; a matching If-None-Match turns a 200 into 304. `tag` is without quotes. */
+void http_set_etag(struct http_request *request, const char *tag);
+/* True when If-None-Match names the tag: the handler may save itself the work. */
+bool http_etag_matches(const struct http_request *request, const char *tag);
+
+/* ---- answering later ---- */
+
+enum { HTTP_NO_TIMEOUT = -1 };
+
+/* In a handler that is not blocking: the connection waits until http_resume, then `next` is called
+ * on its thread. With a timeout (≥ 0 ms) the server resumes it then, and when it stops; without
+ * one somebody must. */
+void http_suspend(struct http_request *request, http_handler *next, int64_t timeout_ms);
+/* From any thread; only the first call after a suspension counts. The caller makes sure that the
+ * request has not ended: it ends only after `next` has run. */
+void http_resume(struct http_request *request);

@@ -1,0 +1,61 @@
+#pragma once
+
+/* The HTTP server: libmicrohttpd with its own epoll threads, and what it does not do by itself.
+ *
+ *   framing   Transfer-Encoding together with Content-Length, and two Content-Lengths, are 400
+ *   size      a Content-Length above the limit is 413 before a byte of the body is read; a chunked
+ *             body is swallowed up to a hard cap, then 413; beyond the cap the connection is cut
+ *   slowness  one sweeper thread cuts connections that deliver a header too late, a body too
+ *             slowly, or take an answer too slowly
+ *   waiting   handlers that wait suspend their connection; blocking routes run on a small pool
+ *   stopping  no new connections, waiting requests are woken, running ones are answered
+ */
+
+#include "ptqd/base/error.h"
+#include "ptqd/http/route.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct http_server;
+
+struct http_options {
+    int listen_fd;                          /* belongs to the server after a successful start */
+    const struct http_table *const *tables; /* NULL-terminated, borrowed */
+    void *context;                          /* borrowed; of every callback and handler */
+
+    /* Fills the answer for an error: status, problem document, headers. */
+    void (*problem)(struct http_request *request, void *context, const struct error *error);
+    /* Decides whether the request may use a route of this `access`, and names its owner. NULL:
+     * anybody may. */
+    bool (*authorize)(struct http_request *request, void *context, int access, struct error *err);
+
+    unsigned threads;               /* HTTP threads */
+    unsigned blocking_threads;      /* of the pool for blocking routes */
+    unsigned connections;           /* at once, over all threads */
+    unsigned connections_per_ip;    /* 0: no limit */
+    unsigned idle_timeout_seconds;  /* of a kept-alive connection */
+    unsigned header_timeout_ms;     /* until a request's header is complete */
+    unsigned slow_grace_ms;         /* a body or answer may take this long … */
+    unsigned slow_bytes_per_second; /* … plus its bytes at this rate */
+    uint64_t body_bytes;            /* collected bodies */
+    uint64_t swallow_bytes; /* what is read and dropped of a body that is too large or refused */
+    size_t arena_bytes;     /* ceiling of a request's memory */
+};
+
+/* Defaults for everything but the callbacks and the descriptor. */
+extern const struct http_options http_default_options;
+
+bool http_server_start(const struct http_options *options, struct http_server **out_server,
+                       struct error *err);
+/* Stops accepting, wakes and answers what is there, cuts what is not done after `drain_ms`, joins
+ * the threads, frees the server. Whoever resumes suspended requests must still be alive. */
+void http_server_stop(struct http_server *server, unsigned drain_ms);
+
+struct http_stats {
+    uint64_t requests;          /* answered so far */
+    uint64_t by_class[6];       /* [2]: 2xx … */
+    uint64_t active, suspended; /* now */
+    uint64_t cut;               /* connections that were too slow */
+};
+struct http_stats http_server_stats(struct http_server *server);
