@@ -1,0 +1,30 @@
+#pragma once
+
+/* Reconstruction methods: how the codes of one layer's weights are found. One file in
+ * recon/methods/ and one row in methods.def each. */
+
+#include "ptqd/recon/linear_problem.h"
+#include "ptqd/recon/monitor.h"
+
+struct method_options {
+    int64_t iterations;
+    double learning_rate;
+    double regularization;
+    double warm_start; /* share of the iterations without the regularizing term */
+};
+
+struct method {
+    const char *name; /* "round" */
+    const char *help; /* one sentence */
+    /* True when `solve` needs the problem; otherwise it is NULL. */
+    bool uses_data;
+    /* Sets codes, weight_values and bias_values of the layer, whose quantizer is calibrated.
+     * Deterministic. `scratch` is reset by the caller. */
+    bool (*solve)(const struct linear_problem *problem, const struct method_options *options,
+                  const struct recon_monitor *monitor, struct arena *scratch,
+                  struct quant_layer *layer, struct error *err);
+};
+
+/* Rows of methods.def, NULL-terminated. */
+const struct method *const *method_table(void);
+const struct method *method_find(const char *name);

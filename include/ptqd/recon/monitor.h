@@ -1,0 +1,16 @@
+#pragma once
+
+/* How a long computation says where it is, and is told to stop. */
+
+#include "ptqd/base/error.h"
+
+struct recon_monitor {
+    /* Called several times a second with the share done (0 to 1) and the loss (NaN: none); false
+     * asks for an end. NULL: nobody listens. */
+    bool (*report)(void *context, double fraction, double loss);
+    void *context;
+};
+
+/* False with E_CANCELLED when the listener wants an end. */
+bool recon_monitor_report(const struct recon_monitor *monitor, double fraction, double loss,
+                          struct error *err);

@@ -1,0 +1,188 @@
+/* End-to-end tuning of all biases: Adam with cosine decay on mini-batches, straight-through
+ * gradients of the activation quantizers. */
+
+#include "ptqd/recon/bias_tune.h"
+
+#include "ptqd/nn/exec.h"
+#include "ptqd/recon/adam.h"
+
+#include <math.h>
+#include <string.h>
+
+struct tuning {
+    struct quant_network *network;
+    const struct samples *samples;
+    const struct bias_tune_target *target;
+    struct exec *exec;
+    int64_t batch, input_elements, output_elements;
+    float *input;    /* [batch][input_elements] */
+    float *gradient; /* [batch][output_elements] */
+    int64_t count;   /* biases of all layers */
+    float *biases, *start, *slopes;
+};
+
+int output_before_softmax(const struct graph *graph)
+{
+    int producer = graph->tensors[graph->output].producer;
+    if (producer >= 0 && strcmp(graph->nodes[producer].op_type, "Softmax") == 0)
+        return graph->nodes[producer].inputs[0];
+    return graph->output;
+}
+
+static bool tuning_init(struct tuning *tuning, const struct bias_tune_options *options,
+                        struct arena *scratch, struct error *err)
+{
+    const struct quant_network *network = tuning->network;
+    const struct graph *graph = network->graph;
+    tuning->batch = graph->batchable ? options->batch : 1;
+    if (tuning->batch > tuning->samples->count)
+        tuning->batch = tuning->samples->count;
+    tuning->input_elements = tensor_elements(&graph->tensors[graph->input], 1);
+    tuning->output_elements = tensor_elements(&graph->tensors[tuning->target->tensor], 1);
+    for (int i = 0; i < network->layer_count; i++)
+        tuning->count += network->layers[i].K;
+    tuning->input = ARENA_ARRAY(scratch, float, tuning->batch * tuning->input_elements, err);
+    tuning->gradient = ARENA_ARRAY(scratch, float, tuning->batch * tuning->output_elements, err);
+    tuning->biases = ARENA_ARRAY(scratch, float, tuning->count, err);
+    tuning->start = ARENA_ARRAY(scratch, float, tuning->count, err);
+    tuning->slopes = ARENA_ARRAY(scratch, float, tuning->count, err);
+    if (!tuning->input || !tuning->gradient || !tuning->biases || !tuning->start || !tuning->slopes)
+        return false;
+
+    struct exec_options exec_options = {.batch = tuning->batch, .gradients = true};
+    if (!exec_create(graph, &exec_options, &tuning->exec, err))
+        return false;
+    float *start = tuning->start;
+    for (int i = 0; i < network->layer_count; i++) {
+        const struct quant_layer *layer = &network->layers[i];
+        if (!exec_want_gradient(tuning->exec, layer->bias, err))
+            return false;
+        memcpy(start, layer->bias_values, (size_t)layer->K * sizeof(float));
+        start += layer->K;
+    }
+    return true;
+}
+
+/* biases (in units of the layer's output scale, from the start) → the layers' bias_values. */
+static void apply_biases(struct tuning *tuning)
+{
+    int64_t place = 0;
+    for (int i = 0; i < tuning->network->layer_count; i++) {
+        struct quant_layer *layer = &tuning->network->layers[i];
+        float scale = (float)tuning->target->output_scale[i];
+        for (int64_t k = 0; k < layer->K; k++, place++)
+            layer->bias_values[k] = tuning->start[place] + scale * tuning->biases[place];
+        exec_set_constant(tuning->exec, layer->bias, layer->bias_values);
+    }
+}
+
+static void collect_slopes(struct tuning *tuning)
+{
+    int64_t place = 0;
+    for (int i = 0; i < tuning->network->layer_count; i++) {
+        const struct quant_layer *layer = &tuning->network->layers[i];
+        const float *gradient = exec_gradient(tuning->exec, layer->bias);
+        float scale = (float)tuning->target->output_scale[i];
+        for (int64_t k = 0; k < layer->K; k++, place++)
+            tuning->slopes[place] = scale * gradient[k];
+    }
+}
+
+/* Forward pass of the given samples; adds squared error and squared target, sets the gradient. */
+static bool compare(struct tuning *tuning, const int64_t *order, int64_t count, double *error,
+                    double *power, struct error *err)
+{
+    for (int64_t i = 0; i < count; i++)
+        samples_read(tuning->samples, order[i], tuning->input + i * tuning->input_elements);
+    if (!exec_forward(tuning->exec, tuning->input, count, err))
+        return false;
+    const float *output = exec_values(tuning->exec, tuning->target->tensor);
+    int64_t elements = tuning->output_elements;
+    for (int64_t i = 0; i < count; i++)
+        for (int64_t j = 0; j < elements; j++) {
+            float wanted = tuning->target->values[order[i] * elements + j];
+            float difference = output[i * elements + j] - wanted;
+            tuning->gradient[i * elements + j] = difference / (float)count;
+            *error += (double)difference * (double)difference;
+            *power += (double)wanted * (double)wanted;
+        }
+    return true;
+}
+
+/* Squared error relative to the squared target, over all samples in order. */
+static bool relative_error(struct tuning *tuning, const int64_t *order, double *out_error,
+                           struct error *err)
+{
+    double error = 0.0, power = 0.0;
+    for (int64_t first = 0; first < tuning->samples->count; first += tuning->batch) {
+        int64_t left = tuning->samples->count - first;
+        if (!compare(tuning, order + first, left < tuning->batch ? left : tuning->batch, &error,
+                     &power, err))
+            return false;
+    }
+    *out_error = power > 0.0 ? error / power : error;
+    return true;
+}
+
+static bool train(struct tuning *tuning, const struct bias_tune_options *options, int64_t *order,
+                  struct rng *rng, const struct recon_monitor *monitor, struct arena *scratch,
+                  struct error *err)
+{
+    struct adam adam;
+    if (!adam_init(scratch, (size_t)tuning->count, &adam, err))
+        return false;
+    int64_t per_epoch = tuning->samples->count / tuning->batch; /* an uneven rest waits its turn */
+    int64_t steps = per_epoch * options->epochs;
+    for (int64_t step = 0; step < steps; step++) {
+        int64_t place = step % per_epoch;
+        if (place == 0)
+            rng_shuffle(rng, order, (size_t)tuning->samples->count);
+        double error = 0.0, power = 0.0;
+        if (!compare(tuning, order + place * tuning->batch, tuning->batch, &error, &power, err) ||
+            !exec_backward(tuning->exec, tuning->target->tensor, tuning->gradient, err))
+            return false;
+        collect_slopes(tuning);
+        adam_step(&adam, adam_cosine(options->learning_rate, step, steps), tuning->slopes,
+                  tuning->biases);
+        apply_biases(tuning);
+        if (!recon_monitor_report(monitor, (double)step / (double)steps,
+                                  power > 0.0 ? error / power : error, err))
+            return false;
+    }
+    return true;
+}
+
+bool bias_tune(struct quant_network *network, const struct samples *samples,
+               const struct bias_tune_target *target, const struct bias_tune_options *options,
+               struct rng *rng, const struct recon_monitor *monitor, struct arena *scratch,
+               double *out_before, double *out_after, struct error *err)
+{
+    struct tuning tuning = {.network = network, .samples = samples, .target = target};
+    int64_t *in_order = ARENA_ARRAY(scratch, int64_t, samples->count, err);
+    int64_t *shuffled = ARENA_ARRAY(scratch, int64_t, samples->count, err);
+    double before = NAN, after = NAN;
+    bool done = false;
+    if (!in_order || !shuffled)
+        return false;
+    for (int64_t i = 0; i < samples->count; i++)
+        in_order[i] = shuffled[i] = i;
+
+    if (!tuning_init(&tuning, options, scratch, err) ||
+        !relative_error(&tuning, in_order, &before, err) ||
+        !train(&tuning, options, shuffled, rng, monitor, scratch, err) ||
+        !relative_error(&tuning, in_order, &after, err))
+        goto out;
+    if (!(after < before)) {
+        memset(tuning.biases, 0, (size_t)tuning.count * sizeof(float));
+        apply_biases(&tuning);
+        after = before;
+    }
+    if (out_before)
+        *out_before = before;
+    if (out_after)
+        *out_after = after;
+    done = true;
+out:
+    exec_destroy(tuning.exec);
+    return done;
+}
