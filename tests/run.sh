@@ -1,0 +1,156 @@
+#!/bin/sh
+# Installs what is missing, builds in every flavour, runs every test.
+#
+#   sh tests/run.sh
+#
+# On Debian 12, as root or with sudo. May be run again; what is built stays in build-*/. The last line
+# is "N passed, N failed", with ", N skipped" when there are any; the exit status is 0 when nothing
+# failed. Each build counts as one check, and so does each case of each test.
+set -u
+exec </dev/null
+cd "$(dirname "$0")/.." || exit 1
+root=$PWD
+
+passed=0
+failed=0
+skipped=0
+
+packages="gcc libc6-dev clang libclang-rt-14-dev clang-format meson ninja-build pkg-config check
+    libcjson-dev libdnnl-dev libgnutls28-dev libinih-dev libmicrohttpd-dev libonnx-dev
+    libonnx-testdata libprotobuf-c-dev libsqlite3-dev libsystemd-dev libuv1-dev protobuf-c-compiler
+    zlib1g-dev systemd curl"
+
+say() {
+    printf '\n== %s\n' "$*"
+}
+
+finish() {
+    printf '\n%d passed, %d failed' "$passed" "$failed"
+    [ "$skipped" -gt 0 ] && printf ', %d skipped' "$skipped"
+    printf '\n'
+    [ "$failed" -eq 0 ]
+    exit
+}
+
+# One check: runs a command, shows its output only when it fails.
+check() {
+    what=$1
+    shift
+    log=$(mktemp)
+    if "$@" >"$log" 2>&1; then
+        passed=$((passed + 1))
+        echo "ok: $what"
+        rm -f "$log"
+        return 0
+    fi
+    failed=$((failed + 1))
+    tail -n 200 "$log" | sed 's|[a-z]*://[^ ]*|(address)|g'
+    echo "FAILED: $what"
+    rm -f "$log"
+    return 1
+}
+
+as_root() {
+    if [ "$(id -u)" -eq 0 ]; then
+        DEBIAN_FRONTEND=noninteractive "$@"
+    else
+        sudo -n DEBIAN_FRONTEND=noninteractive "$@"
+    fi
+}
+
+install_packages() {
+    as_root apt-get update -qq &&
+        as_root apt-get install -y -qq --no-install-recommends "$@"
+}
+
+prepare_machine() {
+    missing=
+    for package in $packages; do
+        dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q 'ok installed' ||
+            missing="$missing $package"
+    done
+    command -v node >/dev/null || missing="$missing nodejs"
+    command -v npm >/dev/null || missing="$missing npm"
+    [ -z "$missing" ] && return
+    say "installing$missing"
+    # shellcheck disable=SC2086  # a list of words
+    check "packages" install_packages $missing || finish
+}
+
+# onnxruntime judges the exported models; without --ignore-scripts it would fetch more than it needs.
+prepare_onnxruntime() {
+    version=1.30.0
+    [ -f build-node/node_modules/onnxruntime-node/package.json ] &&
+        grep -q "\"version\": \"$version\"" build-node/node_modules/onnxruntime-node/package.json &&
+        return
+    say "installing onnxruntime-node"
+    mkdir -p build-node
+    check "onnxruntime-node" npm install --prefix build-node --ignore-scripts --no-audit --no-fund \
+        --loglevel=error "onnxruntime-node@$version"
+}
+
+# build NAME COMPILER [meson option…]
+build() {
+    name=$1
+    compiler=$2
+    shift 2
+    say "build with $name"
+    if [ ! -f "build-$name/build.ninja" ]; then
+        rm -rf "build-$name"
+        check "configuration with $name" env CC="$compiler" meson setup "build-$name" "$@" || return
+    fi
+    check "build with $name" ninja -C "build-$name"
+}
+
+# run NAME [meson test option…]: tests of a build, counted from meson's log
+run() {
+    name=$1
+    shift
+    say "tests with $name"
+    log=build-$name/meson-logs/testlog.json
+    rm -f "$log"
+    # shellcheck disable=SC2086  # a command before the command, or nothing
+    $fixed_layout meson test -C "build-$name" --no-rebuild --print-errorlogs --quiet "$@"
+    if [ ! -s "$log" ]; then
+        echo "FAILED: no tests ran with $name"
+        failed=$((failed + 1))
+        return
+    fi
+    counts=$(mktemp)
+    awk -v counts="$counts" -f tests/count.awk "$log"
+    read -r p f s <"$counts"
+    rm -f "$counts"
+    echo "$name: $p passed, $f failed, $s skipped"
+    passed=$((passed + p))
+    failed=$((failed + f))
+    skipped=$((skipped + s))
+}
+
+prepare_machine
+prepare_onnxruntime
+
+# The sanitizers of gcc 12 don't know the address layouts of newer kernels; without randomisation the
+# layout is the one they know.
+fixed_layout=
+setarch "$(uname -m)" --addr-no-randomize true 2>/dev/null &&
+    fixed_layout="setarch $(uname -m) --addr-no-randomize"
+export UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
+export TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1
+export PTQD_NODE_MODULES="$root/build-node/node_modules"
+
+build gcc gcc && run gcc
+
+# From here on heavy tests take their shortened form, and limits of time are wider.
+export PTQD_TEST_SHORT=1
+export CK_TIMEOUT_MULTIPLIER=10
+
+build clang clang && run clang --no-suite lint
+
+build address gcc -Db_sanitize=address,undefined &&
+    run address --no-suite lint --timeout-multiplier 10
+
+build thread gcc -Db_sanitize=thread &&
+    run thread --timeout-multiplier 10 --suite base --suite store --suite jobs --suite http \
+        --suite api --suite daemon
+
+finish
