@@ -219,6 +219,28 @@ bool text_is_utf8(const char *bytes, size_t length)
     return true;
 }
 
+void text_put_json_string(struct text *text, const char *string)
+{
+    size_t left = strlen(string);
+    text_puts(text, "\"");
+    while (left > 0) {
+        unsigned char first = (unsigned char)*string;
+        size_t step = utf8_sequence((const unsigned char *)string, left);
+        if (first == '"' || first == '\\')
+            text_printf(text, "\\%c", first);
+        else if (first < 0x20)
+            text_printf(text, "\\u%04x", first);
+        else if (step == 0)
+            text_puts(text, "\xef\xbf\xbd"); /* U+FFFD, the replacement character */
+        else
+            text_append(text, string, step);
+        step = step > 0 ? step : 1;
+        string += step;
+        left -= step;
+    }
+    text_puts(text, "\"");
+}
+
 void text_time(int64_t unix_ms, char out[static TEXT_TIME_BYTES])
 {
     int64_t ms = unix_ms % 1000;

@@ -24,8 +24,10 @@ struct artifact {
 };
 
 struct artifact_format {
-    const char *name; /* "onnx", as in the pipeline's "artifacts" */
-    const char *help; /* one sentence */
+    const char *name;    /* "onnx", as in the pipeline's "artifacts" */
+    const char *help;    /* one sentence */
+    const char *packing; /* how codes lie in the file, for the manifest */
+    /* Everything but the digest. */
     bool (*write)(struct arena *arena, const struct quant_network *network,
                   const struct artifact_origin *origin, struct artifact *out_artifact,
                   struct error *err);
@@ -33,6 +35,9 @@ struct artifact_format {
 
 /* Rows of artifacts.def, NULL-terminated, in the order of the pipeline's choices. */
 const struct artifact_format *const *artifact_format_table(void);
+
+/* E_INVALID names the first quantizer that was not calibrated. */
+bool artifact_check_calibrated(const struct quant_network *network, struct error *err);
 
 /* All formats of the set (bit i: row i), then a manifest that names them. E_INVALID when a
  * quantizer was not calibrated. */

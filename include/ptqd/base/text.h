@@ -32,6 +32,9 @@ void text_printf(struct text *text, const char *format, ...) __attribute__((form
 void text_vprintf(struct text *text, const char *format, va_list arguments)
     __attribute__((format(printf, 2, 0)));
 
+/* Appends a JSON string (RFC 8259), quotes included; bytes that are not UTF-8 become U+FFFD. */
+void text_put_json_string(struct text *text, const char *string);
+
 /* E_TOO_LARGE with the ceiling, or E_MEMORY, when an append did not fit; else true. */
 bool text_check(const struct text *text, struct error *err);
 

@@ -1,0 +1,126 @@
+/* Quantizers as QuantizeLinear → Clip → DequantizeLinear, weights and biases as codes behind a
+ * DequantizeLinear. */
+
+#include "onnx_order.h"
+#include "onnx_state.h"
+#include "ptqd/quant/bias.h"
+
+#include <string.h>
+
+enum { CONTAINER_BITS = 8 };
+
+static const struct shape scalar = {.rank = 0};
+
+static const char *add_constant(struct onnx_state *state, int tensor, const char *what,
+                                int32_t data_type, const struct shape *shape, const void *values,
+                                size_t element_bytes)
+{
+    const char *name = onnx_derived_name(state, tensor, what);
+    onnx_builder_initializer(&state->builder, name, data_type, shape, values, element_bytes);
+    return name;
+}
+
+/* A scalar code in the container of its quantizer: int8 when symmetric, else uint8. */
+static const char *add_code(struct onnx_state *state, int tensor, const char *what,
+                            const struct quantizer *quantizer, int32_t code)
+{
+    uint8_t byte = (uint8_t)code; /* two's complement is the int8 as well */
+    int32_t type = quantizer->format.symmetric ? ONNX__TENSOR_PROTO__DATA_TYPE__INT8
+                                               : ONNX__TENSOR_PROTO__DATA_TYPE__UINT8;
+    return add_constant(state, tensor, what, type, &scalar, &byte, sizeof(byte));
+}
+
+static bool fills_container(const struct quantizer *quantizer)
+{
+    return quantizer->high - quantizer->low == (1 << CONTAINER_BITS) - 1;
+}
+
+/* One node of the chain: reads `in`, further constants follow, writes `out`. */
+static Onnx__NodeProto *link(struct onnx_state *state, const char *op_type, const char *in,
+                             const char *first, const char *second, const char *out)
+{
+    struct onnx_builder *builder = &state->builder;
+    Onnx__NodeProto *node = onnx_builder_node(builder, op_type, out);
+    onnx_builder_input(builder, node, in);
+    onnx_builder_input(builder, node, first);
+    if (second)
+        onnx_builder_input(builder, node, second);
+    onnx_builder_output(builder, node, out);
+    return node;
+}
+
+void onnx_write_activation(struct onnx_state *state, const struct node *node)
+{
+    const struct quantizer *quantizer = node->detail;
+    int in = node->inputs[0], out = node->outputs[0];
+    const char *scale = add_constant(state, out, "scale", ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT,
+                                     &scalar, quantizer->scales, sizeof(float));
+    const char *zero = add_code(state, out, "zero_point", quantizer, quantizer->zero_points[0]);
+    const char *codes = onnx_derived_name(state, out, "codes");
+    link(state, "QuantizeLinear", state->names[in], scale, zero, codes);
+    if (!fills_container(quantizer)) {
+        const char *low = add_code(state, out, "low", quantizer, quantizer->low);
+        const char *high = add_code(state, out, "high", quantizer, quantizer->high);
+        const char *clipped = onnx_derived_name(state, out, "clipped");
+        link(state, "Clip", codes, low, high, clipped);
+        codes = clipped;
+    }
+    link(state, "DequantizeLinear", codes, scale, zero, state->names[out]);
+}
+
+/* DequantizeLinear of constant codes to `tensor`; axis 0 where there is a scale per channel. */
+static void dequantize_constant(struct onnx_state *state, int tensor, const char *codes,
+                                const float *scales, int64_t channels)
+{
+    struct shape vector = {.rank = 1, .dim = {channels}};
+    const char *scale = add_constant(state, tensor, "scale", ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT,
+                                     channels > 1 ? &vector : &scalar, scales, sizeof(float));
+    Onnx__NodeProto *node =
+        link(state, "DequantizeLinear", codes, scale, NULL, state->names[tensor]);
+    if (channels > 1)
+        onnx_builder_int(&state->builder, node, "axis", 0);
+    state->written[tensor] = true;
+}
+
+static void write_weights(struct onnx_state *state, const struct quant_layer *layer)
+{
+    const struct tensor *tensor = &state->graph->tensors[layer->weights];
+    struct shape shape = order_file_shape(tensor);
+    const void *codes = order_file_values(state->builder.arena, tensor, layer->codes,
+                                          sizeof(*layer->codes), state->builder.err);
+    if (!codes) {
+        onnx_builder_fail(&state->builder);
+        return;
+    }
+    const char *name =
+        add_constant(state, layer->weights, "codes", ONNX__TENSOR_PROTO__DATA_TYPE__INT8, &shape,
+                     codes, sizeof(*layer->codes));
+    dequantize_constant(state, layer->weights, name, layer->quantizer.scales,
+                        layer->quantizer.channels);
+}
+
+/* The scales are per channel when those of the weights are: scale of channel 0 otherwise. */
+static void write_bias(struct onnx_state *state, const struct quant_layer *layer)
+{
+    struct onnx_builder *builder = &state->builder;
+    int64_t channels = layer->quantizer.channels;
+    int32_t *codes = ARENA_ARRAY(builder->arena, int32_t, layer->K, builder->err);
+    float *scales = ARENA_ARRAY(builder->arena, float, channels, builder->err);
+    if (!codes || !scales || !quant_bias_encode(state->network, layer, codes, builder->err)) {
+        onnx_builder_fail(builder);
+        return;
+    }
+    for (int64_t k = 0; k < channels; k++)
+        scales[k] = quant_bias_scale(state->network, layer, k);
+    const struct tensor *tensor = &state->graph->tensors[layer->bias];
+    const char *name =
+        add_constant(state, layer->bias, "codes", ONNX__TENSOR_PROTO__DATA_TYPE__INT32,
+                     &tensor->shape, codes, sizeof(*codes));
+    dequantize_constant(state, layer->bias, name, scales, channels);
+}
+
+void onnx_write_layer_constants(struct onnx_state *state, const struct quant_layer *layer)
+{
+    write_weights(state, layer);
+    write_bias(state, layer);
+}
