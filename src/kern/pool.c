@@ -179,8 +179,7 @@ void average_pool_f32_grad_x(const struct pool_shape *shape, const float *grad_y
     }
 }
 
-/* One window over the whole map. */
-static struct pool_shape global_shape(int64_t N, int64_t P, int64_t C)
+struct pool_shape pool_global_shape(int64_t N, int64_t P, int64_t C)
 {
     return (struct pool_shape){
         .N = N,
@@ -196,30 +195,4 @@ static struct pool_shape global_shape(int64_t N, int64_t P, int64_t C)
         .OH = 1,
         .OW = 1,
     };
-}
-
-void global_average_pool_f32(int64_t N, int64_t P, int64_t C, const float *x, float *y)
-{
-    struct pool_shape shape = global_shape(N, P, C);
-    average_pool_f32(&shape, x, y);
-}
-
-void global_average_pool_f32_grad_x(int64_t N, int64_t P, int64_t C, const float *grad_y,
-                                    float *grad_x)
-{
-    struct pool_shape shape = global_shape(N, P, C);
-    average_pool_f32_grad_x(&shape, grad_y, grad_x);
-}
-
-void global_max_pool_f32(int64_t N, int64_t P, int64_t C, const float *x, float *y)
-{
-    struct pool_shape shape = global_shape(N, P, C);
-    max_pool_f32(&shape, x, y);
-}
-
-void global_max_pool_f32_grad_x(int64_t N, int64_t P, int64_t C, const float *x, const float *y,
-                                const float *grad_y, float *grad_x)
-{
-    struct pool_shape shape = global_shape(N, P, C);
-    max_pool_f32_grad_x(&shape, x, y, grad_y, grad_x);
 }

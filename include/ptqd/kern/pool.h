@@ -27,14 +27,10 @@ void max_pool_f32(const struct pool_shape *shape, const float *x, float *y);
 void max_pool_f32_grad_x(const struct pool_shape *shape, const float *x, const float *y,
                          const float *grad_y, float *grad_x);
 
-/* Cells beyond the padded input never count; a window without any cell gives 0. */
+/* Sums are made in float64. Cells beyond the padded input never count; a window without any cell
+ * gives 0. */
 void average_pool_f32(const struct pool_shape *shape, const float *x, float *y);
 void average_pool_f32_grad_x(const struct pool_shape *shape, const float *grad_y, float *grad_x);
 
-/* Over all P positions of a map: x [N][P][C], y [N][C]; sums in float64. */
-void global_average_pool_f32(int64_t N, int64_t P, int64_t C, const float *x, float *y);
-void global_average_pool_f32_grad_x(int64_t N, int64_t P, int64_t C, const float *grad_y,
-                                    float *grad_x);
-void global_max_pool_f32(int64_t N, int64_t P, int64_t C, const float *x, float *y);
-void global_max_pool_f32_grad_x(int64_t N, int64_t P, int64_t C, const float *x, const float *y,
-                                const float *grad_y, float *grad_x);
+/* One window over all P positions of a map: x [N][P][C], y [N][C]. */
+struct pool_shape pool_global_shape(int64_t N, int64_t P, int64_t C);
