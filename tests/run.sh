@@ -99,7 +99,7 @@ build() {
         rm -rf "build-$name"
         check "configuration with $name" env CC="$compiler" meson setup "build-$name" "$@" || return
     fi
-    check "build with $name" ninja -C "build-$name"
+    check "build with $name" ninja --quiet -k 0 -C "build-$name"
 }
 
 # run NAME [meson test option…]: tests of a build, counted from meson's log

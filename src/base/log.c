@@ -1,5 +1,6 @@
 #include "ptqd/base/log.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -90,6 +91,7 @@ static void write_line(enum log_level level, const char *room, const char *body,
 
 void log_write(enum log_level level, const char *room, const char *format, ...)
 {
+    assert(format != NULL);
     if ((int)level < atomic_load(&lowest_level))
         return;
     char body[BODY_LIMIT_BYTES] = "";
