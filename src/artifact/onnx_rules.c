@@ -263,6 +263,18 @@ static void write_reduce(struct onnx_state *state, const struct node *node,
     copy_attributes(state, written, node, rule);
 }
 
+/* The axes that a Squeeze without a list removes: never that of the samples. */
+static size_t all_axes_of_one(const struct onnx_state *state, const struct tensor *in,
+                              int64_t out_axes[static SHAPE_RANK_MAX])
+{
+    struct shape shape = order_file_shape(in);
+    size_t count = 0;
+    for (int i = state->graph->batchable && in->batched ? 1 : 0; i < shape.rank; i++)
+        if (shape.dim[i] == 1)
+            out_axes[count++] = i;
+    return count;
+}
+
 /* Squeeze and Unsqueeze: axes are an attribute before opset 13; Unsqueeze counts them in its
  * output. */
 static void write_squeeze(struct onnx_state *state, const struct node *node,
@@ -270,14 +282,15 @@ static void write_squeeze(struct onnx_state *state, const struct node *node,
 {
     (void)rule;
     bool unsqueeze = strcmp(node->op_type, "Unsqueeze") == 0;
+    const struct tensor *in = input_tensor(state, node, 0);
     int64_t axes[SHAPE_RANK_MAX];
     size_t count;
-    file_axes(state, node, unsqueeze ? output_tensor(state, node) : input_tensor(state, node, 0),
-              axes, &count);
+    file_axes(state, node, unsqueeze ? output_tensor(state, node) : in, axes, &count);
+    if (count == 0)
+        count = all_axes_of_one(state, in, axes);
     Onnx__NodeProto *written = begin(state, node, node->op_type);
     add_input(state, written, node->inputs[0]);
-    if (count > 0)
-        add_integers(state, written, node, "axes", axes, count);
+    add_integers(state, written, node, "axes", axes, count);
 }
 
 /* The shape as it was inferred, for any number of samples. */

@@ -7,6 +7,7 @@
 
 #include "ptqd/quant/lifetime.h"
 
+#include "ptqd/nn/infer.h"
 #include "ptqd/nn/op.h"
 #include "ptqd/quant/network.h"
 
@@ -34,25 +35,48 @@ static int activation_input_count(const struct graph *graph, const struct node *
     return count;
 }
 
-/* A Transpose between the file's axis order and channels-last exists only inside this program, and
- * one that leaves the order of all extents above 1 alone moves no value. */
+/* Source axis of axis `axis` of a Transpose's output. */
+static int transpose_from(const struct attribute *perm, int axis, int rank)
+{
+    return perm ? (int)perm->integers[axis] : rank - 1 - axis;
+}
+
+/* A Transpose that leaves the order of all extents above 1 alone moves no value. */
+static bool keeps_values(const struct tensor *in, const struct attribute *perm)
+{
+    int previous = -1;
+    for (int i = 0; i < in->shape.rank; i++) {
+        int from = transpose_from(perm, i, in->shape.rank);
+        if (in->shape.dim[from] == 1)
+            continue;
+        if (from < previous)
+            return false;
+        previous = from;
+    }
+    return true;
+}
+
+/* One that only changes the file's axis order to channels-last or back exists in this program and
+ * nowhere else. */
+static bool changes_layout_only(const struct tensor *in, const struct tensor *out,
+                                const struct attribute *perm)
+{
+    int rank = in->shape.rank;
+    for (int axis = 0; axis < rank; axis++) {
+        int to = out->channels_last ? layout_axis(axis, rank) : axis;
+        int from = in->channels_last ? layout_axis(axis, rank) : axis;
+        if (transpose_from(perm, to, rank) != from)
+            return false;
+    }
+    return true;
+}
+
 static bool transpose_is_view(const struct graph *graph, const struct node *node)
 {
     const struct tensor *in = &graph->tensors[node->inputs[0]];
-    if (in->channels_last != graph->tensors[node->outputs[0]].channels_last)
-        return true;
+    const struct tensor *out = &graph->tensors[node->outputs[0]];
     const struct attribute *perm = node_attribute(node, "perm");
-    if (!perm)
-        return false;
-    int64_t previous = -1;
-    for (size_t i = 0; i < perm->count; i++) {
-        if (in->shape.dim[perm->integers[i]] == 1)
-            continue;
-        if (perm->integers[i] < previous)
-            return false;
-        previous = perm->integers[i];
-    }
-    return true;
+    return keeps_values(in, perm) || changes_layout_only(in, out, perm);
 }
 
 static bool is_view(const struct graph *graph, const struct node *node)
@@ -142,27 +166,18 @@ static void bits_of_quantizers(const struct graph *graph, struct lifetime *lifet
     }
 }
 
-static int widest_output(const struct lifetime *lifetime, const struct node *node)
+static int buffer_of(const struct lifetime *lifetime, int tensor)
 {
-    int bits = 0;
-    for (int i = 0; i < node->output_count; i++) {
-        int buffer = lifetime->buffer_of[node->outputs[i]];
-        if (buffer != LIFETIME_NO_BUFFER && lifetime->buffers[buffer].bits > bits)
-            bits = lifetime->buffers[buffer].bits;
-    }
-    return bits;
+    return tensor == NODE_ABSENT ? LIFETIME_NO_BUFFER : lifetime->buffer_of[tensor];
 }
 
-static int widest_input(const struct graph *graph, const struct lifetime *lifetime,
-                        const struct node *node)
+static int widest(const struct lifetime *lifetime, const int *tensors, int count)
 {
     int bits = 0;
-    for (int i = 0; i < node->input_count; i++) {
-        if (!is_activation(graph, node->inputs[i]))
-            continue;
-        const struct buffer *buffer = &lifetime->buffers[lifetime->buffer_of[node->inputs[i]]];
-        if (buffer->bits > bits)
-            bits = buffer->bits;
+    for (int i = 0; i < count; i++) {
+        int buffer = buffer_of(lifetime, tensors[i]);
+        if (buffer != LIFETIME_NO_BUFFER && lifetime->buffers[buffer].bits > bits)
+            bits = lifetime->buffers[buffer].bits;
     }
     return bits;
 }
@@ -173,7 +188,7 @@ static void spread_bits(const struct graph *graph, const bool *own, struct lifet
 {
     for (int n = graph->node_count - 1; n >= 0; n--) {
         const struct node *node = &graph->nodes[n];
-        int bits = widest_output(lifetime, node);
+        int bits = widest(lifetime, node->outputs, node->output_count);
         if (node->op->mac)
             continue;
         for (int i = 0; i < node->input_count; i++)
@@ -182,9 +197,9 @@ static void spread_bits(const struct graph *graph, const bool *own, struct lifet
     }
     for (int n = 0; n < graph->node_count; n++) {
         const struct node *node = &graph->nodes[n];
-        int bits = widest_input(graph, lifetime, node);
+        int bits = widest(lifetime, node->inputs, node->input_count);
         for (int i = 0; i < node->output_count; i++) {
-            int buffer = lifetime->buffer_of[node->outputs[i]];
+            int buffer = buffer_of(lifetime, node->outputs[i]);
             if (buffer != LIFETIME_NO_BUFFER && lifetime->buffers[buffer].bits == 0)
                 lifetime->buffers[buffer].bits = bits;
         }
