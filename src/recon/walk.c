@@ -146,6 +146,14 @@ void walk_keep(struct walk *walk, int tensor)
     walk->readers[tensor]++;
 }
 
+void walk_release(struct walk *walk, int tensor)
+{
+    if (--walk->readers[tensor] > 0)
+        return;
+    release(&walk->real, tensor);
+    release(&walk->quantized, tensor);
+}
+
 /* A tensor that does not depend on the input has one value for all samples. */
 static int64_t offset_of(const struct tensor *shape, int64_t first)
 {
@@ -224,10 +232,8 @@ bool walk_node_quantized(struct walk *walk, int node_index, const struct recon_m
         return false;
     for (int i = 0; i < node->input_count; i++) {
         int tensor = node->inputs[i];
-        if (tensor == NODE_ABSENT || reads_before(node, i) || --walk->readers[tensor] > 0)
-            continue;
-        release(&walk->real, tensor);
-        release(&walk->quantized, tensor);
+        if (tensor != NODE_ABSENT && !reads_before(node, i))
+            walk_release(walk, tensor);
     }
     return true;
 }

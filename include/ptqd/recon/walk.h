@@ -29,8 +29,10 @@ float *walk_input(struct walk *walk);
 const float *walk_float(const struct walk *walk, int tensor);
 const float *walk_quantized(const struct walk *walk, int tensor);
 
-/* Keeps the values of a tensor to the end. */
+/* Keeps the values of a tensor in spite of its last reader, until they are released (or to the
+ * end); calls may be nested. */
 void walk_keep(struct walk *walk, int tensor);
+void walk_release(struct walk *walk, int tensor);
 
 /* Executes node `node` of network->graph in the float network, then (for a MAC operator, after its
  * layer was decided) in the quantized one, and lets go what nobody reads any more. */

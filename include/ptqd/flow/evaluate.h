@@ -1,0 +1,24 @@
+#pragma once
+
+/* How well a graph does on data. */
+
+#include "ptqd/recon/monitor.h"
+#include "ptqd/recon/samples.h"
+
+/* The network's output for all samples of a selection: [samples][elements of the output]. */
+bool evaluate_outputs(const struct graph *graph, const struct samples *samples,
+                      const struct recon_monitor *monitor, struct arena *scratch,
+                      float *out_outputs, struct error *err);
+
+/* Index of the largest of `count` ≥ 1 values; the first of equals. */
+int64_t evaluate_top(const float *values, int64_t count);
+
+/* Share of the samples (≥ 1) whose largest output is the label's. */
+double evaluate_accuracy(const float *outputs, int64_t elements, const int64_t *labels,
+                         int64_t samples);
+
+/* Share of the samples for which the largest value of both is the same. */
+double evaluate_agreement(const float *a, const float *b, int64_t elements, int64_t samples);
+
+/* 10 log10(Σ reference² / Σ (reference − values)²); infinite when they are equal. */
+double evaluate_sqnr_db(const float *reference, const float *values, int64_t count);

@@ -1,0 +1,22 @@
+#pragma once
+
+/* Steps 2 and 3 of the pipeline: ranges of all quantizers, and the codes of all weights, layer by
+ * layer in execution order, each with its input from the part that is quantized already. */
+
+#include "ptqd/flow/progress.h"
+#include "ptqd/recon/samples.h"
+
+/* What the float network gave, and how large each layer's output is. */
+struct float_outputs {
+    int tensor;          /* of network->graph: output_before_softmax */
+    int64_t elements;    /* of that tensor, one sample */
+    float *values;       /* [samples][elements] */
+    double *layer_scale; /* [layers] root mean variance over the channels */
+};
+
+/* Fills network (scales, codes, biases), the layers of the report (all but final costs) and the
+ * float outputs. */
+bool reconstruct_network(struct arena *arena, const struct pipeline *pipeline,
+                         const struct samples *samples, struct quant_network *network,
+                         struct progress *progress, struct run_layer *layers,
+                         struct float_outputs *out_outputs, struct error *err);

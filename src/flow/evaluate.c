@@ -1,0 +1,75 @@
+/* How well a graph does on a data set. */
+
+#include "ptqd/flow/evaluate.h"
+
+#include "ptqd/nn/exec.h"
+
+#include <math.h>
+#include <string.h>
+
+enum { BATCH = 32 };
+
+int64_t evaluate_top(const float *values, int64_t count)
+{
+    int64_t top = 0;
+    for (int64_t i = 1; i < count; i++)
+        if (values[i] > values[top])
+            top = i;
+    return top;
+}
+
+bool evaluate_outputs(const struct graph *graph, const struct samples *samples,
+                      const struct recon_monitor *monitor, struct arena *scratch,
+                      float *out_outputs, struct error *err)
+{
+    int64_t inputs = tensor_elements(&graph->tensors[graph->input], 1);
+    int64_t outputs = tensor_elements(&graph->tensors[graph->output], 1);
+    struct exec_options options = {.batch = graph->batchable ? BATCH : 1};
+    struct arena_mark mark = arena_mark(scratch);
+    float *input = ARENA_ARRAY(scratch, float, options.batch *inputs, err);
+    struct exec *exec = NULL;
+    bool done = input && exec_create(graph, &options, &exec, err);
+    for (int64_t first = 0; done && first < samples->count; first += options.batch) {
+        int64_t left = samples->count - first;
+        int64_t count = left < options.batch ? left : options.batch;
+        for (int64_t i = 0; i < count; i++)
+            samples_read(samples, first + i, input + i * inputs);
+        done = exec_forward(exec, input, count, err) &&
+               recon_monitor_report(monitor, (double)first / (double)samples->count, NAN, err);
+        if (done)
+            memcpy(out_outputs + first * outputs, exec_values(exec, graph->output),
+                   (size_t)(count * outputs) * sizeof(float));
+    }
+    exec_destroy(exec);
+    arena_reset(scratch, mark);
+    return done;
+}
+
+double evaluate_accuracy(const float *outputs, int64_t elements, const int64_t *labels,
+                         int64_t samples)
+{
+    int64_t right = 0;
+    for (int64_t i = 0; i < samples; i++)
+        right += evaluate_top(outputs + i * elements, elements) == labels[i];
+    return (double)right / (double)samples;
+}
+
+double evaluate_agreement(const float *a, const float *b, int64_t elements, int64_t samples)
+{
+    int64_t same = 0;
+    for (int64_t i = 0; i < samples; i++)
+        same +=
+            evaluate_top(a + i * elements, elements) == evaluate_top(b + i * elements, elements);
+    return (double)same / (double)samples;
+}
+
+double evaluate_sqnr_db(const float *reference, const float *values, int64_t count)
+{
+    double signal = 0.0, noise = 0.0;
+    for (int64_t i = 0; i < count; i++) {
+        double x = (double)reference[i], d = x - (double)values[i];
+        signal += x * x;
+        noise += d * d;
+    }
+    return noise > 0.0 ? 10.0 * log10(signal / noise) : HUGE_VAL;
+}

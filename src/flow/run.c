@@ -1,0 +1,198 @@
+/* One run, from pipeline to report. */
+
+#include "ptqd/flow/run.h"
+
+#include "ptqd/flow/evaluate.h"
+#include "ptqd/flow/progress.h"
+#include "ptqd/flow/reconstruct.h"
+#include "ptqd/nn/fold.h"
+#include "ptqd/recon/bias_tune.h"
+#include "ptqd/recon/equalize.h"
+
+#include <math.h>
+
+/* Streams of the run's seed, so that one use of random numbers does not change another. */
+enum { STREAM_SAMPLES = 1, STREAM_TUNE = 2 };
+
+struct run {
+    struct arena *arena;
+    const struct run_request *request;
+    const struct pipeline *pipeline;
+    struct run_result *result;
+    struct progress progress;
+    struct samples samples;
+    struct graph *folded;
+    struct quant_network *network;
+    struct float_outputs float_outputs;
+    struct error *err;
+};
+
+/* Step 1 and the network that the later steps fill in. */
+static bool prepare(struct run *run)
+{
+    const struct pipeline *pipeline = run->pipeline;
+    struct rng rng;
+    rng_init(&rng, run->request->seed, STREAM_SAMPLES);
+    double since = progress_now();
+    struct graph *folded;
+    if (!progress_step(&run->progress, STEP_PREPARE, 0, run->err) ||
+        !dataset_check_input(run->request->calibration, run->request->model, run->err) ||
+        !samples_draw(run->arena, run->request->calibration, pipeline->samples, &rng, &run->samples,
+                      run->err) ||
+        !graph_fold(run->request->model, run->arena, &folded, run->err))
+        return false;
+    if (!cost_of_graph(run->arena, folded, &run->result->float_cost, run->err))
+        return false;
+    run->folded = folded;
+    if (pipeline->equalize == EQUALIZE_CLE &&
+        !equalize_graph(run->arena, folded, &run->folded, NULL, run->err))
+        return false;
+
+    struct quant_options options = {
+        .weights = {.bits = (int)pipeline->weights.bits,
+                    .symmetric = true,
+                    .narrow = pipeline->weights.narrow},
+        .activations = {.bits = pipeline_activation_bits(pipeline),
+                        .symmetric = pipeline->activations.scheme == SCHEME_SYMMETRIC},
+        .input_bits = (int)pipeline->activations.input_bits,
+        .per_channel = pipeline->weights.granularity == WEIGHTS_PER_CHANNEL,
+    };
+    bool done = quant_network_create(run->arena, run->folded, &options, &run->network, run->err);
+    (void)progress_account(&run->progress, "prepare", since); /* the next step reads the clock */
+    return done;
+}
+
+static bool reconstruct(struct run *run)
+{
+    struct run_result *result = run->result;
+    result->layer_count = run->network->layer_count;
+    result->layers = ARENA_ARRAY(run->arena, struct run_layer, result->layer_count, run->err);
+    return result->layers &&
+           progress_step(&run->progress, STEP_RECONSTRUCT, result->layer_count, run->err) &&
+           reconstruct_network(run->arena, run->pipeline, &run->samples, run->network,
+                               &run->progress, result->layers, &run->float_outputs, run->err);
+}
+
+static bool postprocess(struct run *run)
+{
+    const struct pipeline *pipeline = run->pipeline;
+    if (pipeline->postprocess.bias != BIAS_TUNE || run->network->layer_count == 0)
+        return true;
+    struct bias_tune_options options = {
+        .epochs = pipeline->postprocess.epochs,
+        .batch = pipeline->postprocess.batch,
+        .learning_rate = pipeline->postprocess.learning_rate,
+    };
+    struct bias_tune_target target = {
+        .tensor = run->float_outputs.tensor,
+        .values = run->float_outputs.values,
+        .output_scale = run->float_outputs.layer_scale,
+    };
+    struct rng rng;
+    rng_init(&rng, run->request->seed, STREAM_TUNE);
+    double since = progress_now();
+    if (!progress_step(&run->progress, STEP_TUNE, 0, run->err))
+        return false;
+    struct arena_mark mark = arena_mark(run->arena);
+    bool done = bias_tune(run->network, &run->samples, &target, &options, &rng,
+                          &run->progress.monitor, run->arena, NULL, NULL, run->err);
+    arena_reset(run->arena, mark);
+    (void)progress_account(&run->progress, "tune", since); /* the next step reads the clock */
+    return done;
+}
+
+/* Outputs of both networks on a selection; in the arena until the caller resets it. */
+static bool both_outputs(struct run *run, const struct samples *samples, float **out_real,
+                         float **out_quantized)
+{
+    const struct recon_monitor *monitor = &run->progress.monitor;
+    int64_t elements = tensor_elements(&run->folded->tensors[run->folded->output], 1);
+    *out_real = ARENA_ARRAY(run->arena, float, samples->count *elements, run->err);
+    *out_quantized = ARENA_ARRAY(run->arena, float, samples->count *elements, run->err);
+    return *out_real && *out_quantized &&
+           evaluate_outputs(run->folded, samples, monitor, run->arena, *out_real, run->err) &&
+           evaluate_outputs(run->network->graph, samples, monitor, run->arena, *out_quantized,
+                            run->err);
+}
+
+static bool evaluate_calibration(struct run *run)
+{
+    float *real, *quantized;
+    int64_t elements = tensor_elements(&run->folded->tensors[run->folded->output], 1);
+    if (!progress_unit(&run->progress, 1, "calibration set", run->err) ||
+        !both_outputs(run, &run->samples, &real, &quantized))
+        return false;
+    run->result->agreement = evaluate_agreement(real, quantized, elements, run->samples.count);
+    run->result->output_sqnr_db = evaluate_sqnr_db(real, quantized, elements * run->samples.count);
+    return true;
+}
+
+static bool evaluate_labels(struct run *run)
+{
+    const struct dataset *dataset = run->request->evaluation;
+    struct samples all;
+    float *real, *quantized;
+    int64_t elements = tensor_elements(&run->folded->tensors[run->folded->output], 1);
+    if (!progress_unit(&run->progress, 2, "evaluation set", run->err) ||
+        !dataset_check_input(dataset, run->request->model, run->err) ||
+        !dataset_check_labels(dataset, run->request->model, run->err) ||
+        !samples_draw(run->arena, dataset, 0, NULL, &all, run->err) ||
+        !both_outputs(run, &all, &real, &quantized))
+        return false;
+    struct run_result *result = run->result;
+    result->evaluation_samples = all.count;
+    result->float_accuracy = evaluate_accuracy(real, elements, dataset->labels, all.count);
+    result->accuracy = evaluate_accuracy(quantized, elements, dataset->labels, all.count);
+    result->loss = result->float_accuracy - result->accuracy;
+    return true;
+}
+
+static bool evaluate(struct run *run)
+{
+    double since = progress_now();
+    struct arena_mark mark = arena_mark(run->arena);
+    bool done =
+        progress_step(&run->progress, STEP_EVALUATE, run->request->evaluation ? 2 : 1, run->err) &&
+        evaluate_calibration(run) && (!run->request->evaluation || evaluate_labels(run));
+    arena_reset(run->arena, mark);
+    (void)progress_account(&run->progress, "evaluate", since); /* the next step reads the clock */
+    return done;
+}
+
+static bool export_artifacts(struct run *run)
+{
+    double since = progress_now();
+    struct artifact_origin origin = run->request->origin;
+    origin.seed = run->request->seed;
+    bool done = progress_step(&run->progress, STEP_EXPORT, 0, run->err) &&
+                cost_of_network(run->arena, run->network, &run->result->cost, run->err) &&
+                artifact_write_all(run->arena, run->network, &origin, run->pipeline->artifacts,
+                                   &run->result->artifacts, &run->result->artifact_count, run->err);
+    (void)progress_account(&run->progress, "export", since); /* the last step */
+    return done;
+}
+
+bool run_execute(struct arena *arena, const struct run_request *request,
+                 struct run_result **out_result, struct error *err)
+{
+    struct run_result *result = ARENA_NEW(arena, struct run_result, err);
+    if (!result)
+        return false;
+    result->float_accuracy = result->accuracy = result->loss = NAN;
+    struct run run = {
+        .arena = arena,
+        .request = request,
+        .pipeline = request->pipeline,
+        .result = result,
+        .err = err,
+    };
+    progress_init(&run.progress, &request->monitor, result);
+    run.progress.skipped[STEP_TUNE] = request->pipeline->postprocess.bias != BIAS_TUNE;
+    if (!pipeline_check(request->pipeline, err) || !prepare(&run) || !reconstruct(&run) ||
+        !postprocess(&run) || !evaluate(&run) || !export_artifacts(&run))
+        return false;
+    result->calibration_samples = run.samples.count;
+    progress_finish(&run.progress);
+    *out_result = result;
+    return true;
+}
