@@ -36,8 +36,8 @@ struct run_ticket {
 bool ticket_report(const struct run_ticket *ticket, const struct ticket_progress *progress);
 
 struct jobs_executor {
-    /* Computes the run on the calling thread. After ticket_report returned false it may give
-     * up with any error, E_CANCELLED by custom. Artifacts are blobs already. */
+    /* Computes the run on the calling thread. After ticket_report returned false it may give up
+     * with any error, E_CANCELLED by custom. Artifacts are blobs already. */
     bool (*execute)(void *context, const struct run_ticket *ticket, struct run_outcome *out_outcome,
                     struct error *err);
     void *context; /* borrowed */

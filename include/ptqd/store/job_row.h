@@ -2,8 +2,8 @@
 
 /* Jobs. A job is inserted with all its runs; its state follows from theirs:
  *
- *   no run has started                     queued
- *   a run is queued or running             running
+ *   all are queued                         queued
+ *   some are queued or running             running
  *   all succeeded                          succeeded
  *   some succeeded                         partial
  *   none succeeded, some were cancelled    cancelled
@@ -98,7 +98,8 @@ bool job_row_count(struct database *database, int64_t out_counts[static JOB_STAT
  * queued or running. `out_runs`: how many runs this touches. */
 bool job_row_cancel(struct database *database, const char *id, int64_t *out_runs,
                     struct error *err);
-/* In a write: failed runs become queued, with a clean slate. E_CONFLICT when none has failed. */
+/* In a write: failed runs become queued; their crashes are forgotten. E_CONFLICT when none has
+ * failed. */
 bool job_row_retry(struct database *database, const char *id, int64_t *out_runs, struct error *err);
 /* In a write: with its runs and artifacts. E_CONFLICT while a run is queued or running. */
 bool job_row_delete(struct database *database, const char *id, struct error *err);

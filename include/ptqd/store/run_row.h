@@ -10,6 +10,8 @@ enum { RUN_ID_BYTES = 64, VARIANT_ID_BYTES = 24 }; /* "j17-v003-s42", "v003" */
 /* A run that was running when the daemon died this many times is failed. */
 enum { RUN_CRASHES_MAX = 3 };
 
+enum { ARTIFACTS_MAX = 64 }; /* of one run */
+
 enum run_state {
     RUN_QUEUED,
     RUN_RUNNING,
@@ -93,7 +95,7 @@ bool artifact_row_find(struct database *database, const char *run, const char *n
 bool run_row_claim(struct database *database, const char *worker, struct arena *arena,
                    struct run_row *out_run, struct job_row *out_job, bool *out_found,
                    struct error *err);
-bool run_row_succeed(struct database *database, const char *id, const struct run_outcome *result,
+bool run_row_succeed(struct database *database, const char *id, const struct run_outcome *outcome,
                      struct error *err);
 bool run_row_fail(struct database *database, const char *id, const struct error *problem,
                   struct error *err);

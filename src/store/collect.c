@@ -1,0 +1,76 @@
+/* Deleting a row puts its blob on the list `garbage`, in the same transaction (triggers of
+ * migrations 1 and 2). The list is worked off after the commit: first the file goes, then its
+ * entry, so that a crash between the two leaves an entry whose file is gone, which is fine. */
+
+#include "collect.h"
+
+#include "blob_walk.h"
+#include "statement.h"
+
+#include "ptqd/store/blob.h"
+
+#include <stdio.h>
+#include <string.h>
+
+bool collect_is_named(struct database *database, const char *id, bool *out_named, struct error *err)
+{
+    struct statement statement;
+    statement_open(&statement, database,
+                   "SELECT EXISTS (SELECT 1 FROM model WHERE id = ?1)"
+                   "    OR EXISTS (SELECT 1 FROM dataset WHERE id = ?1)"
+                   "    OR EXISTS (SELECT 1 FROM artifact WHERE blob = ?1)",
+                   err);
+    statement_bind_text(&statement, 1, id);
+    bool named = statement_step(&statement) && statement_integer(&statement, 0) != 0;
+    if (!statement_close(&statement))
+        return false;
+    *out_named = named;
+    return true;
+}
+
+static bool remove_unnamed(void *context, const char *id, struct error *err)
+{
+    struct database *database = context;
+    bool named;
+    if (!collect_is_named(database, id, &named, err))
+        return false;
+    struct error reason = {.message = ""};
+    if (named || blob_remove(database->blobs, id, &reason) || reason.code == E_NOT_FOUND)
+        return true;
+    *err = reason;
+    return false;
+}
+
+/* The first entry of the list; `out_id` is "" when it is empty. */
+static bool first_garbage(struct database *database, char out_id[static DIGEST_ID_BYTES],
+                          struct error *err)
+{
+    struct statement statement;
+    statement_open(&statement, database, "SELECT id FROM garbage LIMIT 1", err);
+    const unsigned char *id =
+        statement_step(&statement) ? sqlite3_column_text(statement.handle, 0) : NULL;
+    (void)snprintf(out_id, DIGEST_ID_BYTES, "%s", id == NULL ? "" : (const char *)id);
+    return statement_close(&statement);
+}
+
+bool collect_garbage(struct database *database, struct error *err)
+{
+    char id[DIGEST_ID_BYTES];
+    while (first_garbage(database, id, err)) {
+        if (id[0] == '\0')
+            return true;
+        if (!remove_unnamed(database, id, err))
+            return false;
+        struct statement statement;
+        statement_open(&statement, database, "DELETE FROM garbage WHERE id = ?1", err);
+        statement_bind_text(&statement, 1, id);
+        if (!statement_run(&statement, NULL))
+            return false;
+    }
+    return false;
+}
+
+bool collect_orphans(struct database *database, struct error *err)
+{
+    return blob_walk(database->blobs, remove_unnamed, database, err);
+}

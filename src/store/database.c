@@ -1,0 +1,132 @@
+#include "database.h"
+
+#include "statement.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <time.h>
+
+/* How long a connection waits for another process (a command beside the daemon) to commit. */
+enum { BUSY_TIMEOUT_MS = 5000 };
+
+static const char reader_settings[] = "PRAGMA foreign_keys = ON;"
+                                      "PRAGMA query_only = ON;";
+
+/* A WAL that a burst made large shrinks to 64 MiB at the next checkpoint. */
+static const char writer_settings[] = "PRAGMA journal_mode = WAL;"
+                                      "PRAGMA synchronous = FULL;"
+                                      "PRAGMA foreign_keys = ON;"
+                                      "PRAGMA journal_size_limit = 67108864;";
+
+bool database_open(const char *path, enum database_access access, struct database **out_database,
+                   struct error *err)
+{
+    struct database *database = calloc(1, sizeof(*database));
+    if (database == NULL)
+        return FAIL(err, E_MEMORY, "no memory for a connection to '%s'", path);
+
+    bool writes = access == DATABASE_WRITE;
+    int flags = SQLITE_OPEN_NOMUTEX |
+                (writes ? SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE : SQLITE_OPEN_READONLY);
+    bool ok = sqlite3_open_v2(path, &database->handle, flags, NULL) == SQLITE_OK;
+    if (ok) {
+        (void)sqlite3_extended_result_codes(database->handle, 1); /* a flag of an open handle */
+        (void)sqlite3_busy_timeout(database->handle, BUSY_TIMEOUT_MS); /* the same */
+        ok = database_script(database, writes ? writer_settings : reader_settings, err);
+    } else {
+        (void)database_fail(database, err);
+    }
+    if (!ok) {
+        database_close(database);
+        return error_context(err, "can't open '%s'", path);
+    }
+    *out_database = database;
+    return true;
+}
+
+void database_close(struct database *database)
+{
+    if (database == NULL)
+        return;
+    for (size_t i = 0; i < database->statement_count; i++)
+        (void)sqlite3_finalize(database->statements[i].handle); /* repeats an error of its step */
+    (void)sqlite3_close(database->handle); /* every statement is finalized: can't be busy */
+    free(database);
+}
+
+/* A write that the system refused: for want of space or for another reason. */
+static enum error_code code_of_system_error(int system_errno)
+{
+    return system_errno == ENOSPC || system_errno == EDQUOT || system_errno == EFBIG ? E_NO_SPACE
+                                                                                     : E_IO;
+}
+
+static enum error_code code_of_status(int status, int system_errno)
+{
+    switch (status & 0xff) { /* the primary part of an extended code */
+    case SQLITE_FULL:
+        return E_NO_SPACE;
+    case SQLITE_IOERR:
+        return code_of_system_error(system_errno);
+    case SQLITE_NOMEM:
+        return E_MEMORY;
+    case SQLITE_BUSY:
+    case SQLITE_LOCKED:
+        return E_UNAVAILABLE;
+    case SQLITE_TOOBIG:
+        return E_TOO_LARGE;
+    case SQLITE_CONSTRAINT:
+        return E_CONFLICT;
+    case SQLITE_CANTOPEN:
+    case SQLITE_CORRUPT:
+    case SQLITE_NOTADB:
+    case SQLITE_PERM:
+        return E_IO;
+    default:
+        return E_INTERNAL;
+    }
+}
+
+bool database_fail(struct database *database, struct error *err)
+{
+    if (database->handle == NULL)
+        return FAIL(err, E_MEMORY, "no memory for a connection to the database");
+    int status = sqlite3_extended_errcode(database->handle);
+    return FAIL(err, code_of_status(status, sqlite3_system_errno(database->handle)),
+                "the database says: %s (SQLite error %d)", sqlite3_errmsg(database->handle),
+                status);
+}
+
+bool database_run(struct database *database, const char *sql, struct error *err)
+{
+    struct statement statement;
+    statement_open(&statement, database, sql, err);
+    while (statement_step(&statement))
+        ;
+    return statement_close(&statement);
+}
+
+bool database_script(struct database *database, const char *sql, struct error *err)
+{
+    return sqlite3_exec(database->handle, sql, NULL, NULL, NULL) == SQLITE_OK ||
+           database_fail(database, err);
+}
+
+bool database_number(struct database *database, const char *sql, int64_t *out_number,
+                     struct error *err)
+{
+    struct statement statement;
+    statement_open(&statement, database, sql, err);
+    int64_t number = statement_step(&statement) ? statement_integer(&statement, 0) : 0;
+    if (!statement_close(&statement))
+        return false;
+    *out_number = number;
+    return true;
+}
+
+int64_t database_now_ms(void)
+{
+    struct timespec now;
+    (void)clock_gettime(CLOCK_REALTIME, &now); /* fails for unknown clocks only */
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}

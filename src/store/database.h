@@ -1,0 +1,42 @@
+#pragma once
+
+/* One connection to the database. */
+
+#include "ptqd/store/store.h"
+
+#include <sqlite3.h>
+
+enum { DATABASE_STATEMENTS_MAX = 96 }; /* distinct statements of the room, with room to grow */
+
+struct database {
+    sqlite3 *handle;
+    struct blobs *blobs;        /* borrowed */
+    bool collects;              /* the writer removes blobs that nothing names */
+    struct store_limits limits; /* zero for readers */
+    struct store_fault fault;   /* none for readers */
+    struct {
+        const char *sql; /* borrowed; a literal of this room, compared by address */
+        sqlite3_stmt *handle;
+    } statements[DATABASE_STATEMENTS_MAX];
+    size_t statement_count;
+};
+
+enum database_access { DATABASE_READ, DATABASE_WRITE }; /* the latter creates it */
+
+bool database_open(const char *path, enum database_access access, struct database **out_database,
+                   struct error *err);
+void database_close(struct database *database);
+
+/* The last error of the connection as one of ours; always false. */
+bool database_fail(struct database *database, struct error *err);
+
+/* One statement without parameters and results: BEGIN, COMMIT … */
+bool database_run(struct database *database, const char *sql, struct error *err);
+/* Several statements in one text, prepared for this once. */
+bool database_script(struct database *database, const char *sql, struct error *err);
+/* The number that a PRAGMA or a query answers with. */
+bool database_number(struct database *database, const char *sql, int64_t *out_number,
+                     struct error *err);
+
+/* Milliseconds since 1970. */
+int64_t database_now_ms(void);

@@ -1,0 +1,112 @@
+/* What a user does to a job: cancel, retry, delete. The job's counts follow by trigger. */
+
+#include "ptqd/store/job_row.h"
+
+#include "row_id.h"
+#include "statement.h"
+
+#include <inttypes.h>
+
+/* What a change has to know of the job. */
+struct job_brief {
+    int64_t number;
+    int64_t queued, running, failed;
+    bool cancel_requested;
+};
+
+static bool find_brief(struct database *database, const char *id, struct job_brief *out_brief,
+                       struct error *err)
+{
+    int64_t number;
+    if (!job_id_parse(id, &number, err))
+        return false;
+    struct statement statement;
+    statement_open(&statement, database,
+                   "SELECT queued, running, failed, cancel_requested FROM job WHERE number = ?1",
+                   err);
+    statement_bind_integer(&statement, 1, number);
+    bool found = statement_step(&statement);
+    struct job_brief brief = {.number = number};
+    if (found) {
+        brief.queued = statement_integer(&statement, 0);
+        brief.running = statement_integer(&statement, 1);
+        brief.failed = statement_integer(&statement, 2);
+        brief.cancel_requested = statement_integer(&statement, 3) != 0;
+    }
+    if (!statement_close(&statement))
+        return false;
+    if (!found)
+        return FAIL(err, E_NOT_FOUND, "there is no job '%s'", id);
+    *out_brief = brief;
+    return true;
+}
+
+static bool set_cancel_requested(struct database *database, int64_t number, bool requested,
+                                 struct error *err)
+{
+    struct statement statement;
+    statement_open(&statement, database, "UPDATE job SET cancel_requested = ?2 WHERE number = ?1",
+                   err);
+    statement_bind_integer(&statement, 1, number);
+    statement_bind_integer(&statement, 2, requested);
+    return statement_run(&statement, NULL);
+}
+
+bool job_row_cancel(struct database *database, const char *id, int64_t *out_runs, struct error *err)
+{
+    struct job_brief brief;
+    if (!find_brief(database, id, &brief, err))
+        return false;
+    if (brief.queued + brief.running == 0)
+        return FAIL(err, E_CONFLICT, "job '%s' has ended; nothing is left to cancel", id);
+    if (!set_cancel_requested(database, brief.number, true, err))
+        return false;
+    struct statement statement;
+    statement_open(&statement, database,
+                   "UPDATE run SET state = 'cancelled', finished_ms = ?2"
+                   " WHERE job = ?1 AND state = 'queued'",
+                   err);
+    statement_bind_integer(&statement, 1, brief.number);
+    statement_bind_integer(&statement, 2, database_now_ms());
+    if (!statement_run(&statement, NULL))
+        return false;
+    *out_runs = brief.queued + brief.running;
+    return true;
+}
+
+bool job_row_retry(struct database *database, const char *id, int64_t *out_runs, struct error *err)
+{
+    struct job_brief brief;
+    if (!find_brief(database, id, &brief, err))
+        return false;
+    if (brief.failed == 0)
+        return FAIL(err, E_CONFLICT, "no run of job '%s' has failed; nothing is there to retry",
+                    id);
+    if (brief.cancel_requested && brief.running > 0)
+        return FAIL(err, E_CONFLICT, "job '%s' is being cancelled; wait for its end", id);
+    if (!set_cancel_requested(database, brief.number, false, err))
+        return false;
+    struct statement statement;
+    statement_open(&statement, database,
+                   "UPDATE run SET state = 'queued', crashes = 0, finished_ms = NULL,"
+                   " problem_code = NULL, problem_message = NULL, problem_pointer = NULL"
+                   " WHERE job = ?1 AND state = 'failed'",
+                   err);
+    statement_bind_integer(&statement, 1, brief.number);
+    return statement_run(&statement, out_runs);
+}
+
+bool job_row_delete(struct database *database, const char *id, struct error *err)
+{
+    struct job_brief brief;
+    if (!find_brief(database, id, &brief, err))
+        return false;
+    if (brief.queued + brief.running > 0)
+        return FAIL(err, E_CONFLICT,
+                    "job '%s' has %" PRId64 " queued and %" PRId64 " running runs; cancel it first",
+                    id, brief.queued, brief.running);
+    struct statement statement;
+    statement_open(&statement, database, "DELETE FROM job WHERE number = ?1", err);
+    statement_bind_integer(&statement, 1, brief.number);
+    return statement_run(&statement, NULL);
+}

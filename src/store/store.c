@@ -1,0 +1,171 @@
+#include "ptqd/store/store.h"
+
+#include "collect.h"
+#include "database.h"
+#include "schema.h"
+#include "store_reader.h"
+#include "store_writer.h"
+
+#include "ptqd/base/file.h"
+#include "ptqd/store/blob.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+struct store {
+    int lock_fd; /* of the directory; −1 without the lock, and for guests once they are open */
+    struct store_limits limits;
+    struct store_schema schema;
+    struct blobs *blobs;
+    struct store_writer *writer;
+    struct store_readers *readers;
+};
+
+/* Takes the lock of the directory. `*out_fd` stays −1 when another process has it. */
+static bool lock_directory(const char *directory, int *out_fd, struct error *err)
+{
+    char path[PATH_MAX];
+    (void)snprintf(path, sizeof(path), "%s/lock", directory); /* a cut name can't be opened */
+    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0640);
+    if (fd < 0)
+        return file_fail(err, errno, "open", path);
+    if (flock(fd, LOCK_EX | LOCK_NB) == 0) {
+        *out_fd = fd;
+        return true;
+    }
+    int reason = errno;
+    (void)close(fd); /* nothing was written */
+    return reason == EWOULDBLOCK || file_fail(err, reason, "lock", path);
+}
+
+static void unlock_directory(struct store *store)
+{
+    if (store->lock_fd >= 0)
+        (void)close(store->lock_fd); /* nothing was written */
+    store->lock_fd = -1;
+}
+
+static bool prepare_schema(struct store *store, struct database *database, struct error *err)
+{
+    if (!schema_version(database, &store->schema.before, err))
+        return false;
+    store->schema.now = migration_count;
+    if (store->lock_fd >= 0)
+        return schema_migrate(database, INT_MAX, err);
+    if (store->schema.before < migration_count)
+        return FAIL(err, E_CONFLICT,
+                    "the database has schema version %d, this program needs %d, and an older "
+                    "ptqd is using it: stop that one first",
+                    store->schema.before, migration_count);
+    return true;
+}
+
+static bool open_database(struct store *store, const char *directory,
+                          const struct store_options *options, struct error *err)
+{
+    char path[PATH_MAX];
+    int length = snprintf(path, sizeof(path), "%s/ptqd.db", directory);
+    if (length < 0 || (size_t)length >= sizeof(path))
+        return file_fail(err, ENAMETOOLONG, "open the database in", directory);
+
+    struct database *database;
+    if (!database_open(path, DATABASE_WRITE, &database, err))
+        return false;
+    database->blobs = store->blobs;
+    database->limits = options->limits;
+    if (!prepare_schema(store, database, err) || !file_sync_parent(path, err) ||
+        (store->lock_fd >= 0 && !collect_orphans(database, err))) {
+        database_close(database);
+        return error_context(err, "'%s'", path);
+    }
+    database->fault = options->fault;
+    database->collects = !options->guest;
+    if (!store_writer_create(database, &store->writer, err)) {
+        database_close(database);
+        return false;
+    }
+    return store_readers_create(path, &store->readers, err);
+}
+
+bool store_open(const char *directory, const struct store_options *options,
+                struct store **out_store, struct error *err)
+{
+    if (!file_make_directory(directory, err))
+        return false;
+    struct store *store = calloc(1, sizeof(*store));
+    if (store == NULL)
+        return FAIL(err, E_MEMORY, "no memory for the store '%s'", directory);
+    store->lock_fd = -1;
+    store->limits = options->limits;
+
+    bool ok = lock_directory(directory, &store->lock_fd, err);
+    bool owned = store->lock_fd >= 0;
+    if (ok && !owned && !options->guest)
+        ok = FAIL(err, E_CONFLICT, "another ptqd is using the directory '%s'", directory);
+    ok = ok && blobs_open(directory, owned, &store->blobs, err) &&
+         open_database(store, directory, options, err);
+    if (options->guest)
+        unlock_directory(store);
+    if (!ok) {
+        store_close(store);
+        return false;
+    }
+    *out_store = store;
+    return true;
+}
+
+void store_close(struct store *store)
+{
+    if (store == NULL)
+        return;
+    store_writer_destroy(store->writer); /* first: its answers may read */
+    store_readers_destroy(store->readers);
+    blobs_close(store->blobs);
+    unlock_directory(store);
+    free(store);
+}
+
+struct store_schema store_schema(const struct store *store)
+{
+    return store->schema;
+}
+
+struct store_limits store_limits(const struct store *store)
+{
+    return store->limits;
+}
+
+struct blobs *store_blobs(struct store *store)
+{
+    return store->blobs;
+}
+
+bool store_reader(struct store *store, struct database **out_database, struct error *err)
+{
+    return store_readers_get(store->readers, store->blobs, out_database, err);
+}
+
+void store_submit(struct store *store, struct store_write *write)
+{
+    store_writer_submit(store->writer, write);
+}
+
+bool store_wait(struct store *store, struct store_write *write, struct error *err)
+{
+    return store_writer_wait(store->writer, write, err);
+}
+
+bool store_write_now(struct store *store,
+                     bool (*apply)(struct database *database, void *context, struct error *err),
+                     void *context, struct error *err)
+{
+    struct store_write write = {.apply = apply, .context = context};
+    store_submit(store, &write);
+    return store_wait(store, &write, err);
+}

@@ -1,0 +1,16 @@
+#pragma once
+
+/* Read-only connections, one per thread. */
+
+#include "database.h"
+
+struct store_readers;
+
+/* `path` is copied. */
+bool store_readers_create(const char *path, struct store_readers **out_readers, struct error *err);
+/* Closes all connections; no thread may use one any more. */
+void store_readers_destroy(struct store_readers *readers);
+
+/* The calling thread's connection. */
+bool store_readers_get(struct store_readers *readers, struct blobs *blobs,
+                       struct database **out_database, struct error *err);

@@ -1,0 +1,228 @@
+/* Group commit.
+ *
+ * The thread takes the whole queue, opens one transaction, applies each write inside a savepoint,
+ * commits (the only fsync) and answers all in the order of submission. While it commits, the next
+ * group gathers: the busier the service, the larger the groups.
+ *
+ *   a write fails      its savepoint is undone, it alone gets the error
+ *   SQLite gives up    (disk full, I/O error) the transaction is gone: the whole group gets the
+ * error the commit fails   rolled back, the whole group gets the error
+ *
+ * In every case the next group starts afresh.
+ */
+
+#include "store_writer.h"
+
+#include "collect.h"
+
+#include "ptqd/base/log.h"
+
+#include <stdlib.h>
+#include <uv.h>
+
+struct store_writer {
+    struct database *database;
+    uv_thread_t thread;
+    uv_mutex_t mutex; /* guards what follows, and `answered` of writes that are waited for */
+    uv_cond_t submitted, answered;
+    struct store_write *first, *last;
+    size_t waiting;
+    bool closing;
+};
+
+static bool in_transaction(const struct database *database)
+{
+    return !sqlite3_get_autocommit(database->handle);
+}
+
+static void fail_write(struct store_write *write, const struct error *err)
+{
+    write->failed = true;
+    write->error = *err;
+}
+
+/* Applies one write inside its savepoint. False when the transaction can't go on. */
+static bool apply(struct database *database, struct store_write *write, struct error *err)
+{
+    if (!database_run(database, "SAVEPOINT one", err))
+        return false;
+    struct error reason = {.message = ""};
+    if (write->apply(database, write->context, &reason))
+        return database_run(database, "RELEASE one", err);
+
+    if (!in_transaction(database)) { /* SQLite undid everything */
+        *err = reason;
+        return false;
+    }
+    fail_write(write, &reason);
+    return database_run(database, "ROLLBACK TO one", err) &&
+           database_run(database, "RELEASE one", err);
+}
+
+static bool apply_group(struct database *database, struct store_write *group, struct error *err)
+{
+    /* A rollback that failed has left a transaction open. */
+    if (in_transaction(database) && !database_run(database, "ROLLBACK", err))
+        return false;
+    if (!database_run(database, "BEGIN IMMEDIATE", err))
+        return false;
+    for (struct store_write *write = group; write != NULL; write = write->next) {
+        if (!apply(database, write, err))
+            return false;
+    }
+    return database_run(database, "COMMIT", err);
+}
+
+static void commit_group(struct database *database, struct store_write *group)
+{
+    struct error err = {.message = ""};
+    if (apply_group(database, group, &err))
+        return;
+    struct error ignored; /* the next group tries the rollback again */
+    if (in_transaction(database))
+        (void)database_run(database, "ROLLBACK", &ignored);
+    for (struct store_write *write = group; write != NULL; write = write->next) {
+        if (!write->failed)
+            fail_write(write, &err);
+    }
+}
+
+static void answer(struct store_writer *writer, struct store_write *write)
+{
+    if (write->done != NULL) {
+        write->done(write->context, write->failed ? &write->error : NULL);
+        return;
+    }
+    uv_mutex_lock(&writer->mutex);
+    write->answered = true;
+    uv_cond_broadcast(&writer->answered);
+    uv_mutex_unlock(&writer->mutex);
+}
+
+static void answer_group(struct store_writer *writer, struct store_write *group)
+{
+    while (group != NULL) {
+        struct store_write *next = group->next; /* an answered write may be gone */
+        answer(writer, group);
+        group = next;
+    }
+}
+
+/* Waits for writes and takes all of them; NULL when the writer closes and none is left. */
+static struct store_write *take_group(struct store_writer *writer)
+{
+    uv_mutex_lock(&writer->mutex);
+    while (writer->first == NULL && !writer->closing)
+        uv_cond_wait(&writer->submitted, &writer->mutex);
+    struct store_write *group = writer->first;
+    writer->first = writer->last = NULL;
+    writer->waiting = 0;
+    uv_mutex_unlock(&writer->mutex);
+    return group;
+}
+
+static void run(void *context)
+{
+    struct store_writer *writer = context;
+    struct store_write *group;
+    while ((group = take_group(writer)) != NULL) {
+        commit_group(writer->database, group);
+        answer_group(writer, group);
+
+        struct error err = {.message = ""};
+        if (writer->database->collects && !collect_garbage(writer->database, &err))
+            log_failure("store", "some blobs without a name stay until the next write", &err);
+    }
+}
+
+bool store_writer_create(struct database *database, struct store_writer **out_writer,
+                         struct error *err)
+{
+    struct store_writer *writer = calloc(1, sizeof(*writer));
+    if (writer == NULL)
+        return FAIL(err, E_MEMORY, "no memory for the writer");
+    writer->database = database;
+    if (uv_mutex_init(&writer->mutex) != 0)
+        goto no_mutex;
+    if (uv_cond_init(&writer->submitted) != 0)
+        goto no_submitted;
+    if (uv_cond_init(&writer->answered) != 0)
+        goto no_answered;
+    if (uv_thread_create(&writer->thread, run, writer) != 0)
+        goto no_thread;
+    *out_writer = writer;
+    return true;
+
+no_thread:
+    uv_cond_destroy(&writer->answered);
+no_answered:
+    uv_cond_destroy(&writer->submitted);
+no_submitted:
+    uv_mutex_destroy(&writer->mutex);
+no_mutex:
+    free(writer);
+    return FAIL(err, E_UNAVAILABLE, "the system has no thread for the writer");
+}
+
+void store_writer_destroy(struct store_writer *writer)
+{
+    if (writer == NULL)
+        return;
+    uv_mutex_lock(&writer->mutex);
+    writer->closing = true;
+    uv_cond_signal(&writer->submitted);
+    uv_mutex_unlock(&writer->mutex);
+    (void)uv_thread_join(&writer->thread); /* fails for a thread that isn't ours only */
+
+    uv_cond_destroy(&writer->answered);
+    uv_cond_destroy(&writer->submitted);
+    uv_mutex_destroy(&writer->mutex);
+    database_close(writer->database);
+    free(writer);
+}
+
+/* Appends the write; false with a reason when it can't be taken. */
+static bool enqueue(struct store_writer *writer, struct store_write *write, struct error *err)
+{
+    if (writer->closing)
+        return FAIL(err, E_UNAVAILABLE, "the store is closing");
+    if (writer->waiting == STORE_WRITES_MAX)
+        return FAIL(err, E_UNAVAILABLE, "%zu changes wait to be written; no more are taken",
+                    writer->waiting);
+    if (writer->last != NULL)
+        writer->last->next = write;
+    else
+        writer->first = write;
+    writer->last = write;
+    writer->waiting++;
+    uv_cond_signal(&writer->submitted);
+    return true;
+}
+
+void store_writer_submit(struct store_writer *writer, struct store_write *write)
+{
+    write->next = NULL;
+    write->failed = write->answered = false;
+
+    struct error err = {.message = ""};
+    uv_mutex_lock(&writer->mutex);
+    bool taken = enqueue(writer, write, &err);
+    uv_mutex_unlock(&writer->mutex);
+    if (!taken) {
+        fail_write(write, &err);
+        answer(writer, write);
+    }
+}
+
+bool store_writer_wait(struct store_writer *writer, struct store_write *write, struct error *err)
+{
+    uv_mutex_lock(&writer->mutex);
+    while (!write->answered)
+        uv_cond_wait(&writer->answered, &writer->mutex);
+    uv_mutex_unlock(&writer->mutex);
+    if (!write->failed)
+        return true;
+    if (err != NULL)
+        *err = write->error;
+    return false;
+}

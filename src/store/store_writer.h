@@ -1,0 +1,19 @@
+#pragma once
+
+/* The one thread that changes the database. */
+
+#include "database.h"
+
+/* Writes that may wait at one time; a bound on memory, far above what a group needs. */
+enum { STORE_WRITES_MAX = 65536 };
+
+struct store_writer;
+
+/* Takes the connection over and starts the thread. */
+bool store_writer_create(struct database *database, struct store_writer **out_writer,
+                         struct error *err);
+/* Answers what was submitted, then ends the thread. */
+void store_writer_destroy(struct store_writer *writer);
+
+void store_writer_submit(struct store_writer *writer, struct store_write *write);
+bool store_writer_wait(struct store_writer *writer, struct store_write *write, struct error *err);

@@ -1,0 +1,89 @@
+#include "ptqd/store/token_row.h"
+
+#include "row_list.h"
+
+#define COLUMNS "name, name, role, digest, created_ms"
+
+static void read_row(struct statement *statement, struct arena *arena, void *out_row)
+{
+    struct token_row *row = out_row;
+    *row = (struct token_row){
+        .name = statement_text(statement, 1, arena),
+        .role = statement_text(statement, 2, arena),
+        .digest = statement_text(statement, 3, arena),
+        .created_ms = statement_integer(statement, 4),
+    };
+}
+
+/* E_CONFLICT when the name is taken, E_LIMIT when no list would hold one more. */
+static bool check_room(struct database *database, const char *name, struct error *err)
+{
+    struct statement statement;
+    statement_open(&statement, database,
+                   "SELECT count(*), count(*) FILTER (WHERE name = ?1) FROM token", err);
+    statement_bind_text(&statement, 1, name);
+    bool counted = statement_step(&statement);
+    int64_t tokens = counted ? statement_integer(&statement, 0) : 0;
+    int64_t same = counted ? statement_integer(&statement, 1) : 0;
+    if (!statement_close(&statement))
+        return false;
+    if (same > 0)
+        return FAIL(err, E_CONFLICT, "there is a token '%s' already", name);
+    return tokens < STORE_PAGE_MAX ||
+           FAIL(err, E_LIMIT, "there are %d tokens already; revoke one", (int)STORE_PAGE_MAX);
+}
+
+bool token_row_insert(struct database *database, const struct token_row *row, struct error *err)
+{
+    if (!check_room(database, row->name, err))
+        return false;
+    struct statement statement;
+    statement_open(&statement, database, "INSERT INTO token VALUES (?1, ?2, ?3, ?4)", err);
+    statement_bind_text(&statement, 1, row->name);
+    statement_bind_text(&statement, 2, row->role);
+    statement_bind_text(&statement, 3, row->digest);
+    statement_bind_integer(&statement, 4, database_now_ms());
+    return statement_run(&statement, NULL);
+}
+
+bool token_row_find(struct database *database, const char *digest, struct arena *arena,
+                    struct token_row *out_row, bool *out_found, struct error *err)
+{
+    struct statement statement;
+    statement_open(&statement, database, "SELECT " COLUMNS " FROM token WHERE digest = ?1", err);
+    statement_bind_text(&statement, 1, digest);
+    struct token_row row;
+    bool found = statement_step(&statement);
+    if (found)
+        read_row(&statement, arena, &row);
+    if (!statement_close(&statement))
+        return false;
+    if (found)
+        *out_row = row;
+    *out_found = found;
+    return true;
+}
+
+bool token_row_list(struct database *database, struct arena *arena, struct token_row **out_rows,
+                    size_t *out_count, struct error *err)
+{
+    struct statement statement;
+    statement_open(&statement, database, "SELECT " COLUMNS " FROM token ORDER BY name", err);
+    void *rows;
+    if (!statement_list(&statement, STORE_PAGE_MAX, sizeof(struct token_row), read_row, arena,
+                        &rows, out_count, NULL))
+        return false;
+    *out_rows = rows;
+    return true;
+}
+
+bool token_row_delete(struct database *database, const char *name, struct error *err)
+{
+    struct statement statement;
+    statement_open(&statement, database, "DELETE FROM token WHERE name = ?1", err);
+    statement_bind_text(&statement, 1, name);
+    int64_t deleted;
+    if (!statement_run(&statement, &deleted))
+        return false;
+    return deleted == 1 || FAIL(err, E_NOT_FOUND, "there is no token '%s'", name);
+}
