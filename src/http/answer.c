@@ -1,0 +1,171 @@
+/* Answers: from memory or from a file, with conditions and ranges (RFC 9110 sections 13 and 14). */
+
+#include "http_private.h"
+
+#include "ptqd/base/log.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+void http_answer(struct http_request *request, int status, const char *media_type,
+                 const void *bytes, size_t size, bool copy)
+{
+    struct answer *answer = &request->answer;
+    const void *kept = copy ? arena_memdup(request->arena, bytes, size, NULL) : bytes;
+    answer->status = kept != NULL ? status : MHD_HTTP_SERVICE_UNAVAILABLE;
+    answer->bytes = kept != NULL ? kept : "";
+    answer->size = kept != NULL ? size : 0;
+    answer->media_type = media_type;
+}
+
+void http_answer_file(struct http_request *request, int fd, uint64_t size, const char *media_type)
+{
+    struct answer *answer = &request->answer;
+    const char *kept = arena_strdup(request->arena, media_type, NULL);
+    answer->status = MHD_HTTP_OK;
+    answer->fd = fd;
+    answer->file_size = size;
+    answer->media_type = kept != NULL ? kept : "application/octet-stream";
+}
+
+static bool is_header_value(const char *value)
+{
+    for (const char *c = value; *c != '\0'; c++) {
+        if ((unsigned char)*c < 0x20 || *c == 0x7f)
+            return false;
+    }
+    return true;
+}
+
+void http_add_header(struct http_request *request, const char *name, const char *value)
+{
+    struct answer *answer = &request->answer;
+    if (answer->header_count == ANSWER_HEADERS_MAX || !is_header_value(value))
+        return;
+    const char *name_copy = arena_strdup(request->arena, name, NULL);
+    const char *value_copy = arena_strdup(request->arena, value, NULL);
+    if (name_copy == NULL || value_copy == NULL)
+        return; /* an answer without it is better than none */
+    answer->headers[answer->header_count].name = name_copy;
+    answer->headers[answer->header_count].value = value_copy;
+    answer->header_count++;
+}
+
+void http_set_etag(struct http_request *request, const char *tag)
+{
+    request->answer.etag = arena_printf(request->arena, NULL, "\"%s\"", tag);
+}
+
+bool http_etag_matches(const struct http_request *request, const char *tag)
+{
+    char quoted[128];
+    (void)snprintf(quoted, sizeof(quoted), "\"%s\"", tag);
+    return http_tag_listed(http_header(request, MHD_HTTP_HEADER_IF_NONE_MATCH), quoted);
+}
+
+/* The part of a file that is asked for; If-Range with another tag asks for the whole. */
+static enum http_range requested_range(const struct http_request *request, uint64_t *out_first,
+                                       uint64_t *out_count)
+{
+    const struct answer *answer = &request->answer;
+    const char *condition = http_header(request, MHD_HTTP_HEADER_IF_RANGE);
+    if (condition != NULL && (answer->etag == NULL || strcmp(condition, answer->etag) != 0))
+        return HTTP_RANGE_WHOLE;
+    return http_range_parse(http_header(request, MHD_HTTP_HEADER_RANGE), answer->file_size,
+                            out_first, out_count);
+}
+
+static struct MHD_Response *empty_response(void)
+{
+    static char nothing[1];
+    return MHD_create_response_from_buffer(0, nothing, MHD_RESPMEM_PERSISTENT);
+}
+
+static struct MHD_Response *file_response(struct http_request *request)
+{
+    struct answer *answer = &request->answer;
+    uint64_t first = 0, count = answer->file_size;
+    char range[96];
+    switch (requested_range(request, &first, &count)) {
+    case HTTP_RANGE_WHOLE:
+        break;
+    case HTTP_RANGE_PART:
+        answer->status = MHD_HTTP_PARTIAL_CONTENT;
+        (void)snprintf(range, sizeof(range), "bytes %" PRIu64 "-%" PRIu64 "/%" PRIu64, first,
+                       first + count - 1, answer->file_size);
+        http_add_header(request, MHD_HTTP_HEADER_CONTENT_RANGE, range);
+        break;
+    case HTTP_RANGE_UNSATISFIABLE:
+        answer->status = MHD_HTTP_RANGE_NOT_SATISFIABLE;
+        (void)snprintf(range, sizeof(range), "bytes */%" PRIu64, answer->file_size);
+        http_add_header(request, MHD_HTTP_HEADER_CONTENT_RANGE, range);
+        return empty_response();
+    }
+    http_add_header(request, MHD_HTTP_HEADER_ACCEPT_RANGES, "bytes");
+    struct MHD_Response *response =
+        MHD_create_response_from_fd_at_offset64(count, answer->fd, first);
+    if (response != NULL)
+        answer->fd = -1; /* closed with the response */
+    answer->size = (size_t)count;
+    return response;
+}
+
+static struct MHD_Response *create_response(struct http_request *request)
+{
+    struct answer *answer = &request->answer;
+    const char *asked = http_header(request, MHD_HTTP_HEADER_IF_NONE_MATCH);
+    if (answer->status == MHD_HTTP_OK && answer->etag != NULL &&
+        http_tag_listed(asked, answer->etag)) {
+        answer->status = MHD_HTTP_NOT_MODIFIED;
+        return empty_response();
+    }
+    if (answer->fd >= 0)
+        return file_response(request);
+    /* The bytes are in the request's arena, which outlives the response; libmicrohttpd only reads
+     * them. */
+    union {
+        const void *constant;
+        void *plain;
+    } bytes = {.constant = answer->bytes};
+    return MHD_create_response_from_buffer(answer->size, bytes.plain, MHD_RESPMEM_PERSISTENT);
+}
+
+static void add_headers(const struct answer *answer, struct MHD_Response *response)
+{
+    bool described = answer->status != MHD_HTTP_NOT_MODIFIED && answer->media_type != NULL;
+    if (described)
+        (void)MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, answer->media_type);
+    if (answer->etag != NULL)
+        (void)MHD_add_response_header(response, MHD_HTTP_HEADER_ETAG, answer->etag);
+    (void)MHD_add_response_header(response, "X-Content-Type-Options", "nosniff");
+    for (size_t i = 0; i < answer->header_count; i++)
+        (void)MHD_add_response_header(response, answer->headers[i].name, answer->headers[i].value);
+}
+
+static void note_sent(const struct http_request *request)
+{
+    int status = request->answer.status;
+    atomic_fetch_add(&request->server->by_class[status / 100 <= 5 ? status / 100 : 0], 1);
+    enum log_level level = status >= 500 ? LOG_WARN : LOG_DEBUG;
+    log_write(level, "http", "answered|status=%d ms=%" PRId64 " bytes=%zu method=%s path=\"%s\"",
+              status, http_now_ms() - request->started_ms, request->answer.size, request->method,
+              request->path);
+}
+
+enum MHD_Result http_send(struct http_request *request)
+{
+    struct MHD_Response *response = create_response(request);
+    if (response == NULL)
+        return MHD_NO;
+    add_headers(&request->answer, response);
+    http_set_deadline(request,
+                      http_transfer_deadline(request->server, http_now_ms(), request->answer.size));
+    request->phase = PHASE_SENT;
+    note_sent(request);
+    enum MHD_Result queued =
+        MHD_queue_response(request->connection, (unsigned)request->answer.status, response);
+    MHD_destroy_response(response);
+    return queued;
+}

@@ -1,0 +1,255 @@
+/* One exchange: from the header of a request to its answer, as libmicrohttpd calls us.
+ *
+ * The first call comes when the header is in: framing, route, access, the route's `begin`, and the
+ * size are checked, so that a refusal costs the client nothing. Then come the bytes of the body.
+ * A request that is refused when its body is on the way (or small) is answered after the body was
+ * dropped, because an answer in the middle of a body is not possible. Then the handler runs.
+ */
+
+#include "http_private.h"
+
+#include "ptqd/base/log.h"
+
+#include <assert.h>
+#include <ctype.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* Decodes %XX in place, but leaves %00 as it stands: it then matches no route and no name. */
+size_t http_on_unescape(void *context, struct MHD_Connection *connection, char *string)
+{
+    (void)context;
+    (void)connection;
+    char *out = string;
+    for (const char *in = string; *in != '\0'; in++) {
+        bool escape = in[0] == '%' && isxdigit((unsigned char)in[1]) &&
+                      isxdigit((unsigned char)in[2]) && !(in[1] == '0' && in[2] == '0');
+        if (!escape) {
+            *out++ = *in;
+            continue;
+        }
+        const char digits[3] = {in[1], in[2], '\0'};
+        *out++ = (char)strtoul(digits, NULL, 16);
+        in += 2;
+    }
+    *out = '\0';
+    return (size_t)(out - string);
+}
+
+static void destroy_request(struct http_request *request)
+{
+    if (request->destroy_state != NULL)
+        request->destroy_state(request->state);
+    if (request->answer.fd >= 0)
+        close(request->answer.fd);
+    text_finish(&request->body);
+    arena_destroy(request->arena);
+    free(request);
+}
+
+static struct http_request *create_request(struct http_server *server,
+                                           struct MHD_Connection *connection)
+{
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+    struct http_request *request = calloc(1, sizeof(*request));
+    if (request == NULL || info == NULL || info->socket_context == NULL) {
+        free(request);
+        return NULL;
+    }
+    request->server = server;
+    request->connection = connection;
+    request->peer = info->socket_context;
+    request->answer.fd = -1;
+    request->owner = "";
+    request->started_ms = http_now_ms();
+    text_init(&request->body, 0);
+    request->arena = arena_create(server->options.arena_bytes);
+    if (request->arena == NULL) {
+        destroy_request(request);
+        return NULL;
+    }
+    return request;
+}
+
+static bool find_route(struct http_request *request, struct error *err)
+{
+    char allow[HTTP_ALLOW_BYTES];
+    if (http_route_find(request->server->options.tables, request->method, request->path,
+                        &request->match, allow, err))
+        return true;
+    if (allow[0] != '\0')
+        http_add_header(request, MHD_HTTP_HEADER_ALLOW, allow);
+    return false;
+}
+
+static bool prepare_body(struct http_request *request, struct error *err)
+{
+    const struct http_route *route = request->match.route;
+    const struct http_options *options = &request->server->options;
+    request->body_limit = route->any_body ? options->body_bytes : 0;
+    if (route->begin != NULL && !route->begin(request, options->context, err))
+        return false;
+    text_init(&request->body, (size_t)request->body_limit);
+    return true;
+}
+
+/* Everything that can be known from the header, but the size. */
+static bool accept_header(struct http_request *request, const char *url, const char *method,
+                          struct error *err)
+{
+    request->method = arena_strdup(request->arena, method, err);
+    request->path = arena_strdup(request->arena, url, err);
+    if (request->method == NULL || request->path == NULL)
+        return false;
+    const struct http_options *options = &request->server->options;
+    if (!http_check_site(request->connection, method, err) || !find_route(request, err))
+        return false;
+    if (options->authorize != NULL &&
+        !options->authorize(request, options->context, request->match.route->access, err))
+        return false;
+    return prepare_body(request, err);
+}
+
+static enum MHD_Result answer_error(struct http_request *request, const struct error *error)
+{
+    const struct http_options *options = &request->server->options;
+    options->problem(request, options->context, error);
+    return http_send(request);
+}
+
+static bool fail_size(const struct http_request *request, uint64_t size, struct error *err)
+{
+    return FAIL(err, E_TOO_LARGE, "the body has %s%llu bytes; %llu are allowed here",
+                size > request->received ? "" : "at least ", (unsigned long long)size,
+                (unsigned long long)request->body_limit);
+}
+
+/* Remembers why, and drops what still comes. */
+static void refuse(struct http_request *request, const struct error *error)
+{
+    request->refused = true;
+    request->error = *error;
+}
+
+static enum MHD_Result on_header(struct http_server *server, struct MHD_Connection *connection,
+                                 const char *url, const char *method, void **slot)
+{
+    struct http_request *request = create_request(server, connection);
+    if (request == NULL)
+        return MHD_NO;
+    *slot = request;
+    atomic_fetch_add(&server->active, 1);
+    http_set_deadline(request, http_transfer_deadline(server, request->started_ms, 0));
+
+    struct error err = {0};
+    if (!http_check_framing(connection, &err)) {
+        request->method = request->path = "";
+        http_add_header(request, MHD_HTTP_HEADER_CONNECTION, "close");
+        return answer_error(request, &err);
+    }
+    uint64_t length = http_content_length(connection);
+    bool droppable = length == UINT64_MAX || length <= server->options.swallow_bytes;
+    if (!accept_header(request, url, method, &err)) {
+        if (length == 0 || !droppable)
+            return answer_error(request, &err);
+        refuse(request, &err);
+        return MHD_YES;
+    }
+    if (length != UINT64_MAX && length > request->body_limit) {
+        fail_size(request, length, &err);
+        return answer_error(request, &err);
+    }
+    return MHD_YES;
+}
+
+/* MHD_NO cuts the connection: a sender that does not stop. */
+static enum MHD_Result on_body(struct http_request *request, const char *bytes, size_t size)
+{
+    struct http_server *server = request->server;
+    request->received += size;
+    http_set_deadline(request,
+                      http_transfer_deadline(server, request->started_ms, request->received));
+    if (request->refused)
+        return request->received <= server->options.swallow_bytes + request->body_limit ? MHD_YES
+                                                                                        : MHD_NO;
+    struct error err = {0};
+    if (request->received > request->body_limit) {
+        fail_size(request, request->received, &err);
+        refuse(request, &err);
+    } else if (request->sink.write == NULL) {
+        text_append(&request->body, bytes, size);
+        if (!text_check(&request->body, &err))
+            refuse(request, &err);
+    } else if (!request->sink.write(request->sink.context, bytes, size, &err)) {
+        refuse(request, &err);
+    }
+    return MHD_YES;
+}
+
+/* Runs a handler, then sends the answer unless the handler waits. */
+static enum MHD_Result run(struct http_request *request, http_handler *handler)
+{
+    request->phase = PHASE_READING;
+    struct error err = {0};
+    if (!handler(request, request->server->options.context, &err))
+        return answer_error(request, &err);
+    if (request->phase == PHASE_WAITING)
+        return MHD_YES;
+    if (request->answer.status == 0) {
+        FAIL(&err, E_INTERNAL, "%s %s was not answered", request->method, request->path);
+        return answer_error(request, &err);
+    }
+    return http_send(request);
+}
+
+static bool run_pooled(struct http_request *request, void *context, struct error *err)
+{
+    (void)context;
+    return http_pool_run(request, err);
+}
+
+enum MHD_Result http_on_request(void *context, struct MHD_Connection *connection, const char *url,
+                                const char *method, const char *version, const char *upload_data,
+                                size_t *upload_data_size, void **slot)
+{
+    (void)version;
+    struct http_request *request = *slot;
+    if (request == NULL)
+        return on_header(context, connection, url, method, slot);
+    if (*upload_data_size > 0) {
+        size_t size = *upload_data_size;
+        *upload_data_size = 0;
+        return on_body(request, upload_data, size);
+    }
+    switch (request->phase) {
+    case PHASE_READING:
+        if (request->refused)
+            return answer_error(request, &request->error);
+        http_set_deadline(request, 0);
+        return run(request,
+                   request->match.route->blocking ? run_pooled : request->match.route->handle);
+    case PHASE_WAITING:
+        return run(request, request->next);
+    case PHASE_SENT:
+        return MHD_YES;
+    }
+    return MHD_NO;
+}
+
+void http_on_completed(void *context, struct MHD_Connection *connection, void **slot,
+                       enum MHD_RequestTerminationCode reason)
+{
+    (void)connection;
+    (void)reason;
+    struct http_server *server = context;
+    struct http_request *request = *slot;
+    if (request == NULL)
+        return;
+    http_set_deadline(request, http_now_ms() + server->options.header_timeout_ms +
+                                   (int64_t)server->options.idle_timeout_seconds * 1000);
+    destroy_request(request);
+    *slot = NULL;
+    atomic_fetch_sub(&server->active, 1);
+}

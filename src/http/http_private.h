@@ -1,0 +1,147 @@
+#pragma once
+
+/* What the files of this room share: the server, a connection, a request.
+ *
+ * Threads: a request is touched by the HTTP thread of its connection, and by a pool thread while
+ * the connection is suspended. `server->lock` guards the two lists that the sweeper walks:
+ * connections and suspended requests.
+ */
+
+#include "ptqd/base/arena.h"
+#include "ptqd/base/text.h"
+#include "ptqd/http/server.h"
+
+#include <microhttpd.h>
+#include <pthread.h>
+#include <stdatomic.h>
+
+enum { ANSWER_HEADERS_MAX = 16 };
+
+/* One accepted connection, in the list of the sweeper. */
+struct peer {
+    int fd;
+    int64_t deadline_ms; /* the sweeper cuts it then; 0: never */
+    struct peer *previous, *next;
+};
+
+struct answer {
+    int status; /* 0: none yet */
+    const char *media_type;
+    const void *bytes;
+    size_t size;
+    int fd; /* -1: from memory */
+    uint64_t file_size;
+    const char *etag; /* with quotes; NULL: none */
+    size_t header_count;
+    struct {
+        const char *name, *value;
+    } headers[ANSWER_HEADERS_MAX];
+};
+
+enum phase {
+    PHASE_READING, /* the body comes */
+    PHASE_WAITING, /* suspended; `next` continues */
+    PHASE_SENT,    /* the answer is with libmicrohttpd */
+};
+
+struct http_request {
+    struct http_server *server;
+    struct MHD_Connection *connection;
+    struct peer *peer;
+    struct arena *arena;
+    const char *method, *path;
+    struct http_match match;
+    const char *owner;
+    enum phase phase;
+
+    struct http_sink sink; /* write NULL: collect in `body` */
+    struct text body;
+    uint64_t body_limit, received;
+    int64_t started_ms;
+    bool refused; /* the rest of the body is dropped, then `error` is the answer */
+    struct error error;
+
+    void *state;
+    void (*destroy_state)(void *state);
+    struct answer answer;
+
+    http_handler *next;
+    bool suspended;      /* in the server's list */
+    int64_t deadline_ms; /* of the suspension; 0: none */
+    struct http_request *previous_suspended, *next_suspended;
+
+    bool on_pool, pool_failed;
+    struct http_request *next_pooled;
+};
+
+struct http_pool {
+    pthread_mutex_t lock;
+    pthread_cond_t wake;
+    struct http_request *first, *last; /* waiting for a thread */
+    size_t waiting;
+    bool stopping;
+    pthread_t *threads;
+    unsigned thread_count;
+};
+
+struct http_server {
+    struct http_options options;
+    struct MHD_Daemon *daemon;
+    struct http_pool pool;
+
+    pthread_mutex_t lock;
+    pthread_cond_t tick; /* wakes the sweeper early */
+    struct peer *peers;
+    struct http_request *suspended;
+    uint64_t suspended_count;
+    bool stopping;    /* waiting requests are woken at once */
+    bool sweeper_end; /* the sweeper returns */
+    pthread_t sweeper;
+
+    atomic_uint_least64_t active, cut, by_class[6];
+};
+
+int64_t http_now_ms(void);
+
+/* exchange.c: callbacks of libmicrohttpd. */
+enum MHD_Result http_on_request(void *context, struct MHD_Connection *connection, const char *url,
+                                const char *method, const char *version, const char *upload_data,
+                                size_t *upload_data_size, void **slot);
+void http_on_completed(void *context, struct MHD_Connection *connection, void **slot,
+                       enum MHD_RequestTerminationCode reason);
+size_t http_on_unescape(void *context, struct MHD_Connection *connection, char *string);
+
+/* framing.c: E_SYNTAX for a header that two programs may read differently, E_FORBIDDEN for a change
+ * that a page of another site asks for. */
+bool http_check_framing(struct MHD_Connection *connection, struct error *err);
+bool http_check_site(struct MHD_Connection *connection, const char *method, struct error *err);
+/* Content-Length, or UINT64_MAX when it is not known (chunked), 0 when there is no body. */
+uint64_t http_content_length(struct MHD_Connection *connection);
+
+/* answer.c: hands the answer to libmicrohttpd. */
+enum MHD_Result http_send(struct http_request *request);
+
+/* range.c */
+enum http_range { HTTP_RANGE_WHOLE, HTTP_RANGE_PART, HTTP_RANGE_UNSATISFIABLE };
+enum http_range http_range_parse(const char *header, uint64_t size, uint64_t *out_first,
+                                 uint64_t *out_count);
+/* True when the list of an If-None-Match header has the quoted tag, or is "*". */
+bool http_tag_listed(const char *header, const char *quoted_tag);
+/* Quality (0 to 1) that an Accept header gives to a media type. */
+double http_accept_quality(const char *header, const char *type);
+
+/* sweeper.c */
+bool http_sweeper_start(struct http_server *server, struct error *err);
+void http_sweeper_stop(struct http_server *server);
+void http_on_connection(void *context, struct MHD_Connection *connection, void **slot,
+                        enum MHD_ConnectionNotificationCode code);
+void http_set_deadline(struct http_request *request, int64_t deadline_ms);
+/* Allowed until `start_ms` plus the grace plus `bytes` at the slowest rate. */
+int64_t http_transfer_deadline(const struct http_server *server, int64_t start_ms, uint64_t bytes);
+
+/* pool.c */
+bool http_pool_start(struct http_pool *pool, unsigned threads, struct error *err);
+void http_pool_stop(struct http_pool *pool);
+/* Runs the route's handler on a thread of the pool, then resumes. E_UNAVAILABLE when too many
+ * wait. */
+bool http_pool_run(struct http_request *request, struct error *err);

@@ -1,0 +1,100 @@
+/* The pool: threads on which the handlers of blocking routes run while their connection is
+ * suspended, so that reading a large model never holds up other requests. */
+
+#include "http_private.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { POOL_WAITING_MAX = 256 };
+
+static struct http_request *take(struct http_pool *pool)
+{
+    pthread_mutex_lock(&pool->lock);
+    while (pool->first == NULL && !pool->stopping)
+        pthread_cond_wait(&pool->wake, &pool->lock);
+    struct http_request *request = pool->first;
+    if (request != NULL) {
+        pool->first = request->next_pooled;
+        if (pool->first == NULL)
+            pool->last = NULL;
+        pool->waiting--;
+    }
+    pthread_mutex_unlock(&pool->lock);
+    return request;
+}
+
+static void *pool_main(void *context)
+{
+    struct http_request *request;
+    while ((request = take(context)) != NULL) {
+        struct http_server *server = request->server;
+        request->pool_failed =
+            !request->match.route->handle(request, server->options.context, &request->error);
+        http_resume(request);
+    }
+    return NULL;
+}
+
+/* Back on the connection's own thread. */
+static bool finish_pooled(struct http_request *request, void *context, struct error *err)
+{
+    (void)context;
+    request->on_pool = false;
+    if (request->pool_failed)
+        *err = request->error;
+    return !request->pool_failed;
+}
+
+bool http_pool_run(struct http_request *request, struct error *err)
+{
+    struct http_pool *pool = &request->server->pool;
+    pthread_mutex_lock(&pool->lock);
+    bool full = pool->waiting == POOL_WAITING_MAX || pool->stopping;
+    if (!full) {
+        /* Suspended first: a thread may be done before this one returns. */
+        request->on_pool = true;
+        http_suspend(request, finish_pooled, HTTP_NO_TIMEOUT);
+        request->next_pooled = NULL;
+        if (pool->last == NULL)
+            pool->first = request;
+        else
+            pool->last->next_pooled = request;
+        pool->last = request;
+        pool->waiting++;
+        pthread_cond_signal(&pool->wake);
+    }
+    pthread_mutex_unlock(&pool->lock);
+    if (full)
+        return FAIL(err, E_UNAVAILABLE, "%d requests of this kind wait already; try again later",
+                    POOL_WAITING_MAX);
+    return true;
+}
+
+bool http_pool_start(struct http_pool *pool, unsigned threads, struct error *err)
+{
+    pool->threads = calloc(threads, sizeof(*pool->threads));
+    if (pool->threads == NULL)
+        return FAIL(err, E_MEMORY, "no memory for %u threads", threads);
+    for (; pool->thread_count < threads; pool->thread_count++) {
+        int status = pthread_create(&pool->threads[pool->thread_count], NULL, pool_main, pool);
+        if (status != 0) {
+            http_pool_stop(pool);
+            return FAIL(err, E_UNAVAILABLE, "can't start a thread: %s", strerror(status));
+        }
+    }
+    return true;
+}
+
+void http_pool_stop(struct http_pool *pool)
+{
+    pthread_mutex_lock(&pool->lock);
+    pool->stopping = true;
+    pthread_cond_broadcast(&pool->wake);
+    pthread_mutex_unlock(&pool->lock);
+    for (unsigned i = 0; i < pool->thread_count; i++)
+        pthread_join(pool->threads[i], NULL);
+    free(pool->threads);
+    pool->threads = NULL;
+    pool->thread_count = 0;
+}

@@ -1,0 +1,141 @@
+/* What a handler may ask of its request. */
+
+#include "http_private.h"
+
+#include <assert.h>
+#include <string.h>
+
+struct arena *http_arena(struct http_request *request)
+{
+    return request->arena;
+}
+
+const char *http_method(const struct http_request *request)
+{
+    return request->method;
+}
+
+const char *http_path(const struct http_request *request)
+{
+    return request->path;
+}
+
+const char *http_param(const struct http_request *request, const char *name)
+{
+    size_t length = strlen(name);
+    for (size_t i = 0; i < request->match.count; i++) {
+        if (request->match.params[i].name_length == length &&
+            memcmp(request->match.params[i].name, name, length) == 0) {
+            const char *value = arena_strndup(request->arena, request->match.params[i].value,
+                                              request->match.params[i].value_length, NULL);
+            return value != NULL ? value : "";
+        }
+    }
+    assert(!"the route's pattern has the parameter");
+    return "";
+}
+
+const char *http_query(const struct http_request *request, const char *name)
+{
+    return MHD_lookup_connection_value(request->connection, MHD_GET_ARGUMENT_KIND, name);
+}
+
+struct query_check {
+    const char *const *known;
+    struct error *err;
+    bool ok;
+};
+
+static enum MHD_Result check_parameter(void *context, enum MHD_ValueKind kind, const char *key,
+                                       const char *value)
+{
+    (void)kind;
+    struct query_check *check = context;
+    const char *const *known = check->known;
+    while (*known != NULL && strcmp(*known, key) != 0)
+        known++;
+    if (*known == NULL)
+        check->ok = FAIL(check->err, E_INVALID, "\"%.60s\" is not a parameter of this call", key);
+    else if (value == NULL)
+        check->ok = FAIL(check->err, E_INVALID, "the parameter \"%s\" has no value", key);
+    else if (!text_is_utf8(value, strlen(value)))
+        check->ok = FAIL(check->err, E_INVALID, "the parameter \"%s\" is not UTF-8", key);
+    return check->ok ? MHD_YES : MHD_NO;
+}
+
+bool http_check_query(struct http_request *request, const char *const *known, struct error *err)
+{
+    struct query_check check = {.known = known, .err = err, .ok = true};
+    (void)MHD_get_connection_values(request->connection, MHD_GET_ARGUMENT_KIND, check_parameter,
+                                    &check);
+    return check.ok;
+}
+
+const char *http_header(const struct http_request *request, const char *name)
+{
+    return MHD_lookup_connection_value(request->connection, MHD_HEADER_KIND, name);
+}
+
+const char *http_body(const struct http_request *request, size_t *out_size)
+{
+    *out_size = request->body.length;
+    return request->body.bytes;
+}
+
+bool http_body_is(const struct http_request *request, const char *type)
+{
+    const char *given = http_header(request, MHD_HTTP_HEADER_CONTENT_TYPE);
+    size_t length = strlen(type);
+    return given != NULL && strncasecmp(given, type, length) == 0 &&
+           (given[length] == '\0' || strchr("; \t", given[length]) != NULL);
+}
+
+bool http_negotiate(const struct http_request *request, const char *const *types, int *out_index,
+                    struct error *err)
+{
+    const char *accept = http_header(request, MHD_HTTP_HEADER_ACCEPT);
+    int best = -1;
+    double highest = 0;
+    for (int i = 0; types[i] != NULL; i++) {
+        double quality = http_accept_quality(accept, types[i]);
+        if (quality > highest) {
+            highest = quality;
+            best = i;
+        }
+    }
+    if (best < 0)
+        return FAIL(err, E_NOT_ACCEPTABLE, "\"%.100s\" is asked for; there is %s%s%s%s%s", accept,
+                    types[0], types[1] != NULL ? ", " : "", types[1] != NULL ? types[1] : "",
+                    types[1] != NULL && types[2] != NULL ? ", " : "",
+                    types[1] != NULL && types[2] != NULL ? types[2] : "");
+    *out_index = best;
+    return true;
+}
+
+void http_set_owner(struct http_request *request, const char *owner)
+{
+    const char *copy = arena_strdup(request->arena, owner, NULL);
+    request->owner = copy != NULL ? copy : "";
+}
+
+const char *http_owner(const struct http_request *request)
+{
+    return request->owner;
+}
+
+void http_set_sink(struct http_request *request, const struct http_sink *sink, uint64_t limit_bytes)
+{
+    request->sink = *sink;
+    request->body_limit = limit_bytes;
+}
+
+void http_set_state(struct http_request *request, void *state, void (*destroy)(void *state))
+{
+    request->state = state;
+    request->destroy_state = destroy;
+}
+
+void *http_state(const struct http_request *request)
+{
+    return request->state;
+}

@@ -1,0 +1,85 @@
+/* Matching a path against the tables of routes, segment by segment. */
+
+#include "ptqd/http/route.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static size_t segment_length(const char *path)
+{
+    return strcspn(path, "/");
+}
+
+/* Notes a segment under the name in braces; false when it is empty or too long. */
+static bool bind_param(const char *pattern, size_t pattern_length, const char *path, size_t length,
+                       struct http_match *match)
+{
+    if (length == 0 || length > HTTP_SEGMENT_MAX || match->count == HTTP_PARAMS_MAX)
+        return false;
+    match->params[match->count].name = pattern + 1;
+    match->params[match->count].name_length = pattern_length - 2;
+    match->params[match->count].value = path;
+    match->params[match->count].value_length = length;
+    match->count++;
+    return true;
+}
+
+static bool matches(const struct http_route *route, const char *path, struct http_match *out_match)
+{
+    struct http_match match = {.route = route};
+    const char *pattern = route->pattern;
+    while (*pattern == '/' && *path == '/') {
+        pattern++;
+        path++;
+        size_t pattern_length = segment_length(pattern);
+        size_t length = segment_length(path);
+        if (*pattern == '{') {
+            if (!bind_param(pattern, pattern_length, path, length, &match))
+                return false;
+        } else if (pattern_length != length || memcmp(pattern, path, length) != 0) {
+            return false;
+        }
+        pattern += pattern_length;
+        path += length;
+    }
+    if (*pattern != '\0' || *path != '\0')
+        return false;
+    *out_match = match;
+    return true;
+}
+
+static bool serves(const struct http_route *route, const char *method)
+{
+    return strcmp(route->method, method) == 0 ||
+           (strcmp(method, "HEAD") == 0 && strcmp(route->method, "GET") == 0);
+}
+
+static void allow(const char *method, char out_allow[static HTTP_ALLOW_BYTES])
+{
+    size_t used = strlen(out_allow);
+    (void)snprintf(out_allow + used, HTTP_ALLOW_BYTES - used, "%s%s%s", used > 0 ? ", " : "",
+                   method, strcmp(method, "GET") == 0 ? ", HEAD" : "");
+}
+
+bool http_route_find(const struct http_table *const *tables, const char *method, const char *path,
+                     struct http_match *out_match, char out_allow[static HTTP_ALLOW_BYTES],
+                     struct error *err)
+{
+    out_allow[0] = '\0';
+    for (; *tables != NULL; tables++) {
+        for (size_t i = 0; i < (*tables)->count; i++) {
+            const struct http_route *route = &(*tables)->routes[i];
+            struct http_match match;
+            if (!matches(route, path, &match))
+                continue;
+            if (serves(route, method)) {
+                *out_match = match;
+                return true;
+            }
+            allow(route->method, out_allow);
+        }
+    }
+    if (out_allow[0] != '\0')
+        return FAIL(err, E_METHOD, "%.32s is not supported here; %s are", method, out_allow);
+    return FAIL(err, E_NOT_FOUND, "there is no resource at %.300s", path);
+}

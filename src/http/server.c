@@ -1,0 +1,166 @@
+/* Starting and stopping the server. */
+
+#include "http_private.h"
+
+#include "ptqd/base/log.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+enum {
+    CONNECTION_MEMORY_BYTES = 64 * 1024, /* bounds a header (431 above) and the chunks of a body */
+    DRAIN_STEP_MS = 5,
+};
+
+const struct http_options http_default_options = {
+    .listen_fd = -1,
+    .threads = 4,
+    .blocking_threads = 2,
+    .connections = 1024,
+    .connections_per_ip = 0,
+    .idle_timeout_seconds = 60,
+    .header_timeout_ms = 15 * 1000,
+    .slow_grace_ms = 30 * 1000,
+    .slow_bytes_per_second = 4096,
+    .body_bytes = 1 << 20,
+    .swallow_bytes = 8 << 20,
+    .arena_bytes = (size_t)256 << 20,
+};
+
+__attribute__((format(printf, 2, 0))) static void on_log(void *context, const char *format,
+                                                         va_list arguments)
+{
+    (void)context;
+    char line[512];
+    (void)vsnprintf(line, sizeof(line), format, arguments); /* a long line may be cut */
+    line[strcspn(line, "\n")] = '\0';
+    log_write(LOG_DEBUG, "http", "%s", line);
+}
+
+static struct MHD_Daemon *start_daemon(struct http_server *server)
+{
+    const struct http_options *options = &server->options;
+    const struct MHD_OptionItem items[] = {
+        {MHD_OPTION_LISTEN_SOCKET, options->listen_fd, NULL},
+        {MHD_OPTION_THREAD_POOL_SIZE, options->threads, NULL},
+        {MHD_OPTION_CONNECTION_LIMIT, options->connections, NULL},
+        {MHD_OPTION_PER_IP_CONNECTION_LIMIT, options->connections_per_ip, NULL},
+        {MHD_OPTION_CONNECTION_TIMEOUT, options->idle_timeout_seconds, NULL},
+        {MHD_OPTION_CONNECTION_MEMORY_LIMIT, CONNECTION_MEMORY_BYTES, NULL},
+        {MHD_OPTION_END, 0, NULL},
+    };
+    return MHD_start_daemon(MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME |
+                                MHD_USE_ERROR_LOG,
+                            0, NULL, NULL, http_on_request, server, MHD_OPTION_EXTERNAL_LOGGER,
+                            on_log, server, MHD_OPTION_NOTIFY_COMPLETED, http_on_completed, server,
+                            MHD_OPTION_NOTIFY_CONNECTION, http_on_connection, server,
+                            MHD_OPTION_UNESCAPE_CALLBACK, http_on_unescape, server,
+                            MHD_OPTION_ARRAY, items, MHD_OPTION_END);
+}
+
+static bool start_parts(struct http_server *server, struct error *err)
+{
+    if (!http_sweeper_start(server, err))
+        return false;
+    if (!http_pool_start(&server->pool, server->options.blocking_threads, err)) {
+        http_sweeper_stop(server);
+        return false;
+    }
+    server->daemon = start_daemon(server);
+    if (server->daemon != NULL)
+        return true;
+    http_pool_stop(&server->pool);
+    http_sweeper_stop(server);
+    return FAIL(err, E_UNAVAILABLE, "the HTTP server does not start on descriptor %d",
+                server->options.listen_fd);
+}
+
+static void destroy_server(struct http_server *server)
+{
+    pthread_mutex_destroy(&server->pool.lock);
+    pthread_cond_destroy(&server->pool.wake);
+    pthread_mutex_destroy(&server->lock);
+    pthread_cond_destroy(&server->tick);
+    free(server);
+}
+
+bool http_server_start(const struct http_options *options, struct http_server **out_server,
+                       struct error *err)
+{
+    struct http_server *server = calloc(1, sizeof(*server));
+    if (server == NULL)
+        return FAIL(err, E_MEMORY, "no memory for the HTTP server");
+    server->options = *options;
+    pthread_condattr_t monotonic;
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(&server->tick, &monotonic);
+    pthread_condattr_destroy(&monotonic);
+    pthread_mutex_init(&server->lock, NULL);
+    pthread_mutex_init(&server->pool.lock, NULL);
+    pthread_cond_init(&server->pool.wake, NULL);
+    if (!start_parts(server, err)) {
+        destroy_server(server);
+        return false;
+    }
+    *out_server = server;
+    return true;
+}
+
+/* Waits until nothing is active, at most until `deadline_ms`; a negative one waits for the
+ * suspended ones without end. */
+static void wait_for_requests(struct http_server *server, int64_t deadline_ms)
+{
+    const struct timespec step = {.tv_nsec = DRAIN_STEP_MS * 1000000};
+    for (;;) {
+        pthread_mutex_lock(&server->lock);
+        uint64_t suspended = server->suspended_count;
+        pthread_mutex_unlock(&server->lock);
+        bool done = deadline_ms < 0 ? suspended == 0 : atomic_load(&server->active) == 0;
+        if (done || (deadline_ms >= 0 && http_now_ms() >= deadline_ms))
+            return;
+        nanosleep(&step, NULL);
+    }
+}
+
+/* libmicrohttpd aborts the process when it is stopped with a suspended connection. */
+void http_server_stop(struct http_server *server, unsigned drain_ms)
+{
+    if (server == NULL)
+        return;
+    int fd = MHD_quiesce_daemon(server->daemon);
+    if (fd >= 0)
+        close(fd);
+    pthread_mutex_lock(&server->lock);
+    server->stopping = true;
+    pthread_cond_signal(&server->tick);
+    pthread_mutex_unlock(&server->lock);
+
+    wait_for_requests(server, http_now_ms() + drain_ms);
+    pthread_mutex_lock(&server->lock);
+    for (struct peer *peer = server->peers; peer != NULL; peer = peer->next)
+        peer->deadline_ms = 1; /* long past */
+    pthread_mutex_unlock(&server->lock);
+    wait_for_requests(server, -1);
+    MHD_stop_daemon(server->daemon);
+    http_pool_stop(&server->pool);
+    http_sweeper_stop(server);
+    destroy_server(server);
+}
+
+struct http_stats http_server_stats(struct http_server *server)
+{
+    struct http_stats stats = {.active = atomic_load(&server->active),
+                               .cut = atomic_load(&server->cut)};
+    for (size_t i = 0; i < 6; i++) {
+        stats.by_class[i] = atomic_load(&server->by_class[i]);
+        stats.requests += stats.by_class[i];
+    }
+    pthread_mutex_lock(&server->lock);
+    stats.suspended = server->suspended_count;
+    pthread_mutex_unlock(&server->lock);
+    return stats;
+}

@@ -1,0 +1,173 @@
+/* The sweeper: one thread that looks at every connection and every suspended request a few times a
+ * second.
+ *
+ * libmicrohttpd's own timeout counts from the last byte, so that one byte a second keeps a
+ * connection for ever. Here each connection has a deadline for what it is doing: delivering a
+ * header, a body (a grace plus its bytes at a slowest rate), or taking an answer. Past it the
+ * socket is shut down, and libmicrohttpd closes the connection. A connection leaves the list under
+ * the same lock in the CLOSED notification, before its descriptor can be used again.
+ */
+
+#include "http_private.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+
+enum { TICK_MS = 100 };
+
+int64_t http_now_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+void http_on_connection(void *context, struct MHD_Connection *connection, void **slot,
+                        enum MHD_ConnectionNotificationCode code)
+{
+    struct http_server *server = context;
+    if (code == MHD_CONNECTION_NOTIFY_STARTED) {
+        const union MHD_ConnectionInfo *info =
+            MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+        struct peer *peer = calloc(1, sizeof(*peer));
+        if (peer == NULL)
+            return; /* the request is refused for lack of memory */
+        peer->fd = info->connect_fd;
+        peer->deadline_ms = http_now_ms() + server->options.header_timeout_ms;
+        pthread_mutex_lock(&server->lock);
+        peer->next = server->peers;
+        if (peer->next != NULL)
+            peer->next->previous = peer;
+        server->peers = peer;
+        pthread_mutex_unlock(&server->lock);
+        *slot = peer;
+        return;
+    }
+    struct peer *peer = *slot;
+    if (peer == NULL)
+        return;
+    pthread_mutex_lock(&server->lock);
+    if (peer->previous != NULL)
+        peer->previous->next = peer->next;
+    else
+        server->peers = peer->next;
+    if (peer->next != NULL)
+        peer->next->previous = peer->previous;
+    pthread_mutex_unlock(&server->lock);
+    free(peer);
+    *slot = NULL;
+}
+
+void http_set_deadline(struct http_request *request, int64_t deadline_ms)
+{
+    pthread_mutex_lock(&request->server->lock);
+    request->peer->deadline_ms = deadline_ms;
+    pthread_mutex_unlock(&request->server->lock);
+}
+
+int64_t http_transfer_deadline(const struct http_server *server, int64_t start_ms, uint64_t bytes)
+{
+    return start_ms + server->options.slow_grace_ms +
+           (int64_t)(bytes / server->options.slow_bytes_per_second) * 1000;
+}
+
+/* Takes a request off the list; the lock is held. */
+static void unlink_suspended(struct http_request *request)
+{
+    struct http_server *server = request->server;
+    if (request->previous_suspended != NULL)
+        request->previous_suspended->next_suspended = request->next_suspended;
+    else
+        server->suspended = request->next_suspended;
+    if (request->next_suspended != NULL)
+        request->next_suspended->previous_suspended = request->previous_suspended;
+    request->suspended = false;
+    server->suspended_count--;
+}
+
+void http_suspend(struct http_request *request, http_handler *next, int64_t timeout_ms)
+{
+    struct http_server *server = request->server;
+    request->phase = PHASE_WAITING;
+    request->next = next;
+    pthread_mutex_lock(&server->lock);
+    request->peer->deadline_ms = 0;
+    request->deadline_ms = timeout_ms >= 0 ? http_now_ms() + timeout_ms : 0;
+    request->suspended = true;
+    request->previous_suspended = NULL;
+    request->next_suspended = server->suspended;
+    if (server->suspended != NULL)
+        server->suspended->previous_suspended = request;
+    server->suspended = request;
+    server->suspended_count++;
+    MHD_suspend_connection(request->connection);
+    pthread_mutex_unlock(&server->lock);
+}
+
+void http_resume(struct http_request *request)
+{
+    struct http_server *server = request->server;
+    pthread_mutex_lock(&server->lock);
+    if (request->suspended) {
+        unlink_suspended(request);
+        MHD_resume_connection(request->connection);
+    }
+    pthread_mutex_unlock(&server->lock);
+}
+
+static void sweep(struct http_server *server)
+{
+    int64_t now = http_now_ms();
+    for (struct peer *peer = server->peers; peer != NULL; peer = peer->next) {
+        if (peer->deadline_ms == 0 || peer->deadline_ms > now)
+            continue;
+        (void)shutdown(peer->fd, SHUT_RDWR); /* fails when the client was faster */
+        peer->deadline_ms = 0;
+        atomic_fetch_add(&server->cut, 1);
+    }
+    struct http_request *next;
+    for (struct http_request *request = server->suspended; request != NULL; request = next) {
+        next = request->next_suspended;
+        if (request->deadline_ms == 0 || (request->deadline_ms > now && !server->stopping))
+            continue;
+        unlink_suspended(request);
+        MHD_resume_connection(request->connection);
+    }
+}
+
+static void *sweeper_main(void *context)
+{
+    struct http_server *server = context;
+    pthread_mutex_lock(&server->lock);
+    while (!server->sweeper_end) {
+        sweep(server);
+        struct timespec until;
+        clock_gettime(CLOCK_MONOTONIC, &until);
+        until.tv_nsec += TICK_MS * 1000000;
+        until.tv_sec += until.tv_nsec / 1000000000;
+        until.tv_nsec %= 1000000000;
+        (void)pthread_cond_timedwait(&server->tick, &server->lock, &until); /* early is fine */
+    }
+    pthread_mutex_unlock(&server->lock);
+    return NULL;
+}
+
+bool http_sweeper_start(struct http_server *server, struct error *err)
+{
+    int status = pthread_create(&server->sweeper, NULL, sweeper_main, server);
+    if (status != 0)
+        return FAIL(err, E_UNAVAILABLE, "can't start a thread: %s", strerror(status));
+    return true;
+}
+
+void http_sweeper_stop(struct http_server *server)
+{
+    pthread_mutex_lock(&server->lock);
+    server->sweeper_end = true;
+    pthread_cond_signal(&server->tick);
+    pthread_mutex_unlock(&server->lock);
+    pthread_join(server->sweeper, NULL);
+}
