@@ -42,9 +42,9 @@ static const char *choose_separator(struct onnx_state *state)
             longest = run > longest ? run : longest;
             at = strchr(at + run, ':');
         }
-    char *separator = arena_alloc(state->builder.arena, longest + 2, state->builder.err);
+    char *separator = arena_alloc(state->file.arena, longest + 2, state->file.err);
     if (!separator) {
-        onnx_builder_fail(&state->builder);
+        onnx_file_fail(&state->file);
         return "";
     }
     memset(separator, ':', longest + 1);
@@ -53,10 +53,10 @@ static const char *choose_separator(struct onnx_state *state)
 
 const char *onnx_derived_name(struct onnx_state *state, int tensor, const char *what)
 {
-    const char *name = arena_printf(state->builder.arena, state->builder.err, "%s%s%s",
+    const char *name = arena_printf(state->file.arena, state->file.err, "%s%s%s",
                                     state->names[tensor], state->separator, what);
     if (!name)
-        onnx_builder_fail(&state->builder);
+        onnx_file_fail(&state->file);
     return name ? name : "";
 }
 
@@ -113,9 +113,9 @@ static void number_equal_constants(struct onnx_state *state)
 {
     const struct graph *graph = state->graph;
     struct label *labels =
-        ARENA_ARRAY(state->builder.arena, struct label, graph->tensor_count, state->builder.err);
+        ARENA_ARRAY(state->file.arena, struct label, graph->tensor_count, state->file.err);
     if (!labels) {
-        onnx_builder_fail(&state->builder);
+        onnx_file_fail(&state->file);
         return;
     }
     size_t count = 0;

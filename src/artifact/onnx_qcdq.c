@@ -16,7 +16,7 @@ static const char *add_constant(struct onnx_state *state, int tensor, const char
                                 size_t element_bytes)
 {
     const char *name = onnx_derived_name(state, tensor, what);
-    onnx_builder_initializer(&state->builder, name, data_type, shape, values, element_bytes);
+    onnx_file_initializer(&state->file, name, data_type, shape, values, element_bytes);
     return name;
 }
 
@@ -39,13 +39,13 @@ static bool fills_container(const struct quantizer *quantizer)
 static Onnx__NodeProto *link(struct onnx_state *state, const char *op_type, const char *in,
                              const char *first, const char *second, const char *out)
 {
-    struct onnx_builder *builder = &state->builder;
-    Onnx__NodeProto *node = onnx_builder_node(builder, op_type, out);
-    onnx_builder_input(builder, node, in);
-    onnx_builder_input(builder, node, first);
+    struct onnx_file *file = &state->file;
+    Onnx__NodeProto *node = onnx_file_node(file, op_type, out);
+    onnx_file_input(file, node, in);
+    onnx_file_input(file, node, first);
     if (second)
-        onnx_builder_input(builder, node, second);
-    onnx_builder_output(builder, node, out);
+        onnx_file_input(file, node, second);
+    onnx_file_output(file, node, out);
     return node;
 }
 
@@ -78,7 +78,7 @@ static void dequantize_constant(struct onnx_state *state, int tensor, const char
     Onnx__NodeProto *node =
         link(state, "DequantizeLinear", codes, scale, NULL, state->names[tensor]);
     if (channels > 1)
-        onnx_builder_int(&state->builder, node, "axis", 0);
+        onnx_file_int(&state->file, node, "axis", 0);
     state->written[tensor] = true;
 }
 
@@ -86,10 +86,10 @@ static void write_weights(struct onnx_state *state, const struct quant_layer *la
 {
     const struct tensor *tensor = &state->graph->tensors[layer->weights];
     struct shape shape = order_file_shape(tensor);
-    const void *codes = order_file_values(state->builder.arena, tensor, layer->codes,
-                                          sizeof(*layer->codes), state->builder.err);
+    const void *codes = order_file_values(state->file.arena, tensor, layer->codes,
+                                          sizeof(*layer->codes), state->file.err);
     if (!codes) {
-        onnx_builder_fail(&state->builder);
+        onnx_file_fail(&state->file);
         return;
     }
     const char *name =
@@ -102,12 +102,12 @@ static void write_weights(struct onnx_state *state, const struct quant_layer *la
 /* The scales are per channel when those of the weights are: scale of channel 0 otherwise. */
 static void write_bias(struct onnx_state *state, const struct quant_layer *layer)
 {
-    struct onnx_builder *builder = &state->builder;
+    struct onnx_file *file = &state->file;
     int64_t channels = layer->quantizer.channels;
-    int32_t *codes = ARENA_ARRAY(builder->arena, int32_t, layer->K, builder->err);
-    float *scales = ARENA_ARRAY(builder->arena, float, channels, builder->err);
-    if (!codes || !scales || !quant_bias_encode(state->network, layer, codes, builder->err)) {
-        onnx_builder_fail(builder);
+    int32_t *codes = ARENA_ARRAY(file->arena, int32_t, layer->K, file->err);
+    float *scales = ARENA_ARRAY(file->arena, float, channels, file->err);
+    if (!codes || !scales || !quant_bias_encode(state->network, layer, codes, file->err)) {
+        onnx_file_fail(file);
         return;
     }
     for (int64_t k = 0; k < channels; k++)

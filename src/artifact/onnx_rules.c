@@ -45,16 +45,15 @@ const char *onnx_input_name(struct onnx_state *state, int tensor)
     bool integer = constant->type == TENSOR_I64;
     size_t element_bytes = integer ? sizeof(*constant->integers) : sizeof(*constant->values);
     struct shape shape = order_file_shape(constant);
-    values = order_file_values(state->builder.arena, constant, values, element_bytes,
-                               state->builder.err);
+    values = order_file_values(state->file.arena, constant, values, element_bytes, state->file.err);
     if (!values) {
-        onnx_builder_fail(&state->builder);
+        onnx_file_fail(&state->file);
         return NULL;
     }
-    onnx_builder_initializer(&state->builder, state->names[tensor],
-                             integer ? ONNX__TENSOR_PROTO__DATA_TYPE__INT64
-                                     : ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT,
-                             &shape, values, element_bytes);
+    onnx_file_initializer(&state->file, state->names[tensor],
+                          integer ? ONNX__TENSOR_PROTO__DATA_TYPE__INT64
+                                  : ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT,
+                          &shape, values, element_bytes);
     state->written[tensor] = true;
     return state->names[tensor];
 }
@@ -63,14 +62,14 @@ const char *onnx_input_name(struct onnx_state *state, int tensor)
 static Onnx__NodeProto *begin(struct onnx_state *state, const struct node *node,
                               const char *op_type)
 {
-    Onnx__NodeProto *written = onnx_builder_node(&state->builder, op_type, node->name);
-    onnx_builder_output(&state->builder, written, state->names[node->outputs[0]]);
+    Onnx__NodeProto *written = onnx_file_node(&state->file, op_type, node->name);
+    onnx_file_output(&state->file, written, state->names[node->outputs[0]]);
     return written;
 }
 
 static void add_input(struct onnx_state *state, Onnx__NodeProto *written, int tensor)
 {
-    onnx_builder_input(&state->builder, written, onnx_input_name(state, tensor));
+    onnx_file_input(&state->file, written, onnx_input_name(state, tensor));
 }
 
 /* Appends an input that is a new constant list of integers. */
@@ -80,9 +79,9 @@ static void add_integers(struct onnx_state *state, Onnx__NodeProto *written,
 {
     const char *name = onnx_derived_name(state, node->outputs[0], what);
     struct shape shape = {.rank = 1, .dim = {(int64_t)count}};
-    onnx_builder_initializer(&state->builder, name, ONNX__TENSOR_PROTO__DATA_TYPE__INT64, &shape,
-                             values, sizeof(*values));
-    onnx_builder_input(&state->builder, written, name);
+    onnx_file_initializer(&state->file, name, ONNX__TENSOR_PROTO__DATA_TYPE__INT64, &shape, values,
+                          sizeof(*values));
+    onnx_file_input(&state->file, written, name);
 }
 
 /* Appends an input that is a new constant scalar. */
@@ -91,30 +90,30 @@ static void add_scalar(struct onnx_state *state, Onnx__NodeProto *written, const
 {
     const char *name = onnx_derived_name(state, node->outputs[0], what);
     struct shape scalar = {.rank = 0};
-    onnx_builder_initializer(&state->builder, name, ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT, &scalar,
-                             &value, sizeof(value));
-    onnx_builder_input(&state->builder, written, name);
+    onnx_file_initializer(&state->file, name, ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT, &scalar, &value,
+                          sizeof(value));
+    onnx_file_input(&state->file, written, name);
 }
 
 static void copy_attribute(struct onnx_state *state, Onnx__NodeProto *written,
                            const struct attribute *attribute)
 {
-    struct onnx_builder *builder = &state->builder;
+    struct onnx_file *file = &state->file;
     switch (attribute->type) {
     case ATTRIBUTE_INT:
-        onnx_builder_int(builder, written, attribute->name, attribute->integer);
+        onnx_file_int(file, written, attribute->name, attribute->integer);
         return;
     case ATTRIBUTE_FLOAT:
-        onnx_builder_float(builder, written, attribute->name, (float)attribute->real);
+        onnx_file_float(file, written, attribute->name, (float)attribute->real);
         return;
     case ATTRIBUTE_STRING:
-        onnx_builder_string(builder, written, attribute->name, attribute->string);
+        onnx_file_string(file, written, attribute->name, attribute->string);
         return;
     case ATTRIBUTE_INTS:
-        onnx_builder_ints(builder, written, attribute->name, attribute->integers, attribute->count);
+        onnx_file_ints(file, written, attribute->name, attribute->integers, attribute->count);
         return;
     case ATTRIBUTE_FLOATS:
-        onnx_builder_floats(builder, written, attribute->name, attribute->reals, attribute->count);
+        onnx_file_floats(file, written, attribute->name, attribute->reals, attribute->count);
         return;
     case ATTRIBUTE_TENSOR: /* Constant's only, and constants are initializers */
         return;
@@ -146,8 +145,8 @@ static void file_axes(struct onnx_state *state, const struct node *node,
                       size_t *out_count)
 {
     struct integer_list axes = {0};
-    if (!infer_ints(state->graph, node, "axes", 1, &axes, state->builder.err))
-        onnx_builder_fail(&state->builder);
+    if (!infer_ints(state->graph, node, "axes", 1, &axes, state->file.err))
+        onnx_file_fail(&state->file);
     *out_count = axes.count < SHAPE_RANK_MAX ? axes.count : SHAPE_RANK_MAX;
     for (size_t i = 0; i < *out_count; i++)
         out_axes[i] = file_axis(tensor, axes.values[i]);
@@ -183,7 +182,7 @@ static void write_concat(struct onnx_state *state, const struct node *node,
 {
     const struct attribute *axis = node_attribute(node, "axis");
     int64_t moved = file_axis(output_tensor(state, node), axis->integer);
-    onnx_builder_int(&state->builder, begin_plain(state, node, rule), "axis", moved);
+    onnx_file_int(&state->file, begin_plain(state, node, rule), "axis", moved);
 }
 
 /* Bounds are attributes before opset 11. */
@@ -201,7 +200,7 @@ static void write_clip(struct onnx_state *state, const struct node *node,
         else if (bound)
             add_scalar(state, written, node, bounds[i], (float)bound->real);
         else
-            onnx_builder_input(&state->builder, written, NULL);
+            onnx_file_input(&state->file, written, NULL);
     }
 }
 
@@ -210,17 +209,17 @@ static void write_hard_swish(struct onnx_state *state, const struct node *node,
                              const struct onnx_rule *rule)
 {
     (void)rule;
-    struct onnx_builder *builder = &state->builder;
+    struct onnx_file *file = &state->file;
     const char *gate = onnx_derived_name(state, node->outputs[0], "gate");
-    Onnx__NodeProto *sigmoid = onnx_builder_node(builder, "HardSigmoid", gate);
-    onnx_builder_output(builder, sigmoid, gate);
+    Onnx__NodeProto *sigmoid = onnx_file_node(file, "HardSigmoid", gate);
+    onnx_file_output(file, sigmoid, gate);
     add_input(state, sigmoid, node->inputs[0]);
-    onnx_builder_float(builder, sigmoid, "alpha", 1.0f / 6.0f);
-    onnx_builder_float(builder, sigmoid, "beta", 0.5f);
+    onnx_file_float(file, sigmoid, "alpha", 1.0f / 6.0f);
+    onnx_file_float(file, sigmoid, "beta", 0.5f);
 
     Onnx__NodeProto *product = begin(state, node, "Mul");
     add_input(state, product, node->inputs[0]);
-    onnx_builder_input(builder, product, gate);
+    onnx_file_input(file, product, gate);
 }
 
 /* Pads are an attribute before opset 11, first all beginnings and then all ends. */
@@ -232,9 +231,9 @@ static void write_pad(struct onnx_state *state, const struct node *node,
     float value = 0.0f;
     int64_t moved[2 * SHAPE_RANK_MAX];
     int rank = in->shape.rank;
-    if (!infer_ints(state->graph, node, "pads", 1, &pads, state->builder.err) ||
-        !infer_scalar(state->graph, node, "value", 2, 0.0f, &value, state->builder.err)) {
-        onnx_builder_fail(&state->builder);
+    if (!infer_ints(state->graph, node, "pads", 1, &pads, state->file.err) ||
+        !infer_scalar(state->graph, node, "value", 2, 0.0f, &value, state->file.err)) {
+        onnx_file_fail(&state->file);
         return;
     }
     for (int i = 0; i < rank; i++) {
@@ -259,7 +258,7 @@ static void write_reduce(struct onnx_state *state, const struct node *node,
     Onnx__NodeProto *written = begin(state, node, node->op_type);
     add_input(state, written, node->inputs[0]);
     if (count > 0)
-        onnx_builder_ints(&state->builder, written, "axes", axes, count);
+        onnx_file_ints(&state->file, written, "axes", axes, count);
     copy_attributes(state, written, node, rule);
 }
 
@@ -318,7 +317,7 @@ static void write_softmax(struct onnx_state *state, const struct node *node,
                           const struct onnx_rule *rule)
 {
     (void)rule;
-    struct onnx_builder *builder = &state->builder;
+    struct onnx_file *file = &state->file;
     const struct tensor *out = output_tensor(state, node);
     const struct attribute *attribute = node_attribute(node, "axis");
     bool coerced = state->graph->opset < 13;
@@ -328,22 +327,22 @@ static void write_softmax(struct onnx_state *state, const struct node *node,
     if (!coerced || axis == out->shape.rank - 1) {
         Onnx__NodeProto *written = begin(state, node, node->op_type);
         add_input(state, written, node->inputs[0]);
-        onnx_builder_int(builder, written, "axis", file_axis(out, axis));
+        onnx_file_int(file, written, "axis", file_axis(out, axis));
         return;
     }
 
     const char *rows = onnx_derived_name(state, node->outputs[0], "rows");
     const char *shares = onnx_derived_name(state, node->outputs[0], "shares");
-    Onnx__NodeProto *flatten = onnx_builder_node(builder, "Flatten", rows);
+    Onnx__NodeProto *flatten = onnx_file_node(file, "Flatten", rows);
     add_input(state, flatten, node->inputs[0]);
-    onnx_builder_output(builder, flatten, rows);
-    onnx_builder_int(builder, flatten, "axis", axis);
-    Onnx__NodeProto *softmax = onnx_builder_node(builder, node->op_type, shares);
-    onnx_builder_input(builder, softmax, rows);
-    onnx_builder_output(builder, softmax, shares);
-    onnx_builder_int(builder, softmax, "axis", 1);
+    onnx_file_output(file, flatten, rows);
+    onnx_file_int(file, flatten, "axis", axis);
+    Onnx__NodeProto *softmax = onnx_file_node(file, node->op_type, shares);
+    onnx_file_input(file, softmax, rows);
+    onnx_file_output(file, softmax, shares);
+    onnx_file_int(file, softmax, "axis", 1);
     Onnx__NodeProto *written = begin(state, node, "Reshape");
-    onnx_builder_input(builder, written, shares);
+    onnx_file_input(file, written, shares);
     add_shape(state, written, node);
 }
 
@@ -369,7 +368,7 @@ static void write_transpose(struct onnx_state *state, const struct node *node,
     order_node_perm(in, output_tensor(state, node), node, perm);
     Onnx__NodeProto *written = begin(state, node, node->op_type);
     add_input(state, written, node->inputs[0]);
-    onnx_builder_ints(&state->builder, written, "perm", perm, (size_t)in->shape.rank);
+    onnx_file_ints(&state->file, written, "perm", perm, (size_t)in->shape.rank);
 }
 
 static void write_quantizer(struct onnx_state *state, const struct node *node,
@@ -438,8 +437,7 @@ void onnx_write_node(struct onnx_state *state, const struct node *node)
         rule->write(state, node, rule);
         return;
     }
-    FAIL(state->builder.err, E_UNSUPPORTED,
-         "node '%s': operator %s can't be written as ONNX opset %d", node->name, node->op_type,
-         ONNX_OPSET);
-    onnx_builder_fail(&state->builder);
+    FAIL(state->file.err, E_UNSUPPORTED, "node '%s': operator %s can't be written as ONNX opset %d",
+         node->name, node->op_type, ONNX_OPSET);
+    onnx_file_fail(&state->file);
 }

@@ -3,13 +3,13 @@
 /* What the parts of the ONNX writer share: the graph that is written, the names its tensors get in
  * the file, and which constants are in it already. */
 
-#include "onnx_builder.h"
+#include "onnx_file.h"
 #include "ptqd/quant/network.h"
 
 enum { ONNX_OPSET = 13, ONNX_IR_VERSION = 7 };
 
 struct onnx_state {
-    struct onnx_builder builder;
+    struct onnx_file file;
     const struct graph *graph;           /* borrowed */
     const struct quant_network *network; /* borrowed; NULL for a float graph */
     const char **names;    /* [tensor_count] in the file; a Transpose that vanishes passes its

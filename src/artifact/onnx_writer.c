@@ -24,8 +24,8 @@ static void write_ends(struct onnx_state *state)
     const struct tensor *output = &graph->tensors[graph->output];
     struct shape input_shape = order_file_shape(input);
     struct shape output_shape = order_file_shape(output);
-    onnx_builder_set_input(&state->builder, input->name, &input_shape, graph->batchable);
-    onnx_builder_set_output(&state->builder, output->name, &output_shape, graph->batchable);
+    onnx_file_set_input(&state->file, input->name, &input_shape, graph->batchable);
+    onnx_file_set_output(&state->file, output->name, &output_shape, graph->batchable);
 }
 
 static bool write(struct arena *arena, const struct graph *graph,
@@ -40,17 +40,17 @@ static bool write(struct arena *arena, const struct graph *graph,
     };
     if (!state.names || !state.written)
         return false;
-    onnx_builder_init(&state.builder, arena, err);
+    onnx_file_init(&state.file, arena, err);
     onnx_label(&state);
-    for (int n = 0; n < graph->node_count && !state.builder.failed; n++) {
+    for (int n = 0; n < graph->node_count && !state.file.failed; n++) {
         const struct quant_layer *layer = take_layer(&state, n);
         if (layer)
             onnx_write_layer_constants(&state, layer);
         onnx_write_node(&state, &graph->nodes[n]);
     }
     write_ends(&state);
-    if (!onnx_builder_pack(&state.builder, ONNX_IR_VERSION, ONNX_OPSET, program_version, out_bytes,
-                           out_size))
+    if (!onnx_file_pack(&state.file, ONNX_IR_VERSION, ONNX_OPSET, program_version, out_bytes,
+                        out_size))
         return error_context(err, "ONNX file");
     return true;
 }

@@ -41,26 +41,15 @@ static int transpose_from(const struct attribute *perm, int axis, int rank)
     return perm ? (int)perm->integers[axis] : rank - 1 - axis;
 }
 
-/* A Transpose that leaves the order of all extents above 1 alone moves no value. */
-static bool keeps_values(const struct tensor *in, const struct attribute *perm)
+/* A Transpose that only changes the file's axis order to channels-last or back exists in this
+ * program and nowhere else. */
+static bool changes_layout_only(const struct graph *graph, const struct node *node)
 {
-    int previous = -1;
-    for (int i = 0; i < in->shape.rank; i++) {
-        int from = transpose_from(perm, i, in->shape.rank);
-        if (in->shape.dim[from] == 1)
-            continue;
-        if (from < previous)
-            return false;
-        previous = from;
-    }
-    return true;
-}
-
-/* One that only changes the file's axis order to channels-last or back exists in this program and
- * nowhere else. */
-static bool changes_layout_only(const struct tensor *in, const struct tensor *out,
-                                const struct attribute *perm)
-{
+    if (strcmp(node->op->name, "Transpose") != 0)
+        return false;
+    const struct tensor *in = &graph->tensors[node->inputs[0]];
+    const struct tensor *out = &graph->tensors[node->outputs[0]];
+    const struct attribute *perm = node_attribute(node, "perm");
     int rank = in->shape.rank;
     for (int axis = 0; axis < rank; axis++) {
         int to = out->channels_last ? layout_axis(axis, rank) : axis;
@@ -71,19 +60,9 @@ static bool changes_layout_only(const struct tensor *in, const struct tensor *ou
     return true;
 }
 
-static bool transpose_is_view(const struct graph *graph, const struct node *node)
-{
-    const struct tensor *in = &graph->tensors[node->inputs[0]];
-    const struct tensor *out = &graph->tensors[node->outputs[0]];
-    const struct attribute *perm = node_attribute(node, "perm");
-    return keeps_values(in, perm) || changes_layout_only(in, out, perm);
-}
-
 static bool is_view(const struct graph *graph, const struct node *node)
 {
-    if (node->op->view || node->op == &op_fake_quantize)
-        return true;
-    return strcmp(node->op->name, "Transpose") == 0 && transpose_is_view(graph, node);
+    return node->op->view || node->op == &op_fake_quantize || changes_layout_only(graph, node);
 }
 
 /* last_use[t]: the last node that reads tensor t, -1 when none does. */
