@@ -77,3 +77,7 @@ bool relayout_constant(struct graph *graph, struct node *node, int input, const 
 /* For relayout: replaces (or adds) an integer attribute. */
 bool relayout_attribute_int(struct graph *graph, struct node *node, const char *name, int64_t value,
                             struct error *err);
+
+/* For relayout: replaces the list that infer_ints reads, whether attribute or input. */
+bool relayout_ints(struct graph *graph, struct node *node, const char *attribute, int input,
+                   const int64_t *values, size_t count, struct error *err);

@@ -1,0 +1,44 @@
+/* Nodes that depend on constants alone (weights behind a Transpose or an Identity) are executed
+ * once, when the graph is finished. This happens in the file's order, in which spatial operators
+ * can't be executed. */
+
+#include "ptqd/nn/infer.h"
+#include "ptqd/nn/passes.h"
+
+static bool execute(const struct graph *graph, const struct node *node, const float *const *in,
+                    float *const *out, struct error *err)
+{
+    const struct op *op = node->op;
+    struct op_call call = {.graph = graph, .node = node, .samples = 1, .in = in, .out = out};
+    size_t scratch_bytes = op->scratch_bytes != NULL ? op->scratch_bytes(graph, node, 1) : 0;
+    if (scratch_bytes > 0) {
+        call.scratch = arena_alloc(graph->arena, scratch_bytes, err);
+        if (call.scratch == NULL)
+            return false;
+    }
+    if (op->plan_create != NULL && !op->plan_create(graph, node, 1, false, &call.plan, err))
+        return false;
+    bool done = op->forward(&call, err);
+    if (op->plan_destroy != NULL)
+        op->plan_destroy(call.plan);
+    return done;
+}
+
+bool node_evaluate(struct graph *graph, struct node *node, struct error *err)
+{
+    const float **in = ARENA_ARRAY(graph->arena, const float *, node->input_count, err);
+    if (in == NULL)
+        return false;
+    for (int i = 0; i < node->input_count; i++)
+        if (node->inputs[i] != NODE_ABSENT)
+            in[i] = graph->tensors[node->inputs[i]].values;
+
+    if (node->output_count != 1 || node->op->forward == NULL || node->op->layout == LAYOUT_SPATIAL)
+        return FAIL(err, E_UNSUPPORTED, "depends on constants alone and can't be evaluated");
+    struct tensor *output = &graph->tensors[node->outputs[0]];
+    float *values = ARENA_ARRAY(graph->arena, float, shape_elements(&output->shape), err);
+    if (values == NULL || !execute(graph, node, in, (float *[]){values}, err))
+        return false;
+    output->values = values;
+    return true;
+}

@@ -1,0 +1,131 @@
+/* Shapes, and the permutation of axes between the file's order and channels-last. */
+
+#include "ptqd/base/mem.h"
+#include "ptqd/nn/graph.h"
+#include "ptqd/nn/infer.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+static const int64_t ELEMENTS_MAX = INT64_C(1) << 40;
+
+int64_t shape_elements(const struct shape *shape)
+{
+    int64_t count = 1;
+    for (int i = 0; i < shape->rank; i++)
+        count *= shape->dim[i];
+    return count;
+}
+
+bool shape_check(const struct shape *shape, const char *what, struct error *err)
+{
+    if (shape->rank < 0 || shape->rank > SHAPE_RANK_MAX)
+        return FAIL(err, E_INVALID, "'%s' has %d axes; at most %d are supported", what, shape->rank,
+                    SHAPE_RANK_MAX);
+
+    char text[128];
+    shape_print(shape, text, sizeof(text));
+    int64_t count = 1;
+    for (int i = 0; i < shape->rank; i++) {
+        if (shape->dim[i] < 1)
+            return FAIL(err, E_INVALID,
+                        "'%s' is %s: axis %d has extent %" PRId64 "; extents start at 1", what,
+                        text, i, shape->dim[i]);
+        if (!mem_mul_i64(count, shape->dim[i], &count) || count > ELEMENTS_MAX)
+            return FAIL(err, E_INVALID, "'%s' is %s: more than 2^40 elements", what, text);
+    }
+    return true;
+}
+
+bool shape_equal(const struct shape *a, const struct shape *b)
+{
+    if (a->rank != b->rank)
+        return false;
+    for (int i = 0; i < a->rank; i++)
+        if (a->dim[i] != b->dim[i])
+            return false;
+    return true;
+}
+
+void shape_print(const struct shape *shape, char *out, size_t size)
+{
+    if (shape->rank == 0) {
+        snprintf(out, size, "a scalar");
+        return;
+    }
+    size_t length = 0;
+    for (int i = 0; i < shape->rank && length < size; i++) {
+        int written =
+            snprintf(out + length, size - length, "%s%" PRId64, i > 0 ? "x" : "", shape->dim[i]);
+        length += written > 0 ? (size_t)written : 0;
+    }
+}
+
+int64_t tensor_elements(const struct tensor *tensor, int64_t samples)
+{
+    int64_t count = shape_elements(&tensor->shape);
+    return tensor->batched ? count * samples : count;
+}
+
+struct shape shape_permuted(const struct shape *shape, const int *perm)
+{
+    struct shape permuted = {.rank = shape->rank};
+    for (int i = 0; i < shape->rank; i++)
+        permuted.dim[i] = shape->dim[perm[i]];
+    return permuted;
+}
+
+int layout_axis(int axis, int rank)
+{
+    if (axis == 0)
+        return 0;
+    return axis == 1 ? rank - 1 : axis - 1;
+}
+
+void layout_to_channels_last(int rank, int perm[static SHAPE_RANK_MAX])
+{
+    for (int axis = 0; axis < rank; axis++)
+        perm[layout_axis(axis, rank)] = axis;
+}
+
+void layout_to_file_order(int rank, int perm[static SHAPE_RANK_MAX])
+{
+    for (int axis = 0; axis < rank; axis++)
+        perm[axis] = layout_axis(axis, rank);
+}
+
+/* An odometer over the output's axes but the last; the last is a strided copy. */
+void permute_f32(const float *in, const struct shape *in_shape, const int *perm, float *out)
+{
+    int rank = in_shape->rank;
+    if (rank == 0) {
+        out[0] = in[0];
+        return;
+    }
+
+    int64_t in_stride[SHAPE_RANK_MAX], extent[SHAPE_RANK_MAX], stride[SHAPE_RANK_MAX];
+    int64_t step = 1;
+    for (int i = rank - 1; i >= 0; i--) {
+        in_stride[i] = step;
+        step *= in_shape->dim[i];
+    }
+    for (int i = 0; i < rank; i++) {
+        extent[i] = in_shape->dim[perm[i]];
+        stride[i] = in_stride[perm[i]];
+    }
+
+    int64_t index[SHAPE_RANK_MAX] = {0};
+    int64_t rows = shape_elements(in_shape) / extent[rank - 1];
+    int64_t offset = 0;
+    for (int64_t row = 0; row < rows; row++) {
+        for (int64_t i = 0; i < extent[rank - 1]; i++)
+            *out++ = in[offset + i * stride[rank - 1]];
+        for (int axis = rank - 2; axis >= 0; axis--) {
+            offset += stride[axis];
+            if (++index[axis] < extent[axis])
+                break;
+            offset -= extent[axis] * stride[axis];
+            index[axis] = 0;
+        }
+    }
+}
