@@ -6,6 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#ifdef __SANITIZE_ADDRESS__
+#include <sanitizer/asan_interface.h>
+#endif
+
 static struct arena *arena;
 static struct error err;
 
@@ -168,6 +172,22 @@ START_TEST(every_allocation_can_fail_cleanly)
 }
 END_TEST
 
+#ifdef __SANITIZE_ADDRESS__
+/* Law: AddressSanitizer sees a use of what was not asked for or was given back. */
+START_TEST(memory_that_was_not_handed_out_is_poisoned)
+{
+    struct arena_mark mark = arena_mark(arena);
+    unsigned char *bytes = arena_alloc(arena, 100, &err);
+    for (size_t i = 0; i < 100; i++)
+        ck_assert(!__asan_address_is_poisoned(bytes + i));
+    ck_assert(__asan_address_is_poisoned(bytes + 100));
+    ck_assert(__asan_address_is_poisoned(bytes + 128));
+    arena_reset(arena, mark);
+    ck_assert(__asan_address_is_poisoned(bytes));
+}
+END_TEST
+#endif
+
 START_TEST(nothing_can_be_destroyed)
 {
     arena_destroy(NULL);
@@ -187,6 +207,9 @@ int main(void)
     tcase_add_test(cases, no_bytes_are_a_valid_pointer);
     tcase_add_test(cases, copies_are_equal_and_apart);
     tcase_add_test(cases, every_allocation_can_fail_cleanly);
+#ifdef __SANITIZE_ADDRESS__
+    tcase_add_test(cases, memory_that_was_not_handed_out_is_poisoned);
+#endif
     tcase_add_test(cases, nothing_can_be_destroyed);
     suite_add_tcase(suite, cases);
     return support_run(suite);

@@ -236,6 +236,68 @@ START_TEST(prefixes)
 }
 END_TEST
 
+/* The encoding of a code point, as RFC 3629 section 3 has it; 0 bytes for what it has no place for.
+ */
+static size_t encode(uint32_t code, char out[static 4])
+{
+    if (code == 0 || (code >= 0xd800 && code <= 0xdfff) || code > 0x10ffff)
+        return 0;
+    if (code < 0x80) {
+        out[0] = (char)code;
+        return 1;
+    }
+    size_t tail = code < 0x800 ? 1 : code < 0x10000 ? 2 : 3;
+    static const unsigned heads[] = {0, 0xc0, 0xe0, 0xf0};
+    out[0] = (char)(heads[tail] | code >> (6 * tail));
+    for (size_t i = 1; i <= tail; i++)
+        out[i] = (char)(0x80 | ((code >> (6 * (tail - i))) & 0x3f));
+    return tail + 1;
+}
+
+/* Law: of all sequences of one, two and three bytes exactly those are accepted that are encodings
+ * of code points one after the other; checked by marking the encodings of one code point first. */
+START_TEST(short_sequences_are_utf8_or_not)
+{
+    static bool whole[1 << 24];
+    static bool valid[1 << 24];
+    char bytes[4];
+    for (uint32_t code = 1; code < 0x10000; code++) {
+        size_t length = encode(code, bytes);
+        uint32_t index = 0;
+        for (size_t i = 0; i < length; i++)
+            index = index << 8 | (unsigned char)bytes[i];
+        whole[index] = length > 0; /* no encoding starts with a NUL: the length is in the index */
+    }
+    size_t wrong = 0;
+    for (uint32_t index = 1; index < 1 << 24; index++) {
+        size_t length = index < 1 << 8 ? 1 : index < 1 << 16 ? 2 : 3;
+        for (size_t i = 0; i < length; i++)
+            bytes[i] = (char)(index >> (8 * (length - 1 - i)));
+        bool last_two = (index & 0xff00) != 0 && whole[index & 0xffff];
+        valid[index] = whole[index] || (whole[index & 0xff] && valid[index >> 8]) ||
+                       (length == 3 && last_two && valid[index >> 16]);
+        wrong += valid[index] != text_is_utf8(bytes, length);
+    }
+    ck_assert_uint_eq(wrong, 0);
+}
+END_TEST
+
+START_TEST(long_sequences_are_utf8_or_not)
+{
+    size_t wrong = 0;
+    for (uint32_t code = 0x10000; code < 0x110000; code++) {
+        char bytes[4];
+        wrong += encode(code, bytes) != 4 || !text_is_utf8(bytes, 4) || text_is_utf8(bytes, 3);
+    }
+    ck_assert_uint_eq(wrong, 0);
+    ck_assert(!text_is_utf8("\xf4\x90\x80\x80", 4)); /* beyond U+10FFFF */
+    ck_assert(!text_is_utf8("\xf0\x8f\xbf\xbf", 4)); /* longer than needed */
+    ck_assert(!text_is_utf8("\xf8\x88\x80\x80\x80", 5));
+    ck_assert(!text_is_utf8("a\0b", 3));
+    ck_assert(text_is_utf8("", 0));
+}
+END_TEST
+
 /* Golden values: date -u -d @SECONDS +%FT%TZ of GNU coreutils. */
 START_TEST(times_are_rfc_3339_in_utc)
 {
@@ -276,6 +338,8 @@ int main(void)
     tcase_add_test(cases, truth_has_four_spellings);
     tcase_add_test(cases, sizes_have_units);
     tcase_add_test(cases, prefixes);
+    tcase_add_test(cases, short_sequences_are_utf8_or_not);
+    tcase_add_test(cases, long_sequences_are_utf8_or_not);
     tcase_add_test(cases, times_are_rfc_3339_in_utc);
     suite_add_tcase(suite, cases);
     return support_run(suite);
