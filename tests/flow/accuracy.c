@@ -1,0 +1,211 @@
+/* Accuracy on the real networks: means over seeds of whole runs.
+ *
+ *     accuracy                         checks the losses that are promised, and that rounding pays
+ *     accuracy NAME=VALUE …            prints one line per network with these choices, checks
+ * nothing accuracy seeds=5 only=DS-CNN …   other seeds, one network
+ *
+ * Defaults are those of the pipeline, for all networks.
+ */
+
+#include "networks.h"
+#include "support.h"
+
+#include "ptqd/base/text.h"
+#include "ptqd/flow/run.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { SEEDS_MAX = 20 };
+
+struct summary {
+    double mean, std, float_accuracy, agreement, sqnr_db, seconds;
+};
+
+static void stop(const struct error *err)
+{
+    fprintf(stderr, "[%s] %s\n", error_code_name(err->code), err->message);
+    exit(1);
+}
+
+static void set(struct pipeline *pipeline, struct arena *arena, const char *name, const char *value)
+{
+    struct error err = {.message = ""};
+    struct param_value parsed;
+    const struct param *row = param_find(pipeline_table(), name);
+    if (!row) {
+        (void)FAIL(&err, E_NOT_FOUND, "the pipeline has no field '%s'", name);
+        stop(&err);
+    } else if (!param_parse(row, value, arena, &parsed, &err)) {
+        stop(&err);
+    } else {
+        param_store(row, &parsed, pipeline);
+    }
+}
+
+static struct pipeline default_pipeline(struct arena *arena)
+{
+    struct pipeline pipeline = {0};
+    struct error err = {.message = ""};
+    if (!param_defaults(pipeline_table(), arena, &pipeline, &err))
+        stop(&err);
+    pipeline.artifacts = 0;
+    return pipeline;
+}
+
+static struct summary measure(const struct network *network, const struct pipeline *pipeline,
+                              int seeds)
+{
+    struct summary summary = {0};
+    double accuracy[SEEDS_MAX];
+    for (int seed = 0; seed < seeds; seed++) {
+        struct error err = {.message = ""};
+        struct arena *arena = arena_create(0);
+        struct run_request request = {
+            .model = network->graph,
+            .calibration = network->calibration,
+            .evaluation = network->evaluation,
+            .pipeline = pipeline,
+            .seed = (uint64_t)seed,
+        };
+        struct run_result *result;
+        if (!run_execute(arena, &request, &result, &err))
+            stop(&err);
+        accuracy[seed] = result->accuracy;
+        summary.mean += result->accuracy / seeds;
+        summary.float_accuracy = result->float_accuracy;
+        summary.agreement += result->agreement / seeds;
+        summary.sqnr_db += result->output_sqnr_db / seeds;
+        summary.seconds += result->seconds / seeds;
+        if (seed == 0 && getenv("PTQD_ACCURACY_STEPS"))
+            for (int i = 0; i < result->step_count; i++)
+                printf("    %-10s %7.3f s\n", result->steps[i].name, result->steps[i].seconds);
+        arena_destroy(arena);
+    }
+    for (int seed = 0; seed < seeds; seed++)
+        summary.std += pow(accuracy[seed] - summary.mean, 2.0) / (seeds > 1 ? seeds - 1 : 1);
+    summary.std = sqrt(summary.std);
+    return summary;
+}
+
+static void print(const char *network, const char *what, const struct summary *summary)
+{
+    printf("%-12s %-12s accuracy %6.2f +- %4.2f  loss %6.2f  agreement %6.2f  output %5.1f dB  "
+           "%6.2f s\n",
+           network, what, 100.0 * summary->mean, 100.0 * summary->std,
+           100.0 * (summary->float_accuracy - summary->mean), 100.0 * summary->agreement,
+           summary->sqnr_db, summary->seconds);
+    fflush(stdout);
+}
+
+static int seeds_of(const char *value)
+{
+    struct error err = {.message = ""};
+    int64_t seeds;
+    if (!text_parse_i64(value, 1, SEEDS_MAX, &seeds, &err))
+        stop(&err);
+    return (int)seeds;
+}
+
+static int show(int count, char **arguments)
+{
+    struct arena *arena = arena_create(0);
+    struct pipeline pipeline = default_pipeline(arena);
+    int seeds = 1;
+    const char *only = NULL;
+    for (int i = 0; i < count; i++) {
+        char *value = strchr(arguments[i], '=');
+        if (!value) {
+            fprintf(stderr, "'%s' is not NAME=VALUE\n", arguments[i]);
+            return 2;
+        }
+        *value++ = '\0';
+        if (strcmp(arguments[i], "seeds") == 0)
+            seeds = seeds_of(value);
+        else if (strcmp(arguments[i], "only") == 0)
+            only = value;
+        else
+            set(&pipeline, arena, arguments[i], value);
+    }
+    for (int i = 0; i < NETWORK_CASES; i++) {
+        struct network network;
+        if (only && !strstr(network_cases[i].name, only))
+            continue;
+        if (!network_load(&network_cases[i], &network))
+            return SUPPORT_SKIP;
+        struct summary summary = measure(&network, &pipeline, seeds);
+        print(network_cases[i].name, "", &summary);
+        network_finish(&network);
+    }
+    arena_destroy(arena);
+    return 0;
+}
+
+/* Largest loss in points that is promised: W8A8, then W4A4 with rounding and bias tuning. */
+static const struct {
+    double w8a8, w4a4;
+} promised[NETWORK_CASES] = {{0.5, 3.0}, {0.5, 6.0}, {1.0, 5.0}, {0.5, 1.0}};
+
+struct variant {
+    const char *name, *bits, *variable;
+};
+
+static const struct variant variants[] = {
+    {"W8A8 round", "8", "round"}, {"W4A4 round", "4", "round"}, {"W4A4 none", "4", "none"},
+    {"W3A3 round", "3", "round"}, {"W3A3 none", "3", "none"},
+};
+enum { W8A8, W4A4_ROUND, W4A4_NONE, W3A3_ROUND, W3A3_NONE, VARIANTS };
+
+static bool holds(bool condition, const char *network, const char *rule)
+{
+    if (!condition)
+        printf("FAILED %s: %s\n", network, rule);
+    return condition;
+}
+
+/* Accuracy of every variant on every network, in points of loss. */
+static int check(void)
+{
+    static double loss[NETWORK_CASES][VARIANTS];
+    struct arena *arena = arena_create(0);
+    int seeds = support_short() ? 1 : 3;
+    for (int i = 0; i < NETWORK_CASES; i++) {
+        struct network network;
+        if (!network_load(&network_cases[i], &network))
+            return SUPPORT_SKIP;
+        for (int v = 0; v < VARIANTS; v++) {
+            struct pipeline pipeline = default_pipeline(arena);
+            set(&pipeline, arena, "weights.bits", variants[v].bits);
+            set(&pipeline, arena, "optimize.variable", variants[v].variable);
+            struct summary summary = measure(&network, &pipeline, seeds);
+            loss[i][v] = 100.0 * (summary.float_accuracy - summary.mean);
+            print(network_cases[i].name, variants[v].name, &summary);
+        }
+        network_finish(&network);
+    }
+    arena_destroy(arena);
+
+    bool good = true;
+    double gain_4 = 0.0, gain_3 = 0.0;
+    for (int i = 0; i < NETWORK_CASES; i++) {
+        const char *name = network_cases[i].name;
+        double round_4 = loss[i][W4A4_NONE] - loss[i][W4A4_ROUND];
+        double round_3 = loss[i][W3A3_NONE] - loss[i][W3A3_ROUND];
+        gain_4 += round_4 / NETWORK_CASES;
+        gain_3 += round_3 / NETWORK_CASES;
+        good &= holds(loss[i][W8A8] <= promised[i].w8a8, name, "loss at W8A8");
+        good &= holds(loss[i][W4A4_ROUND] <= promised[i].w4a4, name, "loss at W4A4");
+        good &= holds(round_4 >= -0.5, name, "rounding at W4A4 is worse than nearest by over 0.5");
+        good &= holds(round_3 >= -0.5, name, "rounding at W3A3 is worse than nearest by over 0.5");
+    }
+    printf("rounding gains %.2f points at W4A4 and %.2f at W3A3 on the mean\n", gain_4, gain_3);
+    good &= holds(gain_4 >= 1.0 && gain_3 >= 1.0, "mean", "rounding gains at least a point");
+    return good ? 0 : 1;
+}
+
+int main(int argc, char **argv)
+{
+    return argc > 1 ? show(argc - 1, argv + 1) : check();
+}

@@ -1,0 +1,156 @@
+#include "sketch.h"
+
+#include "ptqd/base/rng.h"
+
+#include "support.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+enum { INPUTS_MAX = 8, NAME_BYTES = 64 };
+
+void sketch_init(struct sketch *sketch, struct arena *arena, int64_t opset)
+{
+    struct error err;
+    *sketch = (struct sketch){.arena = arena};
+    ck_assert_ok(graph_create(arena, &sketch->graph, &err), &err);
+    sketch->graph->opset = opset;
+}
+
+static int add_tensor(struct sketch *sketch, const struct tensor *tensor)
+{
+    struct error err;
+    int index = -1;
+    ck_assert_ok(graph_add_tensor(sketch->graph, tensor, true, &index, &err), &err);
+    return index;
+}
+
+int sketch_input(struct sketch *sketch, const char *name, struct shape shape)
+{
+    struct tensor tensor = {.name = name, .shape = shape, .producer = -1};
+    sketch->graph->input = add_tensor(sketch, &tensor);
+    return sketch->graph->input;
+}
+
+int sketch_constant(struct sketch *sketch, const char *name, struct shape shape)
+{
+    struct error err;
+    struct rng rng;
+    uint64_t stream = 0;
+    for (const char *at = name; *at != '\0'; at++)
+        stream = stream * 31 + (unsigned char)*at;
+    rng_init(&rng, 1, stream);
+    int64_t count = shape_elements(&shape);
+    float *values = ARENA_ARRAY(sketch->arena, float, count, &err);
+    ck_assert_ptr_nonnull(values);
+    for (int64_t i = 0; i < count; i++)
+        values[i] = (float)(2.0 * rng_uniform(&rng) - 1.0);
+    struct tensor tensor = {.name = name, .shape = shape, .values = values, .producer = -1};
+    return add_tensor(sketch, &tensor);
+}
+
+int sketch_scalar(struct sketch *sketch, const char *name, float value)
+{
+    struct tensor tensor = {.name = name, .values = &value, .producer = -1};
+    return add_tensor(sketch, &tensor);
+}
+
+int sketch_integers(struct sketch *sketch, const char *name, struct shape values)
+{
+    struct tensor tensor = {.name = name,
+                            .type = TENSOR_I64,
+                            .shape = {.rank = 1, .dim = {values.rank}},
+                            .integers = values.dim,
+                            .producer = -1};
+    return add_tensor(sketch, &tensor);
+}
+
+static struct attribute *next_attribute(struct sketch *sketch, const char *name,
+                                        enum attribute_type type)
+{
+    ck_assert_int_lt(sketch->attribute_count, SKETCH_ATTRIBUTES_MAX);
+    struct attribute *attribute = &sketch->attributes[sketch->attribute_count++];
+    *attribute = (struct attribute){.name = name, .type = type};
+    return attribute;
+}
+
+void sketch_int(struct sketch *sketch, const char *name, int64_t value)
+{
+    next_attribute(sketch, name, ATTRIBUTE_INT)->integer = value;
+}
+
+void sketch_real(struct sketch *sketch, const char *name, double value)
+{
+    next_attribute(sketch, name, ATTRIBUTE_FLOAT)->real = value;
+}
+
+void sketch_text(struct sketch *sketch, const char *name, const char *value)
+{
+    next_attribute(sketch, name, ATTRIBUTE_STRING)->string = value;
+}
+
+void sketch_ints(struct sketch *sketch, const char *name, struct shape values)
+{
+    struct error err;
+    struct attribute *attribute = next_attribute(sketch, name, ATTRIBUTE_INTS);
+    attribute->count = (size_t)values.rank;
+    attribute->integers = arena_memdup(sketch->arena, values.dim,
+                                       attribute->count * sizeof(*attribute->integers), &err);
+    ck_assert_ptr_nonnull(attribute->integers);
+}
+
+int sketch_node(struct sketch *sketch, const char *op_type, const char *name, ...)
+{
+    struct error err;
+    int inputs[INPUTS_MAX], count = 0;
+    va_list arguments;
+    va_start(arguments, name);
+    for (int input = va_arg(arguments, int); input != SKETCH_END; input = va_arg(arguments, int)) {
+        ck_assert_int_lt(count, INPUTS_MAX);
+        inputs[count++] = input;
+    }
+    va_end(arguments);
+
+    struct tensor tensor = {.name = name, .producer = -1};
+    int output = add_tensor(sketch, &tensor), index;
+    struct node node = {
+        .name = name,
+        .op_type = op_type,
+        .inputs = inputs,
+        .outputs = &output,
+        .input_count = count,
+        .output_count = 1,
+        .attributes = sketch->attributes,
+        .attribute_count = sketch->attribute_count,
+    };
+    ck_assert_ok(graph_add_node(sketch->graph, &node, &index, &err), &err);
+    sketch->attribute_count = 0;
+    return output;
+}
+
+int sketch_conv(struct sketch *sketch, const char *name, int input, int64_t K, int64_t C,
+                struct shape filter)
+{
+    char weight_name[NAME_BYTES], bias_name[NAME_BYTES];
+    (void)snprintf(weight_name, sizeof(weight_name), "%s.weight", name);
+    (void)snprintf(bias_name, sizeof(bias_name), "%s.bias", name);
+    struct shape shape = {.rank = filter.rank + 2, .dim = {K, C}};
+    struct shape pads = {.rank = 2 * filter.rank};
+    for (int i = 0; i < filter.rank; i++) {
+        shape.dim[2 + i] = filter.dim[i];
+        pads.dim[i] = (filter.dim[i] - 1) / 2;
+        pads.dim[filter.rank + i] = filter.dim[i] / 2;
+    }
+    int weight = sketch_constant(sketch, weight_name, shape);
+    int bias = sketch_constant(sketch, bias_name, SKETCH(K));
+    sketch_ints(sketch, "pads", pads);
+    return sketch_node(sketch, "Conv", name, input, weight, bias, SKETCH_END);
+}
+
+struct graph *sketch_finish(struct sketch *sketch, int output)
+{
+    struct error err;
+    sketch->graph->output = output;
+    ck_assert_ok(graph_finish(sketch->graph, &err), &err);
+    return sketch->graph;
+}

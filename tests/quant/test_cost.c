@@ -1,0 +1,245 @@
+/* Costs of hand-made graphs against numbers counted by hand. */
+
+#include "ptqd/quant/cost.h"
+
+#include "sketch.h"
+#include "support.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+static struct arena *arena;
+static struct sketch sketch;
+static struct error err;
+
+static void setup(void)
+{
+    arena = arena_create(0);
+    sketch_init(&sketch, arena, 13);
+}
+
+static void teardown(void)
+{
+    arena_destroy(arena);
+}
+
+static struct cost float_cost(int output)
+{
+    struct cost cost;
+    ck_assert_ok(cost_of_graph(arena, sketch_finish(&sketch, output), &cost, &err), &err);
+    return cost;
+}
+
+static struct cost quantized_cost(int output, int weight_bits, int activation_bits)
+{
+    struct quant_options options = {
+        .weights = {.bits = weight_bits, .symmetric = true},
+        .activations = {.bits = activation_bits},
+        .input_bits = 8,
+        .per_channel = true,
+    };
+    struct quant_network *network;
+    struct cost cost;
+    ck_assert_ok(quant_network_create(arena, sketch_finish(&sketch, output), &options, &network,
+                                      &err),
+                 &err);
+    ck_assert_ok(cost_of_network(arena, network, &cost, &err), &err);
+    return cost;
+}
+
+/* Law: MACs = outputs · D, D = C · R · S; biases one per output channel. */
+START_TEST(a_convolution_costs_its_products)
+{
+    int x = sketch_input(&sketch, "x", SKETCH(1, 3, 8, 8));
+    struct cost cost = float_cost(sketch_conv(&sketch, "conv", x, 4, 3, SKETCH(3, 3)));
+    ck_assert_int_eq(cost.layer_count, 1);
+    ck_assert_str_eq(cost.layers[0].name, "conv");
+    ck_assert_str_eq(cost.layers[0].op, "Conv");
+    ck_assert_int_eq(cost.macs, 4 * 8 * 8 * 27);
+    ck_assert_int_eq(cost.weights, 108);
+    ck_assert_int_eq(cost.biases, 4);
+    ck_assert_int_eq(cost.weight_bytes, 4 * 112);
+    ck_assert_int_eq(cost.flash_bytes, cost.weight_bytes);
+    ck_assert_double_eq(cost.bops, 6912.0 * 32 * 32);
+    ck_assert_int_eq(cost.peak_elements, 3 * 64 + 4 * 64);
+    ck_assert_int_eq(cost.peak_activation_bytes, 4 * 448);
+    ck_assert_int_eq(cost.peak_bytes, cost.weight_bytes + cost.peak_activation_bytes);
+}
+END_TEST
+
+/* Law: MACs · (p·b_a·b_w + b_a + b_w + log2(D)), with p = 1 for weights that are not zero. */
+START_TEST(the_extended_bit_operations_add_the_accumulator)
+{
+    int x = sketch_input(&sketch, "x", SKETCH(1, 2, 4, 4));
+    struct cost cost = float_cost(sketch_conv(&sketch, "conv", x, 2, 2, SKETCH(1, 2)));
+    double macs = 2 * 16 * 4;
+    ck_assert_double_eq_tol(cost.bops_extended, macs * (32 * 32 + 32 + 32 + 2), 1e-6);
+}
+END_TEST
+
+START_TEST(a_skip_connection_is_alive_until_its_addition)
+{
+    int x = sketch_input(&sketch, "x", SKETCH(1, 1, 8, 8));
+    int a = sketch_conv(&sketch, "a", x, 4, 1, SKETCH(3, 3));
+    int b = sketch_conv(&sketch, "b", a, 4, 4, SKETCH(3, 3));
+    int c = sketch_conv(&sketch, "c", b, 4, 4, SKETCH(3, 3));
+    struct cost cost = float_cost(sketch_node(&sketch, "Add", "sum", a, c, SKETCH_END));
+    ck_assert_int_eq(cost.max_tensor_elements, 256);
+    ck_assert_int_eq(cost.peak_elements, 3 * 256);
+    ck_assert_str_eq(cost.peak_layer, "c"); /* the addition needs as much, but comes later */
+    ck_assert_int_eq(cost.layers[0].live_bytes, 4 * (64 + 256));
+    ck_assert_int_eq(cost.layers[1].live_bytes, 4 * 2 * 256);
+}
+END_TEST
+
+START_TEST(an_activation_function_works_in_place)
+{
+    int x = sketch_input(&sketch, "x", SKETCH(1, 1, 8, 8));
+    int a = sketch_conv(&sketch, "a", x, 4, 1, SKETCH(3, 3));
+    int relu = sketch_node(&sketch, "Relu", "relu", a, SKETCH_END);
+    struct cost cost = float_cost(sketch_node(&sketch, "Sigmoid", "sigmoid", relu, SKETCH_END));
+    ck_assert_int_eq(cost.peak_elements, 64 + 256);
+}
+END_TEST
+
+START_TEST(an_activation_function_whose_input_is_read_again_does_not)
+{
+    int x = sketch_input(&sketch, "x", SKETCH(1, 1, 8, 8));
+    int a = sketch_conv(&sketch, "a", x, 4, 1, SKETCH(3, 3));
+    int gate = sketch_node(&sketch, "Sigmoid", "gate", a, SKETCH_END);
+    struct cost cost = float_cost(sketch_node(&sketch, "Mul", "product", a, gate, SKETCH_END));
+    ck_assert_int_eq(cost.peak_elements, 3 * 256);
+    ck_assert_str_eq(cost.peak_layer, "product");
+}
+END_TEST
+
+/* The spatial extents make the change of layout before Flatten a real movement of values in this
+ * program; on a device it is none. */
+START_TEST(views_and_changes_of_layout_need_no_memory)
+{
+    int x = sketch_input(&sketch, "x", SKETCH(1, 2, 4, 4));
+    int a = sketch_conv(&sketch, "a", x, 4, 2, SKETCH(3, 3));
+    int flat = sketch_node(&sketch, "Flatten", "flat", a, SKETCH_END);
+    int weight = sketch_constant(&sketch, "fc.weight", SKETCH(10, 64));
+    int bias = sketch_constant(&sketch, "fc.bias", SKETCH(10));
+    sketch_int(&sketch, "transB", 1);
+    struct cost cost =
+        float_cost(sketch_node(&sketch, "Gemm", "fc", flat, weight, bias, SKETCH_END));
+    ck_assert_int_eq(cost.layer_count, 2);
+    ck_assert_int_eq(cost.layers[1].live_bytes, 4 * (64 + 10));
+    ck_assert_int_eq(cost.peak_elements, 32 + 64);
+}
+END_TEST
+
+START_TEST(a_transpose_of_the_model_needs_memory)
+{
+    int x = sketch_input(&sketch, "x", SKETCH(1, 6, 10));
+    sketch_ints(&sketch, "perm", SKETCH(0, 2, 1));
+    struct cost cost = float_cost(sketch_node(&sketch, "Transpose", "turned", x, SKETCH_END));
+    ck_assert_int_eq(cost.peak_elements, 2 * 60);
+    ck_assert_str_eq(cost.peak_layer, "turned");
+}
+END_TEST
+
+START_TEST(pooling_holds_input_and_output)
+{
+    int x = sketch_input(&sketch, "x", SKETCH(1, 1, 8, 8));
+    int a = sketch_conv(&sketch, "a", x, 4, 1, SKETCH(3, 3));
+    sketch_ints(&sketch, "kernel_shape", SKETCH(2, 2));
+    sketch_ints(&sketch, "strides", SKETCH(2, 2));
+    int pool = sketch_node(&sketch, "MaxPool", "pool", a, SKETCH_END);
+    struct cost cost = float_cost(sketch_conv(&sketch, "b", pool, 8, 4, SKETCH(1, 1)));
+    ck_assert_int_eq(cost.peak_elements, 256 + 64);
+    ck_assert_int_eq(cost.layers[1].live_bytes, 4 * (64 + 128));
+}
+END_TEST
+
+START_TEST(constants_of_other_nodes_are_weight_bytes_unless_they_are_single_numbers)
+{
+    int x = sketch_input(&sketch, "x", SKETCH(1, 1, 8, 8));
+    int a = sketch_conv(&sketch, "a", x, 4, 1, SKETCH(1, 1));
+    int gain = sketch_constant(&sketch, "gain", SKETCH(1, 4, 1, 1));
+    int b = sketch_node(&sketch, "Mul", "scaled", a, gain, SKETCH_END);
+    int two = sketch_scalar(&sketch, "two", 2.0f);
+    struct cost cost = float_cost(sketch_node(&sketch, "Mul", "doubled", b, two, SKETCH_END));
+    ck_assert_int_eq(cost.weights, 4);
+    ck_assert_int_eq(cost.weight_bytes, 4 * (4 + 4) + 4 * 4);
+}
+END_TEST
+
+/* 8-bit input, 3-bit weights, 4-bit activations; the pooled values between two layers have no
+ * quantizer of their own. */
+START_TEST(a_quantized_network_is_packed)
+{
+    int x = sketch_input(&sketch, "x", SKETCH(1, 1, 6, 6));
+    int a = sketch_conv(&sketch, "a", x, 5, 1, SKETCH(3, 3));
+    int relu = sketch_node(&sketch, "Relu", "relu", a, SKETCH_END);
+    sketch_ints(&sketch, "kernel_shape", SKETCH(2, 2));
+    sketch_ints(&sketch, "strides", SKETCH(2, 2));
+    int pool = sketch_node(&sketch, "AveragePool", "pool", relu, SKETCH_END);
+    struct cost cost = quantized_cost(sketch_conv(&sketch, "b", pool, 2, 5, SKETCH(1, 1)), 3, 4);
+
+    ck_assert_int_eq(cost.layer_count, 2);
+    ck_assert_int_eq(cost.layers[0].weight_bits, 3);
+    ck_assert_int_eq(cost.layers[0].input_bits, 8);
+    ck_assert_int_eq(cost.layers[1].input_bits, 4);
+    ck_assert_double_eq(cost.bops, 36.0 * 45 * 3 * 8 + 9.0 * 10 * 3 * 4);
+    /* ⌈45 · 3 / 8⌉ + 5 · 4 and ⌈10 · 3 / 8⌉ + 2 · 4 */
+    ck_assert_int_eq(cost.weight_bytes, 17 + 20 + 4 + 8);
+    /* 7 scales of weights; two activation quantizers with a scale and a zero point */
+    ck_assert_int_eq(cost.flash_bytes, cost.weight_bytes + 7 * 4 + 2 * 5);
+    /* conv a: the 8-bit input and 180 values of 4 bits; conv b: 45 and 18 values of 4 bits */
+    ck_assert_int_eq(cost.layers[0].live_bytes, 36 + 90);
+    ck_assert_int_eq(cost.layers[1].live_bytes, 23 + 9);
+    ck_assert_int_eq(cost.peak_activation_bytes, 36 + 90);
+    ck_assert_int_eq(cost.peak_elements, 36 + 180);
+    ck_assert_str_eq(cost.peak_layer, "a");
+}
+END_TEST
+
+START_TEST(quantizers_take_no_memory)
+{
+    int x = sketch_input(&sketch, "x", SKETCH(1, 1, 8, 8));
+    int a = sketch_conv(&sketch, "a", x, 4, 1, SKETCH(3, 3));
+    int b = sketch_conv(&sketch, "b", a, 4, 4, SKETCH(3, 3));
+    struct cost cost = quantized_cost(sketch_node(&sketch, "Add", "sum", a, b, SKETCH_END), 8, 8);
+    ck_assert_int_eq(cost.peak_activation_bytes, 3 * 256);
+    ck_assert_str_eq(cost.peak_layer, "sum");
+}
+END_TEST
+
+static bool cost_of_small_graph(struct arena *failing, void *context, struct error *error)
+{
+    struct cost cost;
+    return cost_of_graph(failing, context, &cost, error);
+}
+
+START_TEST(running_out_of_memory_is_reported)
+{
+    int x = sketch_input(&sketch, "x", SKETCH(1, 1, 8, 8));
+    struct graph *graph = sketch_finish(&sketch, sketch_conv(&sketch, "a", x, 4, 1, SKETCH(3, 3)));
+    ck_assert_uint_gt(support_fail_each_allocation(cost_of_small_graph, graph), 0);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("cost");
+    TCase *tests = tcase_create("cost");
+    tcase_add_checked_fixture(tests, setup, teardown);
+    tcase_add_test(tests, a_convolution_costs_its_products);
+    tcase_add_test(tests, the_extended_bit_operations_add_the_accumulator);
+    tcase_add_test(tests, a_skip_connection_is_alive_until_its_addition);
+    tcase_add_test(tests, an_activation_function_works_in_place);
+    tcase_add_test(tests, an_activation_function_whose_input_is_read_again_does_not);
+    tcase_add_test(tests, views_and_changes_of_layout_need_no_memory);
+    tcase_add_test(tests, a_transpose_of_the_model_needs_memory);
+    tcase_add_test(tests, pooling_holds_input_and_output);
+    tcase_add_test(tests, constants_of_other_nodes_are_weight_bytes_unless_they_are_single_numbers);
+    tcase_add_test(tests, a_quantized_network_is_packed);
+    tcase_add_test(tests, quantizers_take_no_memory);
+    tcase_add_test(tests, running_out_of_memory_is_reported);
+    suite_add_tcase(suite, tests);
+    (void)support_run(suite); /* TAP reports failures */
+    return EXIT_SUCCESS;
+}

@@ -1,0 +1,136 @@
+#include "layer_fixture.h"
+
+#include "support.h"
+
+#include "ptqd/base/rng.h"
+#include "ptqd/quant/observer.h"
+
+#include <math.h>
+#include <string.h>
+
+static void add_moments(const struct layer_fixture *f, struct gram *gram)
+{
+    int64_t D = f->D;
+    for (int64_t g = 0; g < f->G; g++)
+        for (int64_t p = 0; p < f->positions; p++) {
+            const float *x = f->x + (g * f->positions + p) * D;
+            const float *q = f->x_quantized + (g * f->positions + p) * D;
+            for (int64_t i = 0; i < D; i++) {
+                gram->sum_float[g * D + i] += (double)x[i];
+                gram->sum_quantized[g * D + i] += (double)q[i];
+                for (int64_t j = 0; j < D; j++) {
+                    gram->inner[(g * D + i) * D + j] += (double)q[i] * (double)q[j];
+                    gram->cross[(g * D + i) * D + j] += (double)x[i] * (double)q[j];
+                }
+            }
+        }
+    gram->positions = f->positions;
+}
+
+static void make_data(struct layer_fixture *f, const struct layer_fixture_options *options,
+                      struct rng *rng)
+{
+    for (int64_t row = 0; row < f->G * f->positions; row++) {
+        double common = rng_normal(rng);
+        for (int64_t i = 0; i < f->D; i++) {
+            double own = rng_normal(rng);
+            double value = 0.5 + options->correlation * common + own;
+            f->x[row * f->D + i] = (float)fmax(value, 0.0);
+            f->x_quantized[row * f->D + i] =
+                (float)(fmax(value, 0.0) + options->noise * rng_normal(rng));
+        }
+    }
+    for (int64_t i = 0; i < f->K * f->D; i++)
+        f->weights[i] = (float)rng_normal(rng);
+    for (int64_t k = 0; k < f->K; k++)
+        f->bias[k] = (float)rng_normal(rng);
+}
+
+static void measure_outputs(struct layer_fixture *f)
+{
+    for (int64_t k = 0; k < f->K; k++) {
+        const float *x = f->x + k / (f->K / f->G) * f->positions * f->D;
+        double sum = 0.0, squares = 0.0;
+        for (int64_t p = 0; p < f->positions; p++) {
+            double y = 0.0;
+            for (int64_t i = 0; i < f->D; i++)
+                y += (double)f->weights[k * f->D + i] * (double)x[p * f->D + i];
+            sum += y;
+            squares += y * y;
+        }
+        double mean = sum / (double)f->positions;
+        f->variance[k] = squares / (double)f->positions - mean * mean;
+    }
+}
+
+static void make_layer(struct layer_fixture *f, struct arena *arena, int bits, struct error *err)
+{
+    size_t cells = (size_t)(f->K * f->D);
+    f->layer = (struct quant_layer){
+        .name = "layer",
+        .K = f->K,
+        .D = f->D,
+        .G = f->G,
+        .float_weights = f->weights,
+        .float_bias = f->bias,
+        .codes = ARENA_ARRAY(arena, int8_t, cells, err),
+        .weight_values = ARENA_ARRAY(arena, float, cells, err),
+        .bias_values = arena_memdup(arena, f->bias, (size_t)f->K * sizeof(float), err),
+    };
+    struct quantizer_format format = {.bits = bits, .symmetric = true};
+    ck_assert_ok(quantizer_create(arena, &format, f->K, &f->layer.quantizer, err), err);
+    for (int64_t k = 0; k < f->K; k++) {
+        struct observation seen = {.values = f->weights + k * f->D, .count = (size_t)f->D};
+        for (int64_t i = 0; i < f->D; i++) {
+            seen.min = fmin(seen.min, (double)seen.values[i]);
+            seen.max = fmax(seen.max, (double)seen.values[i]);
+        }
+        ck_assert_ok(observer_fit(observer_find("mse"), &seen, &f->layer.quantizer, k, err), err);
+    }
+    quant_layer_round(&f->layer);
+}
+
+void layer_fixture_init(struct layer_fixture *fixture, struct arena *arena,
+                        const struct layer_fixture_options *options)
+{
+    struct error err = {.message = ""};
+    struct layer_fixture f = {
+        .K = options->K, .D = options->D, .G = options->G, .positions = options->positions};
+    f.x = ARENA_ARRAY(arena, float, f.G *f.positions *f.D, &err);
+    f.x_quantized = ARENA_ARRAY(arena, float, f.G *f.positions *f.D, &err);
+    f.weights = ARENA_ARRAY(arena, float, f.K *f.D, &err);
+    f.bias = ARENA_ARRAY(arena, float, f.K, &err);
+    f.variance = ARENA_ARRAY(arena, double, f.K, &err);
+    struct gram gram = {
+        .G = f.G,
+        .D = f.D,
+        .inner = ARENA_ARRAY(arena, double, f.G *f.D *f.D, &err),
+        .cross = ARENA_ARRAY(arena, double, f.G *f.D *f.D, &err),
+        .sum_float = ARENA_ARRAY(arena, double, f.G *f.D, &err),
+        .sum_quantized = ARENA_ARRAY(arena, double, f.G *f.D, &err),
+    };
+    struct rng rng;
+    rng_init(&rng, options->seed, 0);
+    make_data(&f, options, &rng);
+    measure_outputs(&f);
+    make_layer(&f, arena, options->bits, &err);
+    add_moments(&f, &gram);
+    ck_assert_ok(linear_problem_create(arena, &gram, &f.layer, f.variance, &f.problem, &err), &err);
+    *fixture = f;
+}
+
+double layer_fixture_error(const struct layer_fixture *fixture, int64_t k, const float *weights,
+                           float bias)
+{
+    const struct layer_fixture *f = fixture;
+    int64_t first = k / (f->K / f->G) * f->positions * f->D;
+    double sum = 0.0;
+    for (int64_t p = 0; p < f->positions; p++) {
+        double difference = (double)f->bias[k] - (double)bias;
+        for (int64_t i = 0; i < f->D; i++)
+            difference += (double)f->weights[k * f->D + i] * (double)f->x[first + p * f->D + i] -
+                          (double)weights[i] * (double)f->x_quantized[first + p * f->D + i];
+        sum += difference * difference;
+    }
+    return sum / (double)f->positions;
+}
