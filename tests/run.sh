@@ -151,6 +151,6 @@ build address gcc -Db_sanitize=address,undefined &&
 
 build thread gcc -Db_sanitize=thread &&
     run thread --timeout-multiplier 10 --suite base --suite store --suite jobs --suite http \
-        --suite api --suite daemon
+        --suite api --suite daemon --suite threads
 
 finish

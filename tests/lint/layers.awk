@@ -130,7 +130,7 @@ FNR == 1 {
 
 /^ *# *if 0/ { report("code that is switched off: #if 0") }
 
-/(^|[^A-Za-z])(TODO|FIXME)([^A-Za-z]|$)/ { report("a note to do something: do it, or leave it out") }
+/(^|[^A-Za-z])(TODO|FIXME)([^A-Za-z]|$)/ { report("a note to do something: do it or leave it out") }
 
 {
     code = code_of($0)
@@ -143,7 +143,8 @@ FNR == 1 {
         sub(/\(.*$/, "", function_name)
         sub(/^.*[^A-Za-z0-9_]/, "", function_name)
     }
-    if (name ~ /^src\// && code ~ allocates && function_name !~ /_(create|open)$/ &&
-        !has_word(allocators, name))
-        report("'" function_name "' allocates; memory comes from an arena, a …_create or an …_open: " $0)
+    # What allocates is named after it, by the first verb of a pair that a second one undoes.
+    if (name ~ /^src\// && code ~ allocates && !has_word(allocators, name) &&
+        function_name !~ /(^|_)(create|open|init|start)(_|$)/)
+        report("'" function_name "' allocates; only …_create, _open, _init and _start may: " $0)
 }

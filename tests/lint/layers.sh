@@ -8,7 +8,7 @@ root=${1:?usage: layers.sh ROOT}
 here=$(dirname "$0")
 largest=600 # lines
 
-# Files that may allocate outside a …_create or …_open: the growing text, and allocators that a library calls.
+# Files that may allocate in other functions: the text that grows.
 allocators="src/base/text.c"
 
 found=$(mktemp) || exit 1
@@ -25,11 +25,12 @@ violation() {
 }
 
 sources | tr '\n' '\0' |
-    LC_ALL=C xargs -0 -r awk -v root="$root" -v allocators="$allocators" -f "$here/layers.awk" >>"$found"
+    LC_ALL=C xargs -0 -r awk -v root="$root" -v allocators="$allocators" \
+        -f "$here/layers.awk" >>"$found"
 
 # Names are unique; files of a registry folder (src/room/registry/) are named by their row.
-sources | sed "s|^$root/||" | grep -Ev '^(src|tests)/[^/]+/[^/]+/' | grep -Ev '^include/ptqd/[^/]+/[^/]+/' |
-    sed 's|.*/||' | LC_ALL=C sort | uniq -d | while read -r name; do
+sources | sed "s|^$root/||" |
+    grep -Ev '^(src|tests)/[^/]+/[^/]+/|^include/ptqd/[^/]+/[^/]+/' | sed 's|.*/||' | LC_ALL=C sort | uniq -d | while read -r name; do
     violation "$name: more than one file has this name"
 done
 
