@@ -181,7 +181,7 @@ static void write_concat(struct onnx_state *state, const struct node *node,
                          const struct onnx_rule *rule)
 {
     const struct attribute *axis = node_attribute(node, "axis");
-    int64_t moved = file_axis(output_tensor(state, node), axis->integer);
+    int64_t moved = file_axis(output_tensor(state, node), axis ? axis->integer : 1);
     onnx_file_int(&state->file, begin_plain(state, node, rule), "axis", moved);
 }
 
@@ -222,16 +222,18 @@ static void write_hard_swish(struct onnx_state *state, const struct node *node,
     onnx_file_input(file, product, gate);
 }
 
-/* Pads are an attribute before opset 11, first all beginnings and then all ends. */
+/* Pads are an attribute before opset 11 ("paddings" in the first), first all beginnings and then
+ * all ends. */
 static void write_pad(struct onnx_state *state, const struct node *node,
                       const struct onnx_rule *rule)
 {
     const struct tensor *in = input_tensor(state, node, 0);
+    const char *attribute = node_attribute(node, "paddings") ? "paddings" : "pads";
     struct integer_list pads = {0};
     float value = 0.0f;
     int64_t moved[2 * SHAPE_RANK_MAX];
     int rank = in->shape.rank;
-    if (!infer_ints(state->graph, node, "pads", 1, &pads, state->file.err) ||
+    if (!infer_ints(state->graph, node, attribute, 1, &pads, state->file.err) ||
         !infer_scalar(state->graph, node, "value", 2, 0.0f, &value, state->file.err)) {
         onnx_file_fail(&state->file);
         return;
