@@ -1,0 +1,228 @@
+/* Second moments against plain loops in float64 over the columns of im2col. */
+
+#include "kern_support.h"
+#include "ptqd/kern/gram.h"
+#include "ptqd/kern/im2col.h"
+#include "support.h"
+
+#include <float.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { RANDOM_SHAPES = 80 };
+
+static struct gram gram_create(int64_t G, int64_t D)
+{
+    return (struct gram){
+        .G = G,
+        .D = D,
+        .inner = exact_doubles(G * D * D),
+        .cross = exact_doubles(G * D * D),
+        .sum_float = exact_doubles(G * D),
+        .sum_quantized = exact_doubles(G * D),
+    };
+}
+
+static void gram_destroy(struct gram *gram)
+{
+    free(gram->inner);
+    free(gram->cross);
+    free(gram->sum_float);
+    free(gram->sum_quantized);
+}
+
+static void add_plainly(struct gram *gram, const struct conv_shape *shape, const float *x,
+                        const float *x_quantized)
+{
+    int64_t positions = shape->N * shape->OH * shape->OW, D = gram->D;
+    float *a = exact_floats(D), *b = exact_floats(D);
+    gram->positions += positions;
+    for (int64_t g = 0; g < gram->G; g++) {
+        for (int64_t p = 0; p < positions; p++) {
+            im2col_group_f32(shape, x, g, p, 1, a);
+            im2col_group_f32(shape, x_quantized, g, p, 1, b);
+            for (int64_t i = 0; i < D; i++) {
+                gram->sum_float[g * D + i] += (double)a[i];
+                gram->sum_quantized[g * D + i] += (double)b[i];
+                for (int64_t j = 0; j < D; j++) {
+                    gram->inner[(g * D + i) * D + j] += (double)b[i] * (double)b[j];
+                    gram->cross[(g * D + i) * D + j] += (double)a[i] * (double)b[j];
+                }
+            }
+        }
+    }
+    free(a);
+    free(b);
+}
+
+/* Values are in [−1, 1) and float32 sums are no longer than a block: each addition of at most
+ * √block terms' size rounds by ε/2 of it, over all blocks. Independent roundings: √positions. */
+static void check_moments(const double *moments, const double *expected, int64_t count,
+                          int64_t positions, const char *what)
+{
+    int64_t block = positions < GRAM_BLOCK ? positions : GRAM_BLOCK;
+    double tolerance =
+        4 * (double)FLT_EPSILON * (sqrt((double)positions) + 1) * sqrt((double)block + 16);
+    for (int64_t i = 0; i < count; i++)
+        ck_assert_msg(fabs(moments[i] - expected[i]) <= tolerance,
+                      "%s, element %lld: %.9g and %.9g differ by more than %g", what, (long long)i,
+                      moments[i], expected[i], tolerance);
+}
+
+static void check_grams(const struct gram *gram, const struct gram *expected)
+{
+    int64_t matrix = gram->G * gram->D * gram->D, row = gram->G * gram->D, n = gram->positions;
+    ck_assert_int_eq(n, expected->positions);
+    check_moments(gram->inner, expected->inner, matrix, n, "x̂ x̂ᵀ");
+    check_moments(gram->sum_quantized, expected->sum_quantized, row, n, "Σ x̂");
+    if (gram->cross != NULL) {
+        check_moments(gram->cross, expected->cross, matrix, n, "x x̂ᵀ");
+        check_moments(gram->sum_float, expected->sum_float, row, n, "Σ x");
+    }
+}
+
+/* H is symmetric to the last bit: solvers count on it. */
+static void check_symmetric(const struct gram *gram)
+{
+    int64_t D = gram->D;
+    for (int64_t g = 0; g < gram->G; g++)
+        for (int64_t i = 0; i < D; i++)
+            for (int64_t j = 0; j < i; j++)
+                ck_assert(gram->inner[(g * D + i) * D + j] == gram->inner[(g * D + j) * D + i]);
+}
+
+/* Two calls with other data each, x and x̂ apart. */
+static void check_shape(struct rng *rng, struct conv_shape shape)
+{
+    struct gram gram = gram_create(shape.G, conv_column_elements(&shape));
+    struct gram expected = gram_create(gram.G, gram.D);
+    void *scratch = exact_alloc(gram_conv_scratch_bytes(&shape));
+    memset(scratch, 0xff, gram_conv_scratch_bytes(&shape)); /* NaN: undefined content */
+    for (int call = 0; call < 2; call++) {
+        float *x = random_floats(rng, conv_input_elements(&shape));
+        float *x_quantized = random_floats(rng, conv_input_elements(&shape));
+        gram_add_conv(&gram, &shape, x, x_quantized, scratch);
+        add_plainly(&expected, &shape, x, x_quantized);
+        free(x);
+        free(x_quantized);
+        shape.N = shape.N > 1 ? shape.N - 1 : 1; /* scratch is for any number of samples */
+    }
+    check_grams(&gram, &expected);
+    check_symmetric(&gram);
+    gram_destroy(&gram);
+    gram_destroy(&expected);
+    free(scratch);
+}
+
+START_TEST(moments_of_any_convolution_are_those_of_plain_loops)
+{
+    struct rng rng;
+    rng_init(&rng, 1, (uint64_t)_i);
+    struct conv_shape shape = random_conv_shape(&rng);
+    while (shape.G * conv_column_elements(&shape) > 400) /* the plain loops are slow */
+        shape = random_conv_shape(&rng);
+    check_shape(&rng, shape);
+}
+END_TEST
+
+/* More than one block, blocks cut within a sample and within a row; bands and their rest. */
+static const struct conv_shape long_shapes[] = {
+    {2, 70, 70, 2, 1, 3, 3, 1, 1, 1, 1, 1, 1, 1, 1, 1, 70, 70},
+    {3, 60, 50, 5, 5, 3, 3, 5, 1, 1, 1, 1, 1, 1, 1, 1, 60, 50},
+    {2, 70, 70, 17, 17, 1, 3, 17, 1, 2, 0, 1, 0, 0, 1, 1, 70, 35},
+    {2, 1, 5000, 3, 3, 1, 4, 3, 1, 1, 0, 1, 0, 2, 1, 1, 1, 5000},
+    {2, 1, 9000, 3, 3, 1, 2, 1, 1, 2, 0, 0, 0, 0, 1, 1, 1, 4500},
+    {40, 12, 12, 3, 2, 1, 1, 1, 1, 1, 0, 0, 0, 0, 1, 1, 12, 12},
+    {2, 4, 4, 50, 2, 3, 3, 1, 1, 1, 1, 1, 1, 1, 1, 1, 4, 4},
+};
+
+START_TEST(moments_of_many_positions_are_those_of_plain_loops)
+{
+    struct rng rng;
+    rng_init(&rng, 2, (uint64_t)_i);
+    check_shape(&rng, long_shapes[_i]);
+}
+END_TEST
+
+/* x == x̂: the same as two copies, and C = H to the last bit. Without C: the same H. */
+START_TEST(the_same_input_twice_makes_both_matrices_equal)
+{
+    struct rng rng;
+    rng_init(&rng, 3, (uint64_t)_i);
+    struct conv_shape shape = _i == 0 ? long_shapes[1] : random_conv_shape(&rng);
+    int64_t matrix = shape.G * conv_column_elements(&shape) * conv_column_elements(&shape);
+    float *x = random_floats(&rng, conv_input_elements(&shape));
+    float *copy = copy_floats(x, conv_input_elements(&shape));
+    void *scratch = exact_alloc(gram_conv_scratch_bytes(&shape));
+    struct gram same = gram_create(shape.G, conv_column_elements(&shape));
+    struct gram two = gram_create(same.G, same.D), alone = gram_create(same.G, same.D);
+    gram_add_conv(&same, &shape, x, x, scratch);
+    gram_add_conv(&two, &shape, x, copy, scratch);
+    struct gram inner_only = alone;
+    inner_only.cross = inner_only.sum_float = NULL;
+    gram_add_conv(&inner_only, &shape, copy, x, scratch);
+    check_grams(&same, &two);
+    for (int64_t i = 0; i < matrix; i++) {
+        ck_assert(same.cross[i] == same.inner[i]);
+        ck_assert(inner_only.inner[i] == same.inner[i]);
+        ck_assert(two.inner[i] == same.inner[i]);
+    }
+    free(x);
+    free(copy);
+    free(scratch);
+    gram_destroy(&same);
+    gram_destroy(&two);
+    gram_destroy(&alone);
+}
+END_TEST
+
+START_TEST(a_dense_layer_has_one_position_per_sample)
+{
+    struct rng rng;
+    rng_init(&rng, 4, (uint64_t)_i);
+    int64_t C = random_between(&rng, 1, _i == 0 ? 500 : 60);
+    int64_t N = _i == 1 ? 9000 : random_between(&rng, 1, 50);
+    struct conv_shape shape = {.N = N,
+                               .H = 1,
+                               .W = 1,
+                               .C = C,
+                               .K = 1,
+                               .R = 1,
+                               .S = 1,
+                               .G = 1,
+                               .stride_h = 1,
+                               .stride_w = 1,
+                               .dilation_h = 1,
+                               .dilation_w = 1,
+                               .OH = 1,
+                               .OW = 1};
+    struct gram gram = gram_create(1, C), expected = gram_create(1, C);
+    float *x = random_floats(&rng, N * C), *x_quantized = random_floats(&rng, N * C);
+    void *scratch = exact_alloc(gram_dense_scratch_bytes(C));
+    gram_add_dense(&gram, N, x, x_quantized, scratch);
+    add_plainly(&expected, &shape, x, x_quantized);
+    check_grams(&gram, &expected);
+    check_symmetric(&gram);
+    free(x);
+    free(x_quantized);
+    free(scratch);
+    gram_destroy(&gram);
+    gram_destroy(&expected);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("gram");
+    TCase *laws = tcase_create("laws");
+    tcase_set_timeout(laws, 60);
+    tcase_add_loop_test(laws, moments_of_any_convolution_are_those_of_plain_loops, 0,
+                        RANDOM_SHAPES);
+    tcase_add_loop_test(laws, moments_of_many_positions_are_those_of_plain_loops, 0,
+                        sizeof(long_shapes) / sizeof(long_shapes[0]));
+    tcase_add_loop_test(laws, the_same_input_twice_makes_both_matrices_equal, 0, 20);
+    tcase_add_loop_test(laws, a_dense_layer_has_one_position_per_sample, 0, 12);
+    suite_add_tcase(suite, laws);
+    return support_run(suite);
+}
