@@ -30,9 +30,9 @@ sources | tr '\n' '\0' |
 
 # Names are unique; files of a registry folder (src/room/registry/) are named by their row.
 sources | sed "s|^$root/||" |
-    grep -Ev '^(src|tests)/[^/]+/[^/]+/|^include/ptqd/[^/]+/[^/]+/' | sed 's|.*/||' | LC_ALL=C sort | uniq -d | while read -r name; do
-    violation "$name: more than one file has this name"
-done
+    grep -Ev '^(src|tests)/[^/]+/[^/]+/|^include/ptqd/[^/]+/[^/]+/' |
+    sed 's|.*/||' | LC_ALL=C sort | uniq -d |
+    sed 's|$|: more than one file has this name|' >>"$found"
 
 for file in $(sources); do
     name=${file#"$root"/}
