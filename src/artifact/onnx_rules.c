@@ -8,6 +8,7 @@
 
 #include "onnx_order.h"
 #include "onnx_state.h"
+#include "ptqd/artifact/onnx_writer.h"
 #include "ptqd/nn/infer.h"
 #include "ptqd/nn/op.h"
 
@@ -389,6 +390,7 @@ static const struct onnx_rule rules[] = {
     {"BatchNormalization", write_plain, {"epsilon", "momentum"}},
     {"Clip", write_clip, {0}},
     {"Concat", write_concat, {0}},
+    {"Constant", write_plain, {0}},
     {"Conv", write_plain, {"auto_pad", "dilations", "group", "kernel_shape", "pads", "strides"}},
     {"ConvTranspose",
      write_plain,
@@ -430,6 +432,11 @@ static const struct onnx_rule *find_rule(const char *op_type)
         if (strcmp(rules[i].op_type, op_type) == 0)
             return &rules[i];
     return NULL;
+}
+
+bool onnx_can_write(const char *op_type)
+{
+    return find_rule(op_type) != NULL;
 }
 
 void onnx_write_node(struct onnx_state *state, const struct node *node)

@@ -26,3 +26,6 @@ bool onnx_write_graph(struct arena *arena, const struct graph *graph, const char
 bool onnx_write_network(struct arena *arena, const struct quant_network *network,
                         const char *program_version, const uint8_t **out_bytes, size_t *out_size,
                         struct error *err);
+
+/* True for operators that can be written. */
+bool onnx_can_write(const char *op_type);
