@@ -27,8 +27,9 @@ struct run_ticket {
     const char *spec; /* the job's specification, JSON with every default */
     int64_t variant;  /* index */
     int64_t seed;
-    int64_t attempt;     /* 1 for the first */
-    struct arena *arena; /* for the outcome's text and artifacts; reset after they are recorded */
+    int64_t attempt;       /* 1 for the first */
+    struct arena *arena;   /* for the outcome's text and artifacts; reset after they are recorded */
+    struct worker *worker; /* the queue's; NULL outside it: nobody watches, nobody stops the run */
 };
 
 /* Publishes progress. False: stop soon (the job was cancelled, or the daemon stops). To be called

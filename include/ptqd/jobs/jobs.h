@@ -35,6 +35,8 @@ bool jobs_start(struct jobs *jobs, struct error *err);
 void jobs_stop(struct jobs *jobs);
 void jobs_destroy(struct jobs *jobs);
 
+enum jobs_change_kind { JOBS_SUBMIT, JOBS_CANCEL, JOBS_RETRY, JOBS_DELETE };
+
 /* A change that a user asks for. It stays in the caller's memory until it is answered; a caller
  * fills the first two members and reads the next ones after the answer. */
 struct jobs_change {
@@ -48,6 +50,7 @@ struct jobs_change {
     int64_t runs;  /* cancel, retry: how many runs it touches */
 
     struct jobs *jobs; /* the rest is the queue's */
+    enum jobs_change_kind kind;
     const struct job_insert *insert;
     struct store_write write;
     struct error error;

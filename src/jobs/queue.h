@@ -1,0 +1,31 @@
+#pragma once
+
+/* The state of the queue that is not in the database. */
+
+#include "worker.h"
+
+#include "ptqd/jobs/jobs.h"
+
+#include <stdatomic.h>
+#include <uv.h>
+
+struct jobs {
+    struct store *store; /* borrowed */
+    struct jobs_options options;
+    atomic_uint_least64_t changes; /* written under the mutex, read anywhere */
+
+    uv_mutex_t mutex;       /* guards the rest, and what worker.h says */
+    uv_cond_t claimable;    /* `work` has grown, or stopping */
+    uv_cond_t answered;     /* a claim or a change was answered */
+    uv_cond_t changed;      /* `changes` has grown */
+    uint64_t work;          /* grows when a run may have become claimable */
+    bool stopping;          /* workers are to leave */
+    struct worker *workers; /* [worker_count] */
+    size_t worker_count, started_count;
+    struct jobs_listener *listeners;
+};
+
+/* With the mutex held: counts a change of the job and tells the listeners. */
+void queue_notify(struct jobs *jobs, const char *job);
+/* With the mutex held: wakes workers that found nothing to claim. */
+void queue_wake(struct jobs *jobs);

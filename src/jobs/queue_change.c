@@ -1,0 +1,125 @@
+/* What users ask of the queue. The database changes first; only when that is on disk does the queue
+ * act on it, on the writer thread. Answers come in the order of the writes, so a cancellation that
+ * was written after a claim finds the claimed run at its worker. */
+
+#include "queue.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* With the mutex held: tells the workers of the job to end. */
+static void cancel_running(struct jobs *jobs, const char *job)
+{
+    for (size_t i = 0; i < jobs->worker_count; i++) {
+        struct worker *worker = &jobs->workers[i];
+        if (worker->busy && strcmp(worker->job, job) == 0)
+            worker->cancelled = true;
+    }
+}
+
+/* With the mutex held: what the change means for the workers. */
+static void take_effect(struct jobs *jobs, const struct jobs_change *change)
+{
+    switch (change->kind) {
+    case JOBS_SUBMIT:
+    case JOBS_RETRY:
+        queue_wake(jobs);
+        break;
+    case JOBS_CANCEL:
+        cancel_running(jobs, change->job);
+        break;
+    case JOBS_DELETE:
+        break;
+    }
+    queue_notify(jobs, change->job);
+}
+
+static void answer(void *context, const struct error *failure)
+{
+    struct jobs_change *change = context;
+    struct jobs *jobs = change->jobs;
+    void (*done)(void *, const struct error *) = change->done;
+
+    uv_mutex_lock(&jobs->mutex);
+    if (failure == NULL)
+        take_effect(jobs, change);
+    if (done == NULL) {
+        change->failed = failure != NULL;
+        if (failure != NULL)
+            change->error = *failure;
+        change->answered = true;
+        uv_cond_broadcast(&jobs->answered);
+    }
+    uv_mutex_unlock(&jobs->mutex);
+    if (done != NULL)
+        done(change->context, failure); /* the change may be gone after this */
+}
+
+static bool apply(struct database *database, void *context, struct error *err)
+{
+    struct jobs_change *change = context;
+    switch (change->kind) {
+    case JOBS_SUBMIT:
+        return job_row_insert(database, change->insert, change->job, &change->replayed, err);
+    case JOBS_CANCEL:
+        return job_row_cancel(database, change->job, &change->runs, err);
+    case JOBS_RETRY:
+        return job_row_retry(database, change->job, &change->runs, err);
+    case JOBS_DELETE:
+        return job_row_delete(database, change->job, err);
+    }
+    return FAIL(err, E_INTERNAL, "there is no change of kind %d", (int)change->kind);
+}
+
+static void ask(struct jobs *jobs, enum jobs_change_kind kind, struct jobs_change *change)
+{
+    change->jobs = jobs;
+    change->kind = kind;
+    change->failed = change->answered = change->replayed = false;
+    change->runs = 0;
+    change->write = (struct store_write){.apply = apply, .done = answer, .context = change};
+    store_submit(jobs->store, &change->write);
+}
+
+/* A change of a job that is there. */
+static void ask_of(struct jobs *jobs, enum jobs_change_kind kind, const char *job,
+                   struct jobs_change *change)
+{
+    /* What is longer than any id is cut, and then is the id of nothing. */
+    (void)snprintf(change->job, sizeof(change->job), "%s", job);
+    ask(jobs, kind, change);
+}
+
+void jobs_submit(struct jobs *jobs, const struct job_insert *insert, struct jobs_change *change)
+{
+    change->insert = insert;
+    change->job[0] = '\0';
+    ask(jobs, JOBS_SUBMIT, change);
+}
+
+void jobs_cancel(struct jobs *jobs, const char *job, struct jobs_change *change)
+{
+    ask_of(jobs, JOBS_CANCEL, job, change);
+}
+
+void jobs_retry(struct jobs *jobs, const char *job, struct jobs_change *change)
+{
+    ask_of(jobs, JOBS_RETRY, job, change);
+}
+
+void jobs_delete(struct jobs *jobs, const char *job, struct jobs_change *change)
+{
+    ask_of(jobs, JOBS_DELETE, job, change);
+}
+
+bool jobs_wait(struct jobs_change *change, struct error *err)
+{
+    struct jobs *jobs = change->jobs;
+    uv_mutex_lock(&jobs->mutex);
+    while (!change->answered)
+        uv_cond_wait(&jobs->answered, &jobs->mutex);
+    uv_mutex_unlock(&jobs->mutex);
+    if (change->failed && err != NULL)
+        *err = change->error;
+    return !change->failed;
+}

@@ -1,0 +1,56 @@
+#include "queue.h"
+
+#include <math.h>
+#include <string.h>
+#include <time.h>
+
+bool jobs_run_progress(struct jobs *jobs, const char *run, struct ticket_progress *out_progress)
+{
+    bool found = false;
+    uv_mutex_lock(&jobs->mutex);
+    for (size_t i = 0; i < jobs->worker_count && !found; i++) {
+        const struct worker *worker = &jobs->workers[i];
+        found = worker->busy && strcmp(worker->run, run) == 0;
+        if (found)
+            *out_progress = worker->progress;
+    }
+    uv_mutex_unlock(&jobs->mutex);
+    return found;
+}
+
+/* Sum of the fractions of the job's runs that run now. */
+static double running_share(struct jobs *jobs, const char *job)
+{
+    double share = 0;
+    uv_mutex_lock(&jobs->mutex);
+    for (size_t i = 0; i < jobs->worker_count; i++) {
+        const struct worker *worker = &jobs->workers[i];
+        if (worker->busy && strcmp(worker->job, job) == 0)
+            share += worker->progress.fraction;
+    }
+    uv_mutex_unlock(&jobs->mutex);
+    return share;
+}
+
+struct job_progress jobs_job_progress(struct jobs *jobs, const struct job_row *row)
+{
+    const struct job_counts *counts = &row->counts;
+    int64_t ended = counts->succeeded + counts->failed + counts->cancelled;
+    int64_t runs = ended + counts->queued + counts->running;
+    if (ended == runs)
+        return (struct job_progress){.fraction = 1, .eta_seconds = 0};
+
+    /* A run may have ended since the row was read: its share is 1 at most. */
+    double fraction =
+        ((double)ended + fmin(running_share(jobs, row->id), (double)counts->running)) /
+        (double)runs;
+    struct job_progress progress = {.fraction = fraction, .eta_seconds = (double)NAN};
+    if (row->started_ms > 0 && fraction > 0) {
+        struct timespec now;
+        (void)clock_gettime(CLOCK_REALTIME, &now); /* fails for unknown clocks only */
+        double elapsed =
+            (double)now.tv_sec + (double)now.tv_nsec * 1e-9 - (double)row->started_ms * 1e-3;
+        progress.eta_seconds = fmax(elapsed, 0) * (1 - fraction) / fraction;
+    }
+    return progress;
+}

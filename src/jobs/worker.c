@@ -1,0 +1,275 @@
+#include "worker.h"
+
+#include "queue.h"
+
+#include "ptqd/base/log.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <string.h>
+
+/* How long a worker waits before it asks again for what the store refused (a full disk). */
+static const uint64_t patience_ns = UINT64_C(1000000000);
+
+/* ---- claiming ---- */
+
+static bool apply_claim(struct database *database, void *context, struct error *err)
+{
+    struct worker *worker = context;
+    return run_row_claim(database, worker->name, worker->arena, &worker->run_row, &worker->job_row,
+                         &worker->found, err);
+}
+
+/* On the writer thread: from here on a cancellation finds the run. */
+static void claim_answered(void *context, const struct error *failure)
+{
+    struct worker *worker = context;
+    struct jobs *jobs = worker->jobs;
+    uv_mutex_lock(&jobs->mutex);
+    worker->claim_failed = failure != NULL;
+    if (failure != NULL) {
+        worker->claim_error = *failure;
+    } else if (worker->found) {
+        worker->busy = true;
+        worker->cancelled = false;
+        worker->told = WORKER_GO_ON;
+        worker->notified_ns = 0;
+        worker->progress = (struct ticket_progress){
+            .loss = (double)NAN,
+            .seconds_left = (double)NAN,
+        };
+        memcpy(worker->run, worker->run_row.id, sizeof(worker->run));
+        memcpy(worker->job, worker->job_row.id, sizeof(worker->job));
+        queue_notify(jobs, worker->job);
+    }
+    worker->claimed = true;
+    uv_cond_broadcast(&jobs->answered);
+    uv_mutex_unlock(&jobs->mutex);
+}
+
+/* Claims the next run; false when there is none, or when the store refuses. */
+static bool claim(struct worker *worker)
+{
+    struct jobs *jobs = worker->jobs;
+    worker->claimed = worker->found = false;
+    worker->write = (struct store_write){
+        .apply = apply_claim,
+        .done = claim_answered,
+        .context = worker,
+    };
+    store_submit(jobs->store, &worker->write);
+    uv_mutex_lock(&jobs->mutex);
+    while (!worker->claimed)
+        uv_cond_wait(&jobs->answered, &jobs->mutex);
+    uv_mutex_unlock(&jobs->mutex);
+    if (worker->claim_failed)
+        log_failure("jobs", "can't claim a run", &worker->claim_error);
+    return !worker->claim_failed && worker->found;
+}
+
+/* ---- executing ---- */
+
+/* With the mutex held. */
+static enum worker_stop stop_reason(const struct worker *worker)
+{
+    if (worker->cancelled)
+        return WORKER_CANCELLED;
+    return worker->jobs->stopping ? WORKER_DRAINED : WORKER_GO_ON;
+}
+
+bool ticket_report(const struct run_ticket *ticket, const struct ticket_progress *progress)
+{
+    enum { NOTIFY_EVERY_NS = 200000000 };
+    struct worker *worker = ticket->worker;
+    if (worker == NULL)
+        return true;
+    struct jobs *jobs = worker->jobs;
+    uint64_t now_ns = uv_hrtime();
+    uv_mutex_lock(&jobs->mutex);
+    bool new_step = strcmp(worker->progress.step, progress->step) != 0;
+    worker->progress = *progress;
+    if (new_step || now_ns - worker->notified_ns >= NOTIFY_EVERY_NS) {
+        worker->notified_ns = now_ns;
+        queue_notify(jobs, worker->job);
+    }
+    worker->told = stop_reason(worker);
+    bool go_on = worker->told == WORKER_GO_ON;
+    uv_mutex_unlock(&jobs->mutex);
+    return go_on;
+}
+
+enum ending { ENDS_SUCCEEDED, ENDS_FAILED, ENDS_CANCELLED, ENDS_REQUEUED };
+
+struct record {
+    struct worker *worker;
+    enum ending ending;
+    struct run_outcome outcome; /* ENDS_SUCCEEDED */
+    struct error problem;       /* ENDS_FAILED */
+};
+
+/* Runs the executor, unless the run was told to stop before it began. */
+static void execute(struct worker *worker, struct record *record)
+{
+    struct jobs *jobs = worker->jobs;
+    const struct run_ticket ticket = {
+        .run = worker->run_row.id,
+        .job = worker->job_row.id,
+        .spec = worker->job_row.spec,
+        .variant = worker->run_row.variant,
+        .seed = worker->run_row.seed,
+        .attempt = worker->run_row.attempts,
+        .arena = worker->arena,
+        .worker = worker,
+    };
+    *record = (struct record){.worker = worker};
+    uv_mutex_lock(&jobs->mutex);
+    worker->told = stop_reason(worker);
+    bool starts = worker->told == WORKER_GO_ON;
+    uv_mutex_unlock(&jobs->mutex);
+
+    bool ok = starts && jobs->options.executor.execute(jobs->options.executor.context, &ticket,
+                                                       &record->outcome, &record->problem);
+    uv_mutex_lock(&jobs->mutex);
+    if (ok)
+        record->ending = ENDS_SUCCEEDED;
+    else if (worker->cancelled)
+        record->ending = ENDS_CANCELLED;
+    else if (worker->told == WORKER_DRAINED)
+        record->ending = ENDS_REQUEUED;
+    else
+        record->ending = ENDS_FAILED;
+    uv_mutex_unlock(&jobs->mutex);
+}
+
+/* ---- recording ---- */
+
+static bool apply_record(struct database *database, void *context, struct error *err)
+{
+    const struct record *record = context;
+    const char *run = record->worker->run_row.id;
+    switch (record->ending) {
+    case ENDS_SUCCEEDED:
+        return run_row_succeed(database, run, &record->outcome, err);
+    case ENDS_FAILED:
+        return run_row_fail(database, run, &record->problem, err);
+    case ENDS_CANCELLED:
+        return run_row_cancelled(database, run, err);
+    case ENDS_REQUEUED:
+        return run_row_requeue(database, run, err);
+    }
+    return FAIL(err, E_INTERNAL, "a run can't end in way %d", (int)record->ending);
+}
+
+/* Waits for a while, or until the queue stops; true when it does. */
+static bool wait_or_stop(struct jobs *jobs)
+{
+    uint64_t deadline_ns = uv_hrtime() + patience_ns;
+    uv_mutex_lock(&jobs->mutex);
+    for (uint64_t now_ns; !jobs->stopping && (now_ns = uv_hrtime()) < deadline_ns;) {
+        /* Woken or out of time: the loop looks. */
+        (void)uv_cond_timedwait(&jobs->claimable, &jobs->mutex, deadline_ns - now_ns);
+    }
+    bool stopping = jobs->stopping;
+    uv_mutex_unlock(&jobs->mutex);
+    return stopping;
+}
+
+/* True when the same write may go well later. */
+static bool may_pass(const struct error *err)
+{
+    return err->code == E_NO_SPACE || err->code == E_IO || err->code == E_UNAVAILABLE ||
+           err->code == E_MEMORY;
+}
+
+/* Writes the outcome, as often as it takes. Hours of work are not thrown away because the disk is
+ * full for a minute; when the daemon stops meanwhile, the next start finds the run running and
+ * queues it again. An outcome that can't be stored for another reason is a failure of the run. */
+static void write_record(struct record *record)
+{
+    struct worker *worker = record->worker;
+    struct jobs *jobs = worker->jobs;
+    struct error err = {.message = ""};
+    for (bool told = false; !store_write_now(jobs->store, apply_record, record, &err);) {
+        if (may_pass(&err)) {
+            if (!told)
+                log_failure("jobs", "can't record a run; trying again", &err);
+            told = true;
+            if (wait_or_stop(jobs))
+                return;
+        } else if (record->ending == ENDS_SUCCEEDED) {
+            record->ending = ENDS_FAILED;
+            record->problem = err;
+        } else {
+            log_failure("jobs", "can't record a run", &err);
+            return;
+        }
+    }
+}
+
+static void log_ending(const struct record *record)
+{
+    const char *run = record->worker->run_row.id;
+    if (record->ending == ENDS_FAILED) {
+        log_failure("jobs", run, &record->problem);
+        return;
+    }
+    static const char *const words[] = {
+        [ENDS_SUCCEEDED] = "run succeeded",
+        [ENDS_CANCELLED] = "run cancelled",
+        [ENDS_REQUEUED] = "run goes back to the queue",
+    };
+    log_write(LOG_INFO, "jobs", "%s|run=%s worker=%s", words[record->ending], run,
+              record->worker->name);
+}
+
+static void do_run(struct worker *worker)
+{
+    struct jobs *jobs = worker->jobs;
+    struct record record;
+    log_write(LOG_INFO, "jobs", "run starts|run=%s attempt=%" PRId64 " worker=%s",
+              worker->run_row.id, worker->run_row.attempts, worker->name);
+    execute(worker, &record);
+    write_record(&record);
+    log_ending(&record);
+
+    uv_mutex_lock(&jobs->mutex);
+    worker->busy = false;
+    queue_notify(jobs, worker->job);
+    queue_wake(jobs); /* the owner may have been at the limit of running runs */
+    uv_mutex_unlock(&jobs->mutex);
+}
+
+/* Reads how much work there was, before looking for some; false when the worker is to leave. */
+static bool look(struct jobs *jobs, uint64_t *out_work)
+{
+    uv_mutex_lock(&jobs->mutex);
+    bool stopping = jobs->stopping;
+    *out_work = jobs->work;
+    uv_mutex_unlock(&jobs->mutex);
+    return !stopping;
+}
+
+/* Waits until there may be more work than when it was looked for. */
+static void wait_for_work(struct jobs *jobs, uint64_t seen)
+{
+    uv_mutex_lock(&jobs->mutex);
+    while (jobs->work == seen && !jobs->stopping)
+        uv_cond_wait(&jobs->claimable, &jobs->mutex);
+    uv_mutex_unlock(&jobs->mutex);
+}
+
+void worker_run(void *context)
+{
+    struct worker *worker = context;
+    struct jobs *jobs = worker->jobs;
+    struct arena_mark empty = arena_mark(worker->arena);
+    for (uint64_t work; look(jobs, &work);) {
+        if (claim(worker))
+            do_run(worker);
+        else if (worker->claim_failed)
+            (void)wait_or_stop(jobs); /* the loop looks at why */
+        else
+            wait_for_work(jobs, work);
+        arena_reset(worker->arena, empty);
+    }
+}
