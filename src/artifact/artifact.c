@@ -3,9 +3,9 @@
 #include "artifact_format.h"
 
 static const struct artifact_format *const formats[] = {
-#define ARTIFACT_FORMAT(format) &format,
-#include "artifacts.def"
-#undef ARTIFACT_FORMAT
+#define ARTIFACT(name) &artifact_format_##name,
+#include "ptqd/artifact/artifacts.def"
+#undef ARTIFACT
     NULL,
 };
 

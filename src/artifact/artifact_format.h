@@ -4,9 +4,9 @@
 
 #include "ptqd/artifact/artifact.h"
 
-#define ARTIFACT_FORMAT(format) extern const struct artifact_format format;
-#include "artifacts.def"
-#undef ARTIFACT_FORMAT
+#define ARTIFACT(name) extern const struct artifact_format artifact_format_##name;
+#include "ptqd/artifact/artifacts.def"
+#undef ARTIFACT
 
 /* manifest.json of `count` artifacts, without its digest. `packings` has a sentence for each. */
 bool manifest_write(struct arena *arena, const struct quant_network *network,

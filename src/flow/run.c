@@ -6,6 +6,7 @@
 #include "ptqd/flow/progress.h"
 #include "ptqd/flow/reconstruct.h"
 #include "ptqd/nn/fold.h"
+#include "ptqd/quant/bias.h"
 #include "ptqd/recon/bias_tune.h"
 #include "ptqd/recon/equalize.h"
 
@@ -189,7 +190,8 @@ bool run_execute(struct arena *arena, const struct run_request *request,
     progress_init(&run.progress, &request->monitor, result);
     run.progress.skipped[STEP_TUNE] = request->pipeline->postprocess.bias != BIAS_TUNE;
     if (!pipeline_check(request->pipeline, err) || !prepare(&run) || !reconstruct(&run) ||
-        !postprocess(&run) || !evaluate(&run) || !export_artifacts(&run))
+        !postprocess(&run) || !quant_network_round_biases(run.network, err) || !evaluate(&run) ||
+        !export_artifacts(&run))
         return false;
     result->calibration_samples = run.samples.count;
     progress_finish(&run.progress);
