@@ -263,8 +263,11 @@ static bool set_input(struct import *import, const Onnx__ValueInfoProto *input, 
     if (index < 0 && !graph_add_tensor(import->graph, &described, false, &index, err))
         return false;
     struct tensor *tensor = &import->graph->tensors[index];
-    if (tensor->producer >= 0 || tensor->values != NULL || tensor->integers != NULL)
-        return FAIL(err, E_INVALID, "the input '%s' is written by a node", name);
+    if (tensor->producer >= 0)
+        return FAIL(err, E_INVALID, "the input '%s' is written by node '%s'", name,
+                    import->graph->nodes[tensor->producer].name);
+    if (tensor->values != NULL || tensor->integers != NULL)
+        return FAIL(err, E_INVALID, "the input '%s' is a Constant node as well", name);
     tensor->shape = described.shape;
     import->graph->input = index;
     return true;
