@@ -194,6 +194,7 @@ bool run_execute(struct arena *arena, const struct run_request *request,
         !export_artifacts(&run))
         return false;
     result->calibration_samples = run.samples.count;
+    result->network = run.network;
     progress_finish(&run.progress);
     *out_result = result;
     return true;

@@ -64,6 +64,7 @@ struct run_result {
     double seconds; /* all of it */
     struct artifact *artifacts;
     int artifact_count;
+    const struct quant_network *network; /* what the artifacts were made from */
 };
 
 /* Everything lives in `arena`. */
