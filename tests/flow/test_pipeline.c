@@ -1,0 +1,96 @@
+#include "ptqd/flow/pipeline.h"
+
+#include "support.h"
+
+#include "ptqd/artifact/artifact.h"
+#include "ptqd/quant/observer.h"
+
+static struct arena *arena;
+static struct error err;
+static struct pipeline pipeline;
+
+static void setup(void)
+{
+    arena = arena_create(0);
+    err = (struct error){.message = ""};
+    ck_assert_ok(param_defaults(pipeline_table(), arena, &pipeline, &err), &err);
+}
+
+static void teardown(void)
+{
+    arena_destroy(arena);
+}
+
+START_TEST(the_defaults_are_allowed)
+{
+    ck_assert_ok(pipeline_check(&pipeline, &err), &err);
+}
+END_TEST
+
+/* Law: a default reads and prints as itself. */
+START_TEST(every_default_is_read_and_printed_alike)
+{
+    const struct param_table *table = pipeline_table();
+    for (size_t i = 0; i < table->count; i++) {
+        const struct param *row = &table->rows[i];
+        struct param_value value;
+        char text[64];
+        ck_assert_ok(param_parse(row, row->default_text, arena, &value, &err), &err);
+        param_print(row, &value, text, sizeof(text));
+        ck_assert_str_eq(text, row->default_text);
+        struct param_value stored = param_load(row, &pipeline);
+        ck_assert_msg(param_equal(&stored, &value), "%s", row->name);
+        ck_assert_msg(row->help && row->unit, "%s", row->name);
+    }
+}
+END_TEST
+
+START_TEST(activations_follow_the_weights_unless_they_are_told)
+{
+    pipeline.weights.bits = 3;
+    ck_assert_int_eq(pipeline_activation_bits(&pipeline), 3);
+    pipeline.activations.bits = 6;
+    ck_assert_int_eq(pipeline_activation_bits(&pipeline), 6);
+}
+END_TEST
+
+/* Law: choices are the rows of the registries, in order. */
+START_TEST(choices_are_the_registries)
+{
+    const struct param *weights = param_find(pipeline_table(), "weights.init");
+    const struct param *activations = param_find(pipeline_table(), "activations.init");
+    const struct param *artifacts = param_find(pipeline_table(), "artifacts");
+    int count = 0;
+    for (; observer_table()[count]; count++) {
+        ck_assert_str_eq(weights->choices[count], observer_table()[count]->name);
+        ck_assert_str_eq(activations->choices[count], observer_table()[count]->name);
+    }
+    ck_assert_ptr_null(weights->choices[count]);
+    for (count = 0; artifact_format_table()[count]; count++)
+        ck_assert_str_eq(artifacts->choices[count], artifact_format_table()[count]->name);
+    ck_assert_ptr_null(artifacts->choices[count]);
+}
+END_TEST
+
+START_TEST(a_batch_of_more_than_the_samples_is_refused)
+{
+    pipeline.samples = 32;
+    ck_assert_fails(pipeline_check(&pipeline, &err), &err, E_INVALID,
+                    "postprocess.batch is 64; it can't be more than the 32 samples used");
+    ck_assert_str_eq(err.pointer, "/postprocess/batch");
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("pipeline");
+    TCase *tcase = tcase_create("laws");
+    tcase_add_checked_fixture(tcase, setup, teardown);
+    tcase_add_test(tcase, the_defaults_are_allowed);
+    tcase_add_test(tcase, every_default_is_read_and_printed_alike);
+    tcase_add_test(tcase, activations_follow_the_weights_unless_they_are_told);
+    tcase_add_test(tcase, choices_are_the_registries);
+    tcase_add_test(tcase, a_batch_of_more_than_the_samples_is_refused);
+    suite_add_tcase(suite, tcase);
+    return support_run(suite);
+}

@@ -1,0 +1,186 @@
+#include "ptqd/flow/run.h"
+
+#include "small_network.h"
+#include "support.h"
+
+#include <math.h>
+#include <string.h>
+
+static struct arena *arena;
+static struct error err;
+static struct pipeline pipeline;
+static struct run_request request;
+
+static void setup(void)
+{
+    arena = arena_create(0);
+    err = (struct error){.message = ""};
+    ck_assert_ok(param_defaults(pipeline_table(), arena, &pipeline, &err), &err);
+    pipeline.weights.bits = 4;
+    pipeline.optimize.iterations = 200;
+    pipeline.postprocess.batch = 16;
+    struct graph *graph = small_network_create(arena, 1);
+    request = (struct run_request){
+        .model = graph,
+        .calibration = small_network_data(arena, graph, 64, false, 2),
+        .evaluation = small_network_data(arena, graph, 100, true, 3),
+        .pipeline = &pipeline,
+        .seed = 5,
+        .origin = {.program_version = "test", .variant = "{}"},
+    };
+}
+
+static void teardown(void)
+{
+    arena_destroy(arena);
+}
+
+static const struct run_result *run(void)
+{
+    struct run_result *result;
+    ck_assert_ok(run_execute(arena, &request, &result, &err), &err);
+    return result;
+}
+
+START_TEST(a_run_reports_everything)
+{
+    const struct run_result *result = run();
+    ck_assert_double_eq(result->float_accuracy, 1.0); /* the labels are the network's own */
+    ck_assert_double_eq(result->loss, result->float_accuracy - result->accuracy);
+    ck_assert(result->agreement > 0.5 && result->agreement <= 1.0);
+    ck_assert(isfinite(result->output_sqnr_db));
+    ck_assert_int_eq(result->calibration_samples, 64);
+    ck_assert_int_eq(result->evaluation_samples, 100);
+    ck_assert_int_eq(result->layer_count, 4);
+    ck_assert_int_eq(result->cost.layer_count, 4);
+    ck_assert_int_eq(result->cost.macs, result->float_cost.macs);
+    ck_assert_double_lt(result->cost.bops, result->float_cost.bops);
+    for (int i = 0; i < result->layer_count; i++) {
+        const struct run_layer *layer = &result->layers[i];
+        ck_assert_str_eq(layer->name, result->cost.layers[i].name);
+        ck_assert(isfinite(layer->weight_sqnr_db) && isfinite(layer->input_sqnr_db));
+        ck_assert(isfinite(layer->output_sqnr_before_db) && isfinite(layer->output_sqnr_after_db));
+        ck_assert(layer->input_scale > 0.0f && layer->weight_scales[0] > 0.0f);
+    }
+    ck_assert_int_gt(result->step_count, 4);
+    ck_assert_int_ge(result->artifact_count, 1);
+}
+END_TEST
+
+/* Law: same model, data, variant and seed: the same bits. */
+START_TEST(a_run_repeats_to_the_bit)
+{
+    const struct run_result *first = run(), *second = run();
+    ck_assert(first->accuracy == second->accuracy);
+    ck_assert(first->output_sqnr_db == second->output_sqnr_db);
+    ck_assert_int_eq(first->artifact_count, second->artifact_count);
+    for (int i = 0; i < first->artifact_count; i++)
+        ck_assert_str_eq(first->artifacts[i].sha256, second->artifacts[i].sha256);
+}
+END_TEST
+
+START_TEST(more_bits_are_closer_to_the_float_network)
+{
+    double last = -INFINITY;
+    for (int64_t bits = 2; bits <= 8; bits += 2) {
+        pipeline.weights.bits = bits;
+        double sqnr_db = run()->output_sqnr_db;
+        ck_assert_double_gt(sqnr_db, last);
+        last = sqnr_db;
+    }
+    ck_assert_double_gt(last, 30.0);
+}
+END_TEST
+
+START_TEST(without_an_evaluation_set_there_is_agreement)
+{
+    request.evaluation = NULL;
+    const struct run_result *result = run();
+    ck_assert(isnan(result->accuracy) && isnan(result->loss) && isnan(result->float_accuracy));
+    ck_assert_double_gt(result->agreement, 0.5);
+}
+END_TEST
+
+START_TEST(fewer_samples_are_drawn_by_the_seed)
+{
+    pipeline.samples = 32;
+    const struct run_result *one = run();
+    ck_assert_int_eq(one->calibration_samples, 32);
+    request.seed = 6;
+    const struct run_result *other = run();
+    ck_assert(one->layers[0].input_sqnr_db != other->layers[0].input_sqnr_db);
+}
+END_TEST
+
+struct witness {
+    int calls, stop_at;
+    double last_fraction;
+    bool backwards;
+};
+
+static bool watch(void *context, const struct run_progress *progress)
+{
+    struct witness *witness = context;
+    witness->backwards |= progress->fraction < witness->last_fraction;
+    witness->last_fraction = progress->fraction;
+    ck_assert_ptr_nonnull(progress->step);
+    ck_assert(progress->fraction >= 0.0 && progress->fraction <= 1.0);
+    return ++witness->calls != witness->stop_at;
+}
+
+START_TEST(progress_goes_forward)
+{
+    struct witness witness = {0};
+    request.monitor = (struct run_monitor){.report = watch, .context = &witness};
+    (void)run(); /* only what is told on the way */
+    ck_assert(!witness.backwards);
+    ck_assert_int_gt(witness.calls, 8);
+    ck_assert_double_gt(witness.last_fraction, 0.9);
+}
+END_TEST
+
+/* Law: whenever the listener says so, the run ends with E_CANCELLED. */
+START_TEST(a_run_stops_wherever_it_is_told)
+{
+    struct witness all = {0};
+    request.monitor = (struct run_monitor){.report = watch, .context = &all};
+    (void)run();                                 /* only to count the calls */
+    int calls = all.calls < 12 ? all.calls : 12; /* the later ones depend on the clock */
+    for (int call = 1; call <= calls; call++) {
+        struct witness witness = {.stop_at = call};
+        struct run_result *result;
+        request.monitor.context = &witness;
+        ck_assert_fails(run_execute(arena, &request, &result, &err), &err, E_CANCELLED, "stopped");
+        ck_assert_int_eq(witness.calls, call);
+    }
+}
+END_TEST
+
+START_TEST(data_of_another_shape_is_refused_with_both_shapes)
+{
+    struct dataset other = *request.calibration;
+    struct run_result *result;
+    other.shape = (struct shape){.rank = 3, .dim = {3, 8, 9}};
+    request.calibration = &other;
+    ck_assert_fails(run_execute(arena, &request, &result, &err), &err, E_INVALID, "3x8x9");
+    ck_assert(support_contains(err.message, "3x8x8"));
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("run");
+    TCase *tcase = tcase_create("laws");
+    tcase_set_timeout(tcase, 120);
+    tcase_add_checked_fixture(tcase, setup, teardown);
+    tcase_add_test(tcase, a_run_reports_everything);
+    tcase_add_test(tcase, a_run_repeats_to_the_bit);
+    tcase_add_test(tcase, more_bits_are_closer_to_the_float_network);
+    tcase_add_test(tcase, without_an_evaluation_set_there_is_agreement);
+    tcase_add_test(tcase, fewer_samples_are_drawn_by_the_seed);
+    tcase_add_test(tcase, progress_goes_forward);
+    tcase_add_test(tcase, a_run_stops_wherever_it_is_told);
+    tcase_add_test(tcase, data_of_another_shape_is_refused_with_both_shapes);
+    suite_add_tcase(suite, tcase);
+    return support_run(suite);
+}

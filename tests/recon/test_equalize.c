@@ -1,0 +1,102 @@
+#include "ptqd/recon/equalize.h"
+
+#include "small_network.h"
+#include "support.h"
+
+#include "ptqd/nn/exec.h"
+#include "ptqd/nn/fold.h"
+
+#include <math.h>
+#include <string.h>
+
+static struct arena *arena;
+static struct error err;
+static struct graph *folded;
+
+static void setup(void)
+{
+    arena = arena_create(0);
+    err = (struct error){.message = ""};
+    struct graph *graph = small_network_create(arena, 1);
+    ck_assert_ok(graph_fold(graph, arena, &folded, &err), &err);
+}
+
+static void teardown(void)
+{
+    arena_destroy(arena);
+}
+
+static void run(const struct graph *graph, const float *input, float *output)
+{
+    struct exec *exec;
+    struct exec_options options = {.batch = 1};
+    ck_assert_ok(exec_create(graph, &options, &exec, &err), &err);
+    ck_assert_ok(exec_forward(exec, input, 1, &err), &err);
+    memcpy(output, exec_values(exec, graph->output), SMALL_NETWORK_CLASSES * sizeof(float));
+    exec_destroy(exec);
+}
+
+static const struct tensor *constant(const struct graph *graph, const char *node, int input)
+{
+    return &graph->tensors[graph->nodes[graph_find_node(graph, node)].inputs[input]];
+}
+
+/* Law: the function stays the same (float32 rounding of some hundred products). */
+START_TEST(the_function_stays_the_same)
+{
+    float input[SMALL_NETWORK_INPUTS], before[SMALL_NETWORK_CLASSES], after[SMALL_NETWORK_CLASSES];
+    struct graph *graph;
+    struct dataset *data = small_network_data(arena, folded, 4, false, 2);
+    ck_assert_ok(equalize_graph(arena, folded, &graph, NULL, &err), &err);
+    for (int64_t i = 0; i < data->samples; i++) {
+        dataset_read(data, i, input);
+        run(folded, input, before);
+        run(graph, input, after);
+        for (int class = 0; class < SMALL_NETWORK_CLASSES; class ++)
+            ck_assert_double_le(fabs((double)(before[class] - after[class])), 1e-5);
+    }
+}
+END_TEST
+
+/* Law: for a pair, what channel i is divided by and multiplied by is in balance: r1 = r2. */
+START_TEST(ranges_of_a_pair_are_equal)
+{
+    struct graph *graph;
+    int pairs;
+    ck_assert_ok(equalize_graph(arena, folded, &graph, &pairs, &err), &err);
+    ck_assert_int_eq(pairs, 1); /* stem has two readers, pointwise ends in Add */
+    const float *first = constant(graph, "depthwise", 1)->values;
+    const float *second = constant(graph, "pointwise", 1)->values;
+    for (int channel = 0; channel < 8; channel++) {
+        float r1 = 0.0f, r2 = 0.0f;
+        for (int tap = 0; tap < 9; tap++)
+            r1 = fmaxf(r1, fabsf(first[channel * 9 + tap]));
+        for (int k = 0; k < 8; k++)
+            r2 = fmaxf(r2, fabsf(second[k * 8 + channel]));
+        ck_assert_double_le(fabs((double)(r1 / r2) - 1.0), 0.01);
+    }
+}
+END_TEST
+
+START_TEST(the_given_graph_is_left_alone)
+{
+    const struct tensor *weights = constant(folded, "depthwise", 1);
+    float before[8 * 9];
+    memcpy(before, weights->values, sizeof(before));
+    struct graph *graph;
+    ck_assert_ok(equalize_graph(arena, folded, &graph, NULL, &err), &err);
+    ck_assert_mem_eq(before, constant(folded, "depthwise", 1)->values, sizeof(before));
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("equalize");
+    TCase *tcase = tcase_create("laws");
+    tcase_add_checked_fixture(tcase, setup, teardown);
+    tcase_add_test(tcase, the_function_stays_the_same);
+    tcase_add_test(tcase, ranges_of_a_pair_are_equal);
+    tcase_add_test(tcase, the_given_graph_is_left_alone);
+    suite_add_tcase(suite, tcase);
+    return support_run(suite);
+}
