@@ -24,7 +24,7 @@ static bool find_typed(const struct node *node, const char *name, enum attribute
 bool attribute_int(const struct node *node, const char *name, int64_t fallback, int64_t *out,
                    struct error *err)
 {
-    const struct attribute *attribute;
+    const struct attribute *attribute = NULL;
     if (!find_typed(node, name, ATTRIBUTE_INT, &attribute, err))
         return false;
     *out = attribute != NULL ? attribute->integer : fallback;
@@ -34,7 +34,7 @@ bool attribute_int(const struct node *node, const char *name, int64_t fallback, 
 bool attribute_real(const struct node *node, const char *name, float fallback, float *out,
                     struct error *err)
 {
-    const struct attribute *attribute;
+    const struct attribute *attribute = NULL;
     if (!find_typed(node, name, ATTRIBUTE_FLOAT, &attribute, err))
         return false;
     *out = attribute != NULL ? (float)attribute->real : fallback;
@@ -44,7 +44,7 @@ bool attribute_real(const struct node *node, const char *name, float fallback, f
 bool attribute_string(const struct node *node, const char *name, const char *fallback,
                       const char **out, struct error *err)
 {
-    const struct attribute *attribute;
+    const struct attribute *attribute = NULL;
     if (!find_typed(node, name, ATTRIBUTE_STRING, &attribute, err))
         return false;
     *out = attribute != NULL ? attribute->string : fallback;
@@ -54,7 +54,7 @@ bool attribute_string(const struct node *node, const char *name, const char *fal
 bool attribute_ints(const struct node *node, const char *name, struct integer_list *out,
                     struct error *err)
 {
-    const struct attribute *attribute;
+    const struct attribute *attribute = NULL;
     if (!find_typed(node, name, ATTRIBUTE_INTS, &attribute, err))
         return false;
     *out = (struct integer_list){0};

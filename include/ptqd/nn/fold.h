@@ -1,16 +1,22 @@
 #pragma once
 
-/* Folding: the graph that is quantized. */
+/* Folding: the float network in the form that quantization works on.
+ *
+ * - BatchNormalization behind a Conv or Gemm that nothing else reads goes into its weights and
+ * bias;
+ * - MatMul of a matrix with constant weights becomes Gemm, with a constant Add behind it as bias;
+ * - Gemm has transB = 1, so that weights are [K][C] (and those of Conv [K][R][S][C/G]: output
+ *   channels lead everywhere), alpha = beta = 1 and a bias [K];
+ * - Conv and Gemm always have a bias, zeros where the file had none;
+ * - Identity and Dropout are gone, but in front of the network's output.
+ *
+ * What can't be folded (a BatchNormalization behind something else, a Gemm with a full matrix C)
+ * stays as it is. Names of tensors and nodes survive; a folded Conv writes the tensor that its
+ * BatchNormalization wrote. */
 
 #include "ptqd/nn/graph.h"
 
-/* A new finished graph that computes the same function (to rounding), in which
- * - BatchNormalization is folded into the Conv or Gemm before it, where that has no other reader;
- * - MatMul by a constant [C][K] on an input of rank 2, with an Add of a constant behind it, and Gemm
- *   with untransposed constant weights, alpha or beta are Gemm with weights [K][C] (transB = 1);
- * - every Conv and Gemm has a bias tensor (zeros where the file had none);
- * - Identity and Dropout are gone.
- * Names of nodes and tensors survive. Everything new lives in `arena`; constants that did not change
- * are borrowed from `graph`. */
-bool graph_fold(const struct graph *graph, struct arena *arena, struct graph **out_graph,
+/* `graph` is finished; the new graph is in `arena` and borrows the constants and names of `graph`
+ * that did not change. */
+bool graph_fold(const struct graph *graph, struct arena *arena, struct graph **out,
                 struct error *err);
