@@ -204,10 +204,10 @@ static enum MHD_Result run(struct http_request *request, http_handler *handler)
     return http_send(request);
 }
 
-static bool run_pooled(struct http_request *request, void *context, struct error *err)
+static bool run_blocking(struct http_request *request, void *context, struct error *err)
 {
     (void)context;
-    return http_pool_run(request, err);
+    return http_block(request, request->match.route->handle, err);
 }
 
 enum MHD_Result http_on_request(void *context, struct MHD_Connection *connection, const char *url,
@@ -229,7 +229,7 @@ enum MHD_Result http_on_request(void *context, struct MHD_Connection *connection
             return answer_error(request, &request->error);
         http_set_deadline(request, 0);
         return run(request,
-                   request->match.route->blocking ? run_pooled : request->match.route->handle);
+                   request->match.route->blocking ? run_blocking : request->match.route->handle);
     case PHASE_WAITING:
         return run(request, request->next);
     case PHASE_SENT:

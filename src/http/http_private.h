@@ -52,6 +52,7 @@ struct http_request {
     const char *method, *path;
     struct http_match match;
     const char *owner;
+    int role;
     enum phase phase;
 
     struct http_sink sink; /* write NULL: collect in `body` */
@@ -70,7 +71,8 @@ struct http_request {
     int64_t deadline_ms; /* of the suspension; 0: none */
     struct http_request *previous_suspended, *next_suspended;
 
-    bool on_pool, pool_failed;
+    http_handler *pooled; /* on the pool, or waiting for it; else NULL */
+    bool pool_failed;
     struct http_request *next_pooled;
 };
 
@@ -142,6 +144,3 @@ int64_t http_transfer_deadline(const struct http_server *server, int64_t start_m
 /* pool.c */
 bool http_pool_start(struct http_pool *pool, unsigned threads, struct error *err);
 void http_pool_stop(struct http_pool *pool);
-/* Runs the route's handler on a thread of the pool, then resumes. E_UNAVAILABLE when too many
- * wait. */
-bool http_pool_run(struct http_request *request, struct error *err);

@@ -29,8 +29,7 @@ static void *pool_main(void *context)
     struct http_request *request;
     while ((request = take(context)) != NULL) {
         struct http_server *server = request->server;
-        request->pool_failed =
-            !request->match.route->handle(request, server->options.context, &request->error);
+        request->pool_failed = !request->pooled(request, server->options.context, &request->error);
         http_resume(request);
     }
     return NULL;
@@ -40,20 +39,20 @@ static void *pool_main(void *context)
 static bool finish_pooled(struct http_request *request, void *context, struct error *err)
 {
     (void)context;
-    request->on_pool = false;
+    request->pooled = NULL;
     if (request->pool_failed)
         *err = request->error;
     return !request->pool_failed;
 }
 
-bool http_pool_run(struct http_request *request, struct error *err)
+bool http_block(struct http_request *request, http_handler *handler, struct error *err)
 {
     struct http_pool *pool = &request->server->pool;
     pthread_mutex_lock(&pool->lock);
     bool full = pool->waiting == POOL_WAITING_MAX || pool->stopping;
     if (!full) {
         /* Suspended first: a thread may be done before this one returns. */
-        request->on_pool = true;
+        request->pooled = handler;
         http_suspend(request, finish_pooled, HTTP_NO_TIMEOUT);
         request->next_pooled = NULL;
         if (pool->last == NULL)

@@ -112,10 +112,16 @@ bool http_negotiate(const struct http_request *request, const char *const *types
     return true;
 }
 
-void http_set_owner(struct http_request *request, const char *owner)
+void http_set_owner(struct http_request *request, const char *owner, int role)
 {
     const char *copy = arena_strdup(request->arena, owner, NULL);
     request->owner = copy != NULL ? copy : "";
+    request->role = role;
+}
+
+int http_role(const struct http_request *request)
+{
+    return request->role;
 }
 
 const char *http_owner(const struct http_request *request)

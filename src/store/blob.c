@@ -104,7 +104,7 @@ bool blob_create(struct blobs *blobs, uint64_t limit_bytes, struct blob_writer *
     writer->digest = digest_create(err);
     if (writer->digest == NULL)
         goto out;
-    writer->fd = open(writer->path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0640);
+    writer->fd = open(writer->path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0640);
     if (writer->fd < 0) {
         (void)file_fail(err, errno, "create", writer->path);
         goto out;
@@ -160,6 +160,11 @@ static bool put_in_place(struct blob_writer *writer, const char *hex, struct err
     if (rename(writer->path, path) != 0)
         return file_fail(err, errno, "rename a new blob to", path);
     return file_sync_parent(path, err);
+}
+
+int blob_descriptor(const struct blob_writer *writer)
+{
+    return writer->fd;
 }
 
 bool blob_commit(struct blob_writer *writer, char out_id[static DIGEST_ID_BYTES],

@@ -41,9 +41,10 @@ bool http_body_is(const struct http_request *request, const char *type);
 bool http_negotiate(const struct http_request *request, const char *const *types, int *out_index,
                     struct error *err);
 
-/* Who asks: set by the server's `authorize`, kept for handlers. */
-void http_set_owner(struct http_request *request, const char *owner);
+/* Who asks, and in which role: set by the server's `authorize`, kept for handlers. */
+void http_set_owner(struct http_request *request, const char *owner, int role);
 const char *http_owner(const struct http_request *request);
+int http_role(const struct http_request *request);
 
 /* ---- a body that is not collected ---- */
 
@@ -85,6 +86,9 @@ enum { HTTP_NO_TIMEOUT = -1 };
  * on its thread. With a timeout (≥ 0 ms) the server resumes it then, and when it stops; without
  * one somebody must. */
 void http_suspend(struct http_request *request, http_handler *next, int64_t timeout_ms);
+/* In a handler that is not blocking: `handler` runs on a thread of the pool, where it may wait, and
+ * what it answers is sent. E_UNAVAILABLE when too many wait already. */
+bool http_block(struct http_request *request, http_handler *handler, struct error *err);
 /* From any thread; only the first call after a suspension counts. The caller makes sure that the
  * request has not ended: it ends only after `next` has run. */
 void http_resume(struct http_request *request);
