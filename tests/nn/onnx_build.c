@@ -1,12 +1,13 @@
 #include "onnx_build.h"
 
-#include <check.h>
+#include <stdlib.h>
 #include <string.h>
 
 static void *take(struct onnx_build *build, size_t size)
 {
     void *memory = arena_alloc(build->arena, size, NULL);
-    ck_assert_ptr_nonnull(memory);
+    if (memory == NULL)
+        abort();
     return memory;
 }
 
@@ -188,6 +189,7 @@ uint8_t *onnx_build_pack(struct onnx_build *build, size_t *out_size)
 {
     *out_size = onnx__model_proto__get_packed_size(&build->model);
     uint8_t *bytes = take(build, *out_size);
-    ck_assert_uint_eq(onnx__model_proto__pack(&build->model, bytes), *out_size);
+    if (onnx__model_proto__pack(&build->model, bytes) != *out_size)
+        abort();
     return bytes;
 }

@@ -1,7 +1,7 @@
 #pragma once
 
 /* Small ONNX models for tests. Everything lives in the builder's arena, and may be changed through
- * the messages before onnx_build_pack. Running out of memory fails the test. */
+ * the messages before onnx_build_pack. Running out of memory aborts the program. */
 
 #include "ptqd/base/arena.h"
 

@@ -20,11 +20,14 @@ int support_run(Suite *suite)
     return failed > 0 ? 1 : 0;
 }
 
+/* Not a check of libcheck: programs without a suite find their data through it as well. */
 static void join(char *buffer, size_t size, const char *directory, const char *file)
 {
     int length = snprintf(buffer, size, "%s/%s", directory, file);
-    ck_assert_msg(length >= 0 && (size_t)length < size, "the path %s/%s is too long", directory,
-                  file);
+    if (length >= 0 && (size_t)length < size)
+        return;
+    fprintf(stderr, "the path %s/%s is too long\n", directory, file);
+    abort();
 }
 
 const char *support_data_path(const char *case_file, char *buffer, size_t size)

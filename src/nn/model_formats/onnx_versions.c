@@ -34,7 +34,6 @@ static const struct rule rules[] = {
     {"Mul", 1, 7, RULE_WITHOUT, "axis", 0, 0, "broadcasting along an axis"},
     {"Pad", 1, 2, RULE_WITHOUT, "paddings", 0, 0, "the attribute of the first version"},
     {"Pad", 18, INT64_MAX, RULE_INPUT, "axes", 3, 0, "padding of some axes"},
-    {"ReduceMean", 18, INT64_MAX, RULE_VALUE, "noop_with_empty_axes", 0, 0, "reducing no axis"},
     {"Reshape", 1, 5, RULE_WITHOUT, "shape", 0, 0, "the attribute of the first version"},
     {"Sub", 1, 7, RULE_WITHOUT, "axis", 0, 0, "broadcasting along an axis"},
 };
