@@ -1,0 +1,153 @@
+/* Migrations. */
+
+#include "database.h"
+#include "schema.h"
+
+#include "ptqd/store/store.h"
+#include "support.h"
+
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+
+static char directory[256], path[300];
+static struct database *database;
+static struct error err;
+
+static void setup(void)
+{
+    (void)support_make_directory(directory, sizeof(directory));
+    (void)snprintf(path, sizeof(path), "%s/ptqd.db", directory);
+    ck_assert_ok(database_open(path, DATABASE_WRITE, &database, &err), &err);
+}
+
+static void teardown(void)
+{
+    database_close(database);
+    support_remove_tree(directory);
+}
+
+/* The text of the whole schema, in `arena`. */
+static const char *schema_text(struct database *from, struct arena *arena)
+{
+    sqlite3_stmt *statement;
+    ck_assert_int_eq(sqlite3_prepare_v2(from->handle,
+                                        "SELECT group_concat(type || ' ' || name || ' ' ||"
+                                        " coalesce(sql, ''), char(10)) FROM"
+                                        " (SELECT * FROM sqlite_schema ORDER BY type, name)",
+                                        -1, &statement, NULL),
+                     SQLITE_OK);
+    ck_assert_int_eq(sqlite3_step(statement), SQLITE_ROW);
+    const char *text = (const char *)sqlite3_column_text(statement, 0);
+    text = arena_strdup(arena, text == NULL ? "" : text, NULL);
+    ck_assert_int_eq(sqlite3_finalize(statement), SQLITE_OK);
+    return text;
+}
+
+START_TEST(migrations_are_numbered_from_1_without_gaps)
+{
+    for (int i = 0; i < migration_count; i++) {
+        char prefix[16];
+        (void)snprintf(prefix, sizeof(prefix), "%04d_", i + 1);
+        ck_assert_int_eq(migrations[i].version, i + 1);
+        ck_assert_int_eq(strncmp(migrations[i].name, prefix, strlen(prefix)), 0);
+    }
+}
+END_TEST
+
+/* Law: wherever an older program stopped, migrating from there gives the schema of a new database,
+ * and a second time changes nothing. */
+START_TEST(every_older_version_migrates_to_the_newest)
+{
+    struct arena *arena = arena_create(0);
+    ck_assert_ok(schema_migrate(database, INT_MAX, &err), &err);
+    const char *newest = schema_text(database, arena);
+    for (int older = 0; older <= migration_count; older++) {
+        struct database *other;
+        char other_path[320];
+        int version;
+        (void)snprintf(other_path, sizeof(other_path), "%s/%d.db", directory, older);
+        ck_assert_ok(database_open(other_path, DATABASE_WRITE, &other, &err), &err);
+        ck_assert_ok(schema_migrate(other, older, &err), &err);
+        ck_assert_ok(schema_version(other, &version, &err), &err);
+        ck_assert_int_eq(version, older);
+        for (int again = 0; again < 2; again++) {
+            ck_assert_ok(schema_migrate(other, INT_MAX, &err), &err);
+            ck_assert_ok(schema_version(other, &version, &err), &err);
+            ck_assert_int_eq(version, migration_count);
+            ck_assert_str_eq(schema_text(other, arena), newest);
+        }
+        database_close(other);
+    }
+    arena_destroy(arena);
+}
+END_TEST
+
+START_TEST(a_newer_schema_is_refused_with_both_versions)
+{
+    char pragma[64], message[128];
+    ck_assert_ok(schema_migrate(database, INT_MAX, &err), &err);
+    (void)snprintf(pragma, sizeof(pragma), "PRAGMA user_version = %d", migration_count + 7);
+    ck_assert_ok(database_script(database, pragma, &err), &err);
+    (void)snprintf(message, sizeof(message),
+                   "schema version %d; this program knows versions up to %d", migration_count + 7,
+                   migration_count);
+
+    struct store *store;
+    struct store_options options = {.guest = false};
+    ck_assert_fails(schema_migrate(database, INT_MAX, &err), &err, E_CONFLICT, message);
+    ck_assert_fails(store_open(directory, &options, &store, &err), &err, E_CONFLICT, message);
+}
+END_TEST
+
+START_TEST(the_database_of_another_program_is_refused)
+{
+    ck_assert_ok(database_script(database, "CREATE TABLE recipe (name TEXT)", &err), &err);
+    ck_assert_fails(schema_migrate(database, INT_MAX, &err), &err, E_INVALID,
+                    "not one of ptqd: its application id is 0");
+}
+END_TEST
+
+static bool strikes_once(void *context)
+{
+    int *countdown = context;
+    return *countdown > 0 && --*countdown == 0;
+}
+
+/* Law: a migration happens whole or not at all, and a later attempt completes it. */
+START_TEST(a_migration_that_fails_leaves_the_version_before_it)
+{
+    for (int step = 1;; step++) {
+        struct database *other;
+        char other_path[320];
+        int version, countdown = step;
+        (void)snprintf(other_path, sizeof(other_path), "%s/step-%d.db", directory, step);
+        ck_assert_ok(database_open(other_path, DATABASE_WRITE, &other, &err), &err);
+        other->fault = (struct store_fault){.strikes = strikes_once, .context = &countdown};
+        bool ok = schema_migrate(other, INT_MAX, &err);
+        bool struck = countdown == 0;
+        other->fault.strikes = NULL;
+        ck_assert(ok != struck);
+        ck_assert_ok(schema_migrate(other, INT_MAX, &err), &err);
+        ck_assert_ok(schema_version(other, &version, &err), &err);
+        ck_assert_int_eq(version, migration_count);
+        database_close(other);
+        if (!struck)
+            break;
+    }
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("schema");
+    TCase *cases = tcase_create("schema");
+    tcase_add_checked_fixture(cases, setup, teardown);
+    tcase_add_test(cases, migrations_are_numbered_from_1_without_gaps);
+    tcase_add_test(cases, every_older_version_migrates_to_the_newest);
+    tcase_add_test(cases, a_newer_schema_is_refused_with_both_versions);
+    tcase_add_test(cases, the_database_of_another_program_is_refused);
+    tcase_add_test(cases, a_migration_that_fails_leaves_the_version_before_it);
+    suite_add_tcase(suite, cases);
+    return support_run(suite);
+}

@@ -1,0 +1,158 @@
+/* Opening and closing: who may, what they find, what they leave. */
+
+#include "ptqd/base/file.h"
+#include "store_fixture.h"
+#include "support.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+static struct store_fixture fixture;
+
+static void setup(void)
+{
+    store_fixture_init(&fixture);
+}
+
+static void teardown(void)
+{
+    store_fixture_finish(&fixture);
+}
+
+START_TEST(a_new_store_has_the_newest_schema)
+{
+    struct store_schema schema = store_schema(fixture.store);
+    ck_assert_int_eq(schema.before, 0);
+    ck_assert_int_gt(schema.now, 0);
+
+    store_fixture_close(&fixture);
+    store_fixture_open(&fixture);
+    ck_assert_int_eq(store_schema(fixture.store).before, schema.now);
+}
+END_TEST
+
+START_TEST(a_second_owner_is_refused)
+{
+    struct error err = {.message = ""};
+    struct store_options options = {.guest = false};
+    struct store *second;
+    ck_assert_fails(store_open(fixture.directory, &options, &second, &err), &err, E_CONFLICT,
+                    "another ptqd is using the directory");
+}
+END_TEST
+
+/* Law: a guest sees what the owner has written, and keeps out neither guests nor a later owner. */
+START_TEST(guests_are_welcome_beside_an_owner)
+{
+    struct error err = {.message = ""};
+    struct store_options options = {.guest = true};
+    struct store *guest;
+    struct database *database;
+    struct model_row row;
+    ck_assert_ok(store_open(fixture.directory, &options, &guest, &err), &err);
+    ck_assert_ok(store_reader(guest, &database, &err), &err);
+    ck_assert_ok(model_row_find(database, fixture.model, fixture.arena, &row, &err), &err);
+    store_close(guest);
+
+    store_fixture_close(&fixture);
+    ck_assert_ok(store_open(fixture.directory, &options, &guest, &err), &err);
+    store_fixture_open(&fixture);
+    store_close(guest);
+}
+END_TEST
+
+START_TEST(a_directory_that_is_a_file_is_an_error)
+{
+    struct error err = {.message = ""};
+    struct store_options options = {.guest = false};
+    struct store *store;
+    ck_assert_fails(store_open("/dev/null", &options, &store, &err), &err, E_NOT_FOUND,
+                    "/dev/null");
+}
+END_TEST
+
+START_TEST(a_file_that_is_no_database_is_an_error)
+{
+    struct error err = {.message = ""};
+    struct store_options options = {.guest = false};
+    struct store *store;
+    char directory[256], path[300];
+    static const char text[] = "once upon a time there was a file that was no database at all; "
+                               "it was long enough to have a header, but it had none";
+    (void)support_make_directory(directory, sizeof(directory));
+    (void)snprintf(path, sizeof(path), "%s/ptqd.db", directory);
+    ck_assert_ok(file_write(path, text, strlen(text), &err), &err);
+    ck_assert_fails(store_open(directory, &options, &store, &err), &err, E_IO, path);
+    support_remove_tree(directory);
+}
+END_TEST
+
+START_TEST(a_reader_can_not_write)
+{
+    struct error err = {.message = ""};
+    int64_t runs;
+    struct job_insert insert = store_fixture_job(&fixture, "ada", 1, 1);
+    char id[JOB_ID_BYTES];
+    store_fixture_submit(&fixture, &insert, id);
+    ck_assert_fails(job_row_cancel(store_fixture_reader(&fixture), id, &runs, &err), &err,
+                    E_INTERNAL, "readonly");
+    ck_assert_int_eq(store_fixture_find_job(&fixture, id).state, JOB_QUEUED);
+}
+END_TEST
+
+/* Law: what a crash left between a file and its row is gone after the next start; what a row names
+ * stays. */
+START_TEST(an_owner_clears_away_what_nothing_names)
+{
+    struct error err = {.message = ""};
+    char orphan[DIGEST_ID_BYTES], leftover[300];
+    store_fixture_blob(&fixture, "nobody's", orphan);
+    (void)snprintf(leftover, sizeof(leftover), "%s/tmp/1-1", fixture.directory);
+    int fd = open(leftover, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    ck_assert_int_ge(fd, 0);
+    (void)close(fd); /* empty */
+
+    store_fixture_close(&fixture);
+    store_fixture_open(&fixture);
+    uint64_t size;
+    ck_assert_fails(blob_open(store_blobs(fixture.store), orphan, &fd, &size, &err), &err,
+                    E_NOT_FOUND, orphan);
+    ck_assert_int_ne(access(leftover, F_OK), 0);
+    store_fixture_check(&fixture);
+}
+END_TEST
+
+START_TEST(a_check_finds_damaged_and_missing_blobs)
+{
+    struct error err = {.message = ""};
+    const char *path, *report;
+    size_t findings;
+    struct blobs *blobs = store_blobs(fixture.store);
+    ck_assert_ok(blob_path(blobs, fixture.model, fixture.arena, &path, &err), &err);
+    ck_assert_ok(file_write(path, "another", 7, &err), &err);
+    ck_assert_ok(blob_remove(blobs, fixture.calibration, &err), &err);
+    ck_assert_ok(store_check(fixture.store, fixture.arena, &report, &findings, &err), &err);
+    ck_assert_uint_eq(findings, 2);
+    ck_assert_ptr_nonnull(strstr(report, "file with other content: sha256:"));
+    ck_assert_ptr_nonnull(strstr(report, "missing file: sha256:"));
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("store");
+    TCase *open = tcase_create("open");
+    tcase_add_checked_fixture(open, setup, teardown);
+    tcase_add_test(open, a_new_store_has_the_newest_schema);
+    tcase_add_test(open, a_second_owner_is_refused);
+    tcase_add_test(open, guests_are_welcome_beside_an_owner);
+    tcase_add_test(open, a_directory_that_is_a_file_is_an_error);
+    tcase_add_test(open, a_file_that_is_no_database_is_an_error);
+    tcase_add_test(open, a_reader_can_not_write);
+    tcase_add_test(open, an_owner_clears_away_what_nothing_names);
+    tcase_add_test(open, a_check_finds_damaged_and_missing_blobs);
+    suite_add_tcase(suite, open);
+    return support_run(suite);
+}
