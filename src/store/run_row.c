@@ -125,7 +125,8 @@ static bool parse_cursor(const struct store_page *page, int64_t *out_variant, in
     if (page == NULL || page->cursor == NULL || page->cursor[0] == '\0')
         return true;
     char again[STORE_CURSOR_BYTES] = "";
-    if (sscanf(page->cursor, "%18" SCNd64 ".%18" SCNd64, out_variant, out_seed) == 2)
+    if (sscanf(page->cursor, "%18" SCNd64 ".%18" SCNd64, out_variant, out_seed) == 2 &&
+        *out_variant >= 0 && *out_seed >= 0)
         (void)snprintf(again, sizeof(again), "%" PRId64 ".%" PRId64, *out_variant, *out_seed);
     return strcmp(page->cursor, again) == 0 ||
            FAIL(err, E_INVALID, "\"%s\" is no cursor; use the one of the page before",

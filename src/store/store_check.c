@@ -44,14 +44,15 @@ static bool check_database(struct database *database, struct findings *findings,
     return note_rows(database, "PRAGMA integrity_check", "damaged database", findings, err) &&
            note_rows(database, "PRAGMA foreign_key_check", "row without its parent, in table",
                      findings, err) &&
-           note_rows(database,
-                     "SELECT 'j' || number FROM job WHERE (queued, running, succeeded, failed,"
-                     " cancelled) IS NOT (SELECT count(*) FILTER (WHERE state = 'queued'),"
-                     " count(*) FILTER (WHERE state = 'running'),"
-                     " count(*) FILTER (WHERE state = 'succeeded'),"
-                     " count(*) FILTER (WHERE state = 'failed'),"
-                     " count(*) FILTER (WHERE state = 'cancelled') FROM run WHERE job = number)",
-                     "counts that differ from the runs, of job", findings, err);
+           note_rows(
+               database,
+               "SELECT 'j' || number FROM job WHERE (queued, running, succeeded, failed,"
+               " cancelled) IS NOT (SELECT count(*) FILTER (WHERE state = 'queued'),"
+               " count(*) FILTER (WHERE state = 'running'),"
+               " count(*) FILTER (WHERE state = 'succeeded'),"
+               " count(*) FILTER (WHERE state = 'failed'),"
+               " count(*) FILTER (WHERE state = 'cancelled') FROM run WHERE job = job.number)",
+               "counts that differ from the runs, of job", findings, err);
 }
 
 static bool digest_file(int fd, char out_hex[static DIGEST_HEX_BYTES], struct error *err)

@@ -214,7 +214,8 @@ START_TEST(a_directory_whose_name_is_too_long_is_an_error)
     char name[5000];
     memset(name, 'a', sizeof(name));
     name[sizeof(name) - 1] = '\0';
-    ck_assert_fails(blobs_open(name, false, &others, &err), &err, E_IO, "can't keep blobs in 'aaaa");
+    ck_assert_fails(blobs_open(name, false, &others, &err), &err, E_IO,
+                    "can't keep blobs in 'aaaa");
 }
 END_TEST
 
