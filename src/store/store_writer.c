@@ -129,9 +129,10 @@ static void run(void *context)
         commit_group(writer->database, group);
         answer_group(writer, group);
 
+        /* What can't be removed now stays on its list: the next group tries again. */
         struct error err = {.message = ""};
         if (writer->database->collects && !collect_garbage(writer->database, &err))
-            log_failure("store", "some blobs without a name stay until the next write", &err);
+            log_write(LOG_DEBUG, "store", "blobs without a name stay for now: %s", err.message);
     }
 }
 

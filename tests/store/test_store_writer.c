@@ -1,0 +1,265 @@
+/* Group commit: who gets which answer, and when. */
+
+#include "ptqd/store/token_row.h"
+#include "store_fixture.h"
+#include "support.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <uv.h>
+
+static struct store_fixture fixture;
+static struct error err;
+
+static void setup(void)
+{
+    store_fixture_init(&fixture);
+}
+
+static void teardown(void)
+{
+    store_fixture_check(&fixture);
+    store_fixture_finish(&fixture);
+}
+
+/* A token as the smallest row there is: its name is its content. */
+static bool insert_token(struct database *database, void *context, struct error *reason)
+{
+    const char *name = context;
+    struct token_row row = {.name = name, .role = "read", .digest = name};
+    return token_row_insert(database, &row, reason);
+}
+
+static bool token_is_there(const char *name)
+{
+    struct token_row row;
+    bool found;
+    ck_assert_ok(token_row_find(store_fixture_reader(&fixture), name, fixture.arena, &row, &found,
+                                &err),
+                 &err);
+    return found;
+}
+
+enum { THREADS = 8, WRITES = 50 };
+
+struct client {
+    uv_thread_t thread;
+    int number;
+    bool acknowledged[WRITES];
+};
+
+static void token_name(char name[static 32], int client, int write)
+{
+    (void)snprintf(name, 32, "t%d-%d", client, write);
+}
+
+static void write_many(void *context)
+{
+    struct client *client = context;
+    for (int i = 0; i < WRITES; i++) {
+        char name[32];
+        struct error reason = {.message = ""};
+        token_name(name, client->number, i);
+        client->acknowledged[i] = store_write_now(fixture.store, insert_token, name, &reason);
+    }
+}
+
+START_TEST(every_write_of_many_threads_is_there)
+{
+    static struct client clients[THREADS];
+    for (int i = 0; i < THREADS; i++) {
+        clients[i].number = i;
+        ck_assert_int_eq(uv_thread_create(&clients[i].thread, write_many, &clients[i]), 0);
+    }
+    for (int i = 0; i < THREADS; i++)
+        ck_assert_int_eq(uv_thread_join(&clients[i].thread), 0);
+    store_fixture_close(&fixture);
+    store_fixture_open(&fixture);
+    for (int i = 0; i < THREADS; i++) {
+        for (int j = 0; j < WRITES; j++) {
+            char name[32];
+            token_name(name, i, j);
+            ck_assert(clients[i].acknowledged[j]);
+            ck_assert(token_is_there(name));
+        }
+    }
+}
+END_TEST
+
+/* Holds the writer inside a write until the semaphore is posted, so that what is submitted
+ * meanwhile becomes one group. */
+static bool hold(struct database *database, void *context, struct error *reason)
+{
+    (void)database;
+    (void)reason;
+    uv_sem_wait(context);
+    return true;
+}
+
+enum { GROUP = 5 };
+
+struct group {
+    struct store_write writes[GROUP];
+    struct answer {
+        struct group *group;
+        char name[32];
+        int order; /* of the answer; −1 before it */
+        bool failed;
+        struct error error;
+    } answers[GROUP];
+    int answered; /* on the writer thread, read when the last answer was waited for */
+    uv_sem_t last;
+};
+
+static bool insert_answer(struct database *database, void *context, struct error *reason)
+{
+    struct answer *answer = context;
+    return insert_token(database, answer->name, reason);
+}
+
+static void note_answer(void *context, const struct error *failure)
+{
+    struct answer *answer = context;
+    struct group *group = answer->group;
+    answer->order = group->answered++;
+    answer->failed = failure != NULL;
+    if (failure != NULL)
+        answer->error = *failure;
+    if (group->answered == GROUP)
+        uv_sem_post(&group->last);
+}
+
+/* Submits writes of the names as one group and waits for all the answers. `fail_step`: the step of
+ * the group that fails, 0 for none. */
+static void submit_group(struct group *group, const char *const *names, int fail_step)
+{
+    struct holder holder;
+    ck_assert_int_eq(uv_sem_init(&group->last, 0), 0);
+    group->answered = 0;
+    holder_begin(&holder);
+    for (int i = 0; i < GROUP; i++) {
+        struct answer *answer = &group->answers[i];
+        *answer = (struct answer){.group = group, .order = -1};
+        (void)snprintf(answer->name, sizeof(answer->name), "%s", names[i]);
+        group->writes[i] = (struct store_write){
+            .apply = insert_answer,
+            .done = note_answer,
+            .context = answer,
+        };
+        store_submit(fixture.store, &group->writes[i]);
+    }
+    /* Two steps are left of the holder's group: RELEASE and COMMIT; and one of the collection. */
+    atomic_store(&fixture.fault.countdown, fail_step == 0 ? 0 : 3 + fail_step);
+    holder_end(&holder);
+    uv_sem_wait(&group->last);
+    uv_sem_destroy(&group->last);
+}
+
+START_TEST(a_write_that_fails_harms_no_other_of_its_group)
+{
+    static struct group group;
+    submit_group(&group, (const char *const[]){"a", "b", "a", "c", "b"}, 0);
+    for (int i = 0; i < GROUP; i++) {
+        bool fails = i == 2 || i == 4;
+        ck_assert_int_eq(group.answers[i].order, i);
+        ck_assert_int_eq(group.answers[i].failed, fails);
+        if (fails)
+            ck_assert_int_eq(group.answers[i].error.code, E_CONFLICT);
+        ck_assert(token_is_there(group.answers[i].name));
+    }
+}
+END_TEST
+
+/* Law: when any step of the group fails (its commit is one of them), an answer without an error is
+ * in the database, one with an error is not, and the next group goes well. */
+START_TEST(a_group_whose_steps_fail_tells_the_truth)
+{
+    static struct group group;
+    bool struck = true, lost_all = false;
+    for (int step = 1; struck; step++) {
+        char names[GROUP][32];
+        const char *pointers[GROUP];
+        for (int i = 0; i < GROUP; i++) {
+            (void)snprintf(names[i], sizeof(names[i]), "%d-%d", step, i);
+            pointers[i] = names[i];
+        }
+        atomic_store(&fixture.fault.struck, false);
+        submit_group(&group, pointers, step);
+        struck = atomic_load(&fixture.fault.struck);
+        atomic_store(&fixture.fault.countdown, 0);
+        int failures = 0;
+        for (int i = 0; i < GROUP; i++) {
+            failures += group.answers[i].failed;
+            ck_assert_int_eq(token_is_there(names[i]), !group.answers[i].failed);
+        }
+        lost_all = lost_all || failures == GROUP;
+    }
+    ck_assert(lost_all); /* BEGIN and COMMIT were among the steps */
+}
+END_TEST
+
+START_TEST(a_store_that_closes_writes_what_was_submitted)
+{
+    static char names[20][32];
+    static struct store_write writes[20];
+    struct holder holder;
+    holder_begin(&holder);
+    for (int i = 0; i < 20; i++) {
+        token_name(names[i], 0, i);
+        writes[i] = (struct store_write){.apply = insert_token, .context = names[i]};
+        store_submit(fixture.store, &writes[i]);
+    }
+    holder_end(&holder);
+    store_fixture_close(&fixture);
+    store_fixture_open(&fixture);
+    for (int i = 0; i < 20; i++)
+        ck_assert(token_is_there(names[i]));
+}
+END_TEST
+
+struct reading {
+    uv_thread_t thread;
+    atomic_bool done, ok;
+};
+
+static void read_rows(void *context)
+{
+    struct reading *reading = context;
+    struct error reason = {.message = ""};
+    struct arena *arena = arena_create(0);
+    struct database *database;
+    struct model_row row;
+    atomic_store(&reading->ok, arena != NULL && store_reader(fixture.store, &database, &reason) &&
+                                   model_row_find(database, fixture.model, arena, &row, &reason));
+    arena_destroy(arena);
+    atomic_store(&reading->done, true);
+}
+
+/* Law: a reader does not wait for the writer: it reads while a transaction is open. */
+START_TEST(readers_do_not_wait_for_the_writer)
+{
+    struct holder holder;
+    struct reading reading = {.done = false};
+    holder_begin(&holder);
+    ck_assert_int_eq(uv_thread_create(&reading.thread, read_rows, &reading), 0);
+    ck_assert_int_eq(uv_thread_join(&reading.thread), 0); /* the writer is still held */
+    ck_assert(atomic_load(&reading.done));
+    ck_assert(atomic_load(&reading.ok));
+    holder_end(&holder);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("store writer");
+    TCase *cases = tcase_create("group commit");
+    tcase_add_checked_fixture(cases, setup, teardown);
+    tcase_set_timeout(cases, 30);
+    tcase_add_test(cases, every_write_of_many_threads_is_there);
+    tcase_add_test(cases, a_write_that_fails_harms_no_other_of_its_group);
+    tcase_add_test(cases, a_group_whose_steps_fail_tells_the_truth);
+    tcase_add_test(cases, a_store_that_closes_writes_what_was_submitted);
+    tcase_add_test(cases, readers_do_not_wait_for_the_writer);
+    suite_add_tcase(suite, cases);
+    return support_run(suite);
+}
