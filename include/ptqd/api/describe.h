@@ -1,0 +1,35 @@
+#pragma once
+
+/* What is known of an uploaded file: found out once, at upload, and stored as JSON with its row.
+ *
+ *   model    {"input": {"name", "shape"}, "output": {"name", "shape"}, "macs", "parameters",
+ *             "layers": [{"name", "op", "input_shape", "output_shape", "kernel", "groups", "macs",
+ *                         "parameters"}]}, shapes in the order of the model file
+ *   samples  {"shape", "dtype", "labels": true, "classes", "min", "max"}
+ *   labels   {"shape": [], "dtype", "labels": true, "classes", "min", "max"}
+ */
+
+#include "ptqd/json/json.h"
+#include "ptqd/nn/dataset.h"
+#include "ptqd/nn/graph.h"
+
+/* Adds the members above for an imported model. */
+void describe_model(struct json *object, const struct graph *graph);
+
+/* Reads a data set, or labels on their own (an integer `.npy` with one axis, `*out_labels_only`
+ * true: only samples, labels, classes, min and max are set then). Borrows `bytes`. */
+bool describe_load(struct arena *arena, const uint8_t *bytes, size_t size,
+                   const struct dataset_options *options, struct dataset **out_dataset,
+                   bool *out_labels_only, struct error *err);
+void describe_dataset(struct json *object, const struct dataset *dataset, bool labels_only);
+
+/* The two ends of a described model: enough for dataset_check_input and dataset_check_labels. */
+bool describe_read_model(const struct json *detail, struct arena *arena, struct graph **out_ends,
+                         struct error *err);
+/* Shape, number of classes and whether it has labels; no values. */
+struct described_dataset {
+    struct dataset dataset;
+    bool labels, labels_only;
+};
+bool describe_read_dataset(const struct json *detail, struct described_dataset *out,
+                           struct error *err);

@@ -1,0 +1,13 @@
+#pragma once
+
+/* Problem documents (RFC 9457): how an error looks from outside. */
+
+#include "ptqd/base/error.h"
+#include "ptqd/json/json.h"
+
+/* The HTTP status of an error. */
+int problem_status(enum error_code code);
+
+/* Adds title, status, code, detail and, when there is one, pointer to an object. What went wrong
+ * inside the server (files, bugs) is told in general terms; the log has the rest. */
+void problem_add(struct json *object, const struct error *error);

@@ -1,0 +1,104 @@
+#pragma once
+
+/* What the files of this room share. */
+
+#include "ptqd/api/api.h"
+#include "ptqd/api/problem.h"
+#include "ptqd/jobs/jobs.h"
+#include "ptqd/json/json.h"
+#include "ptqd/store/job_row.h"
+#include "ptqd/store/run_row.h"
+#include "ptqd/store/store.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+struct waiter;
+
+struct api {
+    struct api_options options;
+    atomic_bool ready;
+    _Atomic(struct http_server *) server; /* borrowed */
+    int64_t started_ms;
+    pthread_mutex_t waiters_lock;
+    struct waiter *waiters; /* requests that wait for a job to change */
+    struct jobs_listener listener;
+};
+
+extern const struct http_table model_routes, dataset_routes, job_routes, run_routes, report_routes,
+    service_routes;
+
+/* ---- answers ---- */
+
+/* Prints the value and answers with it. */
+bool reply_json(struct http_request *request, int status, const struct json *value,
+                struct error *err);
+/* The same with an ETag made from the text. */
+bool reply_json_tagged(struct http_request *request, const struct json *value, struct error *err);
+/* {"items": […], "next": cursor or null}: the array to be filled in. */
+struct json *reply_list(struct json *object, const char *next);
+bool reply_nothing(struct http_request *request); /* 204 */
+/* A blob, with ETag and Digest. */
+bool reply_blob(struct http_request *request, struct api *api, const char *id,
+                const char *media_type, const char *filename, struct error *err);
+
+/* `limit` and `cursor` of the query string. */
+bool read_page(struct http_request *request, struct store_page *out_page, struct error *err);
+/* `name` of the query string; "" without it. */
+bool read_name(struct http_request *request, const char **out_name, struct error *err);
+
+/* E_FORBIDDEN unless the caller owns it or is an administrator. */
+bool check_owner(const struct http_request *request, const char *owner, const char *what,
+                 struct error *err);
+
+/* ---- objects ---- */
+
+bool add_job(struct json *object, struct api *api, struct database *database,
+             const struct job_row *row, struct error *err);
+bool add_run(struct json *object, struct api *api, struct database *database,
+             const struct run_row *row, struct error *err);
+
+/* Time of a row, null for 0. */
+void add_time(struct json *object, const char *key, int64_t unix_ms);
+/* The problem of a failed run, null without. */
+void add_run_problem(struct json *object, const char *key, const struct run_problem *problem);
+
+/* ---- submission ---- */
+
+struct job_spec;
+
+/* E_INVALID, with the pointer of the field, unless model and data exist and fit each other. Fills
+ * in scale and zero point of the data sets where the specification leaves them open. */
+bool check_fit(struct database *database, struct job_spec *spec, struct arena *arena,
+               struct error *err);
+
+/* The handlers of POST /v1/jobs with a form (submit_form.c). */
+bool form_begin(struct http_request *request, struct api *api, struct error *err);
+http_handler form_handle;
+
+/* Checks a specification and makes what the store takes. `key_text`: what an idempotency key stands
+ * for. `*out_replayed`: the job is there already, under `out_insert->row.id`. */
+bool prepare_job(struct http_request *request, struct api *api, const struct json *object,
+                 const void *key_bytes, size_t key_size, struct job_insert *out_insert,
+                 bool *out_replayed, struct error *err);
+/* 202, Location, the job. */
+bool reply_job(struct http_request *request, struct api *api, const char *job, bool replayed,
+               struct error *err);
+
+/* ---- waiting ---- */
+
+struct waiter {
+    struct http_request *request;
+    char job[JOB_ID_BYTES];
+    bool changed; /* since it was listed, or since waiter_sleep */
+    struct waiter *previous, *next;
+};
+
+void waiters_init(struct api *api);
+void waiters_finish(struct api *api);
+void waiter_add(struct api *api, struct waiter *waiter);
+void waiter_remove(struct api *api, struct waiter *waiter);
+/* Suspends the request until the job changes or time is up; false when it has changed already. */
+bool waiter_sleep(struct api *api, struct waiter *waiter, http_handler *next, int64_t timeout_ms);
+/* True when the job has changed since the waiter was listed or last asked. */
+bool waiter_take_change(struct api *api, struct waiter *waiter);

@@ -1,0 +1,237 @@
+/* /v1/datasets: samples, and labels, by the SHA-256 of their file. */
+
+#include "upload.h"
+
+#include "ptqd/api/describe.h"
+#include "ptqd/base/text.h"
+#include "ptqd/store/dataset_row.h"
+
+#include <math.h>
+#include <string.h>
+
+/* ---- uploading ---- */
+
+static uint64_t dataset_limit(const struct api *api)
+{
+    return api->options.dataset_bytes;
+}
+
+static bool inspect_dataset(const struct api *api, const uint8_t *bytes, size_t size,
+                            void *settings, struct arena *arena, void **out_row, struct error *err)
+{
+    const struct upload_scale *scale = settings;
+    struct dataset_row *row = ARENA_NEW(arena, struct dataset_row, err);
+    struct arena *scratch = arena_create(api->options.import_bytes);
+    if (row == NULL || scratch == NULL) {
+        arena_destroy(scratch);
+        return FAIL(err, E_MEMORY, "no memory to look at a data set of %zu bytes", size);
+    }
+    const struct dataset_options options = {.scale = scale->scale,
+                                            .zero_point = scale->zero_point,
+                                            .limit_bytes = (size_t)api->options.dataset_bytes};
+    struct dataset *dataset;
+    bool labels_only;
+    bool ok = describe_load(scratch, bytes, size, &options, &dataset, &labels_only, err);
+    if (ok) {
+        struct json *detail = json_object(arena);
+        describe_dataset(detail, dataset, labels_only);
+        row->samples = dataset->samples;
+        row->scale = scale->scale;
+        row->zero_point = scale->zero_point;
+        row->detail = json_print_string(detail, arena, NULL, err);
+        ok = row->detail != NULL;
+    }
+    arena_destroy(scratch);
+    *out_row = row;
+    return ok;
+}
+
+static bool insert_dataset(struct database *database, const struct upload *upload, void *row,
+                           const char *name, const char *owner, bool *out_known, struct error *err)
+{
+    struct dataset_row *dataset = row;
+    dataset->id = upload->id;
+    dataset->name = name;
+    dataset->owner = owner;
+    dataset->bytes = (int64_t)upload->size;
+    return dataset_row_insert(database, dataset, out_known, err);
+}
+
+const struct upload_kind upload_dataset = {dataset_limit, inspect_dataset, insert_dataset};
+
+/* ---- the object ---- */
+
+static bool add_dataset(struct json *object, const struct dataset_row *row, struct arena *arena,
+                        struct error *err)
+{
+    struct json *detail;
+    if (!json_parse(arena, row->detail, strlen(row->detail), NULL, &detail, err))
+        return error_context(err, "the stored description of data set %s", row->id);
+    json_add_string(object, "id", row->id);
+    json_add_string(object, "name", row->name);
+    json_add_string(object, "owner", row->owner);
+    json_add_integer(object, "bytes", row->bytes);
+    add_time(object, "created", row->created_ms);
+    json_add_integer(object, "samples", row->samples);
+    json_add_number(object, "scale", row->scale);
+    json_add_number(object, "zero_point", row->zero_point);
+    for (const struct json *v = json_first(detail); v != NULL; v = json_next(v))
+        json_add_copy(object, json_key(v), v);
+    return true;
+}
+
+static bool find_dataset(struct http_request *request, struct api *api, const char *id,
+                         struct dataset_row *out_row, struct error *err)
+{
+    struct database *database;
+    return store_reader(api->options.store, &database, err) &&
+           dataset_row_find(database, id, http_arena(request), out_row, err);
+}
+
+/* ---- handlers ---- */
+
+static bool read_scale(struct http_request *request, struct upload_scale *out, struct error *err)
+{
+    struct upload_scale scale = {.scale = 1, .zero_point = 0};
+    const char *text = http_query(request, "scale");
+    if (text != NULL && !text_parse_f64(text, 1e-30, 1e30, &scale.scale, err))
+        return error_context(err, "scale");
+    text = http_query(request, "zero_point");
+    if (text != NULL && !text_parse_f64(text, -1e30, 1e30, &scale.zero_point, err))
+        return error_context(err, "zero_point");
+    *out = scale;
+    return true;
+}
+
+static bool begin_post(struct http_request *request, void *context, struct error *err)
+{
+    static const char *const known[] = {"name", "scale", "zero_point", NULL};
+    struct upload_scale scale;
+    return http_check_query(request, known, err) && read_scale(request, &scale, err) &&
+           upload_begin(request, context, &upload_dataset, err);
+}
+
+static bool same_number(double a, double b)
+{
+    return !(a < b) && !(a > b);
+}
+
+/* A data set has one scale: uploading it again with another one would go unnoticed. */
+static bool check_scale(const struct dataset_row *row, const struct upload_scale *scale,
+                        struct error *err)
+{
+    if (same_number(row->scale, scale->scale) && same_number(row->zero_point, scale->zero_point))
+        return true;
+    return FAIL(err, E_CONFLICT,
+                "the data set is here already with scale %.15g and zero point %.15g, not %.15g and "
+                "%.15g: give another scale in the job, or delete the data set first",
+                row->scale, row->zero_point, scale->scale, scale->zero_point);
+}
+
+static bool post(struct http_request *request, void *context, struct error *err)
+{
+    struct arena *arena = http_arena(request);
+    struct upload *upload = http_state(request);
+    struct upload_scale scale;
+    struct dataset_row stored;
+    const char *name;
+    void *row;
+    bool known_already;
+    if (!read_name(request, &name, err) || !read_scale(request, &scale, err) ||
+        !upload_inspect(upload, &upload_dataset, &scale, arena, &row, err) ||
+        !upload_commit(upload, &upload_dataset, row, name, http_owner(request), &known_already,
+                       err) ||
+        !find_dataset(request, context, upload->id, &stored, err) ||
+        !check_scale(&stored, &scale, err))
+        return false;
+    struct json *object = json_object(arena);
+    http_add_header(request, "Location", arena_printf(arena, NULL, "/v1/datasets/%s", upload->id));
+    return add_dataset(object, &stored, arena, err) &&
+           reply_json(request, known_already ? 200 : 201, object, err);
+}
+
+static bool list(struct http_request *request, void *context, struct error *err)
+{
+    static const char *const known[] = {"limit", "cursor", NULL};
+    struct api *api = context;
+    struct arena *arena = http_arena(request);
+    struct store_page page;
+    struct database *database;
+    struct dataset_row *rows;
+    size_t count;
+    char next[STORE_CURSOR_BYTES];
+    if (!http_check_query(request, known, err) || !read_page(request, &page, err) ||
+        !store_reader(api->options.store, &database, err) ||
+        !dataset_row_list(database, NULL, &page, arena, &rows, &count, next, err))
+        return false;
+    struct json *object = json_object(arena);
+    struct json *items = reply_list(object, next);
+    for (size_t i = 0; i < count; i++) {
+        if (!add_dataset(json_add_object(items, NULL), &rows[i], arena, err))
+            return false;
+    }
+    return reply_json(request, 200, object, err);
+}
+
+static bool get(struct http_request *request, void *context, struct error *err)
+{
+    struct dataset_row row;
+    struct json *object = json_object(http_arena(request));
+    return find_dataset(request, context, http_param(request, "id"), &row, err) &&
+           add_dataset(object, &row, http_arena(request), err) &&
+           reply_json(request, 200, object, err);
+}
+
+static bool get_file(struct http_request *request, void *context, struct error *err)
+{
+    struct dataset_row row;
+    return find_dataset(request, context, http_param(request, "id"), &row, err) &&
+           reply_blob(request, context, row.id, "application/octet-stream", "dataset", err);
+}
+
+static bool apply_delete(struct database *database, void *context, struct error *err)
+{
+    return dataset_row_delete(database, context, err);
+}
+
+static bool delete_dataset(struct http_request *request, void *context, struct error *err)
+{
+    struct api *api = context;
+    struct dataset_row row;
+    char *id = arena_strdup(http_arena(request), http_param(request, "id"), err);
+    return id != NULL && find_dataset(request, api, id, &row, err) &&
+           check_owner(request, row.owner, "the data set", err) &&
+           store_write_now(api->options.store, apply_delete, id, err) && reply_nothing(request);
+}
+
+static const struct http_route routes[] = {
+    {.method = "POST",
+     .pattern = "/v1/datasets",
+     .access = ACCESS_SUBMIT,
+     .blocking = true,
+     .begin = begin_post,
+     .handle = post,
+     .summary = "Upload samples (.npy, or .npz with x and y) or labels (.npy) as the body"},
+    {.method = "GET",
+     .pattern = "/v1/datasets",
+     .access = ACCESS_READ,
+     .handle = list,
+     .summary = "List data sets, newest first"},
+    {.method = "GET",
+     .pattern = "/v1/datasets/{id}",
+     .access = ACCESS_READ,
+     .handle = get,
+     .summary = "Shape, type, labels and range of a data set"},
+    {.method = "DELETE",
+     .pattern = "/v1/datasets/{id}",
+     .access = ACCESS_SUBMIT,
+     .blocking = true,
+     .handle = delete_dataset,
+     .summary = "Remove a data set that no queued or running job needs"},
+    {.method = "GET",
+     .pattern = "/v1/datasets/{id}/file",
+     .access = ACCESS_READ,
+     .handle = get_file,
+     .summary = "The file as it was uploaded"},
+};
+const struct http_table dataset_routes = {routes, sizeof(routes) / sizeof(routes[0])};

@@ -1,0 +1,235 @@
+#include "ptqd/api/describe.h"
+
+#include "ptqd/nn/npy.h"
+#include "ptqd/nn/op.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- models ---- */
+
+static void add_shape(struct json *object, const char *key, const struct shape *shape)
+{
+    struct json *list = json_add_array(object, key);
+    for (int i = 0; i < shape->rank; i++)
+        json_add_integer(list, NULL, shape->dim[i]);
+}
+
+/* (N, …, C) of the graph as the (N, C, …) of the file. */
+static struct shape file_shape(const struct tensor *tensor)
+{
+    struct shape shape = tensor->shape;
+    if (!tensor->channels_last || shape.rank < 3)
+        return shape;
+    shape.dim[1] = tensor->shape.dim[shape.rank - 1];
+    for (int i = 2; i < shape.rank; i++)
+        shape.dim[i] = tensor->shape.dim[i - 1];
+    return shape;
+}
+
+static void add_tensor_shape(struct json *object, const char *key, const struct graph *graph,
+                             int tensor)
+{
+    if (tensor == NODE_ABSENT) {
+        json_add_null(object, key);
+        return;
+    }
+    struct shape shape = file_shape(&graph->tensors[tensor]);
+    add_shape(object, key, &shape);
+}
+
+static void add_end(struct json *object, const char *key, const struct graph *graph, int tensor)
+{
+    struct json *end = json_add_object(object, key);
+    json_add_string(end, "name", graph->tensors[tensor].name);
+    add_tensor_shape(end, "shape", graph, tensor);
+}
+
+static int64_t parameters_of(const struct graph *graph, const struct node *node)
+{
+    int64_t parameters = 0;
+    for (int i = 0; i < node->input_count; i++) {
+        if (node->inputs[i] != NODE_ABSENT && graph->tensors[node->inputs[i]].values != NULL)
+            parameters += shape_elements(&graph->tensors[node->inputs[i]].shape);
+    }
+    return parameters;
+}
+
+/* The windows of a convolution or pooling; null for any other operator. */
+static void add_kernel(struct json *layer, const struct graph *graph, const struct node *node)
+{
+    const struct attribute *attribute = node_attribute(node, "kernel_shape");
+    if (attribute != NULL && attribute->type == ATTRIBUTE_INTS) {
+        struct json *kernel = json_add_array(layer, "kernel");
+        for (size_t i = 0; i < attribute->count; i++)
+            json_add_integer(kernel, NULL, attribute->integers[i]);
+        return;
+    }
+    /* The attribute may be left out: weights are (K, C/G, …) in the file. */
+    if (strcmp(node->op_type, "Conv") != 0) {
+        json_add_null(layer, "kernel");
+        return;
+    }
+    struct shape weights = file_shape(&graph->tensors[node->inputs[1]]);
+    struct json *kernel = json_add_array(layer, "kernel");
+    for (int i = 2; i < weights.rank; i++)
+        json_add_integer(kernel, NULL, weights.dim[i]);
+}
+
+static void add_layer(struct json *list, const struct graph *graph, const struct node *node)
+{
+    const struct attribute *groups = node_attribute(node, "group");
+    struct json *layer = json_add_object(list, NULL);
+    json_add_string(layer, "name", node->name);
+    json_add_string(layer, "op", node->op_type);
+    add_tensor_shape(layer, "input_shape", graph, node->input_count > 0 ? node->inputs[0] : -1);
+    add_tensor_shape(layer, "output_shape", graph, node->outputs[0]);
+    add_kernel(layer, graph, node);
+    json_add_integer(layer, "groups", groups != NULL ? groups->integer : 1);
+    json_add_integer(layer, "macs", node->op->macs != NULL ? node->op->macs(graph, node) : 0);
+    json_add_integer(layer, "parameters", parameters_of(graph, node));
+}
+
+/* True for a Transpose that changes the layout inside and is not in the file. */
+static bool is_layout_change(const struct graph *graph, const struct node *node)
+{
+    return strcmp(node->op_type, "Transpose") == 0 &&
+           graph->tensors[node->inputs[0]].channels_last !=
+               graph->tensors[node->outputs[0]].channels_last;
+}
+
+void describe_model(struct json *object, const struct graph *graph)
+{
+    int64_t macs = 0, parameters = 0;
+    for (int i = 0; i < graph->node_count; i++) {
+        const struct node *node = &graph->nodes[i];
+        macs += node->op->macs != NULL ? node->op->macs(graph, node) : 0;
+        parameters += parameters_of(graph, node);
+    }
+    add_end(object, "input", graph, graph->input);
+    add_end(object, "output", graph, graph->output);
+    json_add_integer(object, "macs", macs);
+    json_add_integer(object, "parameters", parameters);
+    struct json *layers = json_add_array(object, "layers");
+    for (int i = 0; i < graph->node_count; i++) {
+        if (!is_layout_change(graph, &graph->nodes[i]))
+            add_layer(layers, graph, &graph->nodes[i]);
+    }
+}
+
+static bool read_shape(const struct json *object, struct shape *out, struct error *err)
+{
+    const struct json *list;
+    if (!json_member(object, "shape", &list, err) || !json_expect(list, JSON_ARRAY, err))
+        return false;
+    struct shape shape = {0};
+    for (const struct json *v = json_first(list); v != NULL; v = json_next(v)) {
+        if (shape.rank == SHAPE_RANK_MAX)
+            return FAIL(err, E_INVALID, "a shape has more than %d axes", SHAPE_RANK_MAX);
+        if (!json_as_integer(v, 1, INT64_MAX, &shape.dim[shape.rank++], err))
+            return false;
+    }
+    *out = shape;
+    return true;
+}
+
+static bool read_end(const struct json *detail, const char *key, struct tensor *out,
+                     struct error *err)
+{
+    const struct json *end, *name;
+    return json_member(detail, key, &end, err) && json_member(end, "name", &name, err) &&
+           json_as_string(name, &out->name, err) && read_shape(end, &out->shape, err);
+}
+
+bool describe_read_model(const struct json *detail, struct arena *arena, struct graph **out_ends,
+                         struct error *err)
+{
+    struct graph *graph = ARENA_NEW(arena, struct graph, err);
+    struct tensor *tensors = ARENA_ARRAY(arena, struct tensor, 2, err);
+    if (graph == NULL || tensors == NULL)
+        return false;
+    if (!read_end(detail, "input", &tensors[0], err) ||
+        !read_end(detail, "output", &tensors[1], err))
+        return error_context(err, "the stored description of a model");
+    *graph = (struct graph){.arena = arena,
+                            .tensors = tensors,
+                            .tensor_count = 2,
+                            .tensor_capacity = 2,
+                            .input = 0,
+                            .output = 1};
+    *out_ends = graph;
+    return true;
+}
+
+/* ---- data sets ---- */
+
+/* True for an integer `.npy` with one axis: labels, which no network takes as input. */
+static bool is_labels(struct arena *arena, const uint8_t *bytes, size_t size,
+                      struct array *out_array)
+{
+    return npy_recognize(bytes, size) && npy_decode(arena, bytes, size, out_array, NULL) &&
+           out_array->rank == 1 && out_array->type->integer && out_array->count > 0;
+}
+
+static bool load_labels(struct arena *arena, const uint8_t *bytes, size_t size,
+                        const struct array *array, struct dataset **out_dataset, struct error *err)
+{
+    struct dataset *dataset = ARENA_NEW(arena, struct dataset, err);
+    if (dataset == NULL)
+        return false;
+    *dataset = (struct dataset){.samples = array->dim[0], .dtype = array->type->descr, .scale = 1};
+    if (!dataset_set_labels(arena, dataset, bytes, size, err))
+        return false;
+    dataset->min = dataset->max = (double)dataset->labels[0];
+    for (int64_t i = 0; i < dataset->samples; i++) {
+        double label = (double)dataset->labels[i];
+        dataset->min = label < dataset->min ? label : dataset->min;
+        dataset->max = label > dataset->max ? label : dataset->max;
+    }
+    *out_dataset = dataset;
+    return true;
+}
+
+bool describe_load(struct arena *arena, const uint8_t *bytes, size_t size,
+                   const struct dataset_options *options, struct dataset **out_dataset,
+                   bool *out_labels_only, struct error *err)
+{
+    struct array array;
+    *out_labels_only = is_labels(arena, bytes, size, &array);
+    if (*out_labels_only)
+        return load_labels(arena, bytes, size, &array, out_dataset, err);
+    return dataset_load(arena, bytes, size, options, out_dataset, err);
+}
+
+void describe_dataset(struct json *object, const struct dataset *dataset, bool labels_only)
+{
+    add_shape(object, "shape", &dataset->shape);
+    json_add_string(object, "dtype", dataset->dtype);
+    json_add_bool(object, "labels", dataset->labels != NULL);
+    json_add_bool(object, "labels_only", labels_only);
+    if (dataset->labels != NULL)
+        json_add_integer(object, "classes", dataset->classes);
+    else
+        json_add_null(object, "classes");
+    json_add_number(object, "min", dataset->min);
+    json_add_number(object, "max", dataset->max);
+}
+
+bool describe_read_dataset(const struct json *detail, struct described_dataset *out,
+                           struct error *err)
+{
+    struct described_dataset described = {0};
+    const struct json *labels, *labels_only, *classes;
+    bool ok = read_shape(detail, &described.dataset.shape, err) &&
+              json_member(detail, "labels", &labels, err) &&
+              json_as_bool(labels, &described.labels, err) &&
+              json_member(detail, "labels_only", &labels_only, err) &&
+              json_as_bool(labels_only, &described.labels_only, err) &&
+              json_member(detail, "classes", &classes, err) &&
+              (json_type(classes) == JSON_NULL ||
+               json_as_integer(classes, 1, INT64_MAX, &described.dataset.classes, err));
+    if (!ok)
+        return error_context(err, "the stored description of a data set");
+    *out = described;
+    return true;
+}

@@ -1,0 +1,207 @@
+/* /v1/models: networks, by the SHA-256 of their file. */
+
+#include "upload.h"
+
+#include "ptqd/api/describe.h"
+#include "ptqd/nn/model.h"
+#include "ptqd/store/model_row.h"
+
+#include <string.h>
+
+/* ---- uploading ---- */
+
+static uint64_t model_limit(const struct api *api)
+{
+    return api->options.model_bytes;
+}
+
+/* Imports into an arena of its own; only the description stays. */
+static bool inspect_model(const struct api *api, const uint8_t *bytes, size_t size, void *settings,
+                          struct arena *arena, void **out_row, struct error *err)
+{
+    (void)settings;
+    struct model_row *row = ARENA_NEW(arena, struct model_row, err);
+    struct arena *scratch = arena_create(api->options.import_bytes);
+    if (row == NULL || scratch == NULL) {
+        arena_destroy(scratch);
+        return FAIL(err, E_MEMORY, "no memory to look at a model of %zu bytes", size);
+    }
+    struct graph *graph;
+    const struct model_format *format;
+    bool ok = model_import(scratch, bytes, size, &graph, &format, err);
+    if (ok) {
+        struct json *detail = json_object(arena);
+        describe_model(detail, graph);
+        row->format = format->name;
+        row->detail = json_print_string(detail, arena, NULL, err);
+        ok = row->detail != NULL;
+    }
+    arena_destroy(scratch);
+    *out_row = row;
+    return ok;
+}
+
+static bool insert_model(struct database *database, const struct upload *upload, void *row,
+                         const char *name, const char *owner, bool *out_known, struct error *err)
+{
+    struct model_row *model = row;
+    model->id = upload->id;
+    model->name = name;
+    model->owner = owner;
+    model->bytes = (int64_t)upload->size;
+    return model_row_insert(database, model, out_known, err);
+}
+
+const struct upload_kind upload_model = {model_limit, inspect_model, insert_model};
+
+/* ---- the object ---- */
+
+static bool add_model(struct json *object, const struct model_row *row, bool layers,
+                      struct arena *arena, struct error *err)
+{
+    /* What describe_model wrote: as large as the network has layers. */
+    static const struct json_limits limits = {.bytes = (size_t)64 << 20,
+                                              .depth = 8,
+                                              .values = 4 * 1000 * 1000};
+    struct json *detail;
+    if (!json_parse(arena, row->detail, strlen(row->detail), &limits, &detail, err))
+        return error_context(err, "the stored description of model %s", row->id);
+    json_add_string(object, "id", row->id);
+    json_add_string(object, "name", row->name);
+    json_add_string(object, "owner", row->owner);
+    json_add_string(object, "format", row->format);
+    json_add_integer(object, "bytes", row->bytes);
+    add_time(object, "created", row->created_ms);
+    for (const struct json *v = json_first(detail); v != NULL; v = json_next(v)) {
+        if (layers || strcmp(json_key(v), "layers") != 0)
+            json_add_copy(object, json_key(v), v);
+    }
+    return true;
+}
+
+static bool find_model(struct http_request *request, struct api *api, const char *id,
+                       struct model_row *out_row, struct error *err)
+{
+    struct database *database;
+    return store_reader(api->options.store, &database, err) &&
+           model_row_find(database, id, http_arena(request), out_row, err);
+}
+
+static bool reply_model(struct http_request *request, struct api *api, const char *id, int status,
+                        struct error *err)
+{
+    struct model_row row;
+    struct json *object = json_object(http_arena(request));
+    return find_model(request, api, id, &row, err) &&
+           add_model(object, &row, true, http_arena(request), err) &&
+           reply_json(request, status, object, err);
+}
+
+/* ---- handlers ---- */
+
+static bool begin_post(struct http_request *request, void *context, struct error *err)
+{
+    static const char *const known[] = {"name", NULL};
+    return http_check_query(request, known, err) &&
+           upload_begin(request, context, &upload_model, err);
+}
+
+static bool post(struct http_request *request, void *context, struct error *err)
+{
+    struct upload *upload = http_state(request);
+    const char *name;
+    void *row;
+    bool known_already;
+    if (!read_name(request, &name, err) ||
+        !upload_inspect(upload, &upload_model, NULL, http_arena(request), &row, err) ||
+        !upload_commit(upload, &upload_model, row, name, http_owner(request), &known_already, err))
+        return false;
+    http_add_header(request, "Location",
+                    arena_printf(http_arena(request), NULL, "/v1/models/%s", upload->id));
+    return reply_model(request, context, upload->id, known_already ? 200 : 201, err);
+}
+
+static bool list(struct http_request *request, void *context, struct error *err)
+{
+    static const char *const known[] = {"limit", "cursor", NULL};
+    struct api *api = context;
+    struct arena *arena = http_arena(request);
+    struct store_page page;
+    struct database *database;
+    struct model_row *rows;
+    size_t count;
+    char next[STORE_CURSOR_BYTES];
+    if (!http_check_query(request, known, err) || !read_page(request, &page, err) ||
+        !store_reader(api->options.store, &database, err) ||
+        !model_row_list(database, NULL, &page, arena, &rows, &count, next, err))
+        return false;
+    struct json *object = json_object(arena);
+    struct json *items = reply_list(object, next);
+    for (size_t i = 0; i < count; i++) {
+        if (!add_model(json_add_object(items, NULL), &rows[i], false, arena, err))
+            return false;
+    }
+    return reply_json(request, 200, object, err);
+}
+
+static bool get(struct http_request *request, void *context, struct error *err)
+{
+    return reply_model(request, context, http_param(request, "id"), 200, err);
+}
+
+static bool get_file(struct http_request *request, void *context, struct error *err)
+{
+    struct model_row row;
+    if (!find_model(request, context, http_param(request, "id"), &row, err))
+        return false;
+    const char *filename = arena_printf(http_arena(request), err, "model.%s", row.format);
+    return filename != NULL &&
+           reply_blob(request, context, row.id, "application/octet-stream", filename, err);
+}
+
+static bool apply_delete(struct database *database, void *context, struct error *err)
+{
+    return model_row_delete(database, context, err);
+}
+
+static bool delete_model(struct http_request *request, void *context, struct error *err)
+{
+    struct api *api = context;
+    struct model_row row;
+    char *id = arena_strdup(http_arena(request), http_param(request, "id"), err);
+    return id != NULL && find_model(request, api, id, &row, err) &&
+           check_owner(request, row.owner, "the model", err) &&
+           store_write_now(api->options.store, apply_delete, id, err) && reply_nothing(request);
+}
+
+static const struct http_route routes[] = {
+    {.method = "POST",
+     .pattern = "/v1/models",
+     .access = ACCESS_SUBMIT,
+     .blocking = true,
+     .begin = begin_post,
+     .handle = post,
+     .summary = "Upload a network: an ONNX or TFLite file as the body"},
+    {.method = "GET",
+     .pattern = "/v1/models",
+     .access = ACCESS_READ,
+     .handle = list,
+     .summary = "List networks, newest first"},
+    {.method = "GET",
+     .pattern = "/v1/models/{id}",
+     .access = ACCESS_READ,
+     .handle = get,
+     .summary = "A network with its layers"},
+    {.method = "DELETE",
+     .pattern = "/v1/models/{id}",
+     .access = ACCESS_SUBMIT,
+     .blocking = true,
+     .handle = delete_model,
+     .summary = "Remove a network that no queued or running job needs"},
+    {.method = "GET",
+     .pattern = "/v1/models/{id}/file",
+     .access = ACCESS_READ,
+     .handle = get_file,
+     .summary = "The file as it was uploaded"},
+};
+const struct http_table model_routes = {routes, sizeof(routes) / sizeof(routes[0])};

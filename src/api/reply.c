@@ -1,0 +1,142 @@
+/* What handlers of several resources answer and read alike. */
+
+#include "api_private.h"
+
+#include "ptqd/base/digest.h"
+#include "ptqd/base/text.h"
+#include "ptqd/store/blob.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+static const char json_media_type[] = "application/json";
+
+bool reply_json(struct http_request *request, int status, const struct json *value,
+                struct error *err)
+{
+    size_t size;
+    const char *text = json_print_string(value, http_arena(request), &size, err);
+    if (text == NULL)
+        return false;
+    http_answer(request, status, json_media_type, text, size, false);
+    return true;
+}
+
+bool reply_json_tagged(struct http_request *request, const struct json *value, struct error *err)
+{
+    enum { TAG_CHARS = 16 }; /* 64 bits tell the versions of one object apart */
+    size_t size;
+    char hex[DIGEST_HEX_BYTES];
+    const char *text = json_print_string(value, http_arena(request), &size, err);
+    if (text == NULL || !digest_bytes(text, size, hex, err))
+        return false;
+    hex[TAG_CHARS] = '\0';
+    http_set_etag(request, hex);
+    http_answer(request, 200, json_media_type, text, size, false);
+    return true;
+}
+
+struct json *reply_list(struct json *object, const char *next)
+{
+    struct json *items = json_add_array(object, "items");
+    json_add_string(object, "next", next[0] != '\0' ? next : NULL);
+    return items;
+}
+
+bool reply_nothing(struct http_request *request)
+{
+    http_answer(request, 204, NULL, "", 0, false);
+    return true;
+}
+
+/* "Digest: sha-256=<base64>" (RFC 3230) of a hexadecimal digest. */
+static void add_digest(struct http_request *request, const char *hex)
+{
+    static const char alphabet[] =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    char value[64] = "sha-256=";
+    size_t at = strlen(value);
+    for (size_t i = 0; i < 32; i += 3) {
+        unsigned bytes[3] = {0};
+        size_t count = 32 - i < 3 ? 32 - i : 3;
+        for (size_t j = 0; j < count; j++)
+            (void)sscanf(hex + 2 * (i + j), "%2x", &bytes[j]); /* an id has 64 digits */
+        unsigned group = bytes[0] << 16 | bytes[1] << 8 | bytes[2];
+        value[at++] = alphabet[group >> 18];
+        value[at++] = alphabet[group >> 12 & 63];
+        value[at++] = count > 1 ? alphabet[group >> 6 & 63] : '=';
+        value[at++] = count > 2 ? alphabet[group & 63] : '=';
+    }
+    value[at] = '\0';
+    http_add_header(request, "Digest", value);
+}
+
+bool reply_blob(struct http_request *request, struct api *api, const char *id,
+                const char *media_type, const char *filename, struct error *err)
+{
+    char hex[DIGEST_HEX_BYTES];
+    int fd;
+    uint64_t size;
+    if (!digest_parse_id(id, hex, err) ||
+        !blob_open(store_blobs(api->options.store), id, &fd, &size, err))
+        return false;
+    http_set_etag(request, hex);
+    add_digest(request, hex);
+    const char *disposition =
+        arena_printf(http_arena(request), NULL, "attachment; filename=\"%s\"", filename);
+    if (disposition != NULL && strpbrk(filename, "\"\\") == NULL)
+        http_add_header(request, "Content-Disposition", disposition);
+    http_answer_file(request, fd, size, media_type);
+    return true;
+}
+
+bool read_page(struct http_request *request, struct store_page *out_page, struct error *err)
+{
+    struct store_page page = {.cursor = http_query(request, "cursor")};
+    const char *limit = http_query(request, "limit");
+    if (limit != NULL && !text_parse_i64(limit, 1, STORE_PAGE_MAX, &page.limit, err))
+        return error_context(err, "limit");
+    *out_page = page;
+    return true;
+}
+
+bool read_name(struct http_request *request, const char **out_name, struct error *err)
+{
+    enum { NAME_MAX_BYTES = 200 };
+    const char *name = http_query(request, "name");
+    if (name != NULL && strlen(name) > NAME_MAX_BYTES)
+        return FAIL(err, E_INVALID, "name has %zu bytes; at most %d are allowed", strlen(name),
+                    NAME_MAX_BYTES);
+    *out_name = name != NULL ? name : "";
+    return true;
+}
+
+bool check_owner(const struct http_request *request, const char *owner, const char *what,
+                 struct error *err)
+{
+    if (http_role(request) == ACCESS_ADMIN || strcmp(http_owner(request), owner) == 0)
+        return true;
+    return FAIL(err, E_FORBIDDEN, "%s belongs to \"%s\", not to \"%s\"", what, owner,
+                http_owner(request));
+}
+
+void add_time(struct json *object, const char *key, int64_t unix_ms)
+{
+    char time[TEXT_TIME_BYTES];
+    text_time(unix_ms, time);
+    json_add_string(object, key, unix_ms != 0 ? time : NULL);
+}
+
+void add_run_problem(struct json *object, const char *key, const struct run_problem *problem)
+{
+    if (problem->code == NULL) {
+        json_add_null(object, key);
+        return;
+    }
+    struct error error = {.code = error_code_find(problem->code)};
+    (void)snprintf(error.message, sizeof(error.message), "%s", problem->message);
+    (void)snprintf(error.pointer, sizeof(error.pointer), "%s",
+                   problem->pointer != NULL ? problem->pointer : "");
+    problem_add(json_add_object(object, key), &error);
+}

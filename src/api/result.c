@@ -1,0 +1,119 @@
+#include "ptqd/api/result.h"
+
+#include <math.h>
+#include <string.h>
+
+static void add_cost_layer(struct json *layer, const struct cost_layer *cost)
+{
+    json_add_string(layer, "name", cost->name);
+    json_add_string(layer, "op", cost->op);
+    json_add_integer(layer, "macs", cost->macs);
+    json_add_integer(layer, "parameters", cost->weights + cost->biases);
+    json_add_integer(layer, "weight_bits", cost->weight_bits);
+    json_add_integer(layer, "input_bits", cost->input_bits);
+    json_add_number(layer, "bops", cost->bops);
+    json_add_number(layer, "bops_extended", cost->bops_extended);
+    json_add_integer(layer, "weight_bytes", cost->weight_bytes);
+    json_add_integer(layer, "flash_bytes", cost->flash_bytes);
+    json_add_integer(layer, "live_bytes", cost->live_bytes);
+}
+
+static void add_quality(struct json *layer, const struct run_layer *quality)
+{
+    json_add_number(layer, "weight_sqnr_db", quality->weight_sqnr_db);
+    json_add_number(layer, "input_sqnr_db", quality->input_sqnr_db);
+    json_add_number(layer, "output_sqnr_before_db", quality->output_sqnr_before_db);
+    json_add_number(layer, "output_sqnr_after_db", quality->output_sqnr_after_db);
+    json_add_number(layer, "input_scale", (double)quality->input_scale);
+    json_add_integer(layer, "input_zero_point", quality->input_zero_point);
+    struct json *scales = json_add_array(layer, "weight_scales");
+    for (int64_t i = 0; i < quality->weight_channels; i++)
+        json_add_number(scales, NULL, (double)quality->weight_scales[i]);
+}
+
+static void add_layers(struct json *object, const struct run_result *result)
+{
+    struct json *layers = json_add_array(object, "layers");
+    for (int i = 0; i < result->cost.layer_count; i++) {
+        struct json *layer = json_add_object(layers, NULL);
+        add_cost_layer(layer, &result->cost.layers[i]);
+        if (i < result->layer_count)
+            add_quality(layer, &result->layers[i]);
+    }
+}
+
+static void add_cost(struct json *object, const char *key, const struct cost *cost)
+{
+    struct json *total = json_add_object(object, key);
+    json_add_integer(total, "macs", cost->macs);
+    json_add_number(total, "bops", cost->bops);
+    json_add_number(total, "bops_extended", cost->bops_extended);
+    json_add_integer(total, "parameters", cost->weights + cost->biases);
+    json_add_integer(total, "weight_bytes", cost->weight_bytes);
+    json_add_integer(total, "flash_bytes", cost->flash_bytes);
+    json_add_integer(total, "peak_bytes", cost->peak_bytes);
+    json_add_integer(total, "peak_activation_bytes", cost->peak_activation_bytes);
+    json_add_integer(total, "peak_activation_elements", cost->peak_elements);
+    json_add_integer(total, "largest_tensor_elements", cost->max_tensor_elements);
+    json_add_string(total, "peak_layer", cost->peak_layer);
+}
+
+static void add_seconds(struct json *object, const struct run_result *result)
+{
+    struct json *seconds = json_add_object(object, "seconds");
+    json_add_number(seconds, "total", result->seconds);
+    for (int i = 0; i < result->step_count; i++)
+        json_add_number(seconds, result->steps[i].name, result->steps[i].seconds);
+}
+
+const char *result_print(const struct run_result *result, struct arena *arena, struct error *err)
+{
+    struct json *object = json_object(arena);
+    json_add_number(object, "float_accuracy", result->float_accuracy);
+    json_add_number(object, "accuracy", result->accuracy);
+    json_add_number(object, "loss", result->loss);
+    json_add_number(object, "agreement", result->agreement);
+    json_add_number(object, "output_sqnr_db", result->output_sqnr_db);
+    json_add_integer(object, "calibration_samples", result->calibration_samples);
+    json_add_integer(object, "evaluation_samples", result->evaluation_samples);
+    add_seconds(object, result);
+    add_cost(object, "float_cost", &result->float_cost);
+    add_cost(object, "cost", &result->cost);
+    add_layers(object, result);
+    return json_print_string(object, arena, NULL, err);
+}
+
+/* A number, or NaN for null. */
+static bool read_number(const struct json *object, const char *key, double *out, struct error *err)
+{
+    const struct json *value;
+    if (!json_member(object, key, &value, err))
+        return false;
+    *out = (double)NAN;
+    return json_type(value) == JSON_NULL || json_as_number(value, -HUGE_VAL, HUGE_VAL, out, err);
+}
+
+bool result_read(const char *text, struct arena *arena, struct result_summary *out_summary,
+                 struct error *err)
+{
+    /* What this program wrote: as large as the network's layers and channels make it. */
+    static const struct json_limits limits = {.bytes = (size_t)256 << 20,
+                                              .depth = 16,
+                                              .values = 4 * 1000 * 1000};
+    struct json *object;
+    const struct json *seconds;
+    struct result_summary summary;
+    if (!json_parse(arena, text, strlen(text), &limits, &object, err) ||
+        !read_number(object, "float_accuracy", &summary.float_accuracy, err) ||
+        !read_number(object, "accuracy", &summary.accuracy, err) ||
+        !read_number(object, "loss", &summary.loss, err) ||
+        !read_number(object, "agreement", &summary.agreement, err) ||
+        !read_number(object, "output_sqnr_db", &summary.output_sqnr_db, err) ||
+        !json_member(object, "seconds", &seconds, err) ||
+        !read_number(seconds, "total", &summary.seconds, err) ||
+        !json_member(object, "float_cost", &summary.float_cost, err) ||
+        !json_member(object, "cost", &summary.cost, err))
+        return error_context(err, "the result of a run");
+    *out_summary = summary;
+    return true;
+}

@@ -1,0 +1,84 @@
+#include "upload.h"
+
+#include "ptqd/store/blob.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/mman.h>
+
+bool upload_open(struct upload *upload, struct api *api, const struct upload_kind *kind,
+                 struct error *err)
+{
+    *upload = (struct upload){.api = api};
+    return blob_create(store_blobs(api->options.store), kind->limit(api), &upload->writer, err);
+}
+
+bool upload_write(void *context, const void *bytes, size_t size, struct error *err)
+{
+    struct upload *upload = context;
+    upload->size += size;
+    return blob_append(upload->writer, bytes, size, err);
+}
+
+void upload_abandon(void *context)
+{
+    struct upload *upload = context;
+    blob_abandon(upload->writer);
+    upload->writer = NULL;
+}
+
+bool upload_inspect(struct upload *upload, const struct upload_kind *kind, void *settings,
+                    struct arena *arena, void **out_row, struct error *err)
+{
+    if (upload->size == 0)
+        return FAIL(err, E_SYNTAX, "the file is empty");
+    size_t size = (size_t)upload->size;
+    void *bytes = mmap(NULL, size, PROT_READ, MAP_PRIVATE, blob_descriptor(upload->writer), 0);
+    if (bytes == MAP_FAILED)
+        return FAIL(err, E_IO, "can't map an upload of %zu bytes: %s", size, strerror(errno));
+    bool ok = kind->inspect(upload->api, bytes, size, settings, arena, out_row, err);
+    munmap(bytes, size);
+    return ok;
+}
+
+struct insertion {
+    const struct upload *upload;
+    const struct upload_kind *kind;
+    void *row;
+    const char *name, *owner;
+    bool known;
+};
+
+static bool apply_insertion(struct database *database, void *context, struct error *err)
+{
+    struct insertion *insertion = context;
+    return insertion->kind->insert(database, insertion->upload, insertion->row, insertion->name,
+                                   insertion->owner, &insertion->known, err);
+}
+
+bool upload_commit(struct upload *upload, const struct upload_kind *kind, void *row,
+                   const char *name, const char *owner, bool *out_known, struct error *err)
+{
+    struct blob_writer *writer = upload->writer;
+    upload->writer = NULL; /* gone in either case */
+    if (!blob_commit(writer, upload->id, &upload->size, err))
+        return false;
+    struct insertion insertion = {
+        .upload = upload, .kind = kind, .row = row, .name = name, .owner = owner};
+    if (!store_write_now(upload->api->options.store, apply_insertion, &insertion, err))
+        return false;
+    *out_known = insertion.known;
+    return true;
+}
+
+bool upload_begin(struct http_request *request, struct api *api, const struct upload_kind *kind,
+                  struct error *err)
+{
+    struct upload *upload = ARENA_NEW(http_arena(request), struct upload, err);
+    if (upload == NULL || !upload_open(upload, api, kind, err))
+        return false;
+    const struct http_sink sink = {.write = upload_write, .context = upload};
+    http_set_sink(request, &sink, kind->limit(api));
+    http_set_state(request, upload, upload_abandon);
+    return true;
+}

@@ -1,0 +1,52 @@
+#pragma once
+
+/* Uploads: a file streams into a blob, is looked at before it gets its name, and gets a row. A file
+ * that is refused leaves nothing behind. */
+
+#include "api_private.h"
+
+#include "ptqd/base/digest.h"
+
+struct blob_writer;
+
+struct upload {
+    struct api *api;            /* borrowed */
+    struct blob_writer *writer; /* NULL before upload_open and after upload_commit */
+    char id[DIGEST_ID_BYTES];   /* after upload_commit */
+    uint64_t size;
+};
+
+/* What kind of object a file becomes. */
+struct upload_kind {
+    uint64_t (*limit)(const struct api *api); /* bytes */
+    /* Looks at the file; `out_row` is a model_row or dataset_row in `arena` whose id, name, owner
+     * and bytes are still to come. */
+    bool (*inspect)(const struct api *api, const uint8_t *bytes, size_t size, void *settings,
+                    struct arena *arena, void **out_row, struct error *err);
+    /* In a write. */
+    bool (*insert)(struct database *database, const struct upload *upload, void *row,
+                   const char *name, const char *owner, bool *out_known, struct error *err);
+};
+extern const struct upload_kind upload_model, upload_dataset;
+
+/* Settings of upload_dataset; those of upload_model are NULL. */
+struct upload_scale {
+    double scale, zero_point;
+};
+
+bool upload_open(struct upload *upload, struct api *api, const struct upload_kind *kind,
+                 struct error *err);
+bool upload_write(void *upload, const void *bytes, size_t size, struct error *err);
+/* For http_set_state. */
+void upload_abandon(void *upload);
+
+/* Looks at what came. May take seconds. */
+bool upload_inspect(struct upload *upload, const struct upload_kind *kind, void *settings,
+                    struct arena *arena, void **out_row, struct error *err);
+/* Puts file and row in place, both on disk when this returns. */
+bool upload_commit(struct upload *upload, const struct upload_kind *kind, void *row,
+                   const char *name, const char *owner, bool *out_known, struct error *err);
+
+/* `begin` of a route whose body is one file. */
+bool upload_begin(struct http_request *request, struct api *api, const struct upload_kind *kind,
+                  struct error *err);
