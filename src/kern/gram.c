@@ -17,7 +17,8 @@
 enum {
     TILE_FLOATS = 1 << 17, /* columns of a tile: 512 KiB, half of a common second-level cache */
     TILE_LEAST = 128,      /* positions, so that a product is worth its packing */
-    BAND = 192,            /* rows of a symmetric product made at once */
+    BAND = 32,             /* rows of a symmetric product made at once */
+    SQUARE = 32,           /* of a matrix that is mirrored: both sides fit the first-level cache */
 };
 
 static int64_t least(int64_t a, int64_t b)
@@ -91,21 +92,27 @@ static const float *tile_columns(const struct conv_shape *shape, const struct ti
     return buffer;
 }
 
-/* Channels are taken a cache line at a time, so that the sums fit in registers. */
+/* Elements are taken a cache line at a time, so that the sums fit in registers. */
 enum { CHUNK = 16 };
+
+static inline void add_chunk(const float *columns, int64_t count, int64_t D, int64_t width,
+                             double *sum)
+{
+    double chunk[CHUNK] = {0};
+    for (int64_t p = 0; p < count; p++)
+        for (int64_t d = 0; d < width; d++)
+            chunk[d] += (double)columns[p * D + d];
+    for (int64_t d = 0; d < width; d++)
+        sum[d] += chunk[d];
+}
 
 /* sum[d] += Σ columns[p][d] */
 static void add_sums(const float *columns, int64_t count, int64_t D, double *sum)
 {
-    for (int64_t first = 0; first < D; first += CHUNK) {
-        double chunk[CHUNK] = {0};
-        int64_t width = least(CHUNK, D - first);
-        for (int64_t p = 0; p < count; p++)
-            for (int64_t d = 0; d < width; d++)
-                chunk[d] += (double)columns[p * D + first + d];
-        for (int64_t d = 0; d < width; d++)
-            sum[first + d] += chunk[d];
-    }
+    int64_t whole = D / CHUNK * CHUNK;
+    for (int64_t d = 0; d < whole; d += CHUNK)
+        add_chunk(columns + d, count, D, CHUNK, sum + d); /* a constant width makes vectors */
+    add_chunk(columns + whole, count, D, D - whole, sum + whole);
 }
 
 /* Lower triangle (and what the bands cover beyond it) of out = columnsᵀ columns + beta · out. */
@@ -127,17 +134,26 @@ static void symmetric_product(const float *columns, int64_t count, int64_t D, fl
     }
 }
 
-/* sum += the symmetric matrix whose lower triangle is given. */
+/* Elements (i, j), j ≤ i, of a square of the lower triangle to both places of `sum`. */
+static void add_mirrored(const float *lower, int64_t D, int64_t first_i, int64_t first_j,
+                         double *sum)
+{
+    int64_t end_i = least(first_i + SQUARE, D), end_j = least(first_j + SQUARE, D);
+    for (int64_t i = first_i; i < end_i; i++)
+        for (int64_t j = first_j; j < least(end_j, i + 1); j++)
+            sum[i * D + j] += (double)lower[i * D + j];
+    for (int64_t j = first_j; j < end_j; j++)
+        for (int64_t i = first_i > j ? first_i : j + 1; i < end_i; i++)
+            sum[j * D + i] += (double)lower[i * D + j];
+}
+
+/* sum += the symmetric matrix whose lower triangle is given. Going by squares keeps the lines of
+ * the strided side in the cache. */
 static void add_symmetric(const float *lower, int64_t D, double *sum)
 {
-    for (int64_t i = 0; i < D; i++) {
-        for (int64_t j = 0; j < i; j++) {
-            double value = (double)lower[i * D + j];
-            sum[i * D + j] += value;
-            sum[j * D + i] += value;
-        }
-        sum[i * D + i] += (double)lower[i * D + i];
-    }
+    for (int64_t i = 0; i < D; i += SQUARE)
+        for (int64_t j = 0; j <= i; j += SQUARE)
+            add_mirrored(lower, D, i, j, sum);
 }
 
 static void add_matrix(const float *matrix, int64_t D, double *sum)
