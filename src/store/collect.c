@@ -53,20 +53,39 @@ static bool first_garbage(struct database *database, char out_id[static DIGEST_I
     return statement_close(&statement);
 }
 
+static bool forget_garbage(struct database *database, const char *id, struct error *err)
+{
+    struct statement statement;
+    statement_open(&statement, database, "DELETE FROM garbage WHERE id = ?1", err);
+    statement_bind_text(&statement, 1, id);
+    return statement_run(&statement, NULL);
+}
+
+/* Works off the list from its entry `id` on, inside a transaction. */
+static bool work_off(struct database *database, char id[static DIGEST_ID_BYTES], struct error *err)
+{
+    while (id[0] != '\0') {
+        if (!remove_unnamed(database, id, err) || !forget_garbage(database, id, err) ||
+            !first_garbage(database, id, err))
+            return false;
+    }
+    return true;
+}
+
 bool collect_garbage(struct database *database, struct error *err)
 {
     char id[DIGEST_ID_BYTES];
-    while (first_garbage(database, id, err)) {
-        if (id[0] == '\0')
-            return true;
-        if (!remove_unnamed(database, id, err))
-            return false;
-        struct statement statement;
-        statement_open(&statement, database, "DELETE FROM garbage WHERE id = ?1", err);
-        statement_bind_text(&statement, 1, id);
-        if (!statement_run(&statement, NULL))
-            return false;
-    }
+    if (!first_garbage(database, id, err))
+        return false;
+    if (id[0] == '\0')
+        return true;
+    if (!database_run(database, "BEGIN IMMEDIATE", err))
+        return false;
+    if (work_off(database, id, err) && database_run(database, "COMMIT", err))
+        return true;
+    struct error ignored; /* the writer rolls back what is left open before its next group */
+    if (!sqlite3_get_autocommit(database->handle))
+        (void)database_run(database, "ROLLBACK", &ignored);
     return false;
 }
 

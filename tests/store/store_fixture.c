@@ -14,6 +14,13 @@ static bool strikes(void *context)
     return true;
 }
 
+void store_fixture_arm(struct store_fixture *fixture, int step)
+{
+    enum { STEPS_LEFT = 3 }; /* of this group: RELEASE, COMMIT, and a look for garbage */
+    atomic_store(&fixture->fault.struck, false);
+    atomic_store(&fixture->fault.countdown, step == 0 ? 0 : STEPS_LEFT + step);
+}
+
 void store_fixture_open(struct store_fixture *fixture)
 {
     struct error err = {.message = ""};

@@ -30,6 +30,9 @@ struct store_fixture {
 void store_fixture_init(struct store_fixture *fixture);
 void store_fixture_finish(struct store_fixture *fixture);
 
+/* Called inside a write: lets the given step of the next group fail, counted from 1; 0 for none. */
+void store_fixture_arm(struct store_fixture *fixture, int step);
+
 /* Opens the store of a fixture whose store was closed. */
 void store_fixture_open(struct store_fixture *fixture);
 void store_fixture_close(struct store_fixture *fixture);

@@ -21,6 +21,14 @@ static void teardown(void)
     store_fixture_finish(&fixture);
 }
 
+static bool arm(struct database *database, void *context, struct error *err)
+{
+    (void)database;
+    (void)err;
+    store_fixture_arm(&fixture, *(const int *)context);
+    return true;
+}
+
 /* Repeats `body` with its first, second, third … SQL step failing, until it goes through. After
  * each time the database is sound; `body` checks that it was either done or not done at all. */
 static void fail_each_step(bool (*body)(struct error *err))
@@ -28,8 +36,7 @@ static void fail_each_step(bool (*body)(struct error *err))
     int failures = 0;
     for (int step = 1;; step++) {
         struct error err = {.message = ""};
-        atomic_store(&fixture.fault.struck, false);
-        atomic_store(&fixture.fault.countdown, step);
+        ck_assert_ok(store_write_now(fixture.store, arm, &step, &err), &err);
         bool ok = body(&err);
         /* What strikes after the answer strikes the removal of blobs. */
         bool struck = atomic_load(&fixture.fault.struck);

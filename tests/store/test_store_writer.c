@@ -86,14 +86,38 @@ START_TEST(every_write_of_many_threads_is_there)
 }
 END_TEST
 
-/* Holds the writer inside a write until the semaphore is posted, so that what is submitted
- * meanwhile becomes one group. */
+/* Holds the writer inside a write, so that what is submitted meanwhile becomes one group. */
+struct holder {
+    struct store_write write;
+    uv_sem_t entered, go;
+};
+
 static bool hold(struct database *database, void *context, struct error *reason)
 {
+    struct holder *holder = context;
     (void)database;
     (void)reason;
-    uv_sem_wait(context);
+    uv_sem_post(&holder->entered);
+    uv_sem_wait(&holder->go);
     return true;
+}
+
+/* Returns when the writer is held. */
+static void holder_begin(struct holder *holder)
+{
+    ck_assert_int_eq(uv_sem_init(&holder->entered, 0), 0);
+    ck_assert_int_eq(uv_sem_init(&holder->go, 0), 0);
+    holder->write = (struct store_write){.apply = hold, .context = holder};
+    store_submit(fixture.store, &holder->write);
+    uv_sem_wait(&holder->entered);
+}
+
+static void holder_end(struct holder *holder)
+{
+    uv_sem_post(&holder->go);
+    ck_assert_ok(store_wait(fixture.store, &holder->write, &err), &err);
+    uv_sem_destroy(&holder->go);
+    uv_sem_destroy(&holder->entered);
 }
 
 enum { GROUP = 5 };
@@ -148,8 +172,7 @@ static void submit_group(struct group *group, const char *const *names, int fail
         };
         store_submit(fixture.store, &group->writes[i]);
     }
-    /* Two steps are left of the holder's group: RELEASE and COMMIT; and one of the collection. */
-    atomic_store(&fixture.fault.countdown, fail_step == 0 ? 0 : 3 + fail_step);
+    store_fixture_arm(&fixture, fail_step);
     holder_end(&holder);
     uv_sem_wait(&group->last);
     uv_sem_destroy(&group->last);
