@@ -9,6 +9,7 @@
 // Exit status 77 (skipped) when one of them is not there, 1 when an artifact disagrees.
 
 import { execFileSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { SKIPPED, execute, loadRuntime, openModel, readNpy, withDirectory } from './runtime.mjs';
@@ -67,11 +68,20 @@ function compare(simulated, executed) {
   return { agreement: same / count, median: at(0.5), percentile99: at(0.99), largest: at(1) };
 }
 
+// The manifest is JSON, and its digest that of the file.
+function checkManifest(out) {
+  const manifest = JSON.parse(readFileSync(join(out, 'manifest.json'), 'utf8'));
+  const entry = manifest.artifacts.find(({ name }) => name === 'model.onnx');
+  const digest = createHash('sha256').update(readFileSync(join(out, entry.name))).digest('hex');
+  if (entry.sha256 !== digest) throw new Error(`manifest: ${entry.sha256} is not ${digest}`);
+}
+
 function judge(runtime, exporter, directory, [weightBits, activationBits]) {
   return withDirectory(async out => {
     const scale = scaleOf(directory);
     execFileSync(exporter, [directory, scale, weightBits, activationBits, out].map(String),
       { stdio: 'inherit' });
+    checkManifest(out);
     const samples = readNpy(join(directory, 'test_x.npy'));
     const executed = await executeAll(runtime, join(out, 'model.onnx'), samples, scale);
     return compare(readNpy(join(out, 'simulated.npy')), executed);
