@@ -4,8 +4,9 @@
 
 #include <string.h>
 
-/* Ceilings of a network: far above any for small devices, far below what exhausts memory. */
-enum { TENSORS_MAX = 1 << 18, NODES_MAX = 1 << 16, NODE_LIST_MAX = 1 << 12 };
+/* Ceilings of a network: far above any for small devices, and low enough that steps whose cost
+ * grows with the square of the nodes take less than a second. */
+enum { TENSORS_MAX = 1 << 16, NODES_MAX = 1 << 14, NODE_LIST_MAX = 1 << 12 };
 
 bool graph_create(struct arena *arena, struct graph **out_graph, struct error *err)
 {

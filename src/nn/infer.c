@@ -174,18 +174,18 @@ bool relayout_constant(struct graph *graph, struct node *node, int input, const 
     struct tensor moved = *tensor;
     moved.channels_last = true;
     moved.shape = shape_permuted(&tensor->shape, perm);
-    bool shared = graph_reader_count(graph, index) > 1;
-    if (shared) {
-        moved.name = arena_printf(graph->arena, err, "%s:%s", tensor->name, suffix);
-        if (moved.name == NULL)
-            return false;
-        int found = find_moved(graph, moved.name, &moved.shape);
-        if (found >= 0) {
-            node->inputs[input] = found;
-            return true;
-        }
+    const char *name = arena_printf(graph->arena, err, "%s:%s", tensor->name, suffix);
+    if (name == NULL)
+        return false;
+    int found = find_moved(graph, name, &moved.shape);
+    if (found >= 0) {
+        node->inputs[input] = found;
+        return true;
     }
 
+    bool shared = graph_reader_count(graph, index) > 1;
+    if (shared)
+        moved.name = name;
     float *values = ARENA_ARRAY(graph->arena, float, shape_elements(&tensor->shape), err);
     if (values == NULL)
         return false;
