@@ -45,9 +45,10 @@ static void done(void *context, const struct error *failure)
 {
     struct flight *flight = context;
     int64_t number = failure == NULL ? strtoll(flight->id + 1, NULL, 10) : 0;
+    unsigned char index = flight->index; /* the flight is another one once this is read */
     if (number != 0)
         put(flight->answers_fd, &number, sizeof(number));
-    put(flight->landed_fd, &flight->index, 1);
+    put(flight->landed_fd, &index, 1);
 }
 
 /* Keeps IN_FLIGHT writes under way until it is killed. */
