@@ -28,7 +28,15 @@ struct error {
 };
 
 /* Fills `err` (which may be NULL) and is false, so that `return FAIL(…)` reads well. */
-#define FAIL(err, code, ...) error_set((err), (code), __FILE__, __LINE__, __func__, __VA_ARGS__)
+#define FAIL(err, code, ...)                                                                       \
+    error_false(error_set((err), (code), __FILE__, __LINE__, __func__, __VA_ARGS__))
+
+/* False, in sight of the compiler, which then knows that outputs are set where no error is. */
+static inline bool error_false(bool ignored)
+{
+    (void)ignored;
+    return false;
+}
 
 bool error_set(struct error *err, enum error_code code, const char *file, int line,
                const char *function, const char *format, ...) __attribute__((format(printf, 6, 7)));
