@@ -273,6 +273,18 @@ static void give_the_input_nine_axes(void)
     onnx_build_input(&build, "x", 9, (int64_t[]){1, 1, 1, 1, 1, 1, 1, 1, 1});
 }
 
+static void add_very_many_nodes(void)
+{
+    enum { NODES = 1 << 14 };
+    Onnx__NodeProto *idle = onnx_build_node(&build, "Relu", "idle", "h", "");
+    Onnx__NodeProto **nodes = ARENA_ARRAY(arena, Onnx__NodeProto *, NODES + 1, &err);
+    ck_assert_ptr_nonnull(nodes);
+    for (int i = 0; i <= NODES; i++)
+        nodes[i] = idle;
+    build.graph.node = nodes;
+    build.graph.n_node = NODES + 1;
+}
+
 static void use_operator_set_22(void)
 {
     build.opset.version = 22;
@@ -387,6 +399,8 @@ static const struct {
      "axis 1 of the input 'x' has the open extent 'length'; only axis 0 may be open"},
     {"an input of nine axes", give_the_input_nine_axes, E_UNSUPPORTED,
      "the input 'x' has 9 axes; up to 8 are supported"},
+    {"a network of very many nodes", add_very_many_nodes, E_TOO_LARGE,
+     "the network has more than 16384 nodes"},
     {"a newer operator set", use_operator_set_22, E_UNSUPPORTED,
      "the model uses operator set 22; 1 to 21 are supported"},
     {"no operator set", use_another_domain_only, E_INVALID,
