@@ -1,6 +1,6 @@
 #include "tflite_build.h"
 
-#include <check.h>
+#include <assert.h>
 #include <string.h>
 
 enum { SLOT = 8 }; /* every field has room for the largest scalar */
@@ -8,7 +8,7 @@ enum { SLOT = 8 }; /* every field has room for the largest scalar */
 static size_t reserve(struct build *build, size_t bytes, size_t alignment)
 {
     size_t at = (build->size + alignment - 1) / alignment * alignment;
-    ck_assert_uint_le(at + bytes, BUILD_BYTES);
+    assert(at + bytes <= BUILD_BYTES);
     memset(build->bytes + build->size, 0, at + bytes - build->size);
     build->size = at + bytes;
     return at;
@@ -243,7 +243,7 @@ size_t tflite_build(const struct build_model *model, uint8_t out[static BUILD_BY
 int build_add_tensor(struct build_model *model, int type, int rank, const int32_t *dim,
                      const void *data, size_t data_bytes)
 {
-    ck_assert_int_lt(model->tensor_count, 2 * BUILD_LIST);
+    assert(model->tensor_count < 2 * BUILD_LIST);
     struct build_tensor *tensor = &model->tensors[model->tensor_count];
     *tensor =
         (struct build_tensor){.type = type, .rank = rank, .data = data, .data_bytes = data_bytes};
@@ -273,7 +273,7 @@ int build_integers(struct build_model *model, int32_t count, const int32_t *valu
 struct build_operator *build_add_operator(struct build_model *model, int code, int output, int a,
                                           int b, int c)
 {
-    ck_assert_int_lt(model->operator_count, BUILD_LIST);
+    assert(model->operator_count < BUILD_LIST);
     struct build_operator *entry = &model->operators[model->operator_count++];
     *entry = (struct build_operator){.code = code, .inputs = {a, b, c}, .outputs = {output}};
     entry->input_count = b == BUILD_NO_INPUT ? 1 : c == BUILD_NO_INPUT ? 2 : 3;
@@ -282,7 +282,7 @@ struct build_operator *build_add_operator(struct build_model *model, int code, i
 
 static void add_field(struct build_operator *entry, int kind, const struct build_field *field)
 {
-    ck_assert_int_lt(entry->field_count, BUILD_LIST);
+    assert(entry->field_count < BUILD_LIST);
     entry->options_kind = kind;
     entry->fields[entry->field_count++] = *field;
 }
