@@ -54,10 +54,12 @@ bool check_owner(const struct http_request *request, const char *owner, const ch
 /* ---- objects ---- */
 
 bool add_job(struct json *object, struct api *api, struct database *database,
-             const struct job_row *row, struct error *err);
+             const struct job_row *row, struct arena *arena, struct error *err);
 bool add_run(struct json *object, struct api *api, struct database *database,
-             const struct run_row *row, struct error *err);
+             const struct run_row *row, struct arena *arena, struct error *err);
 
+/* Name, media type, bytes and id of each. */
+void add_artifacts(struct json *list, const struct artifact_row *rows, size_t count);
 /* Time of a row, null for 0. */
 void add_time(struct json *object, const char *key, int64_t unix_ms);
 /* The problem of a failed run, null without. */
@@ -70,19 +72,6 @@ struct job_spec;
 /* E_INVALID, with the pointer of the field, unless model and data exist and fit each other. Fills
  * in scale and zero point of the data sets where the specification leaves them open. */
 bool check_fit(struct database *database, struct job_spec *spec, struct arena *arena,
-               struct error *err);
-
-/* The handlers of POST /v1/jobs with a form (submit_form.c). */
-bool form_begin(struct http_request *request, struct api *api, struct error *err);
-http_handler form_handle;
-
-/* Checks a specification and makes what the store takes. `key_text`: what an idempotency key stands
- * for. `*out_replayed`: the job is there already, under `out_insert->row.id`. */
-bool prepare_job(struct http_request *request, struct api *api, const struct json *object,
-                 const void *key_bytes, size_t key_size, struct job_insert *out_insert,
-                 bool *out_replayed, struct error *err);
-/* 202, Location, the job. */
-bool reply_job(struct http_request *request, struct api *api, const char *job, bool replayed,
                struct error *err);
 
 /* ---- waiting ---- */

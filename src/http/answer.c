@@ -58,11 +58,11 @@ void http_set_etag(struct http_request *request, const char *tag)
     request->answer.etag = arena_printf(request->arena, NULL, "\"%s\"", tag);
 }
 
-bool http_etag_matches(const struct http_request *request, const char *tag)
+bool http_is_known(const struct http_request *request)
 {
-    char quoted[128];
-    (void)snprintf(quoted, sizeof(quoted), "\"%s\"", tag);
-    return http_tag_listed(http_header(request, MHD_HTTP_HEADER_IF_NONE_MATCH), quoted);
+    return request->answer.etag != NULL &&
+           http_tag_listed(http_header(request, MHD_HTTP_HEADER_IF_NONE_MATCH),
+                           request->answer.etag);
 }
 
 /* The part of a file that is asked for; If-Range with another tag asks for the whole. */
@@ -115,9 +115,7 @@ static struct MHD_Response *file_response(struct http_request *request)
 static struct MHD_Response *create_response(struct http_request *request)
 {
     struct answer *answer = &request->answer;
-    const char *asked = http_header(request, MHD_HTTP_HEADER_IF_NONE_MATCH);
-    if (answer->status == MHD_HTTP_OK && answer->etag != NULL &&
-        http_tag_listed(asked, answer->etag)) {
+    if (answer->status == MHD_HTTP_OK && http_is_known(request)) {
         answer->status = MHD_HTTP_NOT_MODIFIED;
         return empty_response();
     }
@@ -150,7 +148,7 @@ static void note_sent(const struct http_request *request)
     atomic_fetch_add(&request->server->by_class[status / 100 <= 5 ? status / 100 : 0], 1);
     enum log_level level = status >= 500 ? LOG_WARN : LOG_DEBUG;
     log_write(level, "http", "answered|status=%d ms=%" PRId64 " bytes=%zu method=%s path=\"%s\"",
-              status, http_now_ms() - request->started_ms, request->answer.size, request->method,
+              status, http_clock_ms() - request->started_ms, request->answer.size, request->method,
               request->path);
 }
 
@@ -160,8 +158,8 @@ enum MHD_Result http_send(struct http_request *request)
     if (response == NULL)
         return MHD_NO;
     add_headers(&request->answer, response);
-    http_set_deadline(request,
-                      http_transfer_deadline(request->server, http_now_ms(), request->answer.size));
+    http_set_deadline(request, http_transfer_deadline(request->server, http_clock_ms(),
+                                                      request->answer.size));
     request->phase = PHASE_SENT;
     note_sent(request);
     enum MHD_Result queued =

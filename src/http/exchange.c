@@ -63,7 +63,7 @@ static struct http_request *create_request(struct http_server *server,
     request->peer = info->socket_context;
     request->answer.fd = -1;
     request->owner = "";
-    request->started_ms = http_now_ms();
+    request->started_ms = http_clock_ms();
     text_init(&request->body, 0);
     request->arena = arena_create(server->options.arena_bytes);
     if (request->arena == NULL) {
@@ -247,7 +247,7 @@ void http_on_completed(void *context, struct MHD_Connection *connection, void **
     struct http_request *request = *slot;
     if (request == NULL)
         return;
-    http_set_deadline(request, http_now_ms() + server->options.header_timeout_ms +
+    http_set_deadline(request, http_clock_ms() + server->options.header_timeout_ms +
                                    (int64_t)server->options.idle_timeout_seconds * 1000);
     destroy_request(request);
     *slot = NULL;

@@ -103,8 +103,6 @@ struct http_server {
     atomic_uint_least64_t active, cut, by_class[6];
 };
 
-int64_t http_now_ms(void);
-
 /* exchange.c: callbacks of libmicrohttpd. */
 enum MHD_Result http_on_request(void *context, struct MHD_Connection *connection, const char *url,
                                 const char *method, const char *version, const char *upload_data,

@@ -120,7 +120,7 @@ static void wait_for_requests(struct http_server *server, int64_t deadline_ms)
         uint64_t suspended = server->suspended_count;
         pthread_mutex_unlock(&server->lock);
         bool done = deadline_ms < 0 ? suspended == 0 : atomic_load(&server->active) == 0;
-        if (done || (deadline_ms >= 0 && http_now_ms() >= deadline_ms))
+        if (done || (deadline_ms >= 0 && http_clock_ms() >= deadline_ms))
             return;
         nanosleep(&step, NULL);
     }
@@ -139,7 +139,7 @@ void http_server_stop(struct http_server *server, unsigned drain_ms)
     pthread_cond_signal(&server->tick);
     pthread_mutex_unlock(&server->lock);
 
-    wait_for_requests(server, http_now_ms() + drain_ms);
+    wait_for_requests(server, http_clock_ms() + drain_ms);
     pthread_mutex_lock(&server->lock);
     for (struct peer *peer = server->peers; peer != NULL; peer = peer->next)
         peer->deadline_ms = 1; /* long past */

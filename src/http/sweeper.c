@@ -18,7 +18,7 @@
 
 enum { TICK_MS = 100 };
 
-int64_t http_now_ms(void)
+int64_t http_clock_ms(void)
 {
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
@@ -36,7 +36,7 @@ void http_on_connection(void *context, struct MHD_Connection *connection, void *
         if (peer == NULL)
             return; /* the request is refused for lack of memory */
         peer->fd = info->connect_fd;
-        peer->deadline_ms = http_now_ms() + server->options.header_timeout_ms;
+        peer->deadline_ms = http_clock_ms() + server->options.header_timeout_ms;
         pthread_mutex_lock(&server->lock);
         peer->next = server->peers;
         if (peer->next != NULL)
@@ -95,7 +95,7 @@ void http_suspend(struct http_request *request, http_handler *next, int64_t time
     request->next = next;
     pthread_mutex_lock(&server->lock);
     request->peer->deadline_ms = 0;
-    request->deadline_ms = timeout_ms >= 0 ? http_now_ms() + timeout_ms : 0;
+    request->deadline_ms = timeout_ms >= 0 ? http_clock_ms() + timeout_ms : 0;
     request->suspended = true;
     request->previous_suspended = NULL;
     request->next_suspended = server->suspended;
@@ -120,7 +120,7 @@ void http_resume(struct http_request *request)
 
 static void sweep(struct http_server *server)
 {
-    int64_t now = http_now_ms();
+    int64_t now = http_clock_ms();
     for (struct peer *peer = server->peers; peer != NULL; peer = peer->next) {
         if (peer->deadline_ms == 0 || peer->deadline_ms > now)
             continue;

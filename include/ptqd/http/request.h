@@ -75,12 +75,15 @@ void http_answer_file(struct http_request *request, int fd, uint64_t size, const
 void http_add_header(struct http_request *request, const char *name, const char *value);
 /* Sets ETag; a matching If-None-Match turns a 200 into 304. `tag` is without quotes. */
 void http_set_etag(struct http_request *request, const char *tag);
-/* True when If-None-Match names the tag: the handler may save itself the work. */
-bool http_etag_matches(const struct http_request *request, const char *tag);
+/* True when If-None-Match names the tag that was set: the answer will be 304. */
+bool http_is_known(const struct http_request *request);
 
 /* ---- answering later ---- */
 
 enum { HTTP_NO_TIMEOUT = -1 };
+
+/* Milliseconds of the clock by which timeouts are counted. */
+int64_t http_clock_ms(void);
 
 /* In a handler that is not blocking: the connection waits until http_resume, then `next` is called
  * on its thread. With a timeout (≥ 0 ms) the server resumes it then, and when it stops; without

@@ -1,0 +1,267 @@
+/* /v1/jobs: lists, one job (with long polling), and what may be done to it. */
+
+#include "submit.h"
+
+#include "ptqd/base/text.h"
+
+#include <string.h>
+
+/* ---- reading ---- */
+
+static bool read_state(const char *name, enum job_state *storage, const enum job_state **out,
+                       struct error *err)
+{
+    *out = NULL;
+    if (name == NULL)
+        return true;
+    if (!job_state_parse(name, storage, err))
+        return error_context(err, "state");
+    *out = storage;
+    return true;
+}
+
+static bool list(struct http_request *request, void *context, struct error *err)
+{
+    static const char *const known[] = {"state", "owner", "label", "limit", "cursor", NULL};
+    struct api *api = context;
+    struct arena *arena = http_arena(request);
+    struct job_filter filter = {.owner = http_query(request, "owner"),
+                                .label = http_query(request, "label")};
+    enum job_state state;
+    struct store_page page;
+    struct database *database;
+    struct job_row *rows;
+    size_t count;
+    char next[STORE_CURSOR_BYTES];
+    if (!http_check_query(request, known, err) ||
+        !read_state(http_query(request, "state"), &state, &filter.state, err) ||
+        !read_page(request, &page, err) || !store_reader(api->options.store, &database, err) ||
+        !job_row_list(database, &filter, &page, arena, &rows, &count, next, err))
+        return false;
+    struct json *object = json_object(arena);
+    struct json *items = reply_list(object, next);
+    for (size_t i = 0; i < count; i++) {
+        if (!add_job(json_add_object(items, NULL), api, database, &rows[i], arena, err))
+            return false;
+    }
+    return reply_json(request, 200, object, err);
+}
+
+static bool is_finished(enum job_state state)
+{
+    return state != JOB_QUEUED && state != JOB_RUNNING;
+}
+
+static bool find_job(struct http_request *request, struct api *api, const char *id,
+                     struct database **out_database, struct job_row *out_row, struct error *err)
+{
+    return store_reader(api->options.store, out_database, err) &&
+           job_row_find(*out_database, id, http_arena(request), out_row, err);
+}
+
+/* `*out_news`: the job is finished, or not what If-None-Match names. */
+static bool answer_job(struct http_request *request, struct api *api, bool *out_news,
+                       struct error *err)
+{
+    struct arena *arena = http_arena(request);
+    struct database *database;
+    struct job_row row;
+    struct json *object = json_object(arena);
+    if (!find_job(request, api, http_param(request, "id"), &database, &row, err) ||
+        !add_job(object, api, database, &row, arena, err) ||
+        !reply_json_tagged(request, object, err))
+        return false;
+    bool conditional = http_header(request, "If-None-Match") != NULL;
+    *out_news = is_finished(row.state) || (conditional && !http_is_known(request));
+    return true;
+}
+
+/* ---- waiting ---- */
+
+/* A request with ?wait= and its place in the list; `end_ms` on the monotonic clock. */
+struct wait {
+    struct waiter waiter;
+    struct arena_mark mark; /* what an earlier look took is given back */
+    int64_t end_ms;
+};
+
+static bool look_again(struct http_request *request, void *context, struct error *err);
+
+/* Answers when there is news or time is up; sleeps otherwise. */
+static bool look(struct http_request *request, struct api *api, struct wait *wait, bool last,
+                 struct error *err)
+{
+    for (;;) {
+        bool news = false;
+        arena_reset(http_arena(request), wait->mark);
+        if (!answer_job(request, api, &news, err)) {
+            waiter_remove(api, &wait->waiter);
+            return false;
+        }
+        int64_t left_ms = wait->end_ms - http_clock_ms();
+        if (news || last || left_ms <= 0) {
+            waiter_remove(api, &wait->waiter);
+            return true;
+        }
+        if (waiter_sleep(api, &wait->waiter, look_again, left_ms))
+            return true;
+        (void)waiter_take_change(api, &wait->waiter); /* it has changed: look again */
+    }
+}
+
+/* Woken by a change, or by the end of the time or of the server. */
+static bool look_again(struct http_request *request, void *context, struct error *err)
+{
+    struct wait *wait = http_state(request);
+    bool changed = waiter_take_change(context, &wait->waiter);
+    return look(request, context, wait, !changed, err);
+}
+
+static bool get(struct http_request *request, void *context, struct error *err)
+{
+    enum { WAIT_MAX_SECONDS = 60 };
+    static const char *const known[] = {"wait", NULL};
+    struct api *api = context;
+    const char *text = http_query(request, "wait");
+    int64_t seconds = 0;
+    bool news;
+    if (!http_check_query(request, known, err))
+        return false;
+    if (text != NULL && !text_parse_i64(text, 0, WAIT_MAX_SECONDS, &seconds, err))
+        return error_context(err, "wait");
+    if (seconds == 0)
+        return answer_job(request, api, &news, err);
+
+    struct wait *wait = ARENA_NEW(http_arena(request), struct wait, err);
+    if (wait == NULL)
+        return false;
+    wait->end_ms = http_clock_ms() + seconds * 1000;
+    wait->waiter.request = request;
+    const char *id = http_param(request, "id");
+    size_t length = strlen(id);
+    if (length < JOB_ID_BYTES) /* a longer one names no job, as the look finds out */
+        memcpy(wait->waiter.job, id, length + 1);
+    wait->mark = arena_mark(http_arena(request));
+    http_set_state(request, wait, NULL);
+    waiter_add(api, &wait->waiter);
+    return look(request, api, wait, false, err);
+}
+
+/* ---- changing ---- */
+
+struct change {
+    struct jobs_change change;
+    struct error error;
+    bool failed;
+};
+
+static void on_changed(void *context, const struct error *failure)
+{
+    struct http_request *request = context;
+    struct change *change = http_state(request);
+    change->failed = failure != NULL;
+    if (failure != NULL)
+        change->error = *failure;
+    http_resume(request);
+}
+
+/* Starts a change of the job in the path and continues with `next` when it is on disk. */
+static bool start_change(struct http_request *request, struct api *api,
+                         void (*start)(struct jobs *jobs, const char *job,
+                                       struct jobs_change *change),
+                         http_handler *next, struct error *err)
+{
+    struct database *database;
+    struct job_row row;
+    const char *id = http_param(request, "id");
+    struct change *change = ARENA_NEW(http_arena(request), struct change, err);
+    if (change == NULL || !find_job(request, api, id, &database, &row, err) ||
+        !check_owner(request, row.owner, "the job", err))
+        return false;
+    change->change.done = on_changed;
+    change->change.context = request;
+    http_set_state(request, change, NULL);
+    http_suspend(request, next, HTTP_NO_TIMEOUT);
+    start(api->options.jobs, id, &change->change);
+    return true;
+}
+
+static bool check_change(struct http_request *request, struct error *err)
+{
+    const struct change *change = http_state(request);
+    if (change->failed)
+        *err = change->error;
+    return !change->failed;
+}
+
+static bool reply_changed(struct http_request *request, void *context, struct error *err)
+{
+    struct arena *arena = http_arena(request);
+    struct api *api = context;
+    struct database *database;
+    struct job_row row;
+    struct json *object = json_object(arena);
+    return check_change(request, err) &&
+           find_job(request, api, http_param(request, "id"), &database, &row, err) &&
+           add_job(object, api, database, &row, arena, err) &&
+           reply_json(request, 200, object, err);
+}
+
+static bool reply_deleted(struct http_request *request, void *context, struct error *err)
+{
+    (void)context;
+    return check_change(request, err) && reply_nothing(request);
+}
+
+static bool cancel(struct http_request *request, void *context, struct error *err)
+{
+    return start_change(request, context, jobs_cancel, reply_changed, err);
+}
+
+static bool retry(struct http_request *request, void *context, struct error *err)
+{
+    return start_change(request, context, jobs_retry, reply_changed, err);
+}
+
+static bool delete_job(struct http_request *request, void *context, struct error *err)
+{
+    return start_change(request, context, jobs_delete, reply_deleted, err);
+}
+
+static const struct http_route routes[] = {
+    {.method = "POST",
+     .pattern = "/v1/jobs",
+     .access = ACCESS_SUBMIT,
+     .any_body = true,
+     .begin = submit_begin,
+     .handle = submit_handle,
+     .summary = "Submit a job: JSON, or a form with files and the specification"},
+    {.method = "GET",
+     .pattern = "/v1/jobs",
+     .access = ACCESS_READ,
+     .handle = list,
+     .summary = "List jobs, newest first"},
+    {.method = "GET",
+     .pattern = "/v1/jobs/{id}",
+     .access = ACCESS_READ,
+     .handle = get,
+     .summary = "A job; ?wait=30 answers when it is finished, at the latest after 30 s"},
+    {.method = "DELETE",
+     .pattern = "/v1/jobs/{id}",
+     .access = ACCESS_SUBMIT,
+     .handle = delete_job,
+     .summary = "Remove a finished job with its runs and artifacts"},
+    {.method = "POST",
+     .pattern = "/v1/jobs/{id}/cancel",
+     .access = ACCESS_SUBMIT,
+     .any_body = true,
+     .handle = cancel,
+     .summary = "Stop a job's runs"},
+    {.method = "POST",
+     .pattern = "/v1/jobs/{id}/retry",
+     .access = ACCESS_SUBMIT,
+     .any_body = true,
+     .handle = retry,
+     .summary = "Queue a job's failed runs again"},
+};
+const struct http_table job_routes = {routes, sizeof(routes) / sizeof(routes[0])};

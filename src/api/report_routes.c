@@ -1,0 +1,93 @@
+/* /v1/jobs/{id}/report, as JSON, CSV or Markdown. */
+
+#include "api_private.h"
+
+#include "ptqd/api/report.h"
+
+#include <string.h>
+
+/* All runs of a job, page by page. */
+static bool read_runs(struct database *database, const char *job, struct arena *arena,
+                      struct report_run **out_runs, size_t *out_count, struct error *err)
+{
+    struct report_run *runs = NULL;
+    size_t count = 0;
+    char cursor[STORE_CURSOR_BYTES] = "";
+    do {
+        struct store_page page = {.limit = STORE_PAGE_MAX, .cursor = cursor};
+        struct run_row *rows;
+        size_t rows_count;
+        char next[STORE_CURSOR_BYTES];
+        if (!run_row_list(database, job, NULL, &page, arena, &rows, &rows_count, next, err))
+            return false;
+        struct report_run *grown = ARENA_ARRAY(arena, struct report_run, count + rows_count, err);
+        if (grown == NULL)
+            return false;
+        if (count > 0)
+            memcpy(grown, runs, count * sizeof(*runs));
+        runs = grown;
+        for (size_t i = 0; i < rows_count; i++)
+            runs[count++] = (struct report_run){
+                .id = rows[i].id,
+                .variant = rows[i].variant,
+                .choices = rows[i].choices,
+                .result = rows[i].state == RUN_SUCCEEDED ? rows[i].result : NULL,
+                .failed = rows[i].state == RUN_FAILED,
+            };
+        memcpy(cursor, next, sizeof(cursor));
+    } while (cursor[0] != '\0');
+    *out_runs = runs;
+    *out_count = count;
+    return true;
+}
+
+static bool
+reply_text(struct http_request *request, const struct report *report, const char *media_type,
+           bool (*print)(const struct report *report, struct text *text, struct error *err),
+           struct error *err)
+{
+    enum { REPORT_BYTES_MAX = 64 << 20 };
+    struct text text;
+    text_init(&text, REPORT_BYTES_MAX);
+    char *copy = print(report, &text, err) ? text_dup(&text, http_arena(request), err) : NULL;
+    if (copy != NULL)
+        http_answer(request, 200, media_type, copy, text.length, false);
+    text_finish(&text);
+    return copy != NULL;
+}
+
+static bool get(struct http_request *request, void *context, struct error *err)
+{
+    static const char *const types[] = {"application/json", "text/csv", "text/markdown",
+                                        "text/plain", NULL};
+    struct api *api = context;
+    struct arena *arena = http_arena(request);
+    struct database *database;
+    struct report_run *runs;
+    size_t count;
+    struct report report;
+    int type;
+    if (!http_negotiate(request, types, &type, err) ||
+        !store_reader(api->options.store, &database, err) ||
+        !read_runs(database, http_param(request, "id"), arena, &runs, &count, err) ||
+        !report_create(arena, http_param(request, "id"), runs, count, &report, err))
+        return false;
+    http_add_header(request, "Vary", "Accept");
+    if (type == 0)
+        return reply_json_tagged(request, report_json(&report, arena), err);
+    if (type == 1)
+        return reply_text(request, &report, "text/csv; charset=utf-8; header=present", report_csv,
+                          err);
+    return reply_text(request, &report,
+                      type == 2 ? "text/markdown; charset=utf-8" : "text/plain; charset=utf-8",
+                      report_markdown, err);
+}
+
+static const struct http_route routes[] = {
+    {.method = "GET",
+     .pattern = "/v1/jobs/{id}/report",
+     .access = ACCESS_READ,
+     .handle = get,
+     .summary = "Accuracy over seeds and costs of each variant: JSON, CSV or Markdown by Accept"},
+};
+const struct http_table report_routes = {routes, sizeof(routes) / sizeof(routes[0])};

@@ -1,0 +1,130 @@
+/* /v1/runs, and the runs of a job: one variant with one seed, its layers and its artifacts. */
+
+#include "api_private.h"
+
+#include <string.h>
+
+static bool find_run(struct http_request *request, struct api *api, struct database **out_database,
+                     struct run_row *out_row, struct error *err)
+{
+    return store_reader(api->options.store, out_database, err) &&
+           run_row_find(*out_database, http_param(request, "id"), http_arena(request), out_row,
+                        err);
+}
+
+static bool list(struct http_request *request, void *context, struct error *err)
+{
+    static const char *const known[] = {"state", "limit", "cursor", NULL};
+    struct api *api = context;
+    struct arena *arena = http_arena(request);
+    const char *wanted = http_query(request, "state");
+    enum run_state state;
+    struct store_page page;
+    struct database *database;
+    struct run_row *rows;
+    size_t count;
+    char next[STORE_CURSOR_BYTES];
+    if (!http_check_query(request, known, err) || !read_page(request, &page, err))
+        return false;
+    if (wanted != NULL && !run_state_parse(wanted, &state, err))
+        return error_context(err, "state");
+    if (!store_reader(api->options.store, &database, err) ||
+        !run_row_list(database, http_param(request, "id"), wanted != NULL ? &state : NULL, &page,
+                      arena, &rows, &count, next, err))
+        return false;
+    struct json *object = json_object(arena);
+    struct json *items = reply_list(object, next);
+    for (size_t i = 0; i < count; i++) {
+        if (!add_run(json_add_object(items, NULL), api, database, &rows[i], arena, err))
+            return false;
+    }
+    return reply_json(request, 200, object, err);
+}
+
+static bool get(struct http_request *request, void *context, struct error *err)
+{
+    struct database *database;
+    struct run_row row;
+    struct json *object = json_object(http_arena(request));
+    return find_run(request, context, &database, &row, err) &&
+           add_run(object, context, database, &row, http_arena(request), err) &&
+           reply_json_tagged(request, object, err);
+}
+
+static bool get_layers(struct http_request *request, void *context, struct error *err)
+{
+    /* What result_print wrote. */
+    static const struct json_limits limits = {.bytes = (size_t)256 << 20,
+                                              .depth = 16,
+                                              .values = 4 * 1000 * 1000};
+    struct arena *arena = http_arena(request);
+    struct database *database;
+    struct run_row row;
+    struct json *result;
+    if (!find_run(request, context, &database, &row, err))
+        return false;
+    if (row.result == NULL)
+        return FAIL(err, E_CONFLICT, "run %s is %s; layers are known when it has succeeded", row.id,
+                    run_state_name(row.state));
+    if (!json_parse(arena, row.result, strlen(row.result), &limits, &result, err))
+        return error_context(err, "the stored result of run %s", row.id);
+    struct json *object = json_object(arena);
+    json_add_string(object, "run", row.id);
+    json_add_copy(object, "layers", json_find(result, "layers"));
+    return reply_json_tagged(request, object, err);
+}
+
+static bool list_artifacts(struct http_request *request, void *context, struct error *err)
+{
+    struct arena *arena = http_arena(request);
+    struct database *database;
+    struct run_row row;
+    struct artifact_row *rows;
+    size_t count;
+    if (!find_run(request, context, &database, &row, err) ||
+        !artifact_row_list(database, row.id, arena, &rows, &count, err))
+        return false;
+    struct json *object = json_object(arena);
+    add_artifacts(reply_list(object, ""), rows, count);
+    return reply_json(request, 200, object, err);
+}
+
+static bool get_artifact(struct http_request *request, void *context, struct error *err)
+{
+    struct api *api = context;
+    struct database *database;
+    struct artifact_row row;
+    return store_reader(api->options.store, &database, err) &&
+           artifact_row_find(database, http_param(request, "id"), http_param(request, "name"),
+                             http_arena(request), &row, err) &&
+           reply_blob(request, api, row.blob, row.media_type, row.name, err);
+}
+
+static const struct http_route routes[] = {
+    {.method = "GET",
+     .pattern = "/v1/jobs/{id}/runs",
+     .access = ACCESS_READ,
+     .handle = list,
+     .summary = "The runs of a job, by variant and seed"},
+    {.method = "GET",
+     .pattern = "/v1/runs/{id}",
+     .access = ACCESS_READ,
+     .handle = get,
+     .summary = "A run"},
+    {.method = "GET",
+     .pattern = "/v1/runs/{id}/layers",
+     .access = ACCESS_READ,
+     .handle = get_layers,
+     .summary = "Costs and signal-to-noise ratios of each layer of a run that succeeded"},
+    {.method = "GET",
+     .pattern = "/v1/runs/{id}/artifacts",
+     .access = ACCESS_READ,
+     .handle = list_artifacts,
+     .summary = "The files that a run made"},
+    {.method = "GET",
+     .pattern = "/v1/runs/{id}/artifacts/{name}",
+     .access = ACCESS_READ,
+     .handle = get_artifact,
+     .summary = "A file that a run made"},
+};
+const struct http_table run_routes = {routes, sizeof(routes) / sizeof(routes[0])};

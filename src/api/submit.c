@@ -1,0 +1,166 @@
+/* POST /v1/jobs: from a specification to a job on disk.
+ *
+ * A JSON body is the fast way: the request is checked on its HTTP thread from rows alone, waits
+ * suspended for the writer's commit, and is answered then. A form carries files as well and is
+ * handled on the pool (submit_form.c).
+ */
+
+#include "submit.h"
+
+#include "ptqd/base/digest.h"
+#include "ptqd/jobs/spec.h"
+
+#include <string.h>
+
+/* The key of the request, checked; NULL without one. */
+static bool read_key(struct http_request *request, const char **out_key, struct error *err)
+{
+    enum { KEY_MAX_BYTES = 200 };
+    const char *key = http_header(request, "Idempotency-Key");
+    if (key != NULL && (key[0] == '\0' || strlen(key) > KEY_MAX_BYTES))
+        return FAIL(err, E_INVALID, "Idempotency-Key has %zu bytes; 1 to %d are allowed",
+                    strlen(key), KEY_MAX_BYTES);
+    *out_key = key;
+    return true;
+}
+
+/* Notes key and digest in the insertion, and whether the key has a job already. */
+static bool apply_key(struct http_request *request, struct database *database,
+                      const struct job_request *wanted, struct job_insert *insert,
+                      char out_replayed[static JOB_ID_BYTES], struct error *err)
+{
+    const char *key;
+    char digest[DIGEST_HEX_BYTES];
+    bool found = false;
+    out_replayed[0] = '\0';
+    if (!read_key(request, &key, err))
+        return false;
+    if (key == NULL)
+        return true;
+    if (!digest_bytes(wanted->bytes, wanted->size, digest, err))
+        return false;
+    insert->key = key;
+    insert->request_digest = arena_strdup(http_arena(request), digest, err);
+    if (insert->request_digest == NULL ||
+        !job_key_find(database, http_owner(request), key, digest, out_replayed, &found, err))
+        return false;
+    if (!found)
+        out_replayed[0] = '\0';
+    return true;
+}
+
+bool prepare_job(struct http_request *request, struct api *api, const struct job_request *wanted,
+                 struct job_insert *out_insert, char out_replayed[static JOB_ID_BYTES],
+                 struct error *err)
+{
+    static const struct job_spec_options options = {.allow_paths = false};
+    struct arena *arena = http_arena(request);
+    struct job_insert keyed = {0};
+    struct job_spec spec;
+    struct database *database;
+    if (!store_reader(api->options.store, &database, err) ||
+        !apply_key(request, database, wanted, &keyed, out_replayed, err))
+        return false;
+    if (out_replayed[0] != '\0')
+        return true;
+    if (!job_spec_parse(wanted->object, &options, arena, &spec, err) ||
+        !check_fit(database, &spec, arena, err) || !job_spec_insert(&spec, arena, out_insert, err))
+        return false;
+    out_insert->row.owner = http_owner(request);
+    out_insert->key = keyed.key;
+    out_insert->request_digest = keyed.request_digest;
+    return true;
+}
+
+/* The row was there a moment ago, when the specification was checked. */
+bool submit_error(const struct error *error, struct error *err)
+{
+    *err = *error;
+    if (err->code == E_NOT_FOUND)
+        err->code = E_INVALID;
+    return false;
+}
+
+bool reply_job(struct http_request *request, struct api *api, const char *job, bool replayed,
+               struct error *err)
+{
+    struct arena *arena = http_arena(request);
+    struct database *database;
+    struct job_row row;
+    struct json *object = json_object(arena);
+    if (!store_reader(api->options.store, &database, err) ||
+        !job_row_find(database, job, arena, &row, err) ||
+        !add_job(object, api, database, &row, arena, err))
+        return false;
+    const char *location = arena_printf(arena, err, "/v1/jobs/%s", job);
+    if (location == NULL)
+        return false;
+    http_add_header(request, "Location", location);
+    if (replayed)
+        http_add_header(request, "Idempotency-Replayed", "true");
+    return reply_json(request, 202, object, err);
+}
+
+/* ---- a JSON body ---- */
+
+struct submission {
+    struct jobs_change change;
+    struct job_insert insert;
+    struct error error;
+    bool failed;
+};
+
+static void on_submitted(void *context, const struct error *failure)
+{
+    struct http_request *request = context;
+    struct submission *submission = http_state(request);
+    submission->failed = failure != NULL;
+    if (failure != NULL)
+        submission->error = *failure;
+    http_resume(request);
+}
+
+static bool after_submission(struct http_request *request, void *context, struct error *err)
+{
+    const struct submission *submission = http_state(request);
+    if (submission->failed)
+        return submit_error(&submission->error, err);
+    return reply_job(request, context, submission->change.job, submission->change.replayed, err);
+}
+
+static bool post_json(struct http_request *request, struct api *api, struct error *err)
+{
+    struct submission *submission = ARENA_NEW(http_arena(request), struct submission, err);
+    if (submission == NULL)
+        return false;
+    struct json *object;
+    size_t size;
+    const char *body = http_body(request, &size);
+    char replayed[JOB_ID_BYTES];
+    if (!json_parse(http_arena(request), body, size, NULL, &object, err))
+        return false;
+    const struct job_request wanted = {.object = object, .bytes = body, .size = size};
+    if (!prepare_job(request, api, &wanted, &submission->insert, replayed, err))
+        return false;
+    if (replayed[0] != '\0')
+        return reply_job(request, api, replayed, true, err);
+    submission->change.done = on_submitted;
+    submission->change.context = request;
+    http_set_state(request, submission, NULL);
+    /* Suspended first: the answer may come before jobs_submit returns. */
+    http_suspend(request, after_submission, HTTP_NO_TIMEOUT);
+    jobs_submit(api->options.jobs, &submission->insert, &submission->change);
+    return true;
+}
+
+bool submit_begin(struct http_request *request, void *context, struct error *err)
+{
+    return !http_body_is(request, "multipart/form-data") || form_begin(request, context, err);
+}
+
+bool submit_handle(struct http_request *request, void *context, struct error *err)
+{
+    if (http_body_is(request, "multipart/form-data"))
+        return http_block(request, form_handle, err);
+    return post_json(request, context, err);
+}

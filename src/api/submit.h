@@ -1,0 +1,30 @@
+#pragma once
+
+/* POST /v1/jobs, by JSON (submit.c) or by form (submit_form.c). */
+
+#include "api_private.h"
+
+http_handler submit_begin, submit_handle;
+
+bool form_begin(struct http_request *request, struct api *api, struct error *err);
+http_handler form_handle;
+
+/* What came: the specification, and the bytes that an idempotency key stands for. */
+struct job_request {
+    const struct json *object;
+    const void *bytes;
+    size_t size;
+};
+
+/* Checks a specification and makes what the store takes. When the key was used before,
+ * `out_replayed` is that job's id, else "". */
+bool prepare_job(struct http_request *request, struct api *api, const struct job_request *wanted,
+                 struct job_insert *out_insert, char out_replayed[static JOB_ID_BYTES],
+                 struct error *err);
+
+/* An error of the insertion as an error of the request; always false. */
+bool submit_error(const struct error *error, struct error *err);
+
+/* 202, Location, the job. */
+bool reply_job(struct http_request *request, struct api *api, const char *job, bool replayed,
+               struct error *err);
