@@ -11,6 +11,12 @@ static bool infer(struct graph *graph, struct node *node, struct error *err)
 {
     if (!infer_counts(node, 1, 3, err))
         return false;
+    if (infer_has_input(node, 1)) {
+        const struct tensor *ratio = &graph->tensors[node->inputs[1]];
+        if (ratio->values == NULL)
+            return FAIL(err, E_UNSUPPORTED, "ratio '%s' is computed; it must be a constant",
+                        ratio->name);
+    }
     if (infer_has_input(node, 2)) {
         const struct tensor *training = &graph->tensors[node->inputs[2]];
         if (training->integers == NULL || training->integers[0] != 0)
