@@ -36,21 +36,19 @@ static bool add_constant(struct build *build, const char *name, const struct sha
 }
 
 static bool add_node(struct build *build, const char *op_type, const char *name, int *inputs,
-                     int input_count, const struct attribute *attributes, int attribute_count)
+                     int input_count, struct attribute *attributes, int attribute_count)
 {
     struct tensor tensor = {.name = name, .producer = -1};
     int output, index;
     if (!graph_add_tensor(build->graph, &tensor, false, &output, build->err))
         return false;
-    struct attribute copies[4];
-    memcpy(copies, attributes, (size_t)attribute_count * sizeof(*attributes));
     struct node node = {.name = name,
                         .op_type = op_type,
                         .inputs = inputs,
                         .outputs = &output,
                         .input_count = input_count,
                         .output_count = 1,
-                        .attributes = copies,
+                        .attributes = attributes,
                         .attribute_count = attribute_count};
     if (!graph_add_node(build->graph, &node, &index, build->err))
         return false;
@@ -79,7 +77,7 @@ static bool add_conv(struct build *build, const char *name, int64_t K, int64_t C
     char relu[NAME_BYTES];
     (void)snprintf(relu, sizeof(relu), "%s.relu", name);
     const int64_t pads[2] = {R / 2, R / 2}, strides[1] = {stride};
-    const struct attribute attributes[] = {
+    struct attribute attributes[] = {
         {.name = "pads", .type = ATTRIBUTE_INTS, .integers = pads, .count = 2},
         {.name = "strides", .type = ATTRIBUTE_INTS, .integers = strides, .count = 1},
         {.name = "group", .type = ATTRIBUTE_INT, .integer = groups},
@@ -102,7 +100,7 @@ static bool add_block(struct build *build, int block, int64_t K, int64_t C, int6
 
 static bool add_classifier(struct build *build, int64_t C)
 {
-    const struct attribute transposed = {.name = "transB", .type = ATTRIBUTE_INT, .integer = 1};
+    struct attribute transposed = {.name = "transB", .type = ATTRIBUTE_INT, .integer = 1};
     struct shape shape = {.rank = 2, .dim = {MOTION_ACTIVITIES, C}};
     int inputs[3];
     return add_node(build, "GlobalAveragePool", "average", &build->at, 1, NULL, 0) &&

@@ -45,13 +45,13 @@ static double between(struct rng *rng, double low, double high)
     return low + (high - low) * rng_uniform(rng);
 }
 
-/* Rotation by `angle` in the plane of two axes, applied to the rows of `turn`. */
-static void rotate(double turn[MOTION_AXES][MOTION_AXES], int a, int b, double angle)
+/* Turns the device by `angle` in the plane of two of its axes. */
+static void turn(struct motion_subject *subject, int a, int b, double angle)
 {
     for (int column = 0; column < MOTION_AXES; column++) {
-        double x = turn[a][column], y = turn[b][column];
-        turn[a][column] = cos(angle) * x - sin(angle) * y;
-        turn[b][column] = sin(angle) * x + cos(angle) * y;
+        double x = subject->turn[a][column], y = subject->turn[b][column];
+        subject->turn[a][column] = cos(angle) * x - sin(angle) * y;
+        subject->turn[b][column] = sin(angle) * x + cos(angle) * y;
     }
 }
 
@@ -66,9 +66,9 @@ void motion_subject_init(struct motion_subject *subject, struct rng *rng)
     };
     for (int axis = 0; axis < MOTION_AXES; axis++)
         subject->turn[axis][axis] = 1.0;
-    rotate(subject->turn, UP, FORWARD, between(rng, -loose, loose));
-    rotate(subject->turn, UP, SIDEWAYS, between(rng, -loose, loose));
-    rotate(subject->turn, FORWARD, SIDEWAYS, between(rng, -loose, loose));
+    turn(subject, UP, FORWARD, between(rng, -loose, loose));
+    turn(subject, UP, SIDEWAYS, between(rng, -loose, loose));
+    turn(subject, FORWARD, SIDEWAYS, between(rng, -loose, loose));
 }
 
 /* Gravity in the body's directions: lying on the back or on a side, else upright with a slouch. */
