@@ -266,7 +266,7 @@ bool onnx_tensor_decode(struct arena *arena, const struct Onnx__TensorProto *pro
                     onnx_type_name(proto->data_type, name));
 
     struct tensor tensor = {.name = proto->name == NULL ? "" : proto->name, .producer = -1};
-    struct stored stored = {.count = 0};
+    struct stored stored;
     if (!check_storage(proto, err) || !decode_shape(proto, &tensor.shape, err) ||
         !find_elements(proto, type, &tensor.shape, &stored, err) ||
         !decode_values(arena, type, &stored, &tensor, err))
