@@ -7,7 +7,6 @@
  * changes of layout; weights are brought into whatever layout the primitive likes best. */
 
 #include "onednn.h"
-#include "ptqd/base/mem.h"
 #include "ptqd/kern/conv.h"
 
 #include <assert.h>

@@ -372,15 +372,17 @@ END_TEST
 int main(void)
 {
     Suite *suite = suite_create("conv");
+    int part = support_short() ? 4 : 1;
     TCase *reference = tcase_create("reference");
     tcase_add_test(reference, extents_follow_the_formula);
     tcase_add_test(reference, multiply_accumulates_are_counted_with_padding);
     tcase_add_test(reference, a_small_case_is_what_it_is_by_hand);
-    tcase_add_loop_test(reference, gradients_of_the_reference_are_those_of_differences, 0, 40);
+    tcase_add_loop_test(reference, gradients_of_the_reference_are_those_of_differences, 0,
+                        40 / part);
     suite_add_tcase(suite, reference);
     TCase *plan = tcase_create("plan");
     tcase_set_timeout(plan, 60);
-    tcase_add_loop_test(plan, a_plan_computes_what_the_reference_computes, 0, RANDOM_SHAPES);
+    tcase_add_loop_test(plan, a_plan_computes_what_the_reference_computes, 0, RANDOM_SHAPES / part);
     tcase_add_loop_test(plan, a_plan_computes_the_layers_of_the_field, 0, NAMED_SHAPES);
     tcase_add_loop_test(plan, operands_may_be_aligned_to_a_float_only, 0, NAMED_SHAPES);
     tcase_add_test(plan, a_plan_serves_any_number_of_samples_up_to_its_own);
