@@ -1,0 +1,360 @@
+/* Job specifications: what is accepted, what every default is, and the exact errors. */
+
+#include "ptqd/flow/pipeline.h"
+#include "ptqd/jobs/spec.h"
+#include "ptqd/json/json.h"
+#include "support.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define M     "sha256:1111111111111111111111111111111111111111111111111111111111111111"
+#define C     "sha256:2222222222222222222222222222222222222222222222222222222222222222"
+#define E     "sha256:3333333333333333333333333333333333333333333333333333333333333333"
+#define L     "sha256:4444444444444444444444444444444444444444444444444444444444444444"
+#define FILES "\"model\":\"" M "\",\"calibration\":\"" C "\""
+
+static struct arena *arena;
+static struct error err;
+static struct job_spec spec;
+static const struct job_spec_options ids_only = {.allow_paths = false};
+static const struct job_spec_options with_paths = {.allow_paths = true};
+
+static void setup(void)
+{
+    arena = arena_create((size_t)64 << 20);
+    err = (struct error){.message = ""};
+}
+
+static void teardown(void)
+{
+    arena_destroy(arena);
+}
+
+static bool parse(const char *text)
+{
+    return job_spec_parse_text(text, strlen(text), &ids_only, arena, &spec, &err);
+}
+
+START_TEST(a_model_and_a_calibration_set_are_enough)
+{
+    ck_assert_ok(parse("{" FILES "}"), &err);
+    ck_assert_str_eq(spec.name, "");
+    ck_assert_uint_eq(spec.label_count, 0);
+    ck_assert_int_eq(spec.priority, 0);
+    ck_assert_str_eq(spec.model.id, M);
+    ck_assert_ptr_null(spec.model.path);
+    ck_assert_str_eq(spec.calibration.samples.id, C);
+    ck_assert(!spec.has_evaluation);
+    ck_assert_uint_eq(spec.seed_count, 1);
+    ck_assert_int_eq(spec.seeds[0], 0);
+    ck_assert_uint_eq(spec.variant_count, 1);
+}
+END_TEST
+
+START_TEST(every_field_is_read)
+{
+    ck_assert_ok(parse(
+                     "{\"name\":\"x\",\"labels\":{\"team\":\"a\",\"net\":\"kws\"},\"priority\":-7,"
+                     "\"model\":{\"id\":\"" M "\"},"
+                     "\"calibration\":{\"id\":\"" C "\",\"labels\":\"" L "\",\"scale\":0.5},"
+                     "\"evaluation\":{\"id\":\"" E "\",\"zero_point\":-128},"
+                     "\"seeds\":[7,0,11],\"pipeline\":{\"weights\":{\"bits\":[2,4]}}}"),
+                 &err);
+    ck_assert_str_eq(spec.name, "x");
+    ck_assert_uint_eq(spec.label_count, 2);
+    ck_assert_str_eq(spec.labels[1].key, "net");
+    ck_assert_str_eq(spec.labels[1].value, "kws");
+    ck_assert_int_eq(spec.priority, -7);
+    ck_assert_str_eq(spec.model.id, M);
+    ck_assert_str_eq(spec.calibration.labels.id, L);
+    ck_assert(spec.calibration.has_scale);
+    ck_assert(!spec.calibration.has_zero_point);
+    ck_assert(spec.calibration.scale == 0.5);
+    ck_assert(spec.has_evaluation);
+    ck_assert_str_eq(spec.evaluation.samples.id, E);
+    ck_assert(spec.evaluation.has_zero_point);
+    ck_assert(spec.evaluation.zero_point == -128);
+    ck_assert_uint_eq(spec.seed_count, 3);
+    ck_assert_int_eq(spec.seeds[2], 11);
+    ck_assert_uint_eq(spec.variant_count, 2);
+}
+END_TEST
+
+START_TEST(a_number_of_seeds_counts_from_0)
+{
+    ck_assert_ok(parse("{" FILES ",\"seeds\":5}"), &err);
+    ck_assert_uint_eq(spec.seed_count, 5);
+    for (int i = 0; i < 5; i++)
+        ck_assert_int_eq(spec.seeds[i], i);
+}
+END_TEST
+
+START_TEST(ids_are_written_in_lower_case)
+{
+    ck_assert_ok(parse("{\"model\":\"sha256:ABCDEF1111111111111111111111111111111111111111111111"
+                       "111111111111\",\"calibration\":\"" C "\"}"),
+                 &err);
+    ck_assert_ptr_nonnull(strstr(spec.model.id, "sha256:abcdef1"));
+}
+END_TEST
+
+/* Law: an error has the value, the rule, and a pointer to the field. */
+START_TEST(errors_name_field_value_and_rule)
+{
+    static const struct {
+        const char *text;
+        enum error_code code;
+        const char *pointer, *fragment;
+    } cases[] = {
+        {"[]", E_INVALID, "", "an object"},
+        {"{\"model\":", E_SYNTAX, "", "line 1"},
+        {"{}", E_INVALID, "", "model"},
+        {"{\"model\":\"" M "\"}", E_INVALID, "", "calibration"},
+        {"{" FILES ",\"seed\":5}", E_INVALID, "/seed", "seed"},
+        {"{\"model\":\"m.onnx\",\"calibration\":\"" C "\"}", E_INVALID, "/model",
+         "\"m.onnx\" is not an id"},
+        {"{\"model\":{\"path\":\"m.onnx\"},\"calibration\":\"" C "\"}", E_INVALID, "/model/path",
+         "path"},
+        {"{\"model\":7,\"calibration\":\"" C "\"}", E_INVALID, "/model", "a string"},
+        {"{\"model\":\"" M "\",\"calibration\":{}}", E_INVALID, "/calibration", "id"},
+        {"{\"model\":\"" M "\",\"calibration\":{\"id\":\"" C "\",\"scale\":0}}", E_INVALID,
+         "/calibration/scale", "0"},
+        {"{\"model\":\"" M "\",\"calibration\":{\"id\":\"" C "\",\"labels\":\"x\"}}", E_INVALID,
+         "/calibration/labels", "\"x\" is not an id"},
+        {"{" FILES ",\"evaluation\":null}", E_INVALID, "/evaluation", "null"},
+        {"{" FILES ",\"evaluation\":{\"id\":\"" E "\",\"zeropoint\":1}}", E_INVALID,
+         "/evaluation/zeropoint", "zero_point"},
+        {"{" FILES ",\"seeds\":0}", E_INVALID, "/seeds", "0"},
+        {"{" FILES ",\"seeds\":1001}", E_INVALID, "/seeds", "1001"},
+        {"{" FILES ",\"seeds\":[]}", E_INVALID, "/seeds", "0 seeds; 1 to 1000 are allowed"},
+        {"{" FILES ",\"seeds\":[1,2,1]}", E_INVALID, "/seeds/2", "seed 1 is given twice"},
+        {"{" FILES ",\"seeds\":[-1]}", E_INVALID, "/seeds/0", "-1"},
+        {"{" FILES ",\"seeds\":[0.5]}", E_INVALID, "/seeds/0", "whole number"},
+        {"{" FILES ",\"priority\":101}", E_INVALID, "/priority", "101"},
+        {"{" FILES ",\"name\":5}", E_INVALID, "/name", "string"},
+        {"{" FILES ",\"labels\":[\"a\"]}", E_INVALID, "/labels", "object"},
+        {"{" FILES ",\"labels\":{\"a b\":\"c\"}}", E_INVALID, "/labels/a b",
+         "\"a b\" is not the key of a label"},
+        {"{" FILES ",\"labels\":{\"\":\"c\"}}", E_INVALID, "/labels/", "not the key of a label"},
+        {"{" FILES ",\"labels\":{\"a\":1}}", E_INVALID, "/labels/a", "string"},
+        {"{" FILES ",\"pipeline\":[]}", E_INVALID, "/pipeline", "object"},
+        {"{" FILES ",\"pipeline\":{\"weights\":{\"bits\":9}}}", E_INVALID, "/pipeline/weights/bits",
+         "9"},
+        {"{" FILES ",\"pipeline\":{\"weights\":{\"bits\":[2,9]}}}", E_INVALID,
+         "/pipeline/weights/bits/1", "9"},
+        {"{" FILES ",\"pipeline\":{\"weights\":{\"bit\":4}}}", E_INVALID, "/pipeline/weights/bit",
+         "bits"},
+        {"{" FILES ",\"pipeline\":{\"optimize\":{\"variable\":\"magic\"}}}", E_INVALID,
+         "/pipeline/optimize/variable", "magic"},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        err = (struct error){.message = ""};
+        ck_assert_fails(parse(cases[i].text), &err, cases[i].code, cases[i].fragment);
+        ck_assert_msg(strcmp(err.pointer, cases[i].pointer) == 0, "%s: pointer is '%s', not '%s'",
+                      cases[i].text, err.pointer, cases[i].pointer);
+    }
+}
+END_TEST
+
+START_TEST(rules_between_rows_are_checked_in_every_variant)
+{
+    ck_assert_fails(parse("{" FILES ",\"pipeline\":{\"samples\":[128,32],"
+                          "\"postprocess\":{\"bias\":\"tune\",\"batch\":[16,64]}}}"),
+                    &err, E_INVALID, "can't be more than the 32 samples");
+    ck_assert_str_eq(err.pointer, "/pipeline/postprocess/batch");
+}
+END_TEST
+
+START_TEST(names_and_labels_have_limits)
+{
+    static char text[20000];
+    char name[JOB_NAME_MAX + 2];
+    memset(name, 'n', sizeof(name));
+    name[JOB_NAME_MAX + 1] = '\0';
+    (void)snprintf(text, sizeof(text), "{" FILES ",\"name\":\"%s\"}", name);
+    ck_assert_fails(parse(text), &err, E_INVALID, "201 bytes; at most 200");
+
+    size_t length = (size_t)snprintf(text, sizeof(text), "{" FILES ",\"labels\":{");
+    for (int i = 0; i <= JOB_LABELS_MAX; i++)
+        length += (size_t)snprintf(text + length, sizeof(text) - length, "%s\"k%d\":\"\"",
+                                   i == 0 ? "" : ",", i);
+    (void)snprintf(text + length, sizeof(text) - length, "}}");
+    err = (struct error){.message = ""};
+    ck_assert_fails(parse(text), &err, E_INVALID, "33 labels; a job may have 32");
+}
+END_TEST
+
+START_TEST(too_many_variants_or_runs_are_refused)
+{
+    static const char bits[] = "[2,3,4,5,6,7,8]";
+    char text[2048];
+    (void)snprintf(text, sizeof(text),
+                   "{" FILES
+                   ",\"pipeline\":{\"weights\":{\"bits\":%s},\"activations\":{\"bits\":%s,"
+                   "\"input_bits\":%s},\"postprocess\":{\"epochs\":%s,\"batch\":%s}}}",
+                   bits, bits, bits, bits, bits);
+    ck_assert_fails(parse(text), &err, E_TOO_LARGE, "more than 4096 combinations");
+    ck_assert_str_eq(err.pointer, "/pipeline");
+
+    (void)snprintf(text, sizeof(text),
+                   "{" FILES ",\"seeds\":1000,\"pipeline\":{\"weights\":{\"bits\":%s},"
+                   "\"activations\":{\"bits\":%s,\"input_bits\":%s}}}",
+                   bits, bits, bits);
+    err = (struct error){.message = ""};
+    ck_assert_fails(parse(text), &err, E_TOO_LARGE,
+                    "343 variants with 1000 seeds each make more than 65536 runs");
+}
+END_TEST
+
+START_TEST(paths_are_taken_where_they_are_allowed)
+{
+    static const char text[] =
+        "{\"model\":\"m.onnx\",\"calibration\":{\"path\":\"c.npy\",\"labels\":\"l.npy\"},"
+        "\"evaluation\":\"" E "\"}";
+    ck_assert_ok(job_spec_parse_text(text, strlen(text), &with_paths, arena, &spec, &err), &err);
+    ck_assert_str_eq(spec.model.path, "m.onnx");
+    ck_assert_ptr_null(spec.model.id);
+    ck_assert_str_eq(spec.calibration.samples.path, "c.npy");
+    ck_assert_str_eq(spec.calibration.labels.path, "l.npy");
+    ck_assert_str_eq(spec.evaluation.samples.id, E);
+
+    struct job_insert insert;
+    ck_assert_fails(job_spec_insert(&spec, arena, &insert, &err), &err, E_INVALID,
+                    "'m.onnx' is a path");
+    ck_assert_str_eq(err.pointer, "/model");
+
+    static const char both[] =
+        "{\"model\":{\"id\":\"" M "\",\"path\":\"x\"},\"calibration\":\"" C "\"}";
+    ck_assert_fails(job_spec_parse_text(both, strlen(both), &with_paths, arena, &spec, &err), &err,
+                    E_INVALID, "both \"id\" and \"path\"");
+    static const char empty[] = "{\"model\":{\"path\":\"\"},\"calibration\":\"" C "\"}";
+    ck_assert_fails(job_spec_parse_text(empty, strlen(empty), &with_paths, arena, &spec, &err),
+                    &err, E_INVALID, "the path is empty");
+}
+END_TEST
+
+/* Law: what is printed parses to what prints the same, and has every row of the pipeline. */
+START_TEST(a_printed_specification_is_complete_and_stable)
+{
+    static const char *const texts[] = {
+        "{" FILES "}",
+        "{\"name\":\"\\u00e4\\\"\",\"labels\":{\"a/b\":\"\"},\"priority\":100," FILES
+        ",\"evaluation\":{\"id\":\"" E "\",\"labels\":\"" L
+        "\",\"scale\":0.1,\"zero_point\":3},\"seeds\":[9007199254740991,3],"
+        "\"pipeline\":{\"weights\":{\"bits\":[2,4],\"init\":[\"minmax\",\"mse\"]},"
+        "\"activations\":{\"bits\":[\"same\",8]},\"artifacts\":[]}}",
+        "{\"model\":{\"path\":\"m\"},\"calibration\":{\"path\":\"c\",\"scale\":2}}",
+    };
+    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+        const char *once, *twice;
+        struct json *root;
+        ck_assert_ok(
+            job_spec_parse_text(texts[i], strlen(texts[i]), &with_paths, arena, &spec, &err), &err);
+        ck_assert_ok(job_spec_print(&spec, arena, &once, &err), &err);
+        ck_assert_ok(job_spec_parse_text(once, strlen(once), &with_paths, arena, &spec, &err),
+                     &err);
+        ck_assert_ok(job_spec_print(&spec, arena, &twice, &err), &err);
+        ck_assert_str_eq(once, twice);
+        ck_assert_ok(json_parse(arena, once, strlen(once), NULL, &root, &err), &err);
+        const struct json *pipeline = json_find(root, "pipeline");
+        ck_assert_ptr_nonnull(json_find(json_find(pipeline, "weights"), "bits"));
+        ck_assert_ptr_nonnull(json_find(json_find(pipeline, "postprocess"), "epochs"));
+        ck_assert_ptr_nonnull(json_find(pipeline, "artifacts"));
+        ck_assert_ptr_nonnull(json_find(root, "seeds"));
+    }
+}
+END_TEST
+
+START_TEST(variants_are_the_combinations_of_what_is_swept)
+{
+    static const struct {
+        const char *choices;
+        int64_t weights, activations;
+    } expected[] = {
+        {"{\"weights.bits\":2,\"activations.bits\":\"same\"}", 2, 0},
+        {"{\"weights.bits\":2,\"activations.bits\":8}", 2, 8},
+        {"{\"weights.bits\":4,\"activations.bits\":\"same\"}", 4, 0},
+        {"{\"weights.bits\":4,\"activations.bits\":8}", 4, 8},
+    };
+    ck_assert_ok(parse("{" FILES ",\"pipeline\":{\"activations\":{\"bits\":[\"same\",8]},"
+                       "\"weights\":{\"bits\":[2,4]}}}"),
+                 &err);
+    ck_assert_uint_eq(spec.variant_count, 4);
+    for (size_t i = 0; i < 4; i++) {
+        const char *choices;
+        struct pipeline pipeline = {0};
+        job_spec_variant(&spec, i, &pipeline);
+        ck_assert_int_eq(pipeline.weights.bits, expected[i].weights);
+        ck_assert_int_eq(pipeline.activations.bits, expected[i].activations);
+        ck_assert_int_eq(pipeline.activations.input_bits, 8);
+        ck_assert_ok(job_spec_choices(&spec, i, false, arena, &choices, &err), &err);
+        ck_assert_str_eq(choices, expected[i].choices);
+        ck_assert_ok(job_spec_choices(&spec, i, true, arena, &choices, &err), &err);
+        ck_assert_ptr_nonnull(strstr(choices, "\"preprocess.equalize\":\""));
+    }
+}
+END_TEST
+
+START_TEST(a_job_for_the_store_has_all_of_the_specification)
+{
+    struct job_insert insert;
+    ck_assert_ok(parse("{\"name\":\"n\",\"labels\":{\"a\":\"b\"},\"priority\":3," FILES
+                       ",\"evaluation\":{\"id\":\"" E "\",\"labels\":\"" L "\"},\"seeds\":2,"
+                       "\"pipeline\":{\"weights\":{\"bits\":[2,4]}}}"),
+                 &err);
+    ck_assert_ok(job_spec_insert(&spec, arena, &insert, &err), &err);
+    ck_assert_str_eq(insert.row.name, "n");
+    ck_assert_int_eq(insert.row.priority, 3);
+    ck_assert_str_eq(insert.row.model, M);
+    ck_assert_str_eq(insert.row.calibration, C);
+    ck_assert_ptr_null(insert.row.calibration_labels);
+    ck_assert_str_eq(insert.row.evaluation, E);
+    ck_assert_str_eq(insert.row.evaluation_labels, L);
+    ck_assert_uint_eq(insert.variant_count, 2);
+    ck_assert_str_eq(insert.choices[1], "{\"weights.bits\":4}");
+    ck_assert_uint_eq(insert.seed_count, 2);
+    ck_assert_uint_eq(insert.label_count, 1);
+    ck_assert_ptr_nonnull(strstr(insert.row.spec, "\"seeds\":[0,1]"));
+}
+END_TEST
+
+static bool parse_and_print(struct arena *scratch, void *context, struct error *reason)
+{
+    static const char text[] = "{\"name\":\"n\",\"labels\":{\"a\":\"b\"}," FILES
+                               ",\"evaluation\":{\"id\":\"" E "\",\"scale\":2},\"seeds\":2,"
+                               "\"pipeline\":{\"weights\":{\"bits\":[2,4]}}}";
+    struct job_insert insert;
+    struct job_spec parsed;
+    (void)context;
+    return job_spec_parse_text(text, strlen(text), &ids_only, scratch, &parsed, reason) &&
+           job_spec_insert(&parsed, scratch, &insert, reason);
+}
+
+START_TEST(every_allocation_may_fail)
+{
+    ck_assert_uint_gt(support_fail_each_allocation(parse_and_print, NULL), 20);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("spec");
+    TCase *cases = tcase_create("spec");
+    tcase_add_checked_fixture(cases, setup, teardown);
+    tcase_add_test(cases, a_model_and_a_calibration_set_are_enough);
+    tcase_add_test(cases, every_field_is_read);
+    tcase_add_test(cases, a_number_of_seeds_counts_from_0);
+    tcase_add_test(cases, ids_are_written_in_lower_case);
+    tcase_add_test(cases, errors_name_field_value_and_rule);
+    tcase_add_test(cases, rules_between_rows_are_checked_in_every_variant);
+    tcase_add_test(cases, names_and_labels_have_limits);
+    tcase_add_test(cases, too_many_variants_or_runs_are_refused);
+    tcase_add_test(cases, paths_are_taken_where_they_are_allowed);
+    tcase_add_test(cases, a_printed_specification_is_complete_and_stable);
+    tcase_add_test(cases, variants_are_the_combinations_of_what_is_swept);
+    tcase_add_test(cases, a_job_for_the_store_has_all_of_the_specification);
+    tcase_add_test(cases, every_allocation_may_fail);
+    suite_add_tcase(suite, cases);
+    return support_run(suite);
+}
