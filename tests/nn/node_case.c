@@ -98,6 +98,14 @@ void node_case_finish(struct node_case *at)
     arena_destroy(at->arena);
 }
 
+void node_case_check_output(const struct node_case *at, const struct shape *expected)
+{
+    char text[128], expected_text[128];
+    shape_print(&at->graph->tensors[at->graph->output].shape, text, sizeof(text));
+    shape_print(expected, expected_text, sizeof(expected_text));
+    ck_assert_str_eq(text, expected_text);
+}
+
 int64_t node_case_inputs(const struct node_case *at, int64_t samples)
 {
     return tensor_elements(&at->graph->tensors[at->node->inputs[0]], samples);

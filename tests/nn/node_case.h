@@ -51,6 +51,9 @@ bool node_case_init(struct node_case *at, const struct node_spec *spec, uint64_t
                     struct error *err);
 void node_case_finish(struct node_case *at);
 
+/* Checks the shape of the network's output, which is in the file's order. */
+void node_case_check_output(const struct node_case *at, const struct shape *expected);
+
 /* Random values for input 0, and elements of it and of the output, for `samples` samples. */
 float *node_case_input(struct node_case *at, int64_t samples);
 int64_t node_case_inputs(const struct node_case *at, int64_t samples);
