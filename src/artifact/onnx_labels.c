@@ -25,7 +25,7 @@ bool onnx_transpose_vanishes(const struct graph *graph, const struct node *node)
     const struct tensor *in = &graph->tensors[node->inputs[0]];
     const struct tensor *out = &graph->tensors[node->outputs[0]];
     int64_t perm[SHAPE_RANK_MAX];
-    order_node_perm(in, out, node, perm);
+    onnx_order_perm(in, out, node, perm);
     for (int i = 0; i < in->shape.rank; i++)
         if (perm[i] != i)
             return false;

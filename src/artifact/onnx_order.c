@@ -2,18 +2,18 @@
 
 #include <string.h>
 
-int order_file_axis(bool channels_last, int axis, int rank)
+int onnx_order_axis(bool channels_last, int axis, int rank)
 {
     if (!channels_last || rank < 3 || axis == 0)
         return axis;
     return axis == rank - 1 ? 1 : axis + 1;
 }
 
-struct shape order_file_shape(const struct tensor *tensor)
+struct shape onnx_order_shape(const struct tensor *tensor)
 {
     struct shape shape = tensor->shape;
     for (int i = 0; i < shape.rank; i++)
-        shape.dim[order_file_axis(tensor->channels_last, i, shape.rank)] = tensor->shape.dim[i];
+        shape.dim[onnx_order_axis(tensor->channels_last, i, shape.rank)] = tensor->shape.dim[i];
     return shape;
 }
 
@@ -29,7 +29,7 @@ static void move_channels(int64_t N, int64_t S, int64_t C, size_t element_bytes,
             }
 }
 
-const void *order_file_values(struct arena *arena, const struct tensor *tensor, const void *values,
+const void *onnx_order_values(struct arena *arena, const struct tensor *tensor, const void *values,
                               size_t element_bytes, struct error *err)
 {
     int rank = tensor->shape.rank;
@@ -43,14 +43,14 @@ const void *order_file_values(struct arena *arena, const struct tensor *tensor, 
     return out;
 }
 
-void order_node_perm(const struct tensor *in, const struct tensor *out, const struct node *node,
+void onnx_order_perm(const struct tensor *in, const struct tensor *out, const struct node *node,
                      int64_t out_perm[static SHAPE_RANK_MAX])
 {
     const struct attribute *perm = node_attribute(node, "perm");
     int rank = in->shape.rank;
     for (int i = 0; i < rank; i++) {
         int from = perm ? (int)perm->integers[i] : rank - 1 - i;
-        out_perm[order_file_axis(out->channels_last, i, rank)] =
-            order_file_axis(in->channels_last, from, rank);
+        out_perm[onnx_order_axis(out->channels_last, i, rank)] =
+            onnx_order_axis(in->channels_last, from, rank);
     }
 }

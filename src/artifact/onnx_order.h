@@ -7,15 +7,15 @@
 #include "ptqd/nn/graph.h"
 
 /* The axis of (N, C, …) that `axis` of (N, …, C) is. */
-int order_file_axis(bool channels_last, int axis, int rank);
+int onnx_order_axis(bool channels_last, int axis, int rank);
 
-struct shape order_file_shape(const struct tensor *tensor);
+struct shape onnx_order_shape(const struct tensor *tensor);
 
 /* The elements of a constant in the file's order, of `element_bytes` each; `values` itself when its
  * order is that already. NULL when memory is out. */
-const void *order_file_values(struct arena *arena, const struct tensor *tensor, const void *values,
+const void *onnx_order_values(struct arena *arena, const struct tensor *tensor, const void *values,
                               size_t element_bytes, struct error *err);
 
 /* Permutation of a Transpose between the file's order of its input and that of its output. */
-void order_node_perm(const struct tensor *in, const struct tensor *out, const struct node *node,
+void onnx_order_perm(const struct tensor *in, const struct tensor *out, const struct node *node,
                      int64_t out_perm[static SHAPE_RANK_MAX]);

@@ -5,8 +5,6 @@
 #include "onnx_state.h"
 #include "ptqd/quant/bias.h"
 
-#include <string.h>
-
 enum { CONTAINER_BITS = 8 };
 
 static const struct shape scalar = {.rank = 0};
@@ -36,8 +34,8 @@ static bool fills_container(const struct quantizer *quantizer)
 }
 
 /* One node of the chain: reads `in`, further constants follow, writes `out`. */
-static Onnx__NodeProto *link(struct onnx_state *state, const char *op_type, const char *in,
-                             const char *first, const char *second, const char *out)
+static Onnx__NodeProto *add_link(struct onnx_state *state, const char *op_type, const char *in,
+                                 const char *first, const char *second, const char *out)
 {
     struct onnx_file *file = &state->file;
     Onnx__NodeProto *node = onnx_file_node(file, op_type, out);
@@ -57,15 +55,15 @@ void onnx_write_activation(struct onnx_state *state, const struct node *node)
                                      &scalar, quantizer->scales, sizeof(float));
     const char *zero = add_code(state, out, "zero_point", quantizer, quantizer->zero_points[0]);
     const char *codes = onnx_derived_name(state, out, "codes");
-    link(state, "QuantizeLinear", state->names[in], scale, zero, codes);
+    add_link(state, "QuantizeLinear", state->names[in], scale, zero, codes);
     if (!fills_container(quantizer)) {
         const char *low = add_code(state, out, "low", quantizer, quantizer->low);
         const char *high = add_code(state, out, "high", quantizer, quantizer->high);
         const char *clipped = onnx_derived_name(state, out, "clipped");
-        link(state, "Clip", codes, low, high, clipped);
+        add_link(state, "Clip", codes, low, high, clipped);
         codes = clipped;
     }
-    link(state, "DequantizeLinear", codes, scale, zero, state->names[out]);
+    add_link(state, "DequantizeLinear", codes, scale, zero, state->names[out]);
 }
 
 /* DequantizeLinear of constant codes to `tensor`; axis 0 where there is a scale per channel. */
@@ -76,7 +74,7 @@ static void dequantize_constant(struct onnx_state *state, int tensor, const char
     const char *scale = add_constant(state, tensor, "scale", ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT,
                                      channels > 1 ? &vector : &scalar, scales, sizeof(float));
     Onnx__NodeProto *node =
-        link(state, "DequantizeLinear", codes, scale, NULL, state->names[tensor]);
+        add_link(state, "DequantizeLinear", codes, scale, NULL, state->names[tensor]);
     if (channels > 1)
         onnx_file_int(&state->file, node, "axis", 0);
     state->written[tensor] = true;
@@ -85,8 +83,8 @@ static void dequantize_constant(struct onnx_state *state, int tensor, const char
 static void write_weights(struct onnx_state *state, const struct quant_layer *layer)
 {
     const struct tensor *tensor = &state->graph->tensors[layer->weights];
-    struct shape shape = order_file_shape(tensor);
-    const void *codes = order_file_values(state->file.arena, tensor, layer->codes,
+    struct shape shape = onnx_order_shape(tensor);
+    const void *codes = onnx_order_values(state->file.arena, tensor, layer->codes,
                                           sizeof(*layer->codes), state->file.err);
     if (!codes) {
         onnx_file_fail(&state->file);

@@ -45,8 +45,8 @@ const char *onnx_input_name(struct onnx_state *state, int tensor)
 
     bool integer = constant->type == TENSOR_I64;
     size_t element_bytes = integer ? sizeof(*constant->integers) : sizeof(*constant->values);
-    struct shape shape = order_file_shape(constant);
-    values = order_file_values(state->file.arena, constant, values, element_bytes, state->file.err);
+    struct shape shape = onnx_order_shape(constant);
+    values = onnx_order_values(state->file.arena, constant, values, element_bytes, state->file.err);
     if (!values) {
         onnx_file_fail(&state->file);
         return NULL;
@@ -137,7 +137,7 @@ static int64_t file_axis(const struct tensor *tensor, int64_t axis)
     int rank = tensor->shape.rank;
     if (axis < 0)
         axis += rank;
-    return order_file_axis(tensor->channels_last, (int)axis, rank);
+    return onnx_order_axis(tensor->channels_last, (int)axis, rank);
 }
 
 /* The node's list of axes in the file's order; `*out_count` 0 when it gives none. */
@@ -240,7 +240,7 @@ static void write_pad(struct onnx_state *state, const struct node *node,
         return;
     }
     for (int i = 0; i < rank; i++) {
-        int axis = order_file_axis(in->channels_last, i, rank);
+        int axis = onnx_order_axis(in->channels_last, i, rank);
         moved[axis] = pads.values[i];
         moved[rank + axis] = pads.values[rank + i];
     }
@@ -269,7 +269,7 @@ static void write_reduce(struct onnx_state *state, const struct node *node,
 static size_t all_axes_of_one(const struct onnx_state *state, const struct tensor *in,
                               int64_t out_axes[static SHAPE_RANK_MAX])
 {
-    struct shape shape = order_file_shape(in);
+    struct shape shape = onnx_order_shape(in);
     size_t count = 0;
     for (int i = state->graph->batchable && in->batched ? 1 : 0; i < shape.rank; i++)
         if (shape.dim[i] == 1)
@@ -299,7 +299,7 @@ static void write_squeeze(struct onnx_state *state, const struct node *node,
 static void add_shape(struct onnx_state *state, Onnx__NodeProto *written, const struct node *node)
 {
     const struct tensor *out = output_tensor(state, node);
-    struct shape shape = order_file_shape(out);
+    struct shape shape = onnx_order_shape(out);
     if (out->batched && state->graph->batchable && shape.rank > 0)
         shape.dim[0] = -1;
     add_integers(state, written, node, "shape", shape.dim, (size_t)shape.rank);
@@ -368,7 +368,7 @@ static void write_transpose(struct onnx_state *state, const struct node *node,
     }
     int64_t perm[SHAPE_RANK_MAX];
     const struct tensor *in = input_tensor(state, node, 0);
-    order_node_perm(in, output_tensor(state, node), node, perm);
+    onnx_order_perm(in, output_tensor(state, node), node, perm);
     Onnx__NodeProto *written = begin(state, node, node->op_type);
     add_input(state, written, node->inputs[0]);
     onnx_file_ints(&state->file, written, "perm", perm, (size_t)in->shape.rank);

@@ -22,15 +22,15 @@ static void write_ends(struct onnx_state *state)
     const struct graph *graph = state->graph;
     const struct tensor *input = &graph->tensors[graph->input];
     const struct tensor *output = &graph->tensors[graph->output];
-    struct shape input_shape = order_file_shape(input);
-    struct shape output_shape = order_file_shape(output);
+    struct shape input_shape = onnx_order_shape(input);
+    struct shape output_shape = onnx_order_shape(output);
     onnx_file_set_input(&state->file, input->name, &input_shape, graph->batchable);
     onnx_file_set_output(&state->file, output->name, &output_shape, graph->batchable);
 }
 
-static bool write(struct arena *arena, const struct graph *graph,
-                  const struct quant_network *network, const char *program_version,
-                  const uint8_t **out_bytes, size_t *out_size, struct error *err)
+static bool write_model(struct arena *arena, const struct graph *graph,
+                        const struct quant_network *network, const char *program_version,
+                        const uint8_t **out_bytes, size_t *out_size, struct error *err)
 {
     struct onnx_state state = {
         .graph = graph,
@@ -58,7 +58,7 @@ static bool write(struct arena *arena, const struct graph *graph,
 bool onnx_write_graph(struct arena *arena, const struct graph *graph, const char *program_version,
                       const uint8_t **out_bytes, size_t *out_size, struct error *err)
 {
-    return write(arena, graph, NULL, program_version, out_bytes, out_size, err);
+    return write_model(arena, graph, NULL, program_version, out_bytes, out_size, err);
 }
 
 bool onnx_write_network(struct arena *arena, const struct quant_network *network,
@@ -67,7 +67,7 @@ bool onnx_write_network(struct arena *arena, const struct quant_network *network
 {
     if (!artifact_check_calibrated(network, err))
         return error_context(err, "ONNX file");
-    return write(arena, network->graph, network, program_version, out_bytes, out_size, err);
+    return write_model(arena, network->graph, network, program_version, out_bytes, out_size, err);
 }
 
 static bool write_artifact(struct arena *arena, const struct quant_network *network,

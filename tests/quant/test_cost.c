@@ -197,6 +197,22 @@ START_TEST(a_quantized_network_is_packed)
 }
 END_TEST
 
+START_TEST(values_behind_a_selection_keep_the_bits_they_came_with)
+{
+    int x = sketch_input(&sketch, "x", SKETCH(1, 1, 8, 8));
+    int a = sketch_conv(&sketch, "a", x, 4, 1, SKETCH(3, 3));
+    int b = sketch_conv(&sketch, "b", a, 4, 4, SKETCH(3, 3));
+    int sum = sketch_node(&sketch, "Add", "sum", a, b, SKETCH_END);
+    int c = sketch_conv(&sketch, "c", sum, 2, 4, SKETCH(1, 1));
+    sketch_ints(&sketch, "kernel_shape", SKETCH(2, 2));
+    struct cost cost = quantized_cost(sketch_node(&sketch, "MaxPool", "pool", c, SKETCH_END), 4, 4);
+    ck_assert_int_eq(cost.layers[2].input_bits, 4);
+    ck_assert_int_eq(cost.layers[2].live_bytes, (256 + 128) / 2);
+    ck_assert_int_eq(cost.peak_activation_bytes, 3 * 256 / 2);
+    ck_assert_str_eq(cost.peak_layer, "sum");
+}
+END_TEST
+
 START_TEST(quantizers_take_no_memory)
 {
     int x = sketch_input(&sketch, "x", SKETCH(1, 1, 8, 8));
@@ -237,6 +253,7 @@ int main(void)
     tcase_add_test(tests, pooling_holds_input_and_output);
     tcase_add_test(tests, constants_of_other_nodes_are_weight_bytes_unless_they_are_single_numbers);
     tcase_add_test(tests, a_quantized_network_is_packed);
+    tcase_add_test(tests, values_behind_a_selection_keep_the_bits_they_came_with);
     tcase_add_test(tests, quantizers_take_no_memory);
     tcase_add_test(tests, running_out_of_memory_is_reported);
     suite_add_tcase(suite, tests);
