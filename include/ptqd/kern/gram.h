@@ -30,7 +30,8 @@ size_t gram_conv_scratch_bytes(const struct conv_shape *shape);
 size_t gram_dense_scratch_bytes(int64_t C);
 
 /* Adds shape->N samples of a convolution: x and x̂ [N][H][W][C]. With x == x̂ the products are made
- * once and added to both. gram->G and gram->D must be those of the shape. */
+ * once and added to both. gram->G and gram->D must be those of the shape. A call adds whole
+ * matrices at least once, so give it as many samples as there are. */
 void gram_add_conv(struct gram *gram, const struct conv_shape *shape, const float *x,
                    const float *x_quantized, void *scratch);
 
