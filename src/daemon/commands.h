@@ -1,0 +1,14 @@
+#pragma once
+
+/* The commands of the program. Each returns the exit status: 0 for success. */
+
+#include "settings.h"
+
+int command_serve(const struct settings *settings, const struct arguments *arguments);
+int command_run(const struct settings *settings, const struct arguments *arguments);
+int command_check(const struct settings *settings, const struct arguments *arguments);
+int command_migrate(const struct settings *settings, const struct arguments *arguments);
+int command_token(const struct settings *settings, const struct arguments *arguments);
+
+/* "ptqd: <what>: <message>" on standard error; always 1. */
+int command_fail(const char *what, const struct error *err);

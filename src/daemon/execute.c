@@ -1,0 +1,126 @@
+#include "execute.h"
+
+#include "ptqd/base/digest.h"
+#include "ptqd/nn/model.h"
+
+#include <stdio.h>
+
+/* A file that was opened, and its content id. */
+struct opened {
+    const uint8_t *bytes;
+    size_t size;
+    const char *id;
+};
+
+static bool open_file(const struct execute_request *request, struct arena *arena,
+                      const struct job_file *file, struct opened *out, struct error *err)
+{
+    struct opened opened = {.id = file->id};
+    if (!request->source.open(request->source.context, file, arena, &opened.bytes, &opened.size,
+                              err))
+        return false;
+    if (opened.id == NULL) {
+        char hex[DIGEST_HEX_BYTES];
+        if (!digest_bytes(opened.bytes, opened.size, hex, err))
+            return false;
+        opened.id = arena_printf(arena, err, "sha256:%s", hex);
+    }
+    *out = opened;
+    return opened.id != NULL;
+}
+
+static const char *name_of(const struct job_file *file)
+{
+    return file->path != NULL ? file->path : file->id;
+}
+
+static bool load_model(struct arena *arena, const struct execute_request *request,
+                       struct graph **out_graph, const char **out_id, struct error *err)
+{
+    const struct job_file *file = &request->spec->model;
+    struct opened opened;
+    if (!open_file(request, arena, file, &opened, err) ||
+        !model_import(arena, opened.bytes, opened.size, out_graph, NULL, err)) {
+        error_context(err, "model %s", name_of(file));
+        return error_at(err, "/model");
+    }
+    *out_id = opened.id;
+    return true;
+}
+
+static bool load_labels(struct arena *arena, const struct execute_request *request,
+                        const struct job_file *file, struct dataset *dataset, struct error *err)
+{
+    struct opened opened;
+    if (file->id == NULL && file->path == NULL)
+        return true;
+    return (open_file(request, arena, file, &opened, err) &&
+            dataset_set_labels(arena, dataset, opened.bytes, opened.size, err)) ||
+           error_context(err, "labels %s", name_of(file));
+}
+
+static bool load_data(struct arena *arena, const struct execute_request *request,
+                      const struct job_data *data, const struct graph *graph,
+                      struct dataset **out_dataset, const char **out_id, struct error *err)
+{
+    const struct dataset_options options = {
+        .scale = data->has_scale ? data->scale : 1,
+        .zero_point = data->has_zero_point ? data->zero_point : 0,
+        .limit_bytes = SIZE_MAX, /* the arena has the ceiling */
+    };
+    struct opened opened;
+    struct dataset *dataset;
+    if (!open_file(request, arena, &data->samples, &opened, err) ||
+        !dataset_load(arena, opened.bytes, opened.size, &options, &dataset, err) ||
+        !load_labels(arena, request, &data->labels, dataset, err) ||
+        !dataset_check_input(dataset, graph, err))
+        return error_context(err, "data set %s", name_of(&data->samples));
+    *out_dataset = dataset;
+    *out_id = opened.id;
+    return true;
+}
+
+static bool load_evaluation(struct arena *arena, const struct execute_request *request,
+                            const struct graph *graph, struct dataset **out_dataset,
+                            const char **out_id, struct error *err)
+{
+    *out_dataset = NULL;
+    *out_id = NULL;
+    if (!request->spec->has_evaluation)
+        return true;
+    const struct job_data *data = &request->spec->evaluation;
+    if (!load_data(arena, request, data, graph, out_dataset, out_id, err))
+        return false;
+    if ((*out_dataset)->labels == NULL)
+        return FAIL(err, E_INVALID, "the evaluation set %s has no labels", name_of(&data->samples));
+    return dataset_check_labels(*out_dataset, graph, err);
+}
+
+bool execute_run(struct arena *arena, const struct execute_request *request,
+                 struct run_result **out_result, struct error *err)
+{
+    struct graph *graph;
+    struct dataset *calibration, *evaluation;
+    struct pipeline pipeline = {0};
+    struct artifact_origin origin = {.program_version = PTQD_VERSION};
+    if (!load_model(arena, request, &graph, &origin.model, err))
+        return false;
+    if (!load_data(arena, request, &request->spec->calibration, graph, &calibration,
+                   &origin.calibration, err))
+        return error_at(err, "/calibration");
+    if (!load_evaluation(arena, request, graph, &evaluation, &origin.evaluation, err))
+        return error_at(err, "/evaluation");
+    job_spec_variant(request->spec, request->variant, &pipeline);
+    if (!job_spec_choices(request->spec, request->variant, true, arena, &origin.variant, err))
+        return false;
+    const struct run_request run = {
+        .model = graph,
+        .calibration = calibration,
+        .evaluation = evaluation,
+        .pipeline = &pipeline,
+        .seed = request->seed,
+        .origin = origin,
+        .monitor = request->monitor,
+    };
+    return run_execute(arena, &run, out_result, err);
+}

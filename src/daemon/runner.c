@@ -1,0 +1,188 @@
+#include "runner.h"
+
+#include "execute.h"
+
+#include "ptqd/api/result.h"
+#include "ptqd/store/blob.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <time.h>
+#include <unistd.h>
+
+/* ---- blobs as files of a run ---- */
+
+enum { MAPS_MAX = 8 }; /* model, two data sets, two sets of labels */
+
+struct blob_source {
+    struct blobs *blobs; /* borrowed */
+    struct {
+        void *bytes;
+        size_t size;
+    } maps[MAPS_MAX];
+    size_t count;
+};
+
+static bool map_blob(struct blob_source *source, int fd, size_t size, const uint8_t **out_bytes,
+                     struct error *err)
+{
+    if (source->count == MAPS_MAX || size == 0)
+        return FAIL(err, E_INTERNAL, "a blob of %zu bytes as file %zu of a run", size,
+                    source->count + 1);
+    void *bytes = mmap(NULL, size, PROT_READ, MAP_PRIVATE, fd, 0);
+    if (bytes == MAP_FAILED)
+        return FAIL(err, E_IO, "can't map a blob of %zu bytes: %s", size, strerror(errno));
+    source->maps[source->count].bytes = bytes;
+    source->maps[source->count].size = size;
+    source->count++;
+    *out_bytes = bytes;
+    return true;
+}
+
+static bool open_blob(void *context, const struct job_file *file, struct arena *arena,
+                      const uint8_t **out_bytes, size_t *out_size, struct error *err)
+{
+    (void)arena;
+    struct blob_source *source = context;
+    int fd;
+    uint64_t size;
+    if (!blob_open(source->blobs, file->id, &fd, &size, err))
+        return false;
+    bool ok = map_blob(source, fd, (size_t)size, out_bytes, err);
+    close(fd); /* the map stays */
+    *out_size = (size_t)size;
+    return ok;
+}
+
+static void close_blobs(struct blob_source *source)
+{
+    for (size_t i = 0; i < source->count; i++)
+        munmap(source->maps[i].bytes, source->maps[i].size);
+}
+
+/* ---- progress ---- */
+
+struct reporter {
+    const struct run_ticket *ticket;
+    double start; /* seconds of the monotonic clock */
+};
+
+static double now(void)
+{
+    struct timespec time;
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    return (double)time.tv_sec + 1e-9 * (double)time.tv_nsec;
+}
+
+static bool on_progress(void *context, const struct run_progress *progress)
+{
+    const struct reporter *reporter = context;
+    double fraction = progress->fraction;
+    struct ticket_progress report = {
+        .unit = progress->unit,
+        .units = progress->units,
+        .fraction = fraction,
+        .loss = progress->loss,
+        .seconds_left =
+            fraction > 0 ? (now() - reporter->start) * (1 - fraction) / fraction : (double)NAN,
+    };
+    (void)snprintf(report.step, sizeof(report.step), "%s", progress->step); /* names are short */
+    return ticket_report(reporter->ticket, &report);
+}
+
+/* ---- outcome ---- */
+
+static bool store_artifact(const struct runner *runner, const struct artifact *artifact,
+                           struct arena *arena, struct artifact_row *out_row, struct error *err)
+{
+    struct blob_writer *writer;
+    char id[DIGEST_ID_BYTES];
+    uint64_t size;
+    if (!blob_create(runner->blobs, 0, &writer, err))
+        return false;
+    if (!blob_append(writer, artifact->bytes, artifact->size, err)) {
+        blob_abandon(writer);
+        return false;
+    }
+    if (!blob_commit(writer, id, &size, err))
+        return false;
+    *out_row = (struct artifact_row){
+        .name = arena_strdup(arena, artifact->name, err),
+        .media_type = arena_strdup(arena, artifact->media_type, err),
+        .blob = arena_strdup(arena, id, err),
+        .bytes = (int64_t)size,
+    };
+    return out_row->name != NULL && out_row->media_type != NULL && out_row->blob != NULL;
+}
+
+static int64_t peak_rss_bytes(void)
+{
+    struct rusage usage;
+    return getrusage(RUSAGE_SELF, &usage) == 0 ? (int64_t)usage.ru_maxrss * 1024 : 0;
+}
+
+/* Copies what stays into the ticket's arena. */
+static bool make_outcome(const struct runner *runner, const struct run_ticket *ticket,
+                         const struct run_result *result, struct run_outcome *out,
+                         struct error *err)
+{
+    struct artifact_row *rows =
+        ARENA_ARRAY(ticket->arena, struct artifact_row, result->artifact_count, err);
+    const char *text = result_print(result, ticket->arena, err);
+    if (rows == NULL || text == NULL)
+        return false;
+    for (int i = 0; i < result->artifact_count; i++) {
+        if (!store_artifact(runner, &result->artifacts[i], ticket->arena, &rows[i], err))
+            return error_context(err, "artifact %s", result->artifacts[i].name);
+    }
+    *out = (struct run_outcome){
+        .accuracy = result->accuracy,
+        .loss = result->loss,
+        .agreement = result->agreement,
+        .seconds = result->seconds,
+        .peak_rss_bytes = peak_rss_bytes(),
+        .result = text,
+        .artifacts = rows,
+        .artifact_count = (size_t)result->artifact_count,
+    };
+    return true;
+}
+
+static bool execute_in(const struct runner *runner, struct arena *arena,
+                       const struct run_ticket *ticket, struct blob_source *source,
+                       struct run_outcome *out_outcome, struct error *err)
+{
+    static const struct job_spec_options options = {.allow_paths = false};
+    struct reporter reporter = {.ticket = ticket, .start = now()};
+    struct job_spec spec;
+    struct run_result *result;
+    if (!job_spec_parse_text(ticket->spec, strlen(ticket->spec), &options, arena, &spec, err))
+        return error_context(err, "the stored specification of job %s", ticket->job);
+    const struct execute_request request = {
+        .spec = &spec,
+        .variant = (size_t)ticket->variant,
+        .seed = (uint64_t)ticket->seed,
+        .source = {.open = open_blob, .context = source},
+        .monitor = {.report = on_progress, .context = &reporter},
+    };
+    return execute_run(arena, &request, &result, err) &&
+           make_outcome(runner, ticket, result, out_outcome, err);
+}
+
+bool runner_execute(void *context, const struct run_ticket *ticket, struct run_outcome *out_outcome,
+                    struct error *err)
+{
+    const struct runner *runner = context;
+    struct blob_source source = {.blobs = runner->blobs};
+    struct arena *arena = arena_create(runner->run_bytes);
+    if (arena == NULL)
+        return FAIL(err, E_MEMORY, "no memory to start run %s", ticket->run);
+    bool ok = execute_in(runner, arena, ticket, &source, out_outcome, err);
+    arena_destroy(arena);
+    close_blobs(&source);
+    return ok;
+}

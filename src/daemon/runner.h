@@ -1,0 +1,18 @@
+#pragma once
+
+/* The executor of the daemon: a run whose files are blobs, on a worker's thread. */
+
+#include "ptqd/jobs/executor.h"
+
+#include <stddef.h>
+
+struct blobs;
+
+struct runner {
+    struct blobs *blobs; /* borrowed */
+    size_t run_bytes;    /* memory of one run */
+};
+
+/* For struct jobs_executor; `context` is the runner. */
+bool runner_execute(void *context, const struct run_ticket *ticket, struct run_outcome *out_outcome,
+                    struct error *err);

@@ -1,0 +1,201 @@
+/* ptqd serve: puts the parts together, waits in the libuv loop for the end, takes them apart.
+ *
+ * Order of the end: no new connections and requests under way answered (they need the store and the
+ * queue), then the workers (what they run goes back to the queue), then the store.
+ */
+
+#include "commands.h"
+#include "notify.h"
+#include "runner.h"
+
+#include "ptqd/api/api.h"
+#include "ptqd/base/log.h"
+#include "ptqd/http/listen.h"
+#include "ptqd/http/server.h"
+#include "ptqd/jobs/jobs.h"
+#include "ptqd/store/store.h"
+#include "ptqd/store/token_row.h"
+
+#include <signal.h>
+#include <unistd.h>
+#include <uv.h>
+
+struct service {
+    const struct settings *settings; /* borrowed */
+    struct store *store;
+    struct runner runner;
+    struct jobs *jobs;
+    struct api *api;
+    struct http_server *server;
+    bool open; /* no token is configured */
+};
+
+static bool open_store(struct service *service, struct error *err)
+{
+    const struct settings *settings = service->settings;
+    const struct store_options options = {
+        .limits = {.queued_runs = settings->queued_runs,
+                   .running_runs = settings->running_runs,
+                   .stored_bytes = (int64_t)settings_bytes(settings->stored_mib)},
+    };
+    return store_open(settings->data, &options, &service->store, err);
+}
+
+static bool read_tokens(struct service *service, struct error *err)
+{
+    struct arena *arena = arena_create(0);
+    struct database *database;
+    struct token_row *rows;
+    size_t count = 0;
+    bool ok = arena != NULL && store_reader(service->store, &database, err) &&
+              token_row_list(database, arena, &rows, &count, err);
+    arena_destroy(arena);
+    service->open = count == 0;
+    if (ok && service->open && !http_is_loopback(service->settings->address))
+        return FAIL(err, E_FORBIDDEN,
+                    "no token is configured, so anybody could use %s; add one (ptqd token add "
+                    "NAME admin) or listen on 127.0.0.1",
+                    service->settings->address);
+    return ok;
+}
+
+static bool start_queue(struct service *service, struct error *err)
+{
+    const struct settings *settings = service->settings;
+    service->runner = (struct runner){.blobs = store_blobs(service->store),
+                                      .run_bytes = settings_bytes(settings->run_memory)};
+    const struct jobs_options options = {
+        .workers = settings->workers,
+        .executor = {.execute = runner_execute, .context = &service->runner},
+    };
+    return jobs_create(service->store, &options, &service->jobs, err);
+}
+
+static bool start_api(struct service *service, struct error *err)
+{
+    const struct settings *settings = service->settings;
+    const struct api_options options = {
+        .store = service->store,
+        .jobs = service->jobs,
+        .open = service->open,
+        .model_bytes = settings_bytes(settings->model_limit),
+        .dataset_bytes = settings_bytes(settings->dataset_limit),
+        .import_bytes = settings_bytes(settings->import_memory),
+    };
+    return api_create(&options, &service->api, err);
+}
+
+static bool start_server(struct service *service, struct error *err)
+{
+    const struct settings *settings = service->settings;
+    struct http_options options = http_default_options;
+    options.tables = api_tables();
+    options.context = service->api;
+    options.problem = api_problem;
+    options.authorize = api_authorize;
+    options.threads = (unsigned)settings->http_threads;
+    options.connections = (unsigned)settings->connections;
+    options.connections_per_ip = (unsigned)settings->connections_per_ip;
+    options.idle_timeout_seconds = (unsigned)settings->idle_seconds;
+    if (!http_listen(settings->address, settings->port, &options.listen_fd, err))
+        return false;
+    int port = http_listen_port(options.listen_fd);
+    if (!http_server_start(&options, &service->server, err)) {
+        close(options.listen_fd);
+        return false;
+    }
+    api_set_server(service->api, service->server);
+    log_write(LOG_INFO, "daemon", "listening|address=%s port=%d tokens=%s", settings->address, port,
+              service->open ? "none" : "required");
+    return true;
+}
+
+static bool start(struct service *service, struct error *err)
+{
+    return open_store(service, err) && read_tokens(service, err) && start_queue(service, err) &&
+           start_api(service, err) && start_server(service, err) && jobs_start(service->jobs, err);
+}
+
+static void stop(struct service *service)
+{
+    if (service->api != NULL) {
+        api_set_ready(service->api, false);
+        api_set_server(service->api, NULL);
+    }
+    http_server_stop(service->server, (unsigned)service->settings->drain_seconds * 1000);
+    if (service->jobs != NULL)
+        jobs_stop(service->jobs);
+    api_destroy(service->api);
+    jobs_destroy(service->jobs);
+    store_close(service->store);
+}
+
+/* ---- the loop ---- */
+
+static void on_signal(uv_signal_t *handle, int number)
+{
+    log_write(LOG_INFO, "daemon", "stopping|signal=%s", number == SIGTERM ? "TERM" : "INT");
+    uv_stop(handle->loop);
+}
+
+static void on_watchdog(uv_timer_t *timer)
+{
+    (void)timer;
+    notify_alive();
+}
+
+static void close_handle(uv_handle_t *handle, void *context)
+{
+    (void)context;
+    uv_close(handle, NULL);
+}
+
+/* Blocks until SIGTERM or SIGINT. */
+static bool wait_for_end(struct error *err)
+{
+    uv_loop_t loop;
+    uv_signal_t term, interrupt;
+    uv_timer_t watchdog;
+    int status = uv_loop_init(&loop);
+    if (status != 0)
+        return FAIL(err, E_UNAVAILABLE, "the event loop does not start: %s", uv_strerror(status));
+    /* Initialising these can't fail on a fresh loop. */
+    (void)uv_signal_init(&loop, &term);
+    (void)uv_signal_init(&loop, &interrupt);
+    (void)uv_timer_init(&loop, &watchdog);
+    status = uv_signal_start(&term, on_signal, SIGTERM);
+    if (status == 0)
+        status = uv_signal_start(&interrupt, on_signal, SIGINT);
+    uint64_t interval_ms = notify_interval_ms();
+    if (status == 0 && interval_ms > 0)
+        status = uv_timer_start(&watchdog, on_watchdog, interval_ms, interval_ms);
+    if (status == 0) {
+        notify_ready();
+        (void)uv_run(&loop, UV_RUN_DEFAULT); /* returns when it is stopped */
+        notify_stopping();
+    }
+    uv_walk(&loop, close_handle, NULL);
+    (void)uv_run(&loop, UV_RUN_DEFAULT); /* lets the handles close */
+    (void)uv_loop_close(&loop);          /* nothing is left in it */
+    return status == 0 || FAIL(err, E_UNAVAILABLE, "signals: %s", uv_strerror(status));
+}
+
+int command_serve(const struct settings *settings, const struct arguments *arguments)
+{
+    struct error err = {0};
+    struct service service = {.settings = settings};
+    if (arguments->word_count > 0 || arguments->out != NULL) {
+        fputs("ptqd: serve takes settings only\n", stderr);
+        return 2;
+    }
+    signal(SIGPIPE, SIG_IGN); /* a client that went away is an error of write */
+    bool ok = start(&service, &err);
+    if (ok) {
+        api_set_ready(service.api, true);
+        ok = wait_for_end(&err);
+    }
+    stop(&service);
+    if (ok)
+        log_write(LOG_INFO, "daemon", "stopped");
+    return ok ? 0 : command_fail("serve", &err);
+}

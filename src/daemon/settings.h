@@ -1,0 +1,42 @@
+#pragma once
+
+/* The settings of the daemon: one table, filled from the configuration file, then the environment,
+ * then the options of the command line. */
+
+#include "ptqd/base/param.h"
+
+#include <stdio.h>
+
+struct settings {
+    const char *data; /* directory */
+    const char *address;
+    int64_t port;
+    int64_t workers;                                               /* 0: one per core */
+    int64_t run_memory, import_memory, model_limit, dataset_limit; /* MiB */
+    int64_t http_threads, connections, connections_per_ip;
+    int64_t idle_seconds, drain_seconds;
+    int64_t queued_runs, running_runs, stored_mib; /* per owner; 0: no limit */
+    int log_level;                                 /* enum log_level */
+};
+
+const struct param_table *settings_table(void);
+
+/* What a command takes beside settings, in the order of the command line. */
+struct arguments {
+    const char *words[4];
+    size_t word_count;
+    const char *out;    /* --out DIRECTORY; NULL: not given */
+    const char *config; /* --config FILE; NULL: not given */
+};
+
+/* Reads the command line behind the command's name, and from it, the environment and the
+ * configuration file the settings. Everything lives in `arena`. E_INVALID names the option, the
+ * variable, or the line of the file. */
+bool settings_load(struct arena *arena, int count, char *const *line, struct settings *out_settings,
+                   struct arguments *out_arguments, struct error *err);
+
+/* One line per setting: option, default, meaning. */
+void settings_print_help(FILE *file);
+
+/* MiB as bytes. */
+size_t settings_bytes(int64_t mib);
