@@ -27,12 +27,11 @@ struct taps {
 static struct taps taps_inside(int64_t start, int64_t dilation, int64_t window, int64_t low,
                                int64_t high)
 {
-    struct taps taps = {0, window};
-    while (taps.first < window && start + taps.first * dilation < low)
-        taps.first++;
-    while (taps.end > taps.first && start + (taps.end - 1) * dilation >= high)
-        taps.end--;
-    return taps;
+    int64_t first = start < low ? (low - start + dilation - 1) / dilation : 0;
+    int64_t end = start < high ? (high - start + dilation - 1) / dilation : 0;
+    first = first < window ? first : window;
+    end = end < window ? end : window;
+    return (struct taps){.first = first, .end = end > first ? end : first};
 }
 
 /* One window: where it starts, its taps on the map, and its output position. */
