@@ -8,8 +8,8 @@
 /* Which operators TFLite's become, and every way to refuse a file. What they compute is in
  * test_tflite_values.c. */
 
-enum { ADD = 0, CONV = 3, FLOOR = 8, DENSE = 9, RELU = 19, RESHAPE = 22, CUSTOM = 32, PAD = 34 };
-enum { CONV_OPTIONS = 1, ADD_OPTIONS = 11, RESHAPE_OPTIONS = 17 };
+enum { ADD = 0, CONCATENATION = 2, CONV = 3, FLOOR = 8, RELU = 19, SOFTMAX = 25, CUSTOM = 32 };
+enum { CONV_OPTIONS = 1, ADD_OPTIONS = 11, CONCATENATION_OPTIONS = 10 };
 enum { INPUT, FILTER, BIAS, OUTPUT, TENSORS };
 
 static struct error err;
@@ -198,6 +198,8 @@ CHANGE(writes_input, model->operators[0].outputs[0] = INPUT)
 CHANGE(writes_constant, model->operators[0].outputs[0] = BIAS; model->operators[0].inputs[2] = -1;
        model->tensors[BIAS].rank = 4;
        memcpy(model->tensors[BIAS].dim, (const int32_t[]){1, 4, 4, 3}, 4 * sizeof(int32_t)))
+CHANGE(name_latin_1, model->tensors[INPUT].name = "\xe9")
+CHANGE(softmax_cold, model->operators[0].code = SOFTMAX; model->operators[0].options_kind = 0)
 CHANGE(custom, model->operators[0].code = CUSTOM; model->operators[0].custom = "Fancy")
 CHANGE(unknown, model->operators[0].code = 4711)
 
@@ -245,14 +247,16 @@ static const struct refusal REFUSALS[] = {
     {activation_unknown, E_INVALID, "there is no fused activation function 6"},
     {options_other, E_INVALID, "its options are of kind 11; kind 1 is needed"},
     {options_none, E_INVALID, "the stride is 0x0; both must be at least 1"},
-    {no_output, E_INVALID, "operator 3 (CONV_2D) has no output"},
+    {no_output, E_INVALID, "operator 0 (CONV_2D) has no output"},
     {several_outputs, E_INVALID, "2 outputs; it has one"},
     {no_filter, E_INVALID, "input 1 is not given; it is not optional"},
-    {input_minus_two, E_INVALID, "tensor -2 doesn't exist; there are 4"},
-    {operand_beyond, E_INVALID, "tensor 4 doesn't exist; there are 4"},
+    {input_minus_two, E_INVALID, "operator 0: tensor -2 doesn't exist; there are 4"},
+    {operand_beyond, E_INVALID, "operator 0: tensor 4 doesn't exist; there are 4"},
     {reads_itself, E_INVALID, "'y' is read, but no operator before writes it"},
     {writes_input, E_INVALID, "it writes 'x', which has been written already"},
     {writes_constant, E_INVALID, "it writes the constant 'bias'"},
+    {name_latin_1, E_SYNTAX, "a text of 1 bytes is not UTF-8"},
+    {softmax_cold, E_INVALID, "beta is 0; it must be a finite number above 0"},
     {custom, E_UNSUPPORTED, "'y' (TFLITE:CUSTOM:Fancy)"},
     {unknown, E_UNSUPPORTED, "'y' (TFLITE:4711)"},
     {bias_rank, E_INVALID, ""},
@@ -265,6 +269,31 @@ START_TEST(what_is_refused_is_named)
     struct build_model model = conv_model();
     REFUSALS[_i].change(&model);
     ck_assert_fails(import(&model), &err, REFUSALS[_i].code, REFUSALS[_i].message);
+}
+END_TEST
+
+/* What the file says of an output's axes is not believed: the axis of a joint is one of the
+ * inputs'. */
+START_TEST(a_wrong_rank_of_the_output_does_no_harm)
+{
+    struct build_model model = conv_model();
+    model.operators[1] = (struct build_operator){.code = CONCATENATION,
+                                                 .input_count = 2,
+                                                 .inputs = {OUTPUT, OUTPUT},
+                                                 .outputs = {TENSORS},
+                                                 .options_kind = CONCATENATION_OPTIONS,
+                                                 .field_count = 1,
+                                                 .fields = {{.bytes = 4, .integer = 7}}};
+    model.tensors[TENSORS] =
+        (struct build_tensor){.name = "z", .rank = 8, .dim = {1, 1, 1, 1, 1, 4, 4, 6}};
+    model.tensor_count = TENSORS + 1;
+    model.operator_count = 2;
+    model.output = TENSORS;
+    ck_assert_fails(import(&model), &err, E_INVALID,
+                    "operator 'z' (CONCATENATION): axis is 7; -4 to 3 are possible for 4 axes");
+    model.operators[1].fields[0].integer = 3;
+    ck_assert_fails(import(&model), &err, E_INVALID,
+                    "'z' has 8 axes; 4 (N, H, W, C) are needed here");
 }
 END_TEST
 
@@ -448,6 +477,7 @@ int main(void)
     tcase_add_test(cases, images_stay_as_they_are_between_operators);
     tcase_add_test(cases, tensors_without_a_name_or_with_the_same_one_get_their_own);
     tcase_add_loop_test(cases, what_is_refused_is_named, 0, REFUSAL_COUNT);
+    tcase_add_test(cases, a_wrong_rank_of_the_output_does_no_harm);
     tcase_add_test(cases, all_unsupported_operators_are_reported_at_once);
     tcase_add_test(cases, every_truncation_is_refused);
     tcase_add_test(cases, constants_behind_the_flatbuffer_are_read_and_checked);

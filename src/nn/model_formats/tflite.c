@@ -152,7 +152,7 @@ static bool translate(struct tflite_op *op, const struct flat_table *table, int6
 }
 
 static bool import_operator(struct tflite_import *import, const struct flat_table *table,
-                            struct error *err)
+                            size_t index, struct error *err)
 {
     struct tflite_op op = {.import = import};
     int64_t number = 0;
@@ -160,11 +160,11 @@ static bool import_operator(struct tflite_import *import, const struct flat_tabl
     if (!read_code(import, table, &number, &custom, err) ||
         !read_indices(import, table, OPERATOR_INPUTS, true, &op.inputs, &op.input_count, err) ||
         !read_indices(import, table, OPERATOR_OUTPUTS, false, &op.outputs, &op.output_count, err))
-        return false;
+        return error_context(err, "operator %zu", index);
     op.builtin = tflite_builtin_find(number);
     const char *type = op.builtin ? op.builtin->name : "unknown";
     if (op.output_count == 0)
-        return FAIL(err, E_INVALID, "operator %" PRId64 " (%s) has no output", number, type);
+        return FAIL(err, E_INVALID, "operator %zu (%s) has no output", index, type);
     op.name = import->tensors[op.outputs[0]].name;
     if (!translate(&op, table, number, custom, err) || !flat_check(&import->flat, err))
         return error_context(err, "operator '%s' (%s)", op.name, type);
@@ -178,9 +178,7 @@ static bool import_operators(struct tflite_import *import, const struct flat_tab
     for (size_t i = 0; i < list.count; i++) {
         struct arena_mark mark = arena_mark(import->scratch);
         struct flat_table table = flat_list_table(&import->flat, &list, i);
-        if (!flat_check(&import->flat, err))
-            return error_context(err, "operator %zu", i);
-        if (!import_operator(import, &table, err))
+        if (!import_operator(import, &table, i, err))
             return false;
         arena_reset(import->scratch, mark);
     }
@@ -235,8 +233,7 @@ static bool tflite_import(const uint8_t *bytes, size_t size, struct graph *graph
 {
     struct tflite_import import = {
         .graph = graph,
-        .constants_budget =
-            CONSTANTS_LEAST + (size > SIZE_MAX / 8 ? SIZE_MAX / 2 : CONSTANTS_FACTOR * size),
+        .constants_budget = CONSTANTS_LEAST + CONSTANTS_FACTOR * size,
     };
     import.scratch = arena_create(0);
     if (!import.scratch)

@@ -6,9 +6,10 @@
 bool tflite_concat(struct tflite_op *op, struct error *err)
 {
     enum tflite_form form = tflite_follow(op);
-    const struct tflite_tensor *output = &op->import->tensors[op->outputs[0]];
+    struct tflite_tensor *first = NULL;
     int64_t axis;
-    if (!tflite_axis(tflite_option_int(op, CONCAT_AXIS, 0), output->shape.rank, form, &axis, err))
+    if (!tflite_input_tensor(op, 0, &first, err) ||
+        !tflite_axis(tflite_option_int(op, CONCAT_AXIS, 0), first->shape.rank, form, &axis, err))
         return false;
     int *inputs = ARENA_ARRAY(op->import->scratch, int, op->input_count, err);
     if (!inputs)

@@ -84,10 +84,10 @@ static bool add_softmax(struct tflite_op *op, int input, struct error *err)
 
 bool tflite_softmax(struct tflite_op *op, struct error *err)
 {
-    float beta = flat_float(&op->import->flat, &op->options, SOFTMAX_BETA, 1);
+    float beta = flat_float(&op->import->flat, &op->options, SOFTMAX_BETA, 0);
     int inputs[2];
-    if (!isfinite(beta))
-        return FAIL(err, E_INVALID, "beta is %g; it must be finite", (double)beta);
+    if (!isfinite(beta) || beta <= 0)
+        return FAIL(err, E_INVALID, "beta is %g; it must be a finite number above 0", (double)beta);
     if (!tflite_input(op, 0, FORM_FILE, &inputs[0], err))
         return false;
     if (beta != 1) {

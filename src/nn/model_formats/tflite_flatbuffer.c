@@ -16,6 +16,8 @@
 
 #include "tflite_flatbuffer.h"
 
+#include "ptqd/base/text.h"
+
 #include <string.h>
 
 enum {
@@ -120,7 +122,7 @@ struct flat_table flat_open(struct flat *flat, const uint8_t *bytes, size_t size
         MALFORMED(flat, "truncated: %zu bytes", size);
         return (struct flat_table){.at = 0};
     }
-    flat->budget = size > SIZE_MAX / BUDGET_FACTOR ? SIZE_MAX : BUDGET_LEAST + BUDGET_FACTOR * size;
+    flat->budget += BUDGET_FACTOR * size;
     size_t root = follow(flat, 0);
     return flat->failed ? (struct flat_table){.at = 0} : table_at(flat, root);
 }
@@ -201,15 +203,11 @@ const char *flat_text(struct flat *flat, const struct flat_table *table, int fie
                       struct arena *arena, struct error *err)
 {
     struct flat_list list = flat_list(flat, table, field, 1);
+    const char *text = (const char *)flat->bytes + list.at;
     spend(flat, list.count);
-    if (flat->failed)
-        return "";
-    char *text = arena_strndup(arena, (const char *)flat->bytes + list.at, list.count, err);
-    for (char *at = text; at && *at; at++) {
-        if ((uint8_t)*at < ' ' || *at == 0x7f)
-            *at = '?';
-    }
-    return text;
+    if (!flat->failed && !text_is_utf8(text, list.count))
+        MALFORMED(flat, "byte %zu: a text of %zu bytes is not UTF-8", list.at, list.count);
+    return flat->failed ? "" : arena_strndup(arena, text, list.count, err);
 }
 
 /* Where an element is; 0 when there is no such element. */

@@ -54,7 +54,7 @@ struct flat_list flat_list(struct flat *flat, const struct flat_table *table, in
                            size_t element_bytes);
 
 /* A string as NUL-terminated text in the arena, "" where it is absent; NULL when memory is out.
- * Control characters become '?'. */
+ * What is not UTF-8 is malformed. */
 const char *flat_text(struct flat *flat, const struct flat_table *table, int field,
                       struct arena *arena, struct error *err);
 

@@ -31,7 +31,7 @@ static const struct activation {
     [ACTIVATION_RELU_N1_TO_1] = {"RELU_N1_TO_1", "Clip", true, -1, 1},
     [ACTIVATION_RELU6] = {"RELU6", "Clip", true, 0, 6},
     [ACTIVATION_TANH] = {.name = "TANH", .op_type = "Tanh"},
-    [5] = {.name = "SIGN_BIT"},
+    [ACTIVATION_SIGN_BIT] = {.name = "SIGN_BIT"},
 };
 enum { ACTIVATION_COUNT = sizeof(ACTIVATIONS) / sizeof(ACTIVATIONS[0]) };
 
@@ -129,7 +129,7 @@ static bool make_constant(struct tflite_import *import, struct tflite_tensor *te
     return graph_add_tensor(import->graph, &constant, false, &tensor->forms[form], err);
 }
 
-/* Adds a tensor and the node that computes it, both of this name. */
+/* Adds a tensor and the node that computes it. */
 static bool add_named(struct tflite_import *import, const struct node *node, const char *name,
                       const char *output_name, int *out_tensor, struct error *err)
 {
@@ -242,7 +242,7 @@ bool tflite_axis(int64_t axis, int rank, enum tflite_form form, int64_t *out_axi
     if (!infer_axis(axis, rank, &plain, err))
         return false;
     *out_axis = plain;
-    for (int i = 0; form != FORM_FILE && i < rank; i++) {
+    for (int i = 0; i < FORMS[form].rank; i++) {
         if (FORMS[form].perm[i] == plain)
             *out_axis = i;
     }

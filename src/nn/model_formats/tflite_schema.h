@@ -78,6 +78,7 @@ enum {
     ACTIVATION_RELU_N1_TO_1 = 2,
     ACTIVATION_RELU6 = 3,
     ACTIVATION_TANH = 4,
+    ACTIVATION_SIGN_BIT = 5,
 };
 
 /* Options, by the operator's table in schema.fbs. */
