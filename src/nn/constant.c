@@ -5,6 +5,11 @@
 #include "ptqd/nn/infer.h"
 #include "ptqd/nn/passes.h"
 
+#include <inttypes.h>
+
+/* A constant that a small file asks for must not take the machine's memory. */
+static const int64_t ELEMENTS_MAX = INT64_C(1) << 26;
+
 static bool execute(const struct graph *graph, const struct node *node, const float *const *in,
                     float *const *out, struct error *err)
 {
@@ -36,6 +41,9 @@ bool node_evaluate(struct graph *graph, struct node *node, struct error *err)
     if (node->output_count != 1 || node->op->forward == NULL || node->op->layout == LAYOUT_SPATIAL)
         return FAIL(err, E_UNSUPPORTED, "depends on constants alone and can't be evaluated");
     struct tensor *output = &graph->tensors[node->outputs[0]];
+    if (shape_elements(&output->shape) > ELEMENTS_MAX)
+        return FAIL(err, E_TOO_LARGE, "makes a constant of %" PRId64 " elements; at most %" PRId64,
+                    shape_elements(&output->shape), ELEMENTS_MAX);
     float *values = ARENA_ARRAY(graph->arena, float, shape_elements(&output->shape), err);
     if (values == NULL || !execute(graph, node, in, (float *[]){values}, err))
         return false;

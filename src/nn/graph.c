@@ -94,8 +94,10 @@ static bool copy_indices(struct graph *graph, int **indices, int count, const ch
 }
 
 /* Strings and lists of one attribute. */
-static bool copy_attribute(struct arena *arena, struct attribute *attribute, struct error *err)
+static bool copy_attribute(const struct graph *graph, struct attribute *attribute,
+                           struct error *err)
 {
+    struct arena *arena = graph->arena;
     attribute->name = arena_strdup(arena, attribute->name, err);
     if (attribute->name == NULL)
         return false;
@@ -111,9 +113,13 @@ static bool copy_attribute(struct arena *arena, struct attribute *attribute, str
         attribute->reals = arena_memdup(arena, attribute->reals,
                                         attribute->count * sizeof(*attribute->reals), err);
         return attribute->reals != NULL;
+    case ATTRIBUTE_TENSOR:
+        if (attribute->tensor < 0 || attribute->tensor >= graph->tensor_count)
+            return FAIL(err, E_INTERNAL, "attribute '%s' is tensor %d; the graph has %d",
+                        attribute->name, attribute->tensor, graph->tensor_count);
+        return true;
     case ATTRIBUTE_INT:
     case ATTRIBUTE_FLOAT:
-    case ATTRIBUTE_TENSOR:
         return true;
     }
     return FAIL(err, E_INTERNAL, "attribute '%s' has type %d", attribute->name, attribute->type);
@@ -129,7 +135,7 @@ static bool copy_attributes(struct graph *graph, struct node *node, struct error
     if (node->attributes == NULL)
         return false;
     for (int i = 0; i < node->attribute_count; i++)
-        if (!copy_attribute(graph->arena, &node->attributes[i], err))
+        if (!copy_attribute(graph, &node->attributes[i], err))
             return false;
     return true;
 }

@@ -151,13 +151,13 @@ bool infer_axis(int64_t axis, int rank, int *out_axis, struct error *err)
 /* The copy that an earlier node asked for; -1 when there is none. */
 static int find_moved(const struct graph *graph, const char *name, const struct shape *shape)
 {
-    int found = graph_find_tensor(graph, name);
-    if (found < 0)
-        return -1;
-    const struct tensor *tensor = &graph->tensors[found];
-    bool same =
-        tensor->values != NULL && tensor->channels_last && shape_equal(&tensor->shape, shape);
-    return same ? found : -1;
+    for (int i = 0; i < graph->tensor_count; i++) {
+        const struct tensor *tensor = &graph->tensors[i];
+        if (tensor->channels_last && tensor->values != NULL && shape_equal(&tensor->shape, shape) &&
+            strcmp(tensor->name, name) == 0)
+            return i;
+    }
+    return -1;
 }
 
 bool relayout_constant(struct graph *graph, struct node *node, int input, const int *perm,

@@ -297,6 +297,18 @@ START_TEST(nodes_of_constants_alone_are_evaluated)
 }
 END_TEST
 
+START_TEST(a_small_file_cannot_ask_for_a_huge_constant)
+{
+    int x = sketch_input(&sketch, "x", SKETCH(1, 4));
+    int w = sketch_constant(&sketch, "w", SKETCH(4, 4));
+    int pads = sketch_integers(&sketch, "pads", SKETCH(1 << 14, 0, 0, 1 << 14));
+    int large = sketch_node(&sketch, "Pad", "large", w, pads, SKETCH_END);
+    int y = sketch_node(&sketch, "MatMul", "y", x, large, SKETCH_END);
+    finish_fails(y, E_TOO_LARGE,
+                 "node 'large' (Pad): makes a constant of 268533776 elements; at most 67108864");
+}
+END_TEST
+
 START_TEST(unused_outputs_at_the_end_are_dropped_and_used_ones_refused)
 {
     for (int used = 0; used < 2; used++) {
@@ -490,6 +502,7 @@ int main(void)
     tcase_add_test(tcase, an_integer_tensor_where_data_is_needed_is_refused);
     tcase_add_test(tcase, constant_nodes_become_constants);
     tcase_add_test(tcase, nodes_of_constants_alone_are_evaluated);
+    tcase_add_test(tcase, a_small_file_cannot_ask_for_a_huge_constant);
     tcase_add_test(tcase, unused_outputs_at_the_end_are_dropped_and_used_ones_refused);
     tcase_add_loop_test(tcase, graphs_that_mix_samples_are_not_batchable, 0,
                         sizeof(batch_cases) / sizeof(batch_cases[0]));

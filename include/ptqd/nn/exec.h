@@ -24,8 +24,8 @@ void exec_destroy(struct exec *exec);
 /* Executes up to `batch` samples; `input` has samples · elements of one input. */
 bool exec_forward(struct exec *exec, const float *input, int64_t samples, struct error *err);
 
-/* Values of a tensor after the last forward pass: the output always, any tensor with `gradients`.
- * Constants give their data. Valid until the next forward pass. */
+/* Values of a tensor after the last forward pass: the output always, any tensor with `gradients`,
+ * else NULL. Constants give their data. Valid until the next forward pass. */
 const float *exec_values(const struct exec *exec, int tensor);
 
 /* Another value for a constant (quantized weights, tuned biases); borrowed until replaced. */

@@ -8,6 +8,9 @@
  * the file's order is needed (the network's input and output keep the order of the file).
  * A finished graph is read-only; rewriting (folding, adding quantizers) builds a new one.
  *
+ * On the way nodes that the output does not depend on are removed, nodes of constants alone are
+ * evaluated, Constant nodes become constants, and transposes that cancel each other go away.
+ *
  * Shapes are those of one sample: the leading extent of a `batched` tensor is multiplied by the
  * number of samples when it is executed.
  */
@@ -106,11 +109,13 @@ int graph_find_node(const struct graph *graph, const char *name);
 
 /* Sorts, checks, infers and moves to channels-last as described above. All unsupported operators
  * are reported at once (E_UNSUPPORTED), by node name and type. A cycle, an input without producer,
- * a zero or overflowing shape, a NaN or infinite constant: E_INVALID with node and tensor named. */
+ * a zero or overflowing shape, a NaN or infinite constant: E_INVALID with node and tensor named.
+ * Tensors and nodes are renumbered. */
 bool graph_finish(struct graph *graph, struct error *err);
 
 /* For a rewritten copy of a finished graph: resolves operators, sorts and infers again, but does
- * not move axes (they are where they belong already). */
+ * not move axes (they are where they belong already). Tensors keep their numbers; nodes keep theirs
+ * when they are in order and all lead to the output. */
 bool graph_refinish(struct graph *graph, struct error *err);
 
 /* How many nodes read a tensor (the network's output counts as one reader). */

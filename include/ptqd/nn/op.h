@@ -64,7 +64,8 @@ struct op {
 
     /* Output 0 may share the memory of input 0 (elementwise, shape-only). */
     bool in_place;
-    /* Output 0 is the same values in the same order as input 0: needs no memory at run time. */
+    /* Output 0 is the same values in the same order as input 0: needs no memory at run time. Its
+     * forward copies where the caller's memory isn't shared. */
     bool view;
     /* Why a model with this operator is refused under some attributes, for the catalogue; or NULL.
      */
