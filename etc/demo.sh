@@ -9,7 +9,7 @@
 # On Debian 12, as root or with sudo. Everything lives below build-demo/; may be run again.
 set -eu
 cd "$(dirname "$0")/.."
-build=build-demo
+build='build-demo'
 state=$build/state
 example=$build/motion
 keep=false
@@ -41,9 +41,11 @@ install_packages() {
 
 build_programs() {
     say "building"
-    [ -f "$build/build.ninja" ] || meson setup "$build" >"$build.log" 2>&1 ||
-        fail "meson failed; see $build.log"
-    ninja --quiet -C "$build" src/daemon/ptqd etc/demo/make_motion
+    if [ ! -f "$build/build.ninja" ]; then
+        meson setup "$build" >"$build.log" 2>&1 || fail "meson failed; see $build.log"
+    fi
+    ninja -C "$build" src/daemon/ptqd etc/demo/make_motion >"$build.log" 2>&1 ||
+        fail "the build failed; see $build.log"
 }
 
 make_example() {
@@ -51,46 +53,51 @@ make_example() {
     "$build/etc/demo/make_motion" "$example"
 }
 
-# A state directory of its own in each run, so that the report is made anew.
+# With a state directory of its own in each run, so that everything is computed anew. Settings of
+# this machine's own daemon must not reach in.
 start_daemon() {
     say "starting the daemon"
     rm -rf "$state"
-    "$build/src/daemon/ptqd" serve --listen 127.0.0.1:0 --state "$state" 2>"$build/daemon.log" &
+    env -i PATH="$PATH" "$build/src/daemon/ptqd" serve --config /dev/null --data "$state" \
+        --address 127.0.0.1 --port 0 2>"$build/daemon.log" &
     daemon=$!
-    trap 'kill "$daemon" 2>/dev/null || :' EXIT
+    trap 'kill "$daemon" 2>/dev/null; wait "$daemon" 2>/dev/null' EXIT
     trap 'exit 130' INT TERM
     tries=0
-    until address=$(sed -n 's/.*listening on \(127[0-9.:]*\).*/\1/p' "$build/daemon.log") &&
-        [ -n "$address" ] && curl -sf -o "$build/ready" "http://$address/readyz"; do
+    until is_ready; do
         tries=$((tries + 1))
-        kill -0 "$daemon" 2>/dev/null && [ "$tries" -lt 100 ] ||
+        if [ "$tries" -ge 100 ] || ! kill -0 "$daemon" 2>/dev/null; then
             fail "the daemon did not start; see $build/daemon.log"
+        fi
         sleep 0.1
     done
-    url=http://$address
     echo "$url"
+}
+
+# The daemon took a free port and has said which.
+is_ready() {
+    port=$(sed -n 's/.*msg="listening".* port=\([0-9]*\).*/\1/p' "$build/daemon.log")
+    url=http://127.0.0.1:$port
+    [ -n "$port" ] && curl -sf -o "$build/ready" "$url/readyz"
 }
 
 # The one call: the network, the data and what is to be done with them.
 submit() {
     say "submitting"
-    status=$(curl -sS -o "$build/job.json" -w '%{http_code} %{redirect_url}' "$url/v1/jobs" \
+    status=$(curl -sS -o "$build/job.json" -w '%{http_code}' "$url/v1/jobs" \
         -F model=@"$example/model.onnx" \
         -F calibration=@"$example/calib.npy" \
         -F evaluation=@"$example/test_x.npy" \
         -F evaluation_labels=@"$example/test_y.npy" \
         -F spec=@etc/demo/job.json)
-    case $status in
-    202*) ;;
-    *) fail "HTTP status $status: $(cat "$build/job.json")" ;;
-    esac
+    [ "$status" = 202 ] || fail "HTTP status $status: $(cat "$build/job.json")"
     job=$(field id <"$build/job.json")
     echo "job $job"
 }
 
 # The first member of this name in a JSON document, as text.
 field() {
-    sed -n 's/.*"'"$1"'" *: *"\{0,1\}\([^",}]*\).*/\1/p' | head -n 1
+    grep -o "\"$1\" *: *\"\{0,1\}[^\",}]*" | head -n 1 | sed 's/^"[^"]*" *: *"\{0,1\}//'
 }
 
 # Waits for the job, with a line that grows on a terminal.
@@ -110,12 +117,31 @@ follow() {
     echo
 }
 
+# The report as a table of widths; the daemon gives it as Markdown, CSV and JSON.
 show_report() {
-    say "report: weights and activations of the same width, the network's input at 8 bits"
-    curl -sSf -H 'Accept: text/markdown' "$url/v1/jobs/$job/report" | tee "$build/report.md"
+    say "report"
     curl -sSf -H 'Accept: text/csv' -o "$build/report.csv" "$url/v1/jobs/$job/report"
-    printf '\nreport: %s, %s; the job: %s/v1/jobs/%s\n' "$build/report.md" "$build/report.csv" "$url" \
-        "$job"
+    curl -sSf -H 'Accept: text/markdown' -o "$build/report.md" "$url/v1/jobs/$job/report"
+    curl -sSf -H 'Accept: application/json' -o "$build/report.json" "$url/v1/jobs/$job/report"
+    tr -d '\r' <"$build/report.csv" | awk -F, '
+        NR == 1 {
+            for (i = 1; i <= NF; i++) column[$i] = i
+            row = "%-7s  %-15s  %10s  %12s  %s\n"
+            printf row, "network", "accuracy %", "mega BOPs", "peak memory", "peak at layer"
+            next
+        }
+        {
+            bits = $column["weights.bits"]
+            name = bits == "" ? "float" : "W" bits "A" bits
+            accuracy = sprintf("%.2f", 100 * $column["accuracy_mean"])
+            if (bits != "")
+                accuracy = accuracy sprintf(" +/- %.2f", 100 * $column["accuracy_std"])
+            printf row, name, accuracy, sprintf("%.3f", $column["bops"] / 1e6),
+                $column["peak_bytes"] " B", $column["peak_layer"]
+        }'
+    echo
+    echo "Weights and activations have the same width, the network's input 8 bits; three seeds."
+    echo "With every column: $build/report.md, $build/report.csv, $build/report.json"
 }
 
 install_packages
@@ -127,5 +153,5 @@ follow
 show_report
 if $keep; then
     trap - EXIT
-    echo "the daemon runs on: dashboard at $url/, end it with: kill $daemon"
+    echo "The daemon runs on: $url/v1/jobs/$job, dashboard $url/ (end it with: kill $daemon)"
 fi
