@@ -305,7 +305,7 @@ START_TEST(a_small_file_cannot_ask_for_a_huge_constant)
     int large = sketch_node(&sketch, "Pad", "large", w, pads, SKETCH_END);
     int y = sketch_node(&sketch, "MatMul", "y", x, large, SKETCH_END);
     finish_fails(y, E_TOO_LARGE,
-                 "node 'large' (Pad): makes a constant of 268533776 elements; at most 67108864");
+                 "node 'large' (Pad): makes a constant of 268566544 elements; at most 67108864");
 }
 END_TEST
 
