@@ -1,0 +1,291 @@
+#include "service.h"
+
+#include "small_network.h"
+#include "support.h"
+
+#include "ptqd/api/api.h"
+#include "ptqd/api/result.h"
+#include "ptqd/artifact/onnx_writer.h"
+#include "ptqd/base/digest.h"
+#include "ptqd/http/listen.h"
+#include "ptqd/http/server.h"
+#include "ptqd/jobs/jobs.h"
+#include "ptqd/nn/npy.h"
+#include "ptqd/store/blob.h"
+#include "ptqd/store/token_row.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+/* ---- runs ---- */
+
+static const char *make_result(const struct run_ticket *ticket, struct error *err)
+{
+    struct cost_layer cost_layer = {.name = "stem", .op = "Conv", .macs = 1000, .weight_bits = 4};
+    struct cost cost = {.macs = 1000,
+                        .bops = 16000,
+                        .weight_bytes = 500,
+                        .peak_bytes = 900,
+                        .peak_layer = "stem",
+                        .layers = &cost_layer,
+                        .layer_count = 1};
+    const float scale = 0.5F;
+    struct run_layer layer = {.name = "stem",
+                              .op = "Conv",
+                              .weight_sqnr_db = 20,
+                              .weight_scales = &scale,
+                              .weight_channels = 1};
+    struct run_result result = {
+        .float_accuracy = 0.95,
+        .accuracy = 0.9 - 0.01 * (double)ticket->seed,
+        .loss = 0.05 + 0.01 * (double)ticket->seed,
+        .agreement = 0.98,
+        .output_sqnr_db = (double)INFINITY,
+        .float_cost = cost,
+        .cost = cost,
+        .layers = &layer,
+        .layer_count = 1,
+        .steps = {{"solve", 0.5}},
+        .step_count = 1,
+        .seconds = 1.5,
+    };
+    return result_print(&result, ticket->arena, err);
+}
+
+/* A blob with this text; its id is copied into the arena. */
+static bool store_text(struct blobs *blobs, const char *text, struct arena *arena,
+                       const char **out_id, struct error *err)
+{
+    struct blob_writer *writer;
+    char id[DIGEST_ID_BYTES];
+    uint64_t size;
+    if (!blob_create(blobs, 0, &writer, err) || !blob_append(writer, text, strlen(text), err) ||
+        !blob_commit(writer, id, &size, err))
+        return false;
+    *out_id = arena_strdup(arena, id, err);
+    return *out_id != NULL;
+}
+
+static bool execute(void *context, const struct run_ticket *ticket, struct run_outcome *out_outcome,
+                    struct error *err)
+{
+    struct service *service = context;
+    struct ticket_progress progress = {
+        .step = "optimize", .unit = 1, .units = 2, .fraction = 0.5, .seconds_left = 3};
+    while (atomic_load(&service->mode) == SERVICE_WAIT) {
+        if (!ticket_report(ticket, &progress))
+            return FAIL(err, E_CANCELLED, "told to stop");
+        usleep(2000);
+    }
+    if (atomic_load(&service->mode) == SERVICE_FAIL && ticket->seed % 2 == 1)
+        return FAIL(err, E_IO, "can't read '/secret/place/file'");
+    if (atomic_load(&service->mode) == SERVICE_FAIL)
+        return FAIL(err, E_UNSUPPORTED, "node 'x' (Foo) is not supported");
+    struct artifact_row *artifact = ARENA_NEW(ticket->arena, struct artifact_row, err);
+    const char *blob = NULL;
+    const char *result = make_result(ticket, err);
+    if (artifact == NULL || result == NULL ||
+        !store_text(store_blobs(service->store), "0123456789", ticket->arena, &blob, err))
+        return false;
+    *artifact = (struct artifact_row){
+        .name = "model.onnx", .media_type = "application/octet-stream", .blob = blob, .bytes = 10};
+    *out_outcome = (struct run_outcome){
+        .accuracy = 0.9 - 0.01 * (double)ticket->seed,
+        .loss = 0.05 + 0.01 * (double)ticket->seed,
+        .agreement = 0.98,
+        .seconds = 1.5,
+        .result = result,
+        .artifacts = artifact,
+        .artifact_count = 1,
+    };
+    return true;
+}
+
+/* ---- files ---- */
+
+static struct service_file make_array(struct arena *arena, const char *descr, int rank,
+                                      const int64_t *dim, const void *values)
+{
+    struct error err = {0};
+    uint8_t *bytes;
+    size_t size;
+    ck_assert_ok(npy_encode(arena, descr, rank, dim, values, &bytes, &size, &err), &err);
+    return (struct service_file){bytes, size};
+}
+
+static struct service_file make_samples(struct arena *arena, int64_t samples, float first)
+{
+    float *values = ARENA_ARRAY(arena, float, samples *SMALL_NETWORK_INPUTS, NULL);
+    for (int64_t i = 0; i < samples * SMALL_NETWORK_INPUTS; i++)
+        values[i] = first + (float)(i % 17) / 17;
+    const int64_t dim[] = {samples, 3, 8, 8};
+    return make_array(arena, "<f4", 4, dim, values);
+}
+
+static void make_files(struct service *service)
+{
+    struct error err = {0};
+    struct graph *graph = small_network_create(service->arena, 1);
+    ck_assert_ok(onnx_write_graph(service->arena, graph, "test", &service->model.bytes,
+                                  &service->model.size, &err),
+                 &err);
+    service->calibration = make_samples(service->arena, SERVICE_SAMPLES, 0);
+    service->evaluation = make_samples(service->arena, SERVICE_SAMPLES, 1);
+    int32_t labels[SERVICE_SAMPLES];
+    for (int i = 0; i < SERVICE_SAMPLES; i++)
+        labels[i] = i % SMALL_NETWORK_CLASSES;
+    const int64_t dim[] = {SERVICE_SAMPLES};
+    service->labels = make_array(service->arena, "<i4", 1, dim, labels);
+}
+
+/* ---- start and stop ---- */
+
+static void start_server(struct service *service)
+{
+    struct error err = {0};
+    struct http_options options = http_default_options;
+    ck_assert_ok(http_listen("127.0.0.1", 0, &options.listen_fd, &err), &err);
+    service->port = http_listen_port(options.listen_fd);
+    options.tables = api_tables();
+    options.context = service->api;
+    options.problem = api_problem;
+    options.authorize = api_authorize;
+    ck_assert_ok(http_server_start(&options, &service->server, &err), &err);
+    api_set_server(service->api, service->server);
+}
+
+void service_start(struct service *service, bool tokens)
+{
+    struct error err = {0};
+    *service = (struct service){.arena = arena_create(0)};
+    support_make_directory(service->directory, sizeof(service->directory));
+    make_files(service);
+    const struct store_options store_options = {.limits = {.queued_runs = 100}};
+    ck_assert_ok(store_open(service->directory, &store_options, &service->store, &err), &err);
+    const struct jobs_options jobs_options = {.workers = 2,
+                                              .executor = {.execute = execute, .context = service}};
+    ck_assert_ok(jobs_create(service->store, &jobs_options, &service->jobs, &err), &err);
+    const struct api_options api_options = {
+        .store = service->store,
+        .jobs = service->jobs,
+        .open = !tokens,
+        .model_bytes = 1 << 20,
+        .dataset_bytes = 1 << 20,
+        .import_bytes = 64 << 20,
+    };
+    ck_assert_ok(api_create(&api_options, &service->api, &err), &err);
+    start_server(service);
+    ck_assert_ok(jobs_start(service->jobs, &err), &err);
+    api_set_ready(service->api, true);
+}
+
+void service_stop(struct service *service)
+{
+    api_set_server(service->api, NULL);
+    http_server_stop(service->server, 2000);
+    jobs_stop(service->jobs);
+    api_destroy(service->api);
+    jobs_destroy(service->jobs);
+    store_close(service->store);
+    support_remove_tree(service->directory);
+    arena_destroy(service->arena);
+}
+
+static bool apply_token(struct database *database, void *context, struct error *err)
+{
+    return token_row_insert(database, context, err);
+}
+
+void service_add_token(struct service *service, const char *name, const char *role,
+                       const char *token)
+{
+    struct error err = {0};
+    char digest[DIGEST_HEX_BYTES];
+    ck_assert_ok(digest_bytes(token, strlen(token), digest, &err), &err);
+    struct token_row row = {.name = name, .role = role, .digest = digest};
+    ck_assert_ok(store_write_now(service->store, apply_token, &row, &err), &err);
+}
+
+/* ---- exchanges ---- */
+
+const struct json *service_call(struct service *service, const char *method, const char *target,
+                                const char *headers, const void *body, size_t size, int status)
+{
+    struct reply reply = client_call(service->port, method, target, headers, body, size);
+    ck_assert_msg(reply.status == status, "%s %s: %d, not %d: %s", method, target, reply.status,
+                  status, reply.body != NULL ? reply.body : "(no reply)");
+    struct json *value = NULL;
+    struct error err = {0};
+    if (reply.size > 0)
+        ck_assert_ok(json_parse(service->arena, reply.body, reply.size, NULL, &value, &err), &err);
+    reply_free(&reply);
+    return value;
+}
+
+const struct json *service_get(struct service *service, const char *target, int status)
+{
+    return service_call(service, "GET", target, NULL, NULL, 0, status);
+}
+
+const struct json *service_member(const struct json *object, const char *key)
+{
+    const struct json *member = json_find(object, key);
+    ck_assert_msg(member != NULL, "there is no member \"%s\"", key);
+    return member;
+}
+
+const char *service_text(const struct json *object, const char *key)
+{
+    const char *text = NULL;
+    struct error err = {0};
+    ck_assert_ok(json_as_string(service_member(object, key), &text, &err), &err);
+    return text;
+}
+
+double service_number(const struct json *object, const char *key)
+{
+    double number = 0;
+    struct error err = {0};
+    ck_assert_ok(json_as_number(service_member(object, key), -1e300, 1e300, &number, &err), &err);
+    return number;
+}
+
+const char *service_upload(struct service *service, const char *target,
+                           const struct service_file *file)
+{
+    struct reply reply = client_call(service->port, "POST", target, NULL, file->bytes, file->size);
+    ck_assert_msg(reply.status == 200 || reply.status == 201, "POST %s: %d: %s", target,
+                  reply.status, reply.body);
+    struct json *value = NULL;
+    struct error err = {0};
+    ck_assert_ok(json_parse(service->arena, reply.body, reply.size, NULL, &value, &err), &err);
+    reply_free(&reply);
+    return service_text(value, "id");
+}
+
+const char *service_spec(struct service *service, const char *more)
+{
+    const char *model = service_upload(service, "/v1/models", &service->model);
+    const char *calibration = service_upload(service, "/v1/datasets", &service->calibration);
+    const char *evaluation = service_upload(service, "/v1/datasets", &service->evaluation);
+    const char *labels = service_upload(service, "/v1/datasets", &service->labels);
+    return arena_printf(service->arena, NULL,
+                        "{\"model\":\"%s\",\"calibration\":\"%s\","
+                        "\"evaluation\":{\"id\":\"%s\",\"labels\":\"%s\"}%s}",
+                        model, calibration, evaluation, labels, more);
+}
+
+const char *service_submit(struct service *service, const char *spec)
+{
+    const struct json *job =
+        service_call(service, "POST", "/v1/jobs", NULL, spec, strlen(spec), 202);
+    return service_text(job, "id");
+}
+
+const char *service_finish(struct service *service, const char *job)
+{
+    const char *target = arena_printf(service->arena, NULL, "/v1/jobs/%s?wait=10", job);
+    return service_text(service_get(service, target, 200), "state");
+}

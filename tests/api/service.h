@@ -1,0 +1,65 @@
+#pragma once
+
+/* The whole service in one process, for tests of what clients see: a store in a temporary
+ * directory, a queue whose runs do as the test says, the routes, and a server on a free port. */
+
+#include "client.h"
+
+#include "ptqd/base/arena.h"
+#include "ptqd/json/json.h"
+
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum service_mode {
+    SERVICE_SUCCEED, /* accuracy 0.9 − 0.01 · seed, loss 0.05 + 0.01 · seed */
+    SERVICE_FAIL,    /* E_UNSUPPORTED; with a message that names a file: E_IO for odd seeds */
+    SERVICE_WAIT,    /* until the mode changes or the run is told to stop */
+};
+
+struct service_file {
+    const uint8_t *bytes;
+    size_t size;
+};
+
+struct service {
+    char directory[256];
+    struct arena *arena; /* of the test */
+    struct store *store;
+    struct jobs *jobs;
+    struct api *api;
+    struct http_server *server;
+    int port;
+    _Atomic enum service_mode mode;
+    struct service_file model, calibration, evaluation, labels; /* .onnx, .npy */
+};
+
+enum { SERVICE_SAMPLES = 12 };
+
+/* `tokens`: requests need one; service_add_token makes it. */
+void service_start(struct service *service, bool tokens);
+void service_stop(struct service *service);
+void service_add_token(struct service *service, const char *name, const char *role,
+                       const char *token);
+
+/* An exchange whose body is JSON in `service->arena`, or NULL when it has none. Fails the test
+ * unless the status is the expected one. */
+const struct json *service_call(struct service *service, const char *method, const char *target,
+                                const char *headers, const void *body, size_t size, int status);
+const struct json *service_get(struct service *service, const char *target, int status);
+/* Uploads a file and returns its id. */
+const char *service_upload(struct service *service, const char *target,
+                           const struct service_file *file);
+/* Uploads model, samples and labels; a specification of a job with them. `more` are further
+ * members (",\"seeds\":2") or "". */
+const char *service_spec(struct service *service, const char *more);
+/* Posts a specification; the job's id. */
+const char *service_submit(struct service *service, const char *spec);
+/* Waits until the job is finished; its state. */
+const char *service_finish(struct service *service, const char *job);
+
+/* Members by name that must be there. */
+const char *service_text(const struct json *object, const char *key);
+double service_number(const struct json *object, const char *key);
+const struct json *service_member(const struct json *object, const char *key);
