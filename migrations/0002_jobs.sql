@@ -33,7 +33,8 @@ CREATE TABLE job (
 ) STRICT;
 CREATE INDEX job_owner ON job (owner, number);
 CREATE INDEX job_state ON job (state, number);
-CREATE INDEX job_waiting ON job (priority DESC, number) WHERE queued > 0;
+-- All that the choice of the next run looks at.
+CREATE INDEX job_waiting ON job (priority DESC, number, owner, queued) WHERE queued > 0;
 CREATE INDEX job_busy ON job (owner, running) WHERE running > 0;
 CREATE INDEX job_active ON job (number) WHERE queued + running > 0;
 

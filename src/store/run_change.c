@@ -17,13 +17,11 @@ static bool next_job(struct database *database, int64_t *out_number, struct erro
 {
     struct statement statement;
     statement_open(&statement, database,
-                   "SELECT number FROM ("
-                   "  SELECT number, priority,"
-                   "         (SELECT coalesce(sum(running), 0) FROM job AS other"
-                   "           WHERE other.owner = job.owner AND other.running > 0) AS busy"
-                   "    FROM job WHERE queued > 0)"
-                   " WHERE ?1 = 0 OR busy < ?1"
-                   " ORDER BY priority DESC, busy, number LIMIT 1",
+                   "WITH busy AS (SELECT owner, sum(running) AS runs FROM job"
+                   "               WHERE running > 0 GROUP BY owner)"
+                   " SELECT number FROM job LEFT JOIN busy USING (owner)"
+                   "  WHERE queued > 0 AND (?1 = 0 OR coalesce(runs, 0) < ?1)"
+                   "  ORDER BY priority DESC, coalesce(runs, 0), number LIMIT 1",
                    err);
     statement_bind_integer(&statement, 1, database->limits.running_runs);
     int64_t number = statement_step(&statement) ? statement_integer(&statement, 0) : 0;

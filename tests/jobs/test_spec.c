@@ -203,7 +203,7 @@ START_TEST(too_many_variants_or_runs_are_refused)
                    bits, bits, bits);
     err = (struct error){.message = ""};
     ck_assert_fails(parse(text), &err, E_TOO_LARGE,
-                    "343 variants with 1000 seeds each make more than 65536 runs");
+                    "343 variants with 1000 seeds each make more than 20480 runs");
 }
 END_TEST
 

@@ -26,7 +26,7 @@
 enum {
     JOB_SEEDS_MAX = 1000,
     JOB_VARIANTS_MAX = 4096,
-    JOB_RUNS_MAX = 65536,
+    JOB_RUNS_MAX = 20480, /* all variants with 5 seeds: half a second of the store's writer */
     JOB_LABELS_MAX = 32,
     JOB_NAME_MAX = 200,    /* bytes */
     JOB_PRIORITY_MAX = 100 /* and −100 */
