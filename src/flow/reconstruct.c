@@ -8,10 +8,10 @@
 #include "ptqd/flow/reconstruct.h"
 
 #include "ptqd/flow/evaluate.h"
-#include "ptqd/nn/conv_node.h"
 #include "ptqd/nn/op.h"
 #include "ptqd/quant/observer.h"
 #include "ptqd/recon/bias_tune.h"
+#include "ptqd/recon/layer_moments.h"
 #include "ptqd/recon/method.h"
 #include "ptqd/recon/walk.h"
 
@@ -79,6 +79,19 @@ static bool calibrate_activation(struct reconstruction *r, const struct node *no
     return done;
 }
 
+/* Widens the step of a channel whose bias would take more than 24 bits in units of it: weights that
+ * small do nothing beside their bias, and up to 2^24 a whole number is exact in float32. */
+static void widen_for_bias(const struct reconstruction *r, struct quant_layer *layer)
+{
+    const float largest = 16777216.0f;
+    struct quantizer *quantizer = &layer->quantizer;
+    float input_scale = r->network->activations[layer->activation].quantizer.scales[0];
+    for (int64_t k = 0; k < layer->K; k++) {
+        float *scale = &quantizer->scales[quantizer->channels == 1 ? 0 : k];
+        *scale = fmaxf(*scale, fabsf(layer->float_bias[k]) / (largest * input_scale));
+    }
+}
+
 static bool calibrate_weights(struct reconstruction *r, struct quant_layer *layer)
 {
     int64_t channels = layer->quantizer.channels;
@@ -92,124 +105,102 @@ static bool calibrate_weights(struct reconstruction *r, struct quant_layer *laye
             !observer_fit(r->weight_observer, &seen, &layer->quantizer, channel, r->err))
             return error_context(r->err, "weights of '%s'", layer->name);
     }
+    widen_for_bias(r, layer);
     return true;
 }
 
-/* Adds all samples of the layer's input in both networks to the moments. */
-static bool add_moments(struct reconstruction *r, const struct quant_layer *layer,
-                        struct gram *gram)
+/* The other input of the Add that alone reads the layer's output, when both networks have computed
+ * it: its error can be made up for by this layer (the residual branch). -1 when there is none. */
+static int find_addend(const struct reconstruction *r, const struct quant_layer *layer)
 {
     const struct graph *graph = r->network->graph;
-    const struct node *node = &graph->nodes[layer->node];
-    int input = node->inputs[0];
-    const float *real = walk_float(r->walk, input), *quantized = walk_quantized(r->walk, input);
-    int64_t elements = tensor_elements(&graph->tensors[input], 1);
-    bool is_conv = strcmp(node->op_type, "Conv") == 0;
-    struct conv_shape shape =
-        is_conv ? conv_node_shape(graph, node, WALK_BATCH) : (struct conv_shape){0};
-    size_t bytes = is_conv ? gram_conv_scratch_bytes(&shape) : gram_dense_scratch_bytes(layer->D);
-    void *scratch = arena_alloc(r->arena, bytes, r->err);
-    if (!scratch)
-        return false;
-    for (int64_t first = 0; first < r->samples; first += WALK_BATCH) {
-        int64_t count = r->samples - first < WALK_BATCH ? r->samples - first : WALK_BATCH;
-        const float *x = real + first * elements, *x_quantized = quantized + first * elements;
-        if (is_conv) {
-            shape = conv_node_shape(graph, node, count);
-            gram_add_conv(gram, &shape, x, x_quantized, scratch);
-        } else {
-            gram_add_dense(gram, count * elements / layer->D, x, x_quantized, scratch);
-        }
-        if (!recon_monitor_report(&r->progress->monitor, 0.5 * (double)first / (double)r->samples,
-                                  NAN, r->err))
-            return false;
+    int tensor = graph->nodes[layer->node].outputs[0];
+    int reader = graph_only_reader(graph, tensor);
+    if (reader >= 0 && graph->nodes[reader].op == &op_fake_quantize) {
+        tensor = graph->nodes[reader].outputs[0];
+        reader = graph_only_reader(graph, tensor);
     }
-    return true;
+    if (reader < 0 || strcmp(graph->nodes[reader].op_type, "Add") != 0)
+        return -1;
+    const struct node *add = &graph->nodes[reader];
+    int other = add->inputs[add->inputs[0] == tensor];
+    if (!walk_float(r->walk, other) || !walk_quantized(r->walk, other) ||
+        !shape_equal(&graph->tensors[other].shape, &graph->tensors[tensor].shape))
+        return -1;
+    return other;
 }
 
-/* V_k: variance of each channel of the float layer's output. */
-static void output_variances(const float *values, int64_t positions, int64_t K, double *out_mean,
-                             double *out_variance)
+static bool solve_layer(struct reconstruction *r, struct quant_layer *layer,
+                        struct run_layer *report)
 {
-    memset(out_mean, 0, (size_t)K * sizeof(double));
-    memset(out_variance, 0, (size_t)K * sizeof(double));
-    for (int64_t i = 0; i < positions; i++)
-        for (int64_t k = 0; k < K; k++)
-            out_mean[k] += (double)values[i * K + k];
-    for (int64_t k = 0; k < K; k++)
-        out_mean[k] /= (double)positions;
-    for (int64_t i = 0; i < positions; i++)
-        for (int64_t k = 0; k < K; k++) {
-            double d = (double)values[i * K + k] - out_mean[k];
-            out_variance[k] += d * d;
-        }
-    for (int64_t k = 0; k < K; k++)
-        out_variance[k] /= (double)positions;
-}
-
-static bool solve_layer(struct reconstruction *r, struct quant_layer *layer, double *variance,
-                        double *out_error_before)
-{
-    int64_t D = layer->D, G = layer->G;
-    struct gram gram = {
-        .G = G,
-        .D = D,
-        .inner = ARENA_ARRAY(r->arena, double, G *D *D, r->err),
-        .cross = ARENA_ARRAY(r->arena, double, G *D *D, r->err),
-        .sum_float = ARENA_ARRAY(r->arena, double, G *D, r->err),
-        .sum_quantized = ARENA_ARRAY(r->arena, double, G *D, r->err),
+    const struct node *node = &r->network->graph->nodes[layer->node];
+    int addend = find_addend(r, layer);
+    struct layer_data data = {
+        .graph = r->network->graph,
+        .samples = r->samples,
+        .input = walk_quantized(r->walk, node->inputs[0]),
+        .output = walk_float(r->walk, node->outputs[0]),
+        .addend = addend >= 0 ? walk_float(r->walk, addend) : NULL,
+        .addend_quantized = addend >= 0 ? walk_quantized(r->walk, addend) : NULL,
     };
-    if (!gram.inner || !gram.cross || !gram.sum_float || !gram.sum_quantized)
-        return false;
-    double since = progress_now();
+    const struct recon_monitor *monitor = &r->progress->monitor;
+    struct linear_moments moments;
     struct linear_problem problem;
-    if (!add_moments(r, layer, &gram) ||
-        !linear_problem_create(r->arena, &gram, layer, variance, &problem, r->err))
+    double since = progress_now();
+    if (!linear_moments_init(r->arena, layer->K, layer->D, layer->G, &moments, r->err) ||
+        !layer_moments_add(&data, layer, monitor, r->arena, &moments, r->err) ||
+        !linear_problem_create(&moments, layer, &problem, r->err))
         return false;
     since = progress_account(r->progress, "gram", since);
 
+    double signal = 0.0;
+    for (int64_t k = 0; k < layer->K; k++)
+        signal += problem.target_mean[k] * problem.target_mean[k] + problem.target_variance[k];
     quant_layer_round(layer);
-    *out_error_before = linear_problem_layer_error(&problem, layer);
+    double error = linear_problem_layer_error(&problem, layer);
+    report->output_sqnr_before_db = 10.0 * log10(signal / (double)layer->K / fmax(error, DBL_MIN));
     struct method_options options = {
         .iterations = r->pipeline->optimize.iterations,
         .learning_rate = r->pipeline->optimize.learning_rate,
         .regularization = r->pipeline->optimize.regularization,
         .warm_start = r->pipeline->optimize.warm_start,
     };
-    bool done =
-        r->method->solve(&problem, &options, &r->progress->monitor, r->arena, layer, r->err);
+    bool done = r->method->solve(&problem, &options, monitor, r->arena, layer, r->err);
     (void)progress_account(r->progress, "solve", since); /* the next part takes its own time */
     return done;
+}
+
+/* Root mean variance over the channels of a layer's float output. */
+static double output_scale(const float *values, int64_t positions, int64_t K)
+{
+    double sum = 0.0;
+    for (int64_t k = 0; k < K; k++) {
+        double mean = 0.0, squares = 0.0;
+        for (int64_t i = k; i < positions * K; i += K) {
+            mean += (double)values[i];
+            squares += (double)values[i] * (double)values[i];
+        }
+        mean /= (double)positions;
+        sum += fmax(squares / (double)positions - mean * mean, 0.0);
+    }
+    return sqrt(sum / (double)K);
 }
 
 /* Decides the codes of a layer, before the quantized network executes it. */
 static bool decide_layer(struct reconstruction *r, int index)
 {
     struct quant_layer *layer = &r->network->layers[index];
-    const struct graph *graph = r->network->graph;
-    const struct node *node = &graph->nodes[layer->node];
+    const struct node *node = &r->network->graph->nodes[layer->node];
     struct run_layer *report = &r->layers[index];
     int64_t positions = walk_elements(r, node->outputs[0]) / layer->K;
-    double *variance = ARENA_ARRAY(r->arena, double, layer->K, r->err);
-    double *mean = ARENA_ARRAY(r->arena, double, layer->K, r->err);
-    if (!variance || !mean || !calibrate_weights(r, layer))
-        return false;
-    output_variances(walk_float(r->walk, node->outputs[0]), positions, layer->K, mean, variance);
-    double signal = 0.0, spread = 0.0, error_before = 0.0;
-    for (int64_t k = 0; k < layer->K; k++) {
-        signal += mean[k] * mean[k] + variance[k];
-        spread += variance[k];
-    }
-    r->outputs->layer_scale[index] = sqrt(spread / (double)layer->K);
-
-    if (r->method->uses_data) {
-        if (!solve_layer(r, layer, variance, &error_before))
-            return error_context(r->err, "layer '%s'", layer->name);
-        report->output_sqnr_before_db =
-            10.0 * log10(signal / (double)layer->K / fmax(error_before, DBL_MIN));
-    } else if (!r->method->solve(NULL, NULL, &r->progress->monitor, r->arena, layer, r->err)) {
+    r->outputs->layer_scale[index] =
+        output_scale(walk_float(r->walk, node->outputs[0]), positions, layer->K);
+    bool decided = calibrate_weights(r, layer) &&
+                   (r->method->uses_data ? solve_layer(r, layer, report)
+                                         : r->method->solve(NULL, NULL, &r->progress->monitor,
+                                                            r->arena, layer, r->err));
+    if (!decided)
         return error_context(r->err, "layer '%s'", layer->name);
-    }
     int input = node->inputs[0];
     report->weight_sqnr_db =
         evaluate_sqnr_db(layer->float_weights, layer->weight_values, layer->K * layer->D);

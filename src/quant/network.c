@@ -1,7 +1,7 @@
 /* From a folded float graph to the quantized network.
  *
  * All tensors keep their index; quantized copies come after them. Each node is copied in order, and
- * before the first node that needs a quantized tensor stands the FakeQuantize node that makes it.
+ * behind the one that makes a tensor that is needed quantized stands its FakeQuantize node.
  *
  * Some operators map grid values to values of the same grid (zero is always on it): moving,
  * selecting and ReLU. Behind them no second quantizer is needed, so `grid_of` follows each
@@ -21,14 +21,14 @@ struct builder {
     const struct quant_options *options;
     int *replaced; /* [folded tensors] the quantized copy that MAC operators read, or -1 */
     int *grid_of;  /* [folded tensors] the activation whose grid the values are on, or -1 */
+    bool *wanted;  /* [folded tensors] some node reads it quantized */
     struct error *err;
 };
 
-static bool keeps_grid(const struct graph *graph, const struct node *node)
+static bool keeps_grid(const struct node *node)
 {
     static const char *const movers[] = {"Transpose", "Flatten", "Reshape", "Squeeze", "Unsqueeze",
                                          "Identity",  "Dropout", "MaxPool", "Relu"};
-    (void)graph;
     for (size_t i = 0; i < sizeof(movers) / sizeof(movers[0]); i++)
         if (strcmp(node->op_type, movers[i]) == 0)
             return true;
@@ -155,11 +155,8 @@ static bool copy_node(struct builder *builder, const struct node *node)
         copy_inputs[i] = tensor;
         if (tensor == NODE_ABSENT)
             continue;
-        bool wanted = reads_quantized(folded, node, i);
-        if (wanted && builder->grid_of[tensor] == NO_QUANTIZER && !quantize_tensor(builder, tensor))
-            return false;
         bool is_input = tensor == folded->input; /* everyone sees the quantized input */
-        if ((wanted || is_input) && builder->replaced[tensor] >= 0)
+        if ((is_input || reads_quantized(folded, node, i)) && builder->replaced[tensor] >= 0)
             copy_inputs[i] = builder->replaced[tensor];
     }
 
@@ -175,10 +172,23 @@ static bool copy_node(struct builder *builder, const struct node *node)
         copy_inputs[1] = layer->weights;
         copy_inputs[2] = layer->bias;
     }
-    if (keeps_grid(folded, node))
+    if (keeps_grid(node))
         builder->grid_of[node->outputs[0]] = builder->grid_of[node->inputs[0]];
-    int index;
-    return graph_add_node(network->graph, &copy, &index, builder->err);
+    int index, output = node->outputs[0];
+    if (!graph_add_node(network->graph, &copy, &index, builder->err))
+        return false;
+    return builder->grid_of[output] != NO_QUANTIZER || !builder->wanted[output] ||
+           quantize_tensor(builder, output);
+}
+
+/* Notes every tensor that some node reads quantized. */
+static void find_wanted(struct builder *builder)
+{
+    const struct graph *folded = builder->network->folded;
+    for (int i = 0; i < folded->node_count; i++)
+        for (int input = 0; input < folded->nodes[i].input_count; input++)
+            if (reads_quantized(folded, &folded->nodes[i], input))
+                builder->wanted[folded->nodes[i].inputs[input]] = true;
 }
 
 /* graph_refinish may have reordered the nodes: finds each layer's and activation's again. */
@@ -194,7 +204,6 @@ static void find_nodes(struct quant_network *network)
         network->activations[i].node = graph->tensors[network->activations[i].output].producer;
 }
 
-/* Drops activations that no node reads (an input that only constants… or views follow). */
 static bool build(struct builder *builder)
 {
     struct quant_network *network = builder->network;
@@ -211,6 +220,7 @@ static bool build(struct builder *builder)
     network->graph->opset = folded->opset;
     network->graph->input = folded->input;
     network->graph->output = folded->output;
+    find_wanted(builder);
     if (!quantize_tensor(builder, folded->input))
         return false;
     for (int node = 0; node < folded->node_count; node++)
@@ -239,10 +249,11 @@ bool quant_network_create(struct arena *arena, const struct graph *folded,
         .options = options,
         .replaced = ARENA_ARRAY(arena, int, folded->tensor_count, err),
         .grid_of = ARENA_ARRAY(arena, int, folded->tensor_count, err),
+        .wanted = ARENA_ARRAY(arena, bool, folded->tensor_count, err),
         .err = err,
     };
     if (!network->layers || !network->activations || !builder.replaced || !builder.grid_of ||
-        !graph_create(arena, &network->graph, err) || !build(&builder))
+        !builder.wanted || !graph_create(arena, &network->graph, err) || !build(&builder))
         return error_context(err, "quantized network");
     *out_network = network;
     return true;

@@ -10,6 +10,10 @@
 enum { ROUNDS_MAX = 100 };
 static const double CONVERGED = 1e-3;
 
+/* A channel whose range is this much smaller than its tensor's largest is dead: training has shrunk
+ * its weights to nothing, and balancing it would only blow its bias up. */
+static const double DEAD = 1e-4;
+
 struct pair {
     int first, second; /* nodes */
 };
@@ -118,12 +122,16 @@ static double balance(const struct graph *graph, const struct pair *pair, float 
     struct matrix first = matrix_of(graph, node, constants);
     struct matrix second = matrix_of(graph, &graph->nodes[pair->second], constants);
     float *bias = constants[node->inputs[2]];
-    double largest = 0.0;
+    double largest = 0.0, top_1 = 0.0, top_2 = 0.0;
+    for (int64_t channel = 0; channel < first.K; channel++) {
+        top_1 = fmax(top_1, row_range(&first, channel));
+        top_2 = fmax(top_2, column_scale(&second, channel, 1.0f));
+    }
     for (int64_t channel = 0; channel < first.K; channel++) {
         double r1 = row_range(&first, channel);
         double r2 = column_scale(&second, channel, 1.0f);
-        if (!(r1 > 0.0) || !(r2 > 0.0))
-            continue; /* a dead channel has nothing to balance */
+        if (!(r1 > DEAD * top_1) || !(r2 > DEAD * top_2))
+            continue;
         float s = (float)sqrt(r1 / r2);
         for (int64_t d = 0; d < first.D; d++)
             first.values[channel * first.D + d] /= s;

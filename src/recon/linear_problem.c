@@ -2,75 +2,72 @@
 
 #include "ptqd/recon/linear_problem.h"
 
-#include "ptqd/base/mem.h"
+#include <math.h>
 
-#include <string.h>
+bool linear_moments_init(struct arena *arena, int64_t K, int64_t D, int64_t G,
+                         struct linear_moments *out_moments, struct error *err)
+{
+    struct linear_moments moments = {
+        .gram = {.G = G,
+                 .D = D,
+                 .inner = ARENA_ARRAY(arena, double, G *D *D, err),
+                 .sum_quantized = ARENA_ARRAY(arena, double, G *D, err)},
+        .target = ARENA_ARRAY(arena, double, K *D, err),
+        .target_sum = ARENA_ARRAY(arena, double, K, err),
+        .target_squares = ARENA_ARRAY(arena, double, K, err),
+    };
+    if (!moments.gram.inner || !moments.gram.sum_quantized || !moments.target ||
+        !moments.target_sum || !moments.target_squares)
+        return false;
+    *out_moments = moments;
+    return true;
+}
 
 /* moments / positions − row_mean · column_meanᵀ, in place. */
-static void centre(double *moments, const double *row_mean, const double *column_mean, int64_t D,
-                   double positions)
+static void centre(double *moments, const double *row_mean, int64_t rows, const double *column_mean,
+                   int64_t columns, double positions)
 {
-    for (int64_t row = 0; row < D; row++)
-        for (int64_t column = 0; column < D; column++) {
-            double *cell = &moments[row * D + column];
+    for (int64_t row = 0; row < rows; row++)
+        for (int64_t column = 0; column < columns; column++) {
+            double *cell = &moments[row * columns + column];
             *cell = *cell / positions - row_mean[row] * column_mean[column];
         }
 }
 
-/* target[k] = w_k C, and the mean of channel k's float output. */
-static void project(struct linear_problem *problem, const double *cross, const double *mean_float)
+bool linear_problem_create(struct linear_moments *moments, const struct quant_layer *layer,
+                           struct linear_problem *out_problem, struct error *err)
 {
-    int64_t D = problem->D, per_group = problem->K / problem->G;
-    for (int64_t k = 0; k < problem->K; k++) {
-        const float *w = problem->weights + k * D;
-        const double *C = cross + k / per_group * D * D;
-        const double *mu = mean_float + k / per_group * D;
-        double *target = problem->target + k * D;
-        double mean = (double)problem->bias[k];
-        for (int64_t i = 0; i < D; i++) {
-            double wi = (double)w[i];
-            mean += wi * mu[i];
-            for (int64_t j = 0; j < D; j++)
-                target[j] += wi * C[i * D + j];
-        }
-        problem->target_mean[k] = mean;
-    }
-}
-
-bool linear_problem_create(struct arena *arena, struct gram *gram, const struct quant_layer *layer,
-                           double *output_variance, struct linear_problem *out_problem,
-                           struct error *err)
-{
-    int64_t D = layer->D, G = layer->G;
+    int64_t K = layer->K, D = layer->D, G = layer->G, rows = K / G;
+    struct gram *gram = &moments->gram;
     if (gram->positions < 1)
         return FAIL(err, E_INTERNAL, "layer '%s': no positions were seen", layer->name);
-    struct linear_problem problem = {
-        .K = layer->K,
+
+    double positions = (double)gram->positions;
+    double *mean = gram->sum_quantized, *target_mean = moments->target_sum;
+    double *variance = moments->target_squares;
+    for (int64_t i = 0; i < G * D; i++)
+        mean[i] /= positions;
+    for (int64_t k = 0; k < K; k++) {
+        target_mean[k] /= positions;
+        variance[k] = fmax(variance[k] / positions - target_mean[k] * target_mean[k], 0.0);
+    }
+    for (int64_t g = 0; g < G; g++) {
+        const double *group_mean = mean + g * D;
+        centre(gram->inner + g * D * D, group_mean, D, group_mean, D, positions);
+        centre(moments->target + g * rows * D, target_mean + g * rows, rows, group_mean, D,
+               positions);
+    }
+    *out_problem = (struct linear_problem){
+        .K = K,
         .D = D,
         .G = G,
         .weights = layer->float_weights,
-        .bias = layer->float_bias,
         .H = gram->inner,
-        .target = ARENA_ARRAY(arena, double, layer->K *D, err),
-        .target_mean = ARENA_ARRAY(arena, double, layer->K, err),
-        .mean = gram->sum_quantized,
-        .output_variance = output_variance,
+        .target = moments->target,
+        .target_mean = target_mean,
+        .target_variance = variance,
+        .mean = mean,
     };
-    if (!problem.target || !problem.target_mean)
-        return false;
-
-    double positions = (double)gram->positions;
-    for (int64_t i = 0; i < G * D; i++) {
-        gram->sum_float[i] /= positions;
-        gram->sum_quantized[i] /= positions;
-    }
-    for (int64_t g = 0; g < G; g++) {
-        const double *mean = gram->sum_quantized + g * D;
-        centre(gram->inner + g * D * D, mean, mean, D, positions);
-        centre(gram->cross + g * D * D, gram->sum_float + g * D, mean, D, positions);
-    }
-    project(&problem, gram->cross, gram->sum_float);
-    *out_problem = problem;
     return true;
 }
 
@@ -81,7 +78,7 @@ double linear_problem_error(const struct linear_problem *problem, int64_t k, con
     const double *H = problem->H + g * D * D;
     const double *mean = problem->mean + g * D;
     const double *target = problem->target + k * D;
-    double error = problem->output_variance[k];
+    double error = problem->target_variance[k];
     double bias = problem->target_mean[k];
     for (int64_t i = 0; i < D; i++) {
         double wi = (double)weights[i], sum = 0.0;

@@ -160,23 +160,26 @@ static int64_t offset_of(const struct tensor *shape, int64_t first)
     return shape->batched ? first * tensor_elements(shape, 1) : 0;
 }
 
-/* Where a chunk of samples starts in a tensor; constants are the graph's own. */
-static const float *chunk_of(const struct stream *stream, int tensor, int64_t first)
+/* Where a chunk of samples of an input starts. Activations go by the tensor that the quantized
+ * network's node reads (in the float network it shares the buffer), constants are the stream's own.
+ */
+static const float *chunk_of(const struct walk *walk, const struct stream *stream, int shared,
+                             int own, int64_t first)
 {
-    if (tensor == NODE_ABSENT)
+    if (own == NODE_ABSENT)
         return NULL;
-    const struct tensor *shape = &stream->graph->tensors[tensor];
-    if (shape->values || !stream->of[tensor])
-        return shape->values;
-    return stream->of[tensor]->values + offset_of(shape, first);
+    struct buffer_ref *buffer = stream->of[shared];
+    return buffer ? buffer->values + offset_of(&walk->network->graph->tensors[shared], first)
+                  : stream->graph->tensors[own].values;
 }
 
 enum { NODE_TENSORS_MAX = 64 };
 
-static bool execute(struct walk *walk, struct stream *stream, int node_index,
+/* Executes node `own` of the stream's graph, which is `shared` in network->graph. */
+static bool execute(struct walk *walk, struct stream *stream, int own, const struct node *shared,
                     const struct recon_monitor *monitor, struct error *err)
 {
-    const struct node *node = &stream->graph->nodes[node_index];
+    const struct node *node = &stream->graph->nodes[own];
     const float *in[NODE_TENSORS_MAX];
     float *out[NODE_TENSORS_MAX];
     if (node->input_count > NODE_TENSORS_MAX || node->output_count > NODE_TENSORS_MAX)
@@ -189,12 +192,12 @@ static bool execute(struct walk *walk, struct stream *stream, int node_index,
     for (int64_t first = 0; first < walk->samples; first += batch) {
         int64_t count = walk->samples - first < batch ? walk->samples - first : batch;
         for (int i = 0; i < node->input_count; i++)
-            in[i] = chunk_of(stream, node->inputs[i], first);
+            in[i] = chunk_of(walk, stream, shared->inputs[i], node->inputs[i], first);
         for (int i = 0; i < node->output_count; i++) {
             const struct tensor *shape = &stream->graph->tensors[node->outputs[i]];
             out[i] = stream->of[node->outputs[i]]->values + offset_of(shape, first);
         }
-        if (!exec_node(stream->exec, node_index, count, in, out, err) ||
+        if (!exec_node(stream->exec, own, count, in, out, err) ||
             !recon_monitor_report(monitor, (double)first / (double)walk->samples, NAN, err))
             return false;
     }
@@ -212,7 +215,7 @@ bool walk_node_float(struct walk *walk, int node, const struct recon_monitor *mo
         return true;
     }
     int own = walk->network->folded->tensors[shared->outputs[0]].producer;
-    return execute(walk, &walk->real, own, monitor, err);
+    return execute(walk, &walk->real, own, shared, monitor, err);
 }
 
 /* True when an earlier input of the node is the same tensor (x + x reads it once). */
@@ -228,7 +231,7 @@ bool walk_node_quantized(struct walk *walk, int node_index, const struct recon_m
                          struct error *err)
 {
     const struct node *node = &walk->network->graph->nodes[node_index];
-    if (!execute(walk, &walk->quantized, node_index, monitor, err))
+    if (!execute(walk, &walk->quantized, node_index, node, monitor, err))
         return false;
     for (int i = 0; i < node->input_count; i++) {
         int tensor = node->inputs[i];

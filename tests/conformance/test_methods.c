@@ -1,6 +1,6 @@
 /* What every reconstruction method of methods.def keeps to. */
 
-#include "../recon/layer_fixture.h"
+#include "layer_fixture.h"
 #include "support.h"
 
 #include "ptqd/flow/pipeline.h"

@@ -55,8 +55,20 @@ static struct pipeline default_pipeline(struct arena *arena)
     return pipeline;
 }
 
+static void print_details(const struct run_result *result)
+{
+    for (int i = 0; i < result->step_count; i++)
+        printf("    %-10s %7.3f s\n", result->steps[i].name, result->steps[i].seconds);
+    printf("    %-40s %8s %8s %8s %8s  dB\n", "", "weights", "input", "before", "after");
+    for (int i = 0; i < result->layer_count; i++) {
+        const struct run_layer *layer = &result->layers[i];
+        printf("    %-40s %8.1f %8.1f %8.1f %8.1f\n", layer->name, layer->weight_sqnr_db,
+               layer->input_sqnr_db, layer->output_sqnr_before_db, layer->output_sqnr_after_db);
+    }
+}
+
 static struct summary measure(const struct network *network, const struct pipeline *pipeline,
-                              int seeds)
+                              int seeds, bool details)
 {
     struct summary summary = {0};
     double accuracy[SEEDS_MAX];
@@ -79,9 +91,8 @@ static struct summary measure(const struct network *network, const struct pipeli
         summary.agreement += result->agreement / seeds;
         summary.sqnr_db += result->output_sqnr_db / seeds;
         summary.seconds += result->seconds / seeds;
-        if (seed == 0 && getenv("PTQD_ACCURACY_STEPS"))
-            for (int i = 0; i < result->step_count; i++)
-                printf("    %-10s %7.3f s\n", result->steps[i].name, result->steps[i].seconds);
+        if (seed == 0 && details)
+            print_details(result);
         arena_destroy(arena);
     }
     for (int seed = 0; seed < seeds; seed++)
@@ -114,6 +125,7 @@ static int show(int count, char **arguments)
     struct arena *arena = arena_create(0);
     struct pipeline pipeline = default_pipeline(arena);
     int seeds = 1;
+    bool details = false;
     const char *only = NULL;
     for (int i = 0; i < count; i++) {
         char *value = strchr(arguments[i], '=');
@@ -124,6 +136,8 @@ static int show(int count, char **arguments)
         *value++ = '\0';
         if (strcmp(arguments[i], "seeds") == 0)
             seeds = seeds_of(value);
+        else if (strcmp(arguments[i], "details") == 0)
+            details = true;
         else if (strcmp(arguments[i], "only") == 0)
             only = value;
         else
@@ -135,7 +149,7 @@ static int show(int count, char **arguments)
             continue;
         if (!network_load(&network_cases[i], &network))
             return SUPPORT_SKIP;
-        struct summary summary = measure(&network, &pipeline, seeds);
+        struct summary summary = measure(&network, &pipeline, seeds, details);
         print(network_cases[i].name, "", &summary);
         network_finish(&network);
     }
@@ -179,7 +193,7 @@ static int check(void)
             struct pipeline pipeline = default_pipeline(arena);
             set(&pipeline, arena, "weights.bits", variants[v].bits);
             set(&pipeline, arena, "optimize.variable", variants[v].variable);
-            struct summary summary = measure(&network, &pipeline, seeds);
+            struct summary summary = measure(&network, &pipeline, seeds, false);
             loss[i][v] = 100.0 * (summary.float_accuracy - summary.mean);
             print(network_cases[i].name, variants[v].name, &summary);
         }

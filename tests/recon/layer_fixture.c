@@ -6,25 +6,39 @@
 #include "ptqd/quant/observer.h"
 
 #include <math.h>
-#include <string.h>
 
-static void add_moments(const struct layer_fixture *f, struct gram *gram)
+/* The linear output that is wanted: w·x + b. */
+static double target_of(const struct layer_fixture *f, int64_t k, int64_t position)
+{
+    const float *x = f->x + (k / (f->K / f->G) * f->positions + position) * f->D;
+    double y = (double)f->bias[k];
+    for (int64_t i = 0; i < f->D; i++)
+        y += (double)f->weights[k * f->D + i] * (double)x[i];
+    return y;
+}
+
+static void add_moments(const struct layer_fixture *f, struct linear_moments *moments)
 {
     int64_t D = f->D;
     for (int64_t g = 0; g < f->G; g++)
         for (int64_t p = 0; p < f->positions; p++) {
-            const float *x = f->x + (g * f->positions + p) * D;
             const float *q = f->x_quantized + (g * f->positions + p) * D;
             for (int64_t i = 0; i < D; i++) {
-                gram->sum_float[g * D + i] += (double)x[i];
-                gram->sum_quantized[g * D + i] += (double)q[i];
-                for (int64_t j = 0; j < D; j++) {
-                    gram->inner[(g * D + i) * D + j] += (double)q[i] * (double)q[j];
-                    gram->cross[(g * D + i) * D + j] += (double)x[i] * (double)q[j];
-                }
+                moments->gram.sum_quantized[g * D + i] += (double)q[i];
+                for (int64_t j = 0; j < D; j++)
+                    moments->gram.inner[(g * D + i) * D + j] += (double)q[i] * (double)q[j];
             }
         }
-    gram->positions = f->positions;
+    for (int64_t k = 0; k < f->K; k++)
+        for (int64_t p = 0; p < f->positions; p++) {
+            const float *q = f->x_quantized + (k / (f->K / f->G) * f->positions + p) * D;
+            double target = target_of(f, k, p);
+            moments->target_sum[k] += target;
+            moments->target_squares[k] += target * target;
+            for (int64_t i = 0; i < D; i++)
+                moments->target[k * D + i] += target * (double)q[i];
+        }
+    moments->gram.positions = f->positions;
 }
 
 static void make_data(struct layer_fixture *f, const struct layer_fixture_options *options,
@@ -44,23 +58,6 @@ static void make_data(struct layer_fixture *f, const struct layer_fixture_option
         f->weights[i] = (float)rng_normal(rng);
     for (int64_t k = 0; k < f->K; k++)
         f->bias[k] = (float)rng_normal(rng);
-}
-
-static void measure_outputs(struct layer_fixture *f)
-{
-    for (int64_t k = 0; k < f->K; k++) {
-        const float *x = f->x + k / (f->K / f->G) * f->positions * f->D;
-        double sum = 0.0, squares = 0.0;
-        for (int64_t p = 0; p < f->positions; p++) {
-            double y = 0.0;
-            for (int64_t i = 0; i < f->D; i++)
-                y += (double)f->weights[k * f->D + i] * (double)x[p * f->D + i];
-            sum += y;
-            squares += y * y;
-        }
-        double mean = sum / (double)f->positions;
-        f->variance[k] = squares / (double)f->positions - mean * mean;
-    }
 }
 
 static void make_layer(struct layer_fixture *f, struct arena *arena, int bits, struct error *err)
@@ -100,22 +97,14 @@ void layer_fixture_init(struct layer_fixture *fixture, struct arena *arena,
     f.x_quantized = ARENA_ARRAY(arena, float, f.G *f.positions *f.D, &err);
     f.weights = ARENA_ARRAY(arena, float, f.K *f.D, &err);
     f.bias = ARENA_ARRAY(arena, float, f.K, &err);
-    f.variance = ARENA_ARRAY(arena, double, f.K, &err);
-    struct gram gram = {
-        .G = f.G,
-        .D = f.D,
-        .inner = ARENA_ARRAY(arena, double, f.G *f.D *f.D, &err),
-        .cross = ARENA_ARRAY(arena, double, f.G *f.D *f.D, &err),
-        .sum_float = ARENA_ARRAY(arena, double, f.G *f.D, &err),
-        .sum_quantized = ARENA_ARRAY(arena, double, f.G *f.D, &err),
-    };
+    struct linear_moments moments;
+    ck_assert_ok(linear_moments_init(arena, f.K, f.D, f.G, &moments, &err), &err);
     struct rng rng;
     rng_init(&rng, options->seed, 0);
     make_data(&f, options, &rng);
-    measure_outputs(&f);
     make_layer(&f, arena, options->bits, &err);
-    add_moments(&f, &gram);
-    ck_assert_ok(linear_problem_create(arena, &gram, &f.layer, f.variance, &f.problem, &err), &err);
+    add_moments(&f, &moments);
+    ck_assert_ok(linear_problem_create(&moments, &f.layer, &f.problem, &err), &err);
     *fixture = f;
 }
 
@@ -123,13 +112,12 @@ double layer_fixture_error(const struct layer_fixture *fixture, int64_t k, const
                            float bias)
 {
     const struct layer_fixture *f = fixture;
-    int64_t first = k / (f->K / f->G) * f->positions * f->D;
     double sum = 0.0;
     for (int64_t p = 0; p < f->positions; p++) {
-        double difference = (double)f->bias[k] - (double)bias;
+        const float *q = f->x_quantized + (k / (f->K / f->G) * f->positions + p) * f->D;
+        double difference = target_of(f, k, p) - (double)bias;
         for (int64_t i = 0; i < f->D; i++)
-            difference += (double)f->weights[k * f->D + i] * (double)f->x[first + p * f->D + i] -
-                          (double)weights[i] * (double)f->x_quantized[first + p * f->D + i];
+            difference -= (double)weights[i] * (double)q[i];
         sum += difference * difference;
     }
     return sum / (double)f->positions;

@@ -9,7 +9,6 @@ struct layer_fixture {
     int64_t K, D, G, positions;
     float *x, *x_quantized; /* [G][positions][D] */
     float *weights, *bias;  /* [K][D], [K] */
-    double *variance;       /* [K] */
     struct quant_layer layer;
     struct linear_problem problem;
 };

@@ -90,7 +90,7 @@ START_TEST(float_weights_on_equal_inputs_have_no_error)
     for (int64_t k = 0; k < f.K; k++) {
         float best;
         double error = linear_problem_error(&f.problem, k, f.weights + k * f.D, &best);
-        ck_assert_double_le(error, TOLERANCE * f.variance[k]);
+        ck_assert_double_le(error, TOLERANCE * f.problem.target_variance[k]);
         ck_assert_double_le(fabs((double)(best - f.bias[k])), 1e-5);
     }
 }
@@ -100,10 +100,11 @@ START_TEST(a_layer_that_saw_nothing_is_an_error)
 {
     struct layer_fixture f;
     struct error err = {.message = ""};
-    struct gram gram = {.G = 1, .D = 9};
+    struct linear_moments moments;
     layer_fixture_init(&f, arena, &shapes[0]);
-    ck_assert_fails(linear_problem_create(arena, &gram, &f.layer, f.variance, &f.problem, &err),
-                    &err, E_INTERNAL, "layer 'layer'");
+    ck_assert_ok(linear_moments_init(arena, f.K, f.D, f.G, &moments, &err), &err);
+    ck_assert_fails(linear_problem_create(&moments, &f.layer, &f.problem, &err), &err, E_INTERNAL,
+                    "layer 'layer'");
 }
 END_TEST
 

@@ -2,15 +2,16 @@
 
 /* The linear objective of one layer in its Gram form.
  *
- * Over all samples and positions, with x what a filter sees in the float network and x̂ what it sees
- * in the quantized one, channel k of group g has the error
+ * Over all samples and positions, with x̂ what a filter sees in the quantized network and t the
+ * linear output that is wanted, channel k of group g has the error
  *
- *     E_k(ŵ, b̂) = mean ((w_k·x + b_k) − (ŵ·x̂ + b̂))²
- *               = V_k − 2 w_k C ŵᵀ + ŵ H ŵᵀ + (b_k + w_k·μ − ŵ·μ̂ − b̂)²
+ *     E_k(ŵ, b̂) = mean (t_k − ŵ·x̂ − b̂)²
+ *               = V_k − 2 c_k ŵᵀ + ŵ H ŵᵀ + (τ_k − ŵ·μ̂ − b̂)²
  *
- * where H = cov(x̂, x̂), C = cov(x, x̂), μ and μ̂ the means, V_k the variance of the float output. The
- * data is needed once; the last term shows the best bias. Source: the objective is AdaRound's
- * (arXiv 2004.10568, eq. 13) with the asymmetric input of its section 4; the bias is the centring.
+ * where H = cov(x̂, x̂), c_k = cov(t_k, x̂), V_k and τ_k variance and mean of t_k, μ̂ the mean of x̂.
+ * The data is needed once; the last term shows the best bias. Usually t is the float layer's output
+ * w·x + b: then this is AdaRound's objective (arXiv 2004.10568, eq. 13) with the asymmetric input
+ * of its section 4, and centring makes the bias free.
  *
  * Letters: K output channels, G groups, D weights per channel.
  */
@@ -19,22 +20,31 @@
 #include "ptqd/kern/gram.h"
 #include "ptqd/quant/network.h"
 
-struct linear_problem {
-    int64_t K, D, G;
-    const float *weights;    /* [K][D] w, borrowed */
-    const float *bias;       /* [K] b, borrowed */
-    double *H;               /* [G][D][D] */
-    double *target;          /* [K][D] w_k C */
-    double *target_mean;     /* [K] b_k + w_k·μ */
-    double *mean;            /* [G][D] μ̂ */
-    double *output_variance; /* [K] V_k */
+/* Sums over samples and positions; all memory is zeroed before the first is added. */
+struct linear_moments {
+    struct gram gram;       /* inner and sum_quantized of x̂, positions; no cross moments */
+    double *target;         /* [K][D] Σ t_k x̂ᵀ */
+    double *target_sum;     /* [K] Σ t_k */
+    double *target_squares; /* [K] Σ t_k² */
 };
 
-/* From the moments of a layer (positions ≥ 1), whose `inner` and `cross` are overwritten: H is
- * made in place of `inner`. `output_variance` [K] is borrowed. */
-bool linear_problem_create(struct arena *arena, struct gram *gram, const struct quant_layer *layer,
-                           double *output_variance, struct linear_problem *out_problem,
-                           struct error *err);
+bool linear_moments_init(struct arena *arena, int64_t K, int64_t D, int64_t G,
+                         struct linear_moments *out_moments, struct error *err);
+
+struct linear_problem {
+    int64_t K, D, G;
+    const float *weights;    /* [K][D] the float weights, borrowed */
+    double *H;               /* [G][D][D] */
+    double *target;          /* [K][D] c_k */
+    double *target_mean;     /* [K] τ_k */
+    double *target_variance; /* [K] V_k */
+    double *mean;            /* [G][D] μ̂ */
+};
+
+/* From the moments of a layer (positions ≥ 1), which are overwritten: the problem is made in their
+ * memory. */
+bool linear_problem_create(struct linear_moments *moments, const struct quant_layer *layer,
+                           struct linear_problem *out_problem, struct error *err);
 
 /* E_k of weights ŵ [D] with their best bias, which is also given (may be NULL). */
 double linear_problem_error(const struct linear_problem *problem, int64_t k, const float *weights,
