@@ -1,16 +1,13 @@
 #include "service.h"
 
-#include "small_network.h"
 #include "support.h"
 
 #include "ptqd/api/api.h"
 #include "ptqd/api/result.h"
-#include "ptqd/artifact/onnx_writer.h"
 #include "ptqd/base/digest.h"
 #include "ptqd/http/listen.h"
 #include "ptqd/http/server.h"
 #include "ptqd/jobs/jobs.h"
-#include "ptqd/nn/npy.h"
 #include "ptqd/store/blob.h"
 #include "ptqd/store/token_row.h"
 
@@ -103,43 +100,6 @@ static bool execute(void *context, const struct run_ticket *ticket, struct run_o
     return true;
 }
 
-/* ---- files ---- */
-
-static struct service_file make_array(struct arena *arena, const char *descr, int rank,
-                                      const int64_t *dim, const void *values)
-{
-    struct error err = {0};
-    uint8_t *bytes;
-    size_t size;
-    ck_assert_ok(npy_encode(arena, descr, rank, dim, values, &bytes, &size, &err), &err);
-    return (struct service_file){bytes, size};
-}
-
-static struct service_file make_samples(struct arena *arena, int64_t samples, float first)
-{
-    float *values = ARENA_ARRAY(arena, float, samples *SMALL_NETWORK_INPUTS, NULL);
-    for (int64_t i = 0; i < samples * SMALL_NETWORK_INPUTS; i++)
-        values[i] = first + (float)(i % 17) / 17;
-    const int64_t dim[] = {samples, 3, 8, 8};
-    return make_array(arena, "<f4", 4, dim, values);
-}
-
-static void make_files(struct service *service)
-{
-    struct error err = {0};
-    struct graph *graph = small_network_create(service->arena, 1);
-    ck_assert_ok(onnx_write_graph(service->arena, graph, "test", &service->model.bytes,
-                                  &service->model.size, &err),
-                 &err);
-    service->calibration = make_samples(service->arena, SERVICE_SAMPLES, 0);
-    service->evaluation = make_samples(service->arena, SERVICE_SAMPLES, 1);
-    int32_t labels[SERVICE_SAMPLES];
-    for (int i = 0; i < SERVICE_SAMPLES; i++)
-        labels[i] = i % SMALL_NETWORK_CLASSES;
-    const int64_t dim[] = {SERVICE_SAMPLES};
-    service->labels = make_array(service->arena, "<i4", 1, dim, labels);
-}
-
 /* ---- start and stop ---- */
 
 static void start_server(struct service *service)
@@ -161,7 +121,7 @@ void service_start(struct service *service, bool tokens)
     struct error err = {0};
     *service = (struct service){.arena = arena_create(0)};
     support_make_directory(service->directory, sizeof(service->directory));
-    make_files(service);
+    sample_files_create(service->arena, SERVICE_SAMPLES, &service->files);
     const struct store_options store_options = {.limits = {.queued_runs = 100}};
     ck_assert_ok(store_open(service->directory, &store_options, &service->store, &err), &err);
     const struct jobs_options jobs_options = {.workers = 2,
@@ -253,7 +213,7 @@ double service_number(const struct json *object, const char *key)
 }
 
 const char *service_upload(struct service *service, const char *target,
-                           const struct service_file *file)
+                           const struct sample_file *file)
 {
     struct reply reply = client_call(service->port, "POST", target, NULL, file->bytes, file->size);
     ck_assert_msg(reply.status == 200 || reply.status == 201, "POST %s: %d: %s", target,
@@ -267,10 +227,10 @@ const char *service_upload(struct service *service, const char *target,
 
 const char *service_spec(struct service *service, const char *more)
 {
-    const char *model = service_upload(service, "/v1/models", &service->model);
-    const char *calibration = service_upload(service, "/v1/datasets", &service->calibration);
-    const char *evaluation = service_upload(service, "/v1/datasets", &service->evaluation);
-    const char *labels = service_upload(service, "/v1/datasets", &service->labels);
+    const char *model = service_upload(service, "/v1/models", &service->files.model);
+    const char *calibration = service_upload(service, "/v1/datasets", &service->files.calibration);
+    const char *evaluation = service_upload(service, "/v1/datasets", &service->files.evaluation);
+    const char *labels = service_upload(service, "/v1/datasets", &service->files.labels);
     return arena_printf(service->arena, NULL,
                         "{\"model\":\"%s\",\"calibration\":\"%s\","
                         "\"evaluation\":{\"id\":\"%s\",\"labels\":\"%s\"}%s}",

@@ -4,6 +4,7 @@
  * directory, a queue whose runs do as the test says, the routes, and a server on a free port. */
 
 #include "client.h"
+#include "sample_files.h"
 
 #include "ptqd/base/arena.h"
 #include "ptqd/json/json.h"
@@ -18,11 +19,6 @@ enum service_mode {
     SERVICE_WAIT,    /* until the mode changes or the run is told to stop */
 };
 
-struct service_file {
-    const uint8_t *bytes;
-    size_t size;
-};
-
 struct service {
     char directory[256];
     struct arena *arena; /* of the test */
@@ -32,7 +28,7 @@ struct service {
     struct http_server *server;
     int port;
     _Atomic enum service_mode mode;
-    struct service_file model, calibration, evaluation, labels; /* .onnx, .npy */
+    struct sample_files files;
 };
 
 enum { SERVICE_SAMPLES = 12 };
@@ -50,7 +46,7 @@ const struct json *service_call(struct service *service, const char *method, con
 const struct json *service_get(struct service *service, const char *target, int status);
 /* Uploads a file and returns its id. */
 const char *service_upload(struct service *service, const char *target,
-                           const struct service_file *file);
+                           const struct sample_file *file);
 /* Uploads model, samples and labels; a specification of a job with them. `more` are further
  * members (",\"seeds\":2") or "". */
 const char *service_spec(struct service *service, const char *more);

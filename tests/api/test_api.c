@@ -4,6 +4,7 @@
 
 #include "support.h"
 
+#include <math.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
@@ -30,11 +31,12 @@ static void teardown(void)
 
 START_TEST(a_model_is_described_and_known_the_second_time)
 {
-    const struct json *model = service_call(&service, "POST", "/v1/models?name=small", NULL,
-                                            service.model.bytes, service.model.size, 201);
+    const struct json *model =
+        service_call(&service, "POST", "/v1/models?name=small", NULL, service.files.model.bytes,
+                     service.files.model.size, 201);
     ck_assert_str_eq(service_text(model, "name"), "small");
     ck_assert_str_eq(service_text(model, "format"), "onnx");
-    ck_assert_double_eq(service_number(model, "bytes"), (double)service.model.size);
+    ck_assert_double_eq(service_number(model, "bytes"), (double)service.files.model.size);
     const struct json *stem = json_first(service_member(model, "layers"));
     ck_assert_str_eq(service_text(stem, "op"), "Conv");
     ck_assert_str_eq(json_print_string(service_member(stem, "input_shape"), service.arena, NULL,
@@ -49,22 +51,24 @@ START_TEST(a_model_is_described_and_known_the_second_time)
     }
     ck_assert_double_eq(macs, service_number(model, "macs"));
 
-    const struct json *again = service_call(&service, "POST", "/v1/models?name=other", NULL,
-                                            service.model.bytes, service.model.size, 200);
+    const struct json *again =
+        service_call(&service, "POST", "/v1/models?name=other", NULL, service.files.model.bytes,
+                     service.files.model.size, 200);
     ck_assert_str_eq(service_text(again, "name"), "small");
     const char *target =
         arena_printf(service.arena, NULL, "/v1/models/%s/file", service_text(model, "id"));
     struct reply file = client_get(service.port, target);
-    ck_assert_uint_eq(file.size, service.model.size);
-    ck_assert_int_eq(memcmp(file.body, service.model.bytes, file.size), 0);
+    ck_assert_uint_eq(file.size, service.files.model.size);
+    ck_assert_int_eq(memcmp(file.body, service.files.model.bytes, file.size), 0);
     reply_free(&file);
 }
 END_TEST
 
 START_TEST(a_file_that_is_no_model_leaves_nothing_behind)
 {
-    const struct json *problem = service_call(&service, "POST", "/v1/models", NULL,
-                                              service.labels.bytes, service.labels.size, 400);
+    const struct json *problem =
+        service_call(&service, "POST", "/v1/models", NULL, service.files.labels.bytes,
+                     service.files.labels.size, 400);
     ck_assert_str_eq(service_text(problem, "code"), "syntax");
     problem = service_call(&service, "POST", "/v1/models", NULL, "", 0, 400);
     ck_assert_str_eq(service_text(problem, "detail"), "the file is empty");
@@ -73,28 +77,42 @@ START_TEST(a_file_that_is_no_model_leaves_nothing_behind)
 }
 END_TEST
 
+/* The last bytes of an .npy are its values. */
+static double smallest_sample(void)
+{
+    enum { COUNT = SERVICE_SAMPLES * 3 * 8 * 8 };
+    static float values[COUNT];
+    const struct sample_file *file = &service.files.calibration;
+    memcpy(values, file->bytes + file->size - sizeof(values), sizeof(values));
+    double smallest = (double)values[0];
+    for (int i = 1; i < COUNT; i++)
+        smallest = fmin(smallest, (double)values[i]);
+    return smallest;
+}
+
 START_TEST(data_sets_and_labels_are_described)
 {
     const struct json *samples =
         service_call(&service, "POST", "/v1/datasets?name=c&scale=0.5&zero_point=-2", NULL,
-                     service.calibration.bytes, service.calibration.size, 201);
+                     service.files.calibration.bytes, service.files.calibration.size, 201);
     ck_assert_double_eq(service_number(samples, "samples"), SERVICE_SAMPLES);
     ck_assert_double_eq(service_number(samples, "scale"), 0.5);
-    ck_assert_double_eq(service_number(samples, "min"), 1); /* (0 + 2) · 0.5 */
-    const struct json *labels = service_call(&service, "POST", "/v1/datasets", NULL,
-                                             service.labels.bytes, service.labels.size, 201);
-    ck_assert_double_eq(service_number(labels, "classes"), 5);
+    ck_assert_double_eq_tol(service_number(samples, "min"), (smallest_sample() + 2) * 0.5, 1e-6);
+    const struct json *labels =
+        service_call(&service, "POST", "/v1/datasets", NULL, service.files.labels.bytes,
+                     service.files.labels.size, 201);
+    ck_assert_double_eq(service_number(labels, "classes"), service_number(labels, "max") + 1);
 
     const struct json *problem =
-        service_call(&service, "POST", "/v1/datasets?scale=2", NULL, service.calibration.bytes,
-                     service.calibration.size, 409);
+        service_call(&service, "POST", "/v1/datasets?scale=2", NULL,
+                     service.files.calibration.bytes, service.files.calibration.size, 409);
     ck_assert_msg(support_contains(service_text(problem, "detail"),
                                    "is here already with scale 0.5 and zero point -2, not 2 and 0"),
                   "%s", service_text(problem, "detail"));
     problem = service_call(&service, "POST", "/v1/datasets?scale=0", NULL,
-                           service.calibration.bytes, service.calibration.size, 422);
+                           service.files.calibration.bytes, service.files.calibration.size, 422);
     problem = service_call(&service, "POST", "/v1/datasets?skale=1", NULL,
-                           service.calibration.bytes, service.calibration.size, 422);
+                           service.files.calibration.bytes, service.files.calibration.size, 422);
     ck_assert_str_eq(service_text(problem, "detail"), "\"skale\" is not a parameter of this call");
 }
 END_TEST
@@ -235,20 +253,21 @@ END_TEST
 START_TEST(data_that_does_not_fit_the_model_is_refused_with_the_numbers)
 {
     const char *spec = service_spec(&service, "");
-    const char *samples = service_upload(&service, "/v1/datasets", &service.calibration);
-    const char *labels = service_upload(&service, "/v1/datasets", &service.labels);
+    const char *samples = service_upload(&service, "/v1/datasets", &service.files.calibration);
+    const char *labels = service_upload(&service, "/v1/datasets", &service.files.labels);
     refuse(replace(spec, samples, labels), 422, "has labels only", "/calibration");
     refuse(replace(spec, labels, samples), 422, "is a data set of samples", "/evaluation/labels");
     const char *bare = arena_printf(service.arena, NULL, "\"labels\":\"%s\"", labels);
     refuse(replace(spec, bare, "\"scale\":1"), 422, "has no labels", "/evaluation");
 
     /* 12 samples of 3x8x8, read as one axis less */
-    const struct service_file wrong = {service.calibration.bytes, service.calibration.size};
+    const struct sample_file wrong = {service.files.calibration.bytes,
+                                      service.files.calibration.size};
     uint8_t *copy = arena_memdup(service.arena, wrong.bytes, wrong.size, NULL);
     char *shape = strstr((char *)copy + 10, "(12, 3, 8, 8)");
     ck_assert_ptr_nonnull(shape);
     memcpy(shape, "(12, 8, 8, 3)", 13);
-    const struct service_file moved = {copy, wrong.size};
+    const struct sample_file moved = {copy, wrong.size};
     const char *transposed = service_upload(&service, "/v1/datasets", &moved);
     refuse(replace(spec, samples, transposed), 422,
            "samples are 8x8x3, but the network's input 'input' takes 3x8x8", "/calibration");
@@ -357,10 +376,10 @@ static const struct json *post_form(const char *spec, bool with_model, const cha
     struct text form;
     text_init(&form, 4 << 20);
     if (with_model)
-        add_part(&form, "model", service.model.bytes, service.model.size);
-    add_part(&form, "calibration", service.calibration.bytes, service.calibration.size);
-    add_part(&form, "evaluation", service.evaluation.bytes, service.evaluation.size);
-    add_part(&form, "evaluation_labels", service.labels.bytes, service.labels.size);
+        add_part(&form, "model", service.files.model.bytes, service.files.model.size);
+    add_part(&form, "calibration", service.files.calibration.bytes, service.files.calibration.size);
+    add_part(&form, "evaluation", service.files.evaluation.bytes, service.files.evaluation.size);
+    add_part(&form, "evaluation_labels", service.files.labels.bytes, service.files.labels.size);
     add_part(&form, "spec", spec, strlen(spec));
     text_puts(&form, "--XX--\r\n");
     const char *all = arena_printf(service.arena, NULL,
@@ -499,7 +518,7 @@ START_TEST(a_finished_job_can_be_deleted_and_its_data_after_it)
     const char *id = service_submit(&service, spec);
     const char *job = arena_printf(service.arena, NULL, "/v1/jobs/%s", id);
     const char *model = arena_printf(service.arena, NULL, "/v1/models/%s",
-                                     service_upload(&service, "/v1/models", &service.model));
+                                     service_upload(&service, "/v1/models", &service.files.model));
     service_call(&service, "DELETE", job, NULL, NULL, 0, 409);
     service_call(&service, "DELETE", model, NULL, NULL, 0, 409);
     atomic_store(&service.mode, SERVICE_SUCCEED);
@@ -556,10 +575,11 @@ START_TEST(roles_decide_what_a_token_may_do)
     ck_assert_str_eq(service_text(problem, "code"), "unauthorized");
     service_call(&service, "GET", "/v1/jobs", "Authorization: Bearer nonsense\r\n", NULL, 0, 401);
     service_call(&service, "GET", "/v1/jobs", reader, NULL, 0, 200);
-    service_call(&service, "POST", "/v1/models", reader, service.model.bytes, service.model.size,
-                 403);
-    const struct json *model = service_call(&service, "POST", "/v1/models", anna,
-                                            service.model.bytes, service.model.size, 201);
+    service_call(&service, "POST", "/v1/models", reader, service.files.model.bytes,
+                 service.files.model.size, 403);
+    const struct json *model =
+        service_call(&service, "POST", "/v1/models", anna, service.files.model.bytes,
+                     service.files.model.size, 201);
     ck_assert_str_eq(service_text(model, "owner"), "anna");
     const char *target =
         arena_printf(service.arena, NULL, "/v1/models/%s", service_text(model, "id"));

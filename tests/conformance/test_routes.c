@@ -1,0 +1,247 @@
+/* Every route of the table keeps the promises of the interface: documented, guarded, and when it
+ * refuses, a problem document that says nothing about the inside of the server. */
+
+#include "service.h"
+
+#include "support.h"
+
+#include "ptqd/api/api.h"
+#include "ptqd/base/file.h"
+#include "ptqd/http/route.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static struct service service;
+static const char *job; /* a finished one */
+
+static void setup(void)
+{
+    service_start(&service, false);
+    job = service_submit(&service, service_spec(&service, ",\"seeds\":1"));
+    ck_assert_str_eq(service_finish(&service, job), "succeeded");
+}
+
+static void setup_tokens(void)
+{
+    service_start(&service, true);
+}
+
+static void teardown(void)
+{
+    service_stop(&service);
+}
+
+static size_t route_count(void)
+{
+    size_t count = 0;
+    for (const struct http_table *const *table = api_tables(); *table != NULL; table++)
+        count += (*table)->count;
+    return count;
+}
+
+static const struct http_route *route_at(size_t index)
+{
+    const struct http_table *const *table = api_tables();
+    for (; index >= (*table)->count; table++)
+        index -= (*table)->count;
+    return &(*table)->routes[index];
+}
+
+/* The path with every parameter replaced: by what exists, or by what does not. */
+static const char *make_path(const struct http_route *route, bool exists)
+{
+    const char *at = route->pattern;
+    const char *path = "";
+    while (*at != '\0') {
+        size_t plain = strcspn(at, "{");
+        const char *value = "";
+        if (at[plain] == '{') {
+            bool name = support_contains(at + plain, "{name}");
+            if (!exists)
+                value = "nothing-of-this-name";
+            else if (name && strncmp(at + plain, "{name}", 6) == 0)
+                value = "model.onnx";
+            else if (support_contains(route->pattern, "/models/"))
+                value = service_upload(&service, "/v1/models", &service.files.model);
+            else if (support_contains(route->pattern, "/datasets/"))
+                value = service_upload(&service, "/v1/datasets", &service.files.calibration);
+            else if (support_contains(route->pattern, "/runs/"))
+                value = arena_printf(service.arena, NULL, "%s-v000-s0", job);
+            else
+                value = job;
+        }
+        path = arena_printf(service.arena, NULL, "%s%.*s%s", path, (int)plain, at, value);
+        at += plain;
+        at += strcspn(at, "}");
+        at += *at == '}';
+    }
+    return path;
+}
+
+/* Law: an error is a problem document with the status of the answer, and names no file, function or
+ * address of the server. */
+static void check_problem(const struct http_route *route, struct reply *reply)
+{
+    static const char *const inside[] = {".c:", "/tmp", "/var", "/work", "sqlite", "0x", "blobs/"};
+    char type[64];
+    ck_assert_msg(reply_header(reply, "Content-Type", type, sizeof(type)) != NULL &&
+                      strcmp(type, "application/problem+json") == 0,
+                  "%s %s: %d %s", route->method, route->pattern, reply->status, reply->body);
+    struct json *problem;
+    struct error err = {0};
+    ck_assert_ok(json_parse(service.arena, reply->body, reply->size, NULL, &problem, &err), &err);
+    ck_assert_double_eq(service_number(problem, "status"), reply->status);
+    ck_assert_str_ne(service_text(problem, "title"), "");
+    ck_assert_int_ne(error_code_find(service_text(problem, "code")), E_INTERNAL);
+    ck_assert_str_ne(service_text(problem, "detail"), "");
+    for (size_t i = 0; i < sizeof(inside) / sizeof(inside[0]); i++)
+        ck_assert_msg(!support_contains(reply->body, inside[i]), "%s %s: %s", route->method,
+                      route->pattern, reply->body);
+}
+
+START_TEST(every_route_is_documented_and_the_only_one)
+{
+    for (size_t i = 0; i < route_count(); i++) {
+        const struct http_route *route = route_at(i);
+        ck_assert_int_eq(route->pattern[0], '/');
+        ck_assert(route->handle != NULL);
+        ck_assert_ptr_nonnull(route->summary);
+        for (size_t j = 0; j < i; j++)
+            ck_assert_msg(strcmp(route->method, route_at(j)->method) != 0 ||
+                              strcmp(route->pattern, route_at(j)->pattern) != 0,
+                          "%s %s is there twice", route->method, route->pattern);
+    }
+}
+END_TEST
+
+START_TEST(the_readme_names_every_route)
+{
+    struct error err = {0};
+    char path[512];
+    char *readme;
+    size_t size;
+    ck_assert_ok(file_read(service.arena, support_source_path("README.md", path, sizeof(path)),
+                           1 << 20, &readme, &size, &err),
+                 &err);
+    for (size_t i = 0; i < route_count(); i++) {
+        const struct http_route *route = route_at(i);
+        const char *name =
+            arena_printf(service.arena, NULL, "`%s %s`", route->method, route->pattern);
+        ck_assert_msg(support_contains(readme, name), "README.md does not name %s", name);
+    }
+}
+END_TEST
+
+/* Law: what may be read is read: GET on things that are there is 200. */
+START_TEST(a_get_of_what_is_there_succeeds)
+{
+    for (size_t i = 0; i < route_count(); i++) {
+        const struct http_route *route = route_at(i);
+        if (strcmp(route->method, "GET") != 0)
+            continue;
+        struct reply reply = client_get(service.port, make_path(route, true));
+        ck_assert_msg(reply.status == 200, "GET %s: %d %s", route->pattern, reply.status,
+                      reply.body);
+        struct reply head =
+            client_call(service.port, "HEAD", make_path(route, true), NULL, NULL, 0);
+        ck_assert_int_eq(head.status, 200);
+        reply_free(&head);
+        reply_free(&reply);
+    }
+}
+END_TEST
+
+START_TEST(a_name_of_nothing_is_a_404_problem)
+{
+    for (size_t i = 0; i < route_count(); i++) {
+        const struct http_route *route = route_at(i);
+        if (strchr(route->pattern, '{') == NULL)
+            continue;
+        struct reply reply = client_call(service.port, route->method, make_path(route, false), NULL,
+                                         strcmp(route->method, "POST") == 0 ? "" : NULL, 0);
+        ck_assert_msg(reply.status == 404, "%s %s: %d %s", route->method, route->pattern,
+                      reply.status, reply.body);
+        check_problem(route, &reply);
+        reply_free(&reply);
+    }
+}
+END_TEST
+
+START_TEST(a_post_of_nonsense_is_a_4xx_problem)
+{
+    for (size_t i = 0; i < route_count(); i++) {
+        const struct http_route *route = route_at(i);
+        if (strcmp(route->method, "POST") != 0 || strchr(route->pattern, '{') != NULL)
+            continue;
+        static const char *const bodies[] = {"", "nonsense", "{}", "[[[[", "\x93NUMPY\x01"};
+        for (size_t j = 0; j < sizeof(bodies) / sizeof(bodies[0]); j++) {
+            struct reply reply = client_call(service.port, "POST", route->pattern, NULL, bodies[j],
+                                             strlen(bodies[j]));
+            ck_assert_msg(reply.status / 100 == 4, "POST %s: %d %s", route->pattern, reply.status,
+                          reply.body);
+            check_problem(route, &reply);
+            reply_free(&reply);
+        }
+    }
+}
+END_TEST
+
+START_TEST(another_method_is_405_with_the_ones_that_are_allowed)
+{
+    for (size_t i = 0; i < route_count(); i++) {
+        const struct http_route *route = route_at(i);
+        struct reply reply =
+            client_call(service.port, "PATCH", make_path(route, false), NULL, NULL, 0);
+        char allow[128];
+        ck_assert_int_eq(reply.status, 405);
+        ck_assert_ptr_nonnull(reply_header(&reply, "Allow", allow, sizeof(allow)));
+        ck_assert_msg(support_contains(allow, route->method), "%s: %s", route->pattern, allow);
+        check_problem(route, &reply);
+        reply_free(&reply);
+    }
+}
+END_TEST
+
+/* Law: without a token only what is for anybody answers; everything else is 401. */
+START_TEST(every_guarded_route_wants_a_token)
+{
+    for (size_t i = 0; i < route_count(); i++) {
+        const struct http_route *route = route_at(i);
+        struct reply reply = client_call(service.port, route->method, make_path(route, false), NULL,
+                                         strcmp(route->method, "POST") == 0 ? "{}" : NULL,
+                                         strcmp(route->method, "POST") == 0 ? 2 : 0);
+        if (route->access == ACCESS_ANYBODY) {
+            ck_assert_int_eq(reply.status, 200);
+        } else {
+            ck_assert_msg(reply.status == 401, "%s %s: %d", route->method, route->pattern,
+                          reply.status);
+            check_problem(route, &reply);
+        }
+        bool changes = strcmp(route->method, "GET") != 0;
+        ck_assert(!changes || route->access >= ACCESS_SUBMIT);
+        reply_free(&reply);
+    }
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("routes");
+    TCase *tcase = tcase_create("routes");
+    tcase_set_timeout(tcase, 60);
+    tcase_add_checked_fixture(tcase, setup, teardown);
+    tcase_add_test(tcase, every_route_is_documented_and_the_only_one);
+    tcase_add_test(tcase, the_readme_names_every_route);
+    tcase_add_test(tcase, a_get_of_what_is_there_succeeds);
+    tcase_add_test(tcase, a_name_of_nothing_is_a_404_problem);
+    tcase_add_test(tcase, a_post_of_nonsense_is_a_4xx_problem);
+    tcase_add_test(tcase, another_method_is_405_with_the_ones_that_are_allowed);
+    suite_add_tcase(suite, tcase);
+    TCase *tokens = tcase_create("tokens");
+    tcase_set_timeout(tokens, 60);
+    tcase_add_checked_fixture(tokens, setup_tokens, teardown);
+    tcase_add_test(tokens, every_guarded_route_wants_a_token);
+    suite_add_tcase(suite, tokens);
+    return support_run(suite);
+}
