@@ -21,6 +21,34 @@ void store_fixture_arm(struct store_fixture *fixture, int step)
     atomic_store(&fixture->fault.countdown, step == 0 ? 0 : STEPS_LEFT + step);
 }
 
+static bool hold(struct database *database, void *context, struct error *err)
+{
+    struct store_holder *holder = context;
+    (void)database;
+    (void)err;
+    uv_sem_post(&holder->entered);
+    uv_sem_wait(&holder->go);
+    return true;
+}
+
+void store_holder_begin(struct store_fixture *fixture, struct store_holder *holder)
+{
+    ck_assert_int_eq(uv_sem_init(&holder->entered, 0), 0);
+    ck_assert_int_eq(uv_sem_init(&holder->go, 0), 0);
+    holder->write = (struct store_write){.apply = hold, .context = holder};
+    store_submit(fixture->store, &holder->write);
+    uv_sem_wait(&holder->entered);
+}
+
+void store_holder_end(struct store_fixture *fixture, struct store_holder *holder)
+{
+    struct error err = {.message = ""};
+    uv_sem_post(&holder->go);
+    ck_assert_ok(store_wait(fixture->store, &holder->write, &err), &err);
+    uv_sem_destroy(&holder->go);
+    uv_sem_destroy(&holder->entered);
+}
+
 void store_fixture_open(struct store_fixture *fixture)
 {
     struct error err = {.message = ""};

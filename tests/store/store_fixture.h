@@ -10,6 +10,7 @@
 #include "ptqd/store/store.h"
 
 #include <stdatomic.h>
+#include <uv.h>
 
 /* Lets one SQL step of the writer fail. */
 struct store_fixture_fault {
@@ -32,6 +33,16 @@ void store_fixture_finish(struct store_fixture *fixture);
 
 /* Called inside a write: lets the given step of the next group fail, counted from 1; 0 for none. */
 void store_fixture_arm(struct store_fixture *fixture, int step);
+
+/* Holds the writer inside a write, so that what is submitted meanwhile becomes one group. */
+struct store_holder {
+    struct store_write write;
+    uv_sem_t entered, go;
+};
+
+/* Returns when the writer is held. */
+void store_holder_begin(struct store_fixture *fixture, struct store_holder *holder);
+void store_holder_end(struct store_fixture *fixture, struct store_holder *holder);
 
 /* Opens the store of a fixture whose store was closed. */
 void store_fixture_open(struct store_fixture *fixture);

@@ -86,40 +86,6 @@ START_TEST(every_write_of_many_threads_is_there)
 }
 END_TEST
 
-/* Holds the writer inside a write, so that what is submitted meanwhile becomes one group. */
-struct holder {
-    struct store_write write;
-    uv_sem_t entered, go;
-};
-
-static bool hold(struct database *database, void *context, struct error *reason)
-{
-    struct holder *holder = context;
-    (void)database;
-    (void)reason;
-    uv_sem_post(&holder->entered);
-    uv_sem_wait(&holder->go);
-    return true;
-}
-
-/* Returns when the writer is held. */
-static void holder_begin(struct holder *holder)
-{
-    ck_assert_int_eq(uv_sem_init(&holder->entered, 0), 0);
-    ck_assert_int_eq(uv_sem_init(&holder->go, 0), 0);
-    holder->write = (struct store_write){.apply = hold, .context = holder};
-    store_submit(fixture.store, &holder->write);
-    uv_sem_wait(&holder->entered);
-}
-
-static void holder_end(struct holder *holder)
-{
-    uv_sem_post(&holder->go);
-    ck_assert_ok(store_wait(fixture.store, &holder->write, &err), &err);
-    uv_sem_destroy(&holder->go);
-    uv_sem_destroy(&holder->entered);
-}
-
 enum { GROUP = 5 };
 
 struct group {
@@ -157,10 +123,10 @@ static void note_answer(void *context, const struct error *failure)
  * the group that fails, 0 for none. */
 static void submit_group(struct group *group, const char *const *names, int fail_step)
 {
-    struct holder holder;
+    struct store_holder holder;
     ck_assert_int_eq(uv_sem_init(&group->last, 0), 0);
     group->answered = 0;
-    holder_begin(&holder);
+    store_holder_begin(&fixture, &holder);
     for (int i = 0; i < GROUP; i++) {
         struct answer *answer = &group->answers[i];
         *answer = (struct answer){.group = group, .order = -1};
@@ -173,7 +139,7 @@ static void submit_group(struct group *group, const char *const *names, int fail
         store_submit(fixture.store, &group->writes[i]);
     }
     store_fixture_arm(&fixture, fail_step);
-    holder_end(&holder);
+    store_holder_end(&fixture, &holder);
     uv_sem_wait(&group->last);
     uv_sem_destroy(&group->last);
 }
@@ -225,14 +191,14 @@ START_TEST(a_store_that_closes_writes_what_was_submitted)
 {
     static char names[20][32];
     static struct store_write writes[20];
-    struct holder holder;
-    holder_begin(&holder);
+    struct store_holder holder;
+    store_holder_begin(&fixture, &holder);
     for (int i = 0; i < 20; i++) {
         token_name(names[i], 0, i);
         writes[i] = (struct store_write){.apply = insert_token, .context = names[i]};
         store_submit(fixture.store, &writes[i]);
     }
-    holder_end(&holder);
+    store_holder_end(&fixture, &holder);
     store_fixture_close(&fixture);
     store_fixture_open(&fixture);
     for (int i = 0; i < 20; i++)
@@ -261,14 +227,14 @@ static void read_rows(void *context)
 /* Law: a reader does not wait for the writer: it reads while a transaction is open. */
 START_TEST(readers_do_not_wait_for_the_writer)
 {
-    struct holder holder;
+    struct store_holder holder;
     struct reading reading = {.done = false};
-    holder_begin(&holder);
+    store_holder_begin(&fixture, &holder);
     ck_assert_int_eq(uv_thread_create(&reading.thread, read_rows, &reading), 0);
     ck_assert_int_eq(uv_thread_join(&reading.thread), 0); /* the writer is still held */
     ck_assert(atomic_load(&reading.done));
     ck_assert(atomic_load(&reading.ok));
-    holder_end(&holder);
+    store_holder_end(&fixture, &holder);
 }
 END_TEST
 
