@@ -88,6 +88,7 @@ static bool add_token(struct store *store, const char *name, const char *role, s
     if (!store_write_now(store, apply_insert, &row, err))
         return false;
     printf("%s\n", token);
+    fflush(stdout); /* before what follows, wherever both go */
     fputs("This is the only time it is shown. A daemon that was started without any token must be "
           "started again.\n",
           stderr);

@@ -139,6 +139,6 @@ void http_set_deadline(struct http_request *request, int64_t deadline_ms);
 /* Allowed until `start_ms` plus the grace plus `bytes` at the slowest rate. */
 int64_t http_transfer_deadline(const struct http_server *server, int64_t start_ms, uint64_t bytes);
 
-/* pool.c */
+/* blocking.c */
 bool http_pool_start(struct http_pool *pool, unsigned threads, struct error *err);
 void http_pool_stop(struct http_pool *pool);

@@ -25,28 +25,25 @@ int64_t http_clock_ms(void)
     return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-void http_on_connection(void *context, struct MHD_Connection *connection, void **slot,
-                        enum MHD_ConnectionNotificationCode code)
+/* NULL when memory is out: the request is then refused. */
+static struct peer *peer_create(struct http_server *server, int fd)
 {
-    struct http_server *server = context;
-    if (code == MHD_CONNECTION_NOTIFY_STARTED) {
-        const union MHD_ConnectionInfo *info =
-            MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
-        struct peer *peer = calloc(1, sizeof(*peer));
-        if (peer == NULL)
-            return; /* the request is refused for lack of memory */
-        peer->fd = info->connect_fd;
-        peer->deadline_ms = http_clock_ms() + server->options.header_timeout_ms;
-        pthread_mutex_lock(&server->lock);
-        peer->next = server->peers;
-        if (peer->next != NULL)
-            peer->next->previous = peer;
-        server->peers = peer;
-        pthread_mutex_unlock(&server->lock);
-        *slot = peer;
-        return;
-    }
-    struct peer *peer = *slot;
+    struct peer *peer = calloc(1, sizeof(*peer));
+    if (peer == NULL)
+        return NULL;
+    peer->fd = fd;
+    peer->deadline_ms = http_clock_ms() + server->options.header_timeout_ms;
+    pthread_mutex_lock(&server->lock);
+    peer->next = server->peers;
+    if (peer->next != NULL)
+        peer->next->previous = peer;
+    server->peers = peer;
+    pthread_mutex_unlock(&server->lock);
+    return peer;
+}
+
+static void peer_destroy(struct http_server *server, struct peer *peer)
+{
     if (peer == NULL)
         return;
     pthread_mutex_lock(&server->lock);
@@ -58,7 +55,19 @@ void http_on_connection(void *context, struct MHD_Connection *connection, void *
         peer->next->previous = peer->previous;
     pthread_mutex_unlock(&server->lock);
     free(peer);
-    *slot = NULL;
+}
+
+void http_on_connection(void *context, struct MHD_Connection *connection, void **slot,
+                        enum MHD_ConnectionNotificationCode code)
+{
+    if (code == MHD_CONNECTION_NOTIFY_CLOSED) {
+        peer_destroy(context, *slot);
+        *slot = NULL;
+        return;
+    }
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+    *slot = peer_create(context, info->connect_fd);
 }
 
 void http_set_deadline(struct http_request *request, int64_t deadline_ms)

@@ -122,7 +122,7 @@ struct reply client_receive(int fd, bool head_only)
     bool whole = true;
     while (whole && stream.used < head + wanted)
         whole = read_more(&stream);
-    reply.status = whole ? atoi(stream.bytes + strlen("HTTP/1.1 ")) : 0;
+    reply.status = whole ? (int)strtol(stream.bytes + strlen("HTTP/1.1 "), NULL, 10) : 0;
     reply.size = whole ? wanted : stream.used - head;
     reply.body = calloc(1, reply.size + 1);
     memcpy(reply.body, stream.bytes + head, reply.size);

@@ -1,0 +1,111 @@
+#include "program.h"
+
+#include "client.h"
+#include "support.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { ARGUMENTS_MAX = 16, LOG_BYTES = 8192 };
+
+/* Starts the program with both outputs into `output`; it ends with the test. */
+static pid_t start(const char *const *arguments, int output)
+{
+    const char *line[ARGUMENTS_MAX] = {PTQD_PROGRAM};
+    for (size_t i = 0; arguments[i] != NULL; i++) {
+        ck_assert_uint_lt(i + 2, ARGUMENTS_MAX);
+        line[i + 1] = arguments[i];
+    }
+    pid_t pid = fork();
+    ck_assert_int_ge(pid, 0);
+    if (pid == 0) {
+        union {
+            const char **constant;
+            char **plain;
+        } words = {.constant = line};
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        dup2(output, STDOUT_FILENO);
+        dup2(output, STDERR_FILENO);
+        execv(PTQD_PROGRAM, words.plain);
+        _exit(127);
+    }
+    return pid;
+}
+
+/* Reads the log until the line with the port is there. */
+static int read_port(int log)
+{
+    char text[LOG_BYTES] = "";
+    size_t used = 0;
+    long end = client_now_ms() + CLIENT_DEADLINE_MS;
+    for (;;) {
+        const char *port = strstr(text, " port=");
+        if (port != NULL && strchr(port + 1, ' ') != NULL)
+            return (int)strtol(port + strlen(" port="), NULL, 10);
+        struct pollfd event = {.fd = log, .events = POLLIN};
+        long left = end - client_now_ms();
+        ck_assert_msg(left > 0 && poll(&event, 1, (int)left) > 0, "the daemon says: %s", text);
+        ssize_t got = read(log, text + used, sizeof(text) - 1 - used);
+        ck_assert_msg(got > 0, "the daemon ended: %s", text);
+        used += (size_t)got;
+        text[used] = '\0';
+    }
+}
+
+void program_serve(struct program *program, const char *directory)
+{
+    const char *const arguments[] = {"serve",  "--config", "/dev/null", "--data", directory,
+                                     "--port", "0",        "--workers", "1",      NULL};
+    int ends[2];
+    ck_assert_int_eq(pipe2(ends, O_CLOEXEC), 0);
+    program->pid = start(arguments, ends[1]);
+    close(ends[1]);
+    program->log = ends[0];
+    program->port = read_port(program->log);
+}
+
+static int wait_for(pid_t pid)
+{
+    int status;
+    while (waitpid(pid, &status, 0) < 0)
+        ck_assert_int_eq(errno, EINTR);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
+}
+
+int program_end(struct program *program, int signal_number)
+{
+    ck_assert_int_eq(kill(program->pid, signal_number), 0);
+    int status = wait_for(program->pid);
+    close(program->log);
+    return status;
+}
+
+int program_run(const char *const *arguments, char *out_text, size_t size)
+{
+    int ends[2];
+    ck_assert_int_eq(pipe2(ends, O_CLOEXEC), 0);
+    pid_t pid = start(arguments, ends[1]);
+    close(ends[1]);
+    size_t used = 0;
+    char chunk[1024];
+    ssize_t got;
+    while ((got = read(ends[0], chunk, sizeof(chunk))) > 0) {
+        size_t room = out_text == NULL ? 0 : size - 1 - used;
+        size_t kept = (size_t)got < room ? (size_t)got : room;
+        if (out_text != NULL)
+            memcpy(out_text + used, chunk, kept);
+        used += kept;
+    }
+    if (out_text != NULL)
+        out_text[used] = '\0';
+    close(ends[0]);
+    return wait_for(pid);
+}

@@ -1,0 +1,21 @@
+#pragma once
+
+/* The real program as a child process, in a directory of its own. */
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+struct program {
+    pid_t pid;
+    int log; /* what it writes to standard error */
+    int port;
+};
+
+/* `ptqd serve --data DIRECTORY --port 0` with one worker; ready when this returns. */
+void program_serve(struct program *program, const char *directory);
+/* Signals and waits; the exit status, or minus the signal that ended it. */
+int program_end(struct program *program, int signal_number);
+
+/* Runs the program to its end; the exit status. `out_text` (or NULL) gets the start of what it
+ * writes to standard output and error. */
+int program_run(const char *const *arguments, char *out_text, size_t size);

@@ -1,0 +1,392 @@
+/* The program as a user meets it: a daemon in a directory of its own, curl's requests, and what
+ * happens when it is killed. */
+
+#include "program.h"
+
+#include "client.h"
+#include "sample_files.h"
+#include "support.h"
+
+#include "ptqd/base/file.h"
+#include "ptqd/json/json.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { SAMPLES = 48 };
+
+static struct arena *arena;
+static char directory[256];
+static struct sample_files files;
+static struct error err;
+
+static void setup(void)
+{
+    arena = arena_create(0);
+    support_make_directory(directory, sizeof(directory));
+    sample_files_create(arena, SAMPLES, &files);
+    err = (struct error){0};
+}
+
+static void teardown(void)
+{
+    support_remove_tree(directory);
+    arena_destroy(arena);
+}
+
+/* ---- requests ---- */
+
+static const struct json *call(int port, const char *method, const char *target,
+                               const char *headers, const void *body, size_t size, int status)
+{
+    struct reply reply = client_call(port, method, target, headers, body, size);
+    ck_assert_msg(reply.status == status, "%s %s: %d %s", method, target, reply.status, reply.body);
+    struct json *value = NULL;
+    if (reply.size > 0)
+        ck_assert_ok(json_parse(arena, reply.body, reply.size, NULL, &value, &err), &err);
+    reply_free(&reply);
+    return value;
+}
+
+static const char *text_of(const struct json *object, const char *key)
+{
+    const char *text = NULL;
+    ck_assert_ok(json_as_string(json_find(object, key), &text, &err), &err);
+    return text;
+}
+
+static double number_of(const struct json *object, const char *key)
+{
+    double number = 0;
+    ck_assert_ok(json_as_number(json_find(object, key), -1e300, 1e300, &number, &err), &err);
+    return number;
+}
+
+static const char *upload(int port, const char *target, const struct sample_file *file)
+{
+    return text_of(call(port, "POST", target, NULL, file->bytes, file->size, 201), "id");
+}
+
+/* Uploads everything and submits; the job's id. */
+static const char *submit(int port, const char *more)
+{
+    const char *spec = arena_printf(
+        arena, &err,
+        "{\"model\":\"%s\",\"calibration\":\"%s\",\"evaluation\":{\"id\":\"%s\",\"labels\":\"%s\"},"
+        "%s}",
+        upload(port, "/v1/models", &files.model), upload(port, "/v1/datasets", &files.calibration),
+        upload(port, "/v1/datasets", &files.evaluation),
+        upload(port, "/v1/datasets", &files.labels), more);
+    return text_of(call(port, "POST", "/v1/jobs", NULL, spec, strlen(spec), 202), "id");
+}
+
+static const struct json *get(int port, const char *format, const char *id)
+{
+    char target[256];
+    (void)snprintf(target, sizeof(target), "/v1/%s", format);
+    char *name = strchr(target, '*');
+    ck_assert_ptr_nonnull(name);
+    const char *path =
+        arena_printf(arena, &err, "%.*s%s%s", (int)(name - target), target, id, name + 1);
+    return call(port, "GET", path, NULL, NULL, 0, 200);
+}
+
+static const char *finish(int port, const char *job)
+{
+    const char *state = "queued";
+    for (int i = 0; i < 6 && (strcmp(state, "queued") == 0 || strcmp(state, "running") == 0); i++)
+        state = text_of(get(port, "jobs/*?wait=8", job), "state");
+    return state;
+}
+
+/* Waits until the job's only run is past `fraction`. */
+static void wait_for_progress(int port, const char *job, double fraction)
+{
+    const char *run = arena_printf(arena, &err, "%s-v000-s0", job);
+    long end = client_now_ms() + CLIENT_DEADLINE_MS;
+    while (client_now_ms() < end) {
+        const struct json *object = get(port, "runs/*", run);
+        const struct json *progress = json_find(object, "progress");
+        if (strcmp(text_of(object, "state"), "running") == 0 &&
+            number_of(progress, "fraction") > fraction)
+            return;
+        usleep(2000);
+    }
+    ck_abort_msg("the run has not come to %g", fraction);
+}
+
+/* ---- jobs ---- */
+
+static const char quick[] = "\"seeds\":2,\"pipeline\":{\"weights\":{\"bits\":[4,8]},"
+                            "\"optimize\":{\"iterations\":50},\"postprocess\":{\"epochs\":2}}";
+
+/* Long enough to be interrupted: bias tuning takes most of it. */
+static const char slow[] = "\"seeds\":1,\"pipeline\":{\"weights\":{\"bits\":3},"
+                           "\"optimize\":{\"iterations\":200},\"postprocess\":{\"epochs\":200}}";
+static const char endless[] = "\"seeds\":1,\"pipeline\":{\"optimize\":{\"iterations\":100000},"
+                              "\"postprocess\":{\"epochs\":1000}}";
+
+START_TEST(a_job_goes_from_upload_to_artifact)
+{
+    struct program program;
+    program_serve(&program, directory);
+    const char *job = submit(program.port, quick);
+    ck_assert_str_eq(finish(program.port, job), "succeeded");
+
+    const struct json *report = get(program.port, "jobs/*/report", job);
+    const struct json *variants = json_find(report, "variants");
+    ck_assert_uint_eq(json_count(variants), 2);
+    /* The labels are what the network itself says. */
+    ck_assert_double_eq_tol(number_of(json_find(report, "float"), "accuracy"), 1, 1e-12);
+    for (const struct json *v = json_first(variants); v != NULL; v = json_next(v)) {
+        double accuracy = number_of(json_find(v, "accuracy"), "mean");
+        ck_assert_double_gt(accuracy, 0.2);
+        ck_assert_double_eq_tol(accuracy + number_of(json_find(v, "loss"), "mean"), 1, 1e-12);
+        ck_assert_double_gt(number_of(json_find(v, "cost"), "bops"), 0);
+        ck_assert_double_eq(number_of(json_find(v, "accuracy"), "n"), 2);
+    }
+
+    const char *run = arena_printf(arena, &err, "%s-v001-s1", job);
+    struct reply artifact =
+        client_get(program.port,
+                   arena_printf(arena, &err, "/v1/runs/%s/artifacts/model.onnx", run));
+    ck_assert_int_eq(artifact.status, 200);
+    ck_assert_uint_gt(artifact.size, 1000);
+    /* What the daemon made is a network that it accepts in turn, or refuses by operator. */
+    struct reply again =
+        client_call(program.port, "POST", "/v1/models", NULL, artifact.body, artifact.size);
+    ck_assert_int_eq(again.status, 422);
+    ck_assert_msg(support_contains(again.body, "QuantizeLinear"), "%s", again.body);
+    reply_free(&again);
+    reply_free(&artifact);
+    ck_assert_int_eq(program_end(&program, SIGTERM), 0);
+}
+END_TEST
+
+/* Ids of the artifacts: SHA-256 of their bytes. */
+static const char *artifacts_of(int port, const char *job)
+{
+    const struct json *run = get(port, "runs/*", arena_printf(arena, &err, "%s-v000-s0", job));
+    return json_print_string(json_find(run, "artifacts"), arena, NULL, &err);
+}
+
+/* What the same job gives when nothing happens. */
+static const char *undisturbed(const char *more)
+{
+    char other[256];
+    struct program program;
+    support_make_directory(other, sizeof(other));
+    program_serve(&program, other);
+    const char *job = submit(program.port, more);
+    ck_assert_str_eq(finish(program.port, job), "succeeded");
+    const char *artifacts = artifacts_of(program.port, job);
+    ck_assert_int_eq(program_end(&program, SIGTERM), 0);
+    support_remove_tree(other);
+    return artifacts;
+}
+
+/* Law: a crash changes no bit of a result. */
+START_TEST(after_kill_9_the_run_finishes_with_the_same_bits)
+{
+    struct program program;
+    program_serve(&program, directory);
+    const char *job = submit(program.port, slow);
+    wait_for_progress(program.port, job, 0.1);
+    ck_assert_int_eq(program_end(&program, SIGKILL), -SIGKILL);
+
+    program_serve(&program, directory);
+    ck_assert_str_eq(finish(program.port, job), "succeeded");
+    const struct json *run =
+        get(program.port, "runs/*", arena_printf(arena, &err, "%s-v000-s0", job));
+    ck_assert_double_eq(number_of(run, "attempts"), 2);
+    ck_assert_str_eq(artifacts_of(program.port, job), undisturbed(slow));
+    ck_assert_int_eq(program_end(&program, SIGTERM), 0);
+}
+END_TEST
+
+START_TEST(after_sigterm_the_run_finishes_with_the_same_bits)
+{
+    struct program program;
+    program_serve(&program, directory);
+    const char *job = submit(program.port, slow);
+    wait_for_progress(program.port, job, 0.1);
+    long start = client_now_ms();
+    ck_assert_int_eq(program_end(&program, SIGTERM), 0);
+    ck_assert_int_lt(client_now_ms() - start, 3000);
+
+    program_serve(&program, directory);
+    ck_assert_str_eq(finish(program.port, job), "succeeded");
+    ck_assert_str_eq(artifacts_of(program.port, job), undisturbed(slow));
+    ck_assert_int_eq(program_end(&program, SIGTERM), 0);
+}
+END_TEST
+
+START_TEST(a_running_job_is_cancelled_within_a_second)
+{
+    struct program program;
+    program_serve(&program, directory);
+    const char *job = submit(program.port, endless);
+    wait_for_progress(program.port, job, 0);
+    long start = client_now_ms();
+    call(program.port, "POST", arena_printf(arena, &err, "/v1/jobs/%s/cancel", job), NULL, "", 0,
+         200);
+    ck_assert_str_eq(finish(program.port, job), "cancelled");
+    ck_assert_int_lt(client_now_ms() - start, support_short() ? 10000 : 1000);
+    ck_assert_int_eq(program_end(&program, SIGTERM), 0);
+}
+END_TEST
+
+/* ---- ptqd run ---- */
+
+static const char *write_sample(const char *name, const struct sample_file *file)
+{
+    const char *path = file_join(arena, directory, name, &err);
+    ck_assert_ok(file_write(path, file->bytes, file->size, &err), &err);
+    return path;
+}
+
+static const char *write_spec(const char *more)
+{
+    write_sample("model.onnx", &files.model);
+    write_sample("calib.npy", &files.calibration);
+    write_sample("x.npy", &files.evaluation);
+    write_sample("y.npy", &files.labels);
+    const char *text = arena_printf(arena, &err,
+                                    "{\"model\":\"model.onnx\",\"calibration\":\"calib.npy\","
+                                    "\"evaluation\":{\"path\":\"x.npy\",\"labels\":\"y.npy\"},%s}",
+                                    more);
+    const struct sample_file spec = {(const uint8_t *)text, strlen(text)};
+    return write_sample("spec.json", &spec);
+}
+
+/* Law: without the daemon the same bits come out. */
+START_TEST(ptqd_run_gives_the_same_artifact_as_the_daemon)
+{
+    char out[300], text[4096], *model;
+    size_t size;
+    (void)snprintf(out, sizeof(out), "%s/out", directory);
+    const char *const line[] = {"run", write_spec(quick), "--out", out, NULL};
+    ck_assert_msg(program_run(line, text, sizeof(text)) == 0, "%s", text);
+    ck_assert_msg(support_contains(text, "| v001    | 8 "), "%s", text);
+    const char *report = file_join(arena, out, "report.json", &err);
+    ck_assert_ok(file_read(arena, report, 1 << 20, &model, &size, &err), &err);
+    ck_assert_ok(file_read(arena, file_join(arena, out, "runs/v001-1/model.onnx", &err), 1 << 20,
+                           &model, &size, &err),
+                 &err);
+
+    struct program program;
+    program_serve(&program, directory);
+    const char *job = submit(program.port, quick);
+    ck_assert_str_eq(finish(program.port, job), "succeeded");
+    struct reply artifact =
+        client_get(program.port,
+                   arena_printf(arena, &err, "/v1/runs/%s-v001-s1/artifacts/model.onnx", job));
+    ck_assert_uint_eq(artifact.size, size);
+    ck_assert_int_eq(memcmp(artifact.body, model, size), 0);
+    reply_free(&artifact);
+    ck_assert_int_eq(program_end(&program, SIGTERM), 0);
+}
+END_TEST
+
+START_TEST(ptqd_run_fails_when_a_run_fails)
+{
+    char out[300], text[4096];
+    (void)snprintf(out, sizeof(out), "%s/out", directory);
+    const char *const line[] = {"run", write_spec(quick), "--out", out, NULL};
+    const struct sample_file broken = {files.model.bytes, files.model.size / 2};
+    write_sample("model.onnx", &broken);
+    ck_assert_int_eq(program_run(line, text, sizeof(text)), 1);
+    ck_assert_msg(support_contains(text, "model model.onnx"), "%s", text);
+    char *problem;
+    size_t size;
+    ck_assert_ok(file_read(arena, file_join(arena, out, "runs/v000-0/problem.json", &err), 1 << 20,
+                           &problem, &size, &err),
+                 &err);
+    ck_assert_msg(support_contains(problem, "\"pointer\": \"/model\""), "%s", problem);
+}
+END_TEST
+
+/* ---- the command line ---- */
+
+static const struct {
+    const char *line[8];
+    int status;
+    const char *fragment;
+} lines[] = {
+    {{"--version"}, 0, "ptqd "},
+    {{"--help"}, 0, "--run-memory"},
+    {{"nonsense"}, 2, "\"nonsense\" is not a command"},
+    {{"serve", "--prot", "1"}, 2, "--prot is not an option"},
+    {{"serve", "--port"}, 2, "--port needs a value"},
+    {{"serve", "--port", "70000"}, 2, "port is 70000; 0 to 65535 are supported"},
+    {{"serve", "--config", "/nonexistent"}, 2, "/nonexistent"},
+    {{"run", "spec.json"}, 2, "usage: ptqd run"},
+    {{"run", "/nonexistent.json", "--out", "/tmp/x", "--config", "/dev/null"},
+     1,
+     "/nonexistent.json"},
+    {{"token", "add", "x"}, 2, "usage: ptqd token"},
+};
+
+START_TEST(the_command_line_is_checked)
+{
+    char text[8192];
+    ck_assert_int_eq(program_run(lines[_i].line, text, sizeof(text)), lines[_i].status);
+    ck_assert_msg(support_contains(text, lines[_i].fragment), "%s", text);
+}
+END_TEST
+
+START_TEST(only_loopback_is_served_without_a_token)
+{
+    char text[8192];
+    const char *const serve[] = {"serve",  "--config", "/dev/null", "--data",  directory,
+                                 "--port", "0",        "--address", "0.0.0.0", NULL};
+    ck_assert_int_eq(program_run(serve, text, sizeof(text)), 1);
+    ck_assert_msg(support_contains(text, "no token is configured, so anybody could use 0.0.0.0"),
+                  "%s", text);
+}
+END_TEST
+
+START_TEST(a_token_that_was_added_is_needed_and_works)
+{
+    char token[256], text[1024];
+    const char *const add[] = {"token",     "add",    "anna",    "admin", "--config",
+                               "/dev/null", "--data", directory, NULL};
+    ck_assert_int_eq(program_run(add, token, sizeof(token)), 0);
+    token[64] = '\0';
+    struct program program;
+    program_serve(&program, directory);
+    call(program.port, "GET", "/v1/jobs", NULL, NULL, 0, 401);
+    call(program.port, "GET", "/v1/jobs",
+         arena_printf(arena, &err, "Authorization: Bearer %s\r\n", token), NULL, 0, 200);
+    const char *const list[] = {"token",  "list",    "--config", "/dev/null",
+                                "--data", directory, NULL};
+    ck_assert_int_eq(program_run(list, text, sizeof(text)), 0);
+    ck_assert_msg(support_contains(text, "anna") && !support_contains(text, token), "%s", text);
+    ck_assert_int_eq(program_end(&program, SIGTERM), 0);
+    const char *const check[] = {"check", "--config", "/dev/null", "--data", directory, NULL};
+    ck_assert_int_eq(program_run(check, text, sizeof(text)), 0);
+    ck_assert_msg(support_contains(text, "0 findings"), "%s", text);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("end to end");
+    TCase *tcase = tcase_create("end to end");
+    tcase_set_timeout(tcase, 120);
+    tcase_add_checked_fixture(tcase, setup, teardown);
+    tcase_add_test(tcase, a_job_goes_from_upload_to_artifact);
+    tcase_add_test(tcase, after_kill_9_the_run_finishes_with_the_same_bits);
+    tcase_add_test(tcase, after_sigterm_the_run_finishes_with_the_same_bits);
+    tcase_add_test(tcase, a_running_job_is_cancelled_within_a_second);
+    tcase_add_test(tcase, ptqd_run_gives_the_same_artifact_as_the_daemon);
+    tcase_add_test(tcase, ptqd_run_fails_when_a_run_fails);
+    tcase_add_loop_test(tcase, the_command_line_is_checked, 0,
+                        (int)(sizeof(lines) / sizeof(lines[0])));
+    tcase_add_test(tcase, only_loopback_is_served_without_a_token);
+    tcase_add_test(tcase, a_token_that_was_added_is_needed_and_works);
+    suite_add_tcase(suite, tcase);
+    return support_run(suite);
+}

@@ -1,0 +1,110 @@
+/* Settings: the order of their sources, and that the file in etc/ is the truth. */
+
+#include "settings.h"
+
+#include "support.h"
+
+#include "ptqd/base/file.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static struct arena *arena;
+static struct error err;
+static char directory[256];
+
+static void setup(void)
+{
+    arena = arena_create(0);
+    err = (struct error){0};
+    support_make_directory(directory, sizeof(directory));
+}
+
+static void teardown(void)
+{
+    support_remove_tree(directory);
+    arena_destroy(arena);
+}
+
+static char *write_config(const char *text)
+{
+    char *path = file_join(arena, directory, "ptqd.conf", &err);
+    ck_assert_ok(file_write(path, text, strlen(text), &err), &err);
+    return path;
+}
+
+static bool load(const char *config, const char *option, const char *value,
+                 struct settings *settings)
+{
+    struct arguments arguments;
+    char *line[] = {arena_strdup(arena, "--config", NULL), write_config(config),
+                    arena_strdup(arena, option, NULL), arena_strdup(arena, value, NULL)};
+    return settings_load(arena, option[0] != '\0' ? 4 : 2, line, settings, &arguments, &err);
+}
+
+/* Law: options over environment over file over default. */
+START_TEST(later_sources_override_earlier_ones)
+{
+    struct settings settings;
+    ck_assert_ok(load("", "", "", &settings), &err);
+    ck_assert_int_eq(settings.port, 8470);
+    ck_assert_ok(load("port = 1\n", "", "", &settings), &err);
+    ck_assert_int_eq(settings.port, 1);
+    setenv("PTQD_PORT", "2", 1);
+    ck_assert_ok(load("port = 1\n", "", "", &settings), &err);
+    ck_assert_int_eq(settings.port, 2);
+    ck_assert_ok(load("port = 1\n", "--port", "3", &settings), &err);
+    ck_assert_int_eq(settings.port, 3);
+    unsetenv("PTQD_PORT");
+}
+END_TEST
+
+START_TEST(a_bad_value_is_named_with_its_source)
+{
+    struct settings settings;
+    ck_assert_fails(load("# comment\nport = x\n", "", "", &settings), &err, E_INVALID,
+                    "line 2: port");
+    ck_assert_fails(load("prot = 1\n", "", "", &settings), &err, E_INVALID,
+                    "\"prot\" is not a setting");
+    ck_assert_fails(load("[http]\nport = 1\n", "", "", &settings), &err, E_INVALID,
+                    "there are no sections");
+    ck_assert_fails(load("nonsense\n", "", "", &settings), &err, E_SYNTAX, "line 1");
+    ck_assert_fails(load("", "--workers", "0.5", &settings), &err, E_INVALID, "--workers");
+    setenv("PTQD_LOG_LEVEL", "loud", 1);
+    ck_assert_fails(load("", "", "", &settings), &err, E_INVALID, "PTQD_LOG_LEVEL");
+    unsetenv("PTQD_LOG_LEVEL");
+}
+END_TEST
+
+/* Law: etc/ptqd.conf has every setting, with its default. */
+START_TEST(the_configuration_file_is_complete_and_says_the_defaults)
+{
+    char source[512], *text;
+    size_t size;
+    struct settings from_file, defaults;
+    support_source_path("etc/ptqd.conf", source, sizeof(source));
+    ck_assert_ok(file_read(arena, source, 1 << 16, &text, &size, &err), &err);
+    ck_assert_ok(load(text, "", "", &from_file), &err);
+    ck_assert_ok(load("", "", "", &defaults), &err);
+    const struct param_table *table = settings_table();
+    for (size_t i = 0; i < table->count; i++) {
+        const struct param *row = &table->rows[i];
+        struct param_value a = param_load(row, &from_file), b = param_load(row, &defaults);
+        ck_assert_msg(param_equal(&a, &b), "%s", row->name);
+        const char *line = arena_printf(arena, &err, "\n%s = ", row->name);
+        ck_assert_msg(support_contains(text, line), "etc/ptqd.conf lacks %s", row->name);
+    }
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("settings");
+    TCase *tcase = tcase_create("settings");
+    tcase_add_checked_fixture(tcase, setup, teardown);
+    tcase_add_test(tcase, later_sources_override_earlier_ones);
+    tcase_add_test(tcase, a_bad_value_is_named_with_its_source);
+    tcase_add_test(tcase, the_configuration_file_is_complete_and_says_the_defaults);
+    suite_add_tcase(suite, tcase);
+    return support_run(suite);
+}
