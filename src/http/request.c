@@ -31,7 +31,7 @@ const char *http_param(const struct http_request *request, const char *name)
             return value != NULL ? value : "";
         }
     }
-    assert(!"the route's pattern has the parameter");
+    assert(false); /* the route's pattern has no such parameter */
     return "";
 }
 
