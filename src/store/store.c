@@ -20,7 +20,6 @@
 
 struct store {
     int lock_fd; /* of the directory; −1 without the lock, and for guests once they are open */
-    struct store_limits limits;
     struct store_schema schema;
     struct blobs *blobs;
     struct store_writer *writer;
@@ -102,7 +101,6 @@ bool store_open(const char *directory, const struct store_options *options,
     if (store == NULL)
         return FAIL(err, E_MEMORY, "no memory for the store '%s'", directory);
     store->lock_fd = -1;
-    store->limits = options->limits;
 
     bool ok = lock_directory(directory, &store->lock_fd, err);
     bool owned = store->lock_fd >= 0;
@@ -134,11 +132,6 @@ void store_close(struct store *store)
 struct store_schema store_schema(const struct store *store)
 {
     return store->schema;
-}
-
-struct store_limits store_limits(const struct store *store)
-{
-    return store->limits;
 }
 
 struct blobs *store_blobs(struct store *store)

@@ -57,7 +57,6 @@ struct store_schema {
     int before, now;
 };
 struct store_schema store_schema(const struct store *store);
-struct store_limits store_limits(const struct store *store);
 struct blobs *store_blobs(struct store *store);
 
 /* The calling thread's read-only connection, opened at its first use and closed when the thread
@@ -98,7 +97,7 @@ struct store_page {
     const char *cursor; /* `next` of the page before; NULL or "": the first page */
 };
 
-/* Reads everything: the database's own checks, foreign keys, counts, and the digest of each blob
- * that a row names. Appends one line per finding to `report` (NUL-terminated text in `arena`). */
+/* Reads everything: the database's own checks, foreign keys, the counts of jobs, and the digest of
+ * each blob that a row names. `out_report`: one line per finding, in `arena`. */
 bool store_check(struct store *store, struct arena *arena, const char **out_report,
                  size_t *out_findings, struct error *err);
