@@ -6,5 +6,5 @@ set -u
 root=${1:?usage: format.sh ROOT}
 command -v clang-format >/dev/null || exit 77
 cd "$root" || exit 1
-find src include tests -name '*.[ch]' -type f -print0 | LC_ALL=C sort -z |
+find src include tests etc -name '*.[ch]' -type f -print0 | LC_ALL=C sort -z |
     xargs -0 -r clang-format --dry-run -Werror

@@ -15,7 +15,7 @@ found=$(mktemp) || exit 1
 trap 'rm -f "$found"' EXIT
 
 sources() {
-    for folder in src include tests; do
+    for folder in src include tests etc; do
         [ -d "$root/$folder" ] && find "$root/$folder" -name '*.[ch]' -type f
     done | LC_ALL=C sort
 }
