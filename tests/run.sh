@@ -134,7 +134,7 @@ fixed_layout=
 setarch "$(uname -m)" --addr-no-randomize true 2>/dev/null &&
     fixed_layout="setarch $(uname -m) --addr-no-randomize"
 export UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
-export TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1
+export TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1:suppressions=$root/tests/thread.supp
 export PTQD_NODE_MODULES="$root/build-node/node_modules"
 
 build gcc gcc && run gcc
