@@ -10,7 +10,6 @@
 #include "ptqd/flow/evaluate.h"
 #include "ptqd/nn/op.h"
 #include "ptqd/quant/observer.h"
-#include "ptqd/recon/bias_tune.h"
 #include "ptqd/recon/layer_moments.h"
 #include "ptqd/recon/method.h"
 #include "ptqd/recon/walk.h"
@@ -280,7 +279,7 @@ bool reconstruct_network(struct arena *arena, const struct pipeline *pipeline,
                          struct float_outputs *out_outputs, struct error *err)
 {
     const struct graph *graph = network->graph;
-    struct float_outputs outputs = {.tensor = output_before_softmax(graph)};
+    struct float_outputs outputs = {.tensor = graph->output};
     struct reconstruction r = {
         .arena = arena,
         .pipeline = pipeline,

@@ -18,16 +18,11 @@ struct tuning {
     float *input;    /* [batch][input_elements] */
     float *gradient; /* [batch][output_elements] */
     int64_t count;   /* biases of all layers */
-    float *biases, *start, *slopes;
+    /* [count]: as they were, now and at the best moment (both in units of the layer's output scale,
+     * from the start), and the gradient with respect to these. */
+    float *start, *biases, *best, *slopes;
+    double best_error;
 };
-
-int output_before_softmax(const struct graph *graph)
-{
-    int producer = graph->tensors[graph->output].producer;
-    if (producer >= 0 && strcmp(graph->nodes[producer].op_type, "Softmax") == 0)
-        return graph->nodes[producer].inputs[0];
-    return graph->output;
-}
 
 static bool tuning_init(struct tuning *tuning, const struct bias_tune_options *options,
                         struct arena *scratch, struct error *err)
@@ -45,6 +40,7 @@ static bool tuning_init(struct tuning *tuning, const struct bias_tune_options *o
     tuning->gradient = ARENA_ARRAY(scratch, float, tuning->batch * tuning->output_elements, err);
     tuning->biases = ARENA_ARRAY(scratch, float, tuning->count, err);
     tuning->start = ARENA_ARRAY(scratch, float, tuning->count, err);
+    tuning->best = ARENA_ARRAY(scratch, float, tuning->count, err);
     tuning->slopes = ARENA_ARRAY(scratch, float, tuning->count, err);
     if (!tuning->input || !tuning->gradient || !tuning->biases || !tuning->start || !tuning->slopes)
         return false;
@@ -63,7 +59,7 @@ static bool tuning_init(struct tuning *tuning, const struct bias_tune_options *o
     return true;
 }
 
-/* biases (in units of the layer's output scale, from the start) → the layers' bias_values. */
+/* biases → the layers' bias_values. */
 static void apply_biases(struct tuning *tuning)
 {
     int64_t place = 0;
@@ -124,9 +120,22 @@ static bool relative_error(struct tuning *tuning, const int64_t *order, double *
     return true;
 }
 
-static bool train(struct tuning *tuning, const struct bias_tune_options *options, int64_t *order,
-                  struct rng *rng, const struct recon_monitor *monitor, struct arena *scratch,
-                  struct error *err)
+/* Measures the present biases on all samples, and remembers them when they are the best. */
+static bool keep_best(struct tuning *tuning, const int64_t *order, struct error *err)
+{
+    double error;
+    if (!relative_error(tuning, order, &error, err))
+        return false;
+    if (error < tuning->best_error) {
+        tuning->best_error = error;
+        memcpy(tuning->best, tuning->biases, (size_t)tuning->count * sizeof(float));
+    }
+    return true;
+}
+
+static bool train(struct tuning *tuning, const struct bias_tune_options *options,
+                  const int64_t *in_order, int64_t *shuffled, struct rng *rng,
+                  const struct recon_monitor *monitor, struct arena *scratch, struct error *err)
 {
     struct adam adam;
     if (!adam_init(scratch, (size_t)tuning->count, &adam, err))
@@ -136,17 +145,19 @@ static bool train(struct tuning *tuning, const struct bias_tune_options *options
     for (int64_t step = 0; step < steps; step++) {
         int64_t place = step % per_epoch;
         if (place == 0)
-            rng_shuffle(rng, order, (size_t)tuning->samples->count);
+            rng_shuffle(rng, shuffled, (size_t)tuning->samples->count);
         double error = 0.0, power = 0.0;
-        if (!compare(tuning, order + place * tuning->batch, tuning->batch, &error, &power, err) ||
+        if (!compare(tuning, shuffled + place * tuning->batch, tuning->batch, &error, &power,
+                     err) ||
             !exec_backward(tuning->exec, tuning->target->tensor, tuning->gradient, err))
             return false;
         collect_slopes(tuning);
         adam_step(&adam, adam_cosine(options->learning_rate, step, steps), tuning->slopes,
                   tuning->biases);
         apply_biases(tuning);
-        if (!recon_monitor_report(monitor, (double)step / (double)steps,
-                                  power > 0.0 ? error / power : error, err))
+        if (place == per_epoch - 1 && !keep_best(tuning, in_order, err))
+            return false;
+        if (!recon_monitor_report(monitor, (double)step / (double)steps, tuning->best_error, err))
             return false;
     }
     return true;
@@ -160,7 +171,7 @@ bool bias_tune(struct quant_network *network, const struct samples *samples,
     struct tuning tuning = {.network = network, .samples = samples, .target = target};
     int64_t *in_order = ARENA_ARRAY(scratch, int64_t, samples->count, err);
     int64_t *shuffled = ARENA_ARRAY(scratch, int64_t, samples->count, err);
-    double before = NAN, after = NAN;
+    double before = NAN;
     bool done = false;
     if (!in_order || !shuffled)
         return false;
@@ -168,19 +179,17 @@ bool bias_tune(struct quant_network *network, const struct samples *samples,
         in_order[i] = shuffled[i] = i;
 
     if (!tuning_init(&tuning, options, scratch, err) ||
-        !relative_error(&tuning, in_order, &before, err) ||
-        !train(&tuning, options, shuffled, rng, monitor, scratch, err) ||
-        !relative_error(&tuning, in_order, &after, err))
+        !relative_error(&tuning, in_order, &before, err))
         goto out;
-    if (!(after < before)) {
-        memset(tuning.biases, 0, (size_t)tuning.count * sizeof(float));
-        apply_biases(&tuning);
-        after = before;
-    }
+    tuning.best_error = before; /* of `best`, all zeros: the biases as they were */
+    if (!train(&tuning, options, in_order, shuffled, rng, monitor, scratch, err))
+        goto out;
+    memcpy(tuning.biases, tuning.best, (size_t)tuning.count * sizeof(float));
+    apply_biases(&tuning);
     if (out_before)
         *out_before = before;
     if (out_after)
-        *out_after = after;
+        *out_after = tuning.best_error;
     done = true;
 out:
     exec_destroy(tuning.exec);

@@ -8,7 +8,7 @@
 
 /* What the float network gave, and how large each layer's output is. */
 struct float_outputs {
-    int tensor;          /* of network->graph: output_before_softmax */
+    int tensor;          /* of network->graph: its output */
     int64_t elements;    /* of that tensor, one sample */
     float *values;       /* [samples][elements] */
     double *layer_scale; /* [layers] root mean variance over the channels */

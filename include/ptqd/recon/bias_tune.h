@@ -16,17 +16,14 @@ struct bias_tune_options {
 
 /* What the biases are tuned to. */
 struct bias_tune_target {
-    int tensor;                 /* of network->graph, see output_before_softmax */
+    int tensor;                 /* of network->graph: its output */
     const float *values;        /* [samples][elements], of the float network */
     const double *output_scale; /* [layers] size of each layer's output; a step is relative to it */
 };
 
-/* The tensor that the last Softmax reads, or the network's output when it ends otherwise. Comparing
- * probabilities would hide errors where the network is sure. */
-int output_before_softmax(const struct graph *graph);
-
-/* Changes the layers' bias_values. The order of the mini-batches comes from `rng`. When the error
- * over all samples is not smaller at the end, the biases are put back. The relative errors (squared
+/* Changes the layers' bias_values. The order of the mini-batches comes from `rng`. The error
+ * over all samples is measured after every epoch, and the best biases stay, so it never grows. The
+ * relative errors (squared
  * error / squared target) before and after are given; either pointer may be NULL. E_UNSUPPORTED
  * names an operator without a gradient. */
 bool bias_tune(struct quant_network *network, const struct samples *samples,
