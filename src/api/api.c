@@ -5,6 +5,7 @@
 #include "ptqd/base/digest.h"
 #include "ptqd/base/log.h"
 #include "ptqd/base/text.h"
+#include "ptqd/http/listen.h"
 #include "ptqd/store/token_row.h"
 
 #include <stdlib.h>
@@ -104,6 +105,26 @@ static bool find_token(struct http_request *request, struct api *api, struct tok
     return found || FAIL(err, E_UNAUTHORIZED, "the token is not known");
 }
 
+/* A name other than localhost may be one that a web page has pointed here (DNS rebinding); its
+ * requests look like those of a page of our own. */
+static bool check_host(struct http_request *request, struct error *err)
+{
+    const char *host = http_header(request, "Host");
+    if (host == NULL)
+        return true;
+    bool bracketed = host[0] == '[';
+    size_t length = strcspn(host + bracketed, bracketed ? "]" : ":");
+    char name[64];
+    if (length < sizeof(name)) {
+        memcpy(name, host + bracketed, length);
+        name[length] = '\0';
+        if (strcasecmp(name, "localhost") == 0 || http_is_loopback(name))
+            return true;
+    }
+    return FAIL(err, E_FORBIDDEN,
+                "without tokens only requests to localhost are served, not to \"%.100s\"", host);
+}
+
 bool api_authorize(struct http_request *request, void *context, int access, struct error *err)
 {
     struct api *api = context;
@@ -111,7 +132,7 @@ bool api_authorize(struct http_request *request, void *context, int access, stru
         return true;
     if (api->options.open) {
         http_set_owner(request, "local", ACCESS_ADMIN);
-        return true;
+        return check_host(request, err);
     }
     struct token_row token;
     if (!find_token(request, api, &token, err))

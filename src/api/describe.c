@@ -98,7 +98,8 @@ static bool is_layout_change(const struct graph *graph, const struct node *node)
                graph->tensors[node->outputs[0]].channels_last;
 }
 
-void describe_model(struct json *object, const struct graph *graph)
+bool describe_model(struct json *object, const struct graph *graph, struct arena *arena,
+                    struct error *err)
 {
     int64_t macs = 0, parameters = 0;
     for (int i = 0; i < graph->node_count; i++) {
@@ -110,11 +111,14 @@ void describe_model(struct json *object, const struct graph *graph)
     add_end(object, "output", graph, graph->output);
     json_add_integer(object, "macs", macs);
     json_add_integer(object, "parameters", parameters);
-    struct json *layers = json_add_array(object, "layers");
+    struct json *layers = json_array(arena);
     for (int i = 0; i < graph->node_count; i++) {
         if (!is_layout_change(graph, &graph->nodes[i]))
             add_layer(layers, graph, &graph->nodes[i]);
     }
+    const char *text = json_print_string(layers, arena, NULL, err);
+    json_add_string(object, "layers", text);
+    return text != NULL;
 }
 
 static bool read_shape(const struct json *object, struct shape *out, struct error *err)

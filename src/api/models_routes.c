@@ -31,9 +31,9 @@ static bool inspect_model(const struct api *api, const uint8_t *bytes, size_t si
     bool ok = model_import(scratch, bytes, size, &graph, &format, err);
     if (ok) {
         struct json *detail = json_object(arena);
-        describe_model(detail, graph);
+        ok = describe_model(detail, graph, arena, err);
         row->format = format->name;
-        row->detail = json_print_string(detail, arena, NULL, err);
+        row->detail = ok ? json_print_string(detail, arena, NULL, err) : NULL;
         ok = row->detail != NULL;
     }
     arena_destroy(scratch);
@@ -59,11 +59,9 @@ const struct upload_kind upload_model = {model_limit, inspect_model, insert_mode
 static bool add_model(struct json *object, const struct model_row *row, bool layers,
                       struct arena *arena, struct error *err)
 {
-    /* What describe_model wrote: as large as the network has layers. */
-    static const struct json_limits limits = {.bytes = (size_t)64 << 20,
-                                              .depth = 8,
-                                              .values = 4 * 1000 * 1000};
+    static const struct json_limits limits = {.bytes = (size_t)64 << 20, .depth = 8, .values = 100};
     struct json *detail;
+    const char *text = NULL;
     if (!json_parse(arena, row->detail, strlen(row->detail), &limits, &detail, err))
         return error_context(err, "the stored description of model %s", row->id);
     json_add_string(object, "id", row->id);
@@ -73,9 +71,13 @@ static bool add_model(struct json *object, const struct model_row *row, bool lay
     json_add_integer(object, "bytes", row->bytes);
     add_time(object, "created", row->created_ms);
     for (const struct json *v = json_first(detail); v != NULL; v = json_next(v)) {
-        if (layers || strcmp(json_key(v), "layers") != 0)
+        if (strcmp(json_key(v), "layers") != 0)
             json_add_copy(object, json_key(v), v);
+        else if (!json_as_string(v, &text, err))
+            return false;
     }
+    if (layers)
+        json_add_raw(object, "layers", text);
     return true;
 }
 

@@ -200,7 +200,8 @@ START_TEST(waiting_ends_when_the_job_does)
     const char *id = service_submit(&service, service_spec(&service, ",\"seeds\":1"));
     int fd = client_connect(service.port);
     client_send_text(fd, arena_printf(service.arena, NULL,
-                                      "GET /v1/jobs/%s?wait=30 HTTP/1.1\r\nHost: h\r\n\r\n", id));
+                                      "GET /v1/jobs/%s?wait=30 HTTP/1.1\r\nHost: localhost\r\n\r\n",
+                                      id));
     service_get(&service, "/healthz", 200);
     atomic_store(&service.mode, SERVICE_SUCCEED);
     struct reply reply = client_receive(fd, false);
@@ -330,7 +331,28 @@ START_TEST(jobs_are_filtered)
 }
 END_TEST
 
-/* ---- tokens ---- */
+/* ---- access ---- */
+
+START_TEST(without_tokens_only_localhost_is_served)
+{
+    static const struct {
+        const char *host;
+        int status;
+    } cases[] = {{"localhost:8470", 200},  {"127.0.0.1", 200},
+                 {"[::1]:8470", 200},      {"evil.example", 403},
+                 {"evil.example:80", 403}, {"localhost.evil.example", 403}};
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        int fd = client_connect(service.port);
+        client_send_text(fd,
+                         arena_printf(service.arena, NULL,
+                                      "GET /v1/jobs HTTP/1.1\r\nHost: %s\r\n\r\n", cases[i].host));
+        struct reply reply = client_receive(fd, false);
+        ck_assert_msg(reply.status == cases[i].status, "%s: %d", cases[i].host, reply.status);
+        reply_free(&reply);
+        close(fd);
+    }
+}
+END_TEST
 
 START_TEST(roles_decide_what_a_token_may_do)
 {
@@ -383,6 +405,7 @@ int main(void)
     tcase_add_test(tcase, failed_runs_carry_their_problem_and_can_be_retried);
     tcase_add_test(tcase, a_finished_job_can_be_deleted_and_its_data_after_it);
     tcase_add_test(tcase, jobs_are_filtered);
+    tcase_add_test(tcase, without_tokens_only_localhost_is_served);
     suite_add_tcase(suite, tcase);
     TCase *tokens = tcase_create("tokens");
     tcase_set_timeout(tokens, 60);

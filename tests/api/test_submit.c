@@ -115,7 +115,8 @@ START_TEST(ten_megabytes_of_json_are_413)
     char *body = arena_alloc(service.arena, SIZE + 1, NULL);
     memset(body, ' ', SIZE);
     int fd = client_connect(service.port);
-    client_send_text(fd, "POST /v1/jobs HTTP/1.1\r\nHost: h\r\nContent-Length: 10000000\r\n\r\n");
+    client_send_text(
+        fd, "POST /v1/jobs HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10000000\r\n\r\n");
     struct reply reply = client_receive(fd, false);
     ck_assert_int_eq(reply.status, 413);
     ck_assert_msg(support_contains(reply.body, "the body has 10000000 bytes; 1048576 are allowed"),

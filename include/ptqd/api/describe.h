@@ -3,10 +3,10 @@
 /* What is known of an uploaded file: found out once, at upload, and stored as JSON with its row.
  *
  *   model    {"input": {"name", "shape"}, "output": {"name", "shape"}, "macs", "parameters",
- *             "layers": [{"name", "op", "input_shape", "output_shape", "kernel", "groups", "macs",
- *                         "parameters"}]}, shapes in the order of the model file
- *   samples  {"shape", "dtype", "labels": true, "classes", "min", "max"}
- *   labels   {"shape": [], "dtype", "labels": true, "classes", "min", "max"}
+ *             "layers"}, where "layers" is the text of a list [{"name", "op", "input_shape",
+ *             "output_shape", "kernel", "groups", "macs", "parameters"}]: long, and only shown.
+ * Shapes are in the order of the model file samples  {"shape", "dtype", "labels": true, "classes",
+ * "min", "max"} labels   {"shape": [], "dtype", "labels": true, "classes", "min", "max"}
  */
 
 #include "ptqd/json/json.h"
@@ -14,7 +14,8 @@
 #include "ptqd/nn/graph.h"
 
 /* Adds the members above for an imported model. */
-void describe_model(struct json *object, const struct graph *graph);
+bool describe_model(struct json *object, const struct graph *graph, struct arena *arena,
+                    struct error *err);
 
 /* Reads a data set, or labels on their own (an integer `.npy` with one axis, `*out_labels_only`
  * true: only samples, labels, classes, min and max are set then). Borrows `bytes`. */
