@@ -15,7 +15,7 @@ static const char *const scheme_choices[] = {"symmetric", "asymmetric", NULL};
 static const char *const weight_granularity_choices[] = {"channel", "tensor", NULL};
 static const char *const activation_granularity_choices[] = {"tensor", NULL};
 static const char *const granularity_choices[] = {"layer", NULL};
-static const char *const loss_choices[] = {"linear", NULL};
+static const char *const loss_choices[] = {"linear", "activated", NULL};
 static const char *const bias_choices[] = {"none", "tune", NULL};
 static const char *const observer_choices[] = {
 #define OBSERVER(name) #name,
@@ -158,10 +158,10 @@ static const struct param rows[] = {
      FIELD(optimize.granularity)},
     {.name = "optimize.loss",
      .type = PARAM_CHOICE,
-     .default_text = "linear",
+     .default_text = "activated",
      .choices = loss_choices,
      .unit = "",
-     .help = "Squared error of the unit's output before its activation function.",
+     .help = "Where the squared error is taken: before the activation function, or behind it.",
      .sweep = true,
      FIELD(optimize.loss)},
     {.name = "optimize.iterations",

@@ -18,6 +18,9 @@
 #include <math.h>
 #include <string.h>
 
+/* Solutions behind a Relu after the first; three were enough for the prototypes (weights only). */
+enum { RELU_ROUNDS = 3 };
+
 struct reconstruction {
     struct arena *arena;
     const struct pipeline *pipeline;
@@ -55,27 +58,104 @@ static bool find_extremes(const float *values, int64_t count, const char *name, 
     return true;
 }
 
-static bool calibrate_activation(struct reconstruction *r, const struct node *node)
+/* The tensor that `tensor` is added to, with nothing but a FakeQuantize node between; -1: it is
+ * not. */
+static int other_addend(const struct graph *graph, int tensor)
 {
-    int tensor = node->inputs[0];
-    const float *values = walk_float(r->walk, tensor);
-    int64_t count = walk_elements(r, tensor);
-    const char *name = r->network->graph->tensors[tensor].name;
-    double min, max;
-    if (!find_extremes(values, count, name, &min, &max, r->err))
+    int reader = graph_only_reader(graph, tensor);
+    if (reader >= 0 && graph->nodes[reader].op == &op_fake_quantize) {
+        tensor = graph->nodes[reader].outputs[0];
+        reader = graph_only_reader(graph, tensor);
+    }
+    if (reader < 0 || strcmp(graph->nodes[reader].op_type, "Add") != 0)
+        return -1;
+    const struct node *add = &graph->nodes[reader];
+    int other = add->inputs[add->inputs[0] == tensor];
+    return shape_equal(&graph->tensors[other].shape, &graph->tensors[tensor].shape) ? other : -1;
+}
+
+/* True when the tensor goes into a Relu and nowhere else: at once, or through a sum. */
+static bool is_rectified(const struct graph *graph, int tensor)
+{
+    for (;;) {
+        int reader = graph_only_reader(graph, tensor);
+        if (reader < 0)
+            return false;
+        const struct node *node = &graph->nodes[reader];
+        if (strcmp(node->op_type, "Relu") == 0)
+            return true;
+        if (node->op != &op_fake_quantize && strcmp(node->op_type, "Add") != 0)
+            return false;
+        tensor = node->outputs[0];
+    }
+}
+
+/* A quantized addend that has not been quantized yet stands for itself. */
+static int executed_tensor(const struct reconstruction *r, int tensor)
+{
+    const struct graph *graph = r->network->graph;
+    if (tensor >= 0 && !walk_quantized(r->walk, tensor)) {
+        int producer = graph->tensors[tensor].producer;
+        bool is_copy = producer >= 0 && graph->nodes[producer].op == &op_fake_quantize;
+        tensor = is_copy ? graph->nodes[producer].inputs[0] : -1;
+    }
+    return tensor >= 0 && walk_float(r->walk, tensor) && walk_quantized(r->walk, tensor) ? tensor
+                                                                                         : -1;
+}
+
+/* Elements that stand for a large tensor where pairs are needed, evenly spread. */
+enum { PAIRS = 1 << 16 };
+
+static bool fit_pairs(struct reconstruction *r, struct quantizer *quantizer, const float *values,
+                      const float *addends, int64_t count, double min, double max)
+{
+    int64_t pairs = count < PAIRS ? count : PAIRS;
+    float *some = ARENA_ARRAY(r->arena, float, 2 * pairs, r->err);
+    if (!some)
         return false;
-    struct arena_mark mark = arena_mark(r->arena);
+    for (int64_t i = 0; i < pairs; i++) {
+        int64_t at = (int64_t)((double)count * (double)i / (double)pairs);
+        some[i] = values[at];
+        some[pairs + i] = addends[at];
+    }
+    struct observation seen = {
+        .values = some,
+        .addends = some + pairs,
+        .count = (size_t)pairs,
+        .min = min,
+        .max = max,
+    };
+    return observer_fit(r->activation_observer, &seen, quantizer, 0, r->err);
+}
+
+static bool fit_histogram(struct reconstruction *r, struct quantizer *quantizer,
+                          const float *values, int64_t count, double min, double max)
+{
     struct histogram *histogram = ARENA_NEW(r->arena, struct histogram, r->err);
     if (!histogram)
         return false;
     histogram_init(histogram, min, max);
     histogram_add(histogram, values, (size_t)count);
     struct observation seen = histogram_observation(histogram);
-    struct quantizer *quantizer = node->detail;
-    bool done = observer_fit(r->activation_observer, &seen, quantizer, 0, r->err) ||
-                error_context(r->err, "activation '%s'", name);
+    return observer_fit(r->activation_observer, &seen, quantizer, 0, r->err);
+}
+
+static bool calibrate_activation(struct reconstruction *r, const struct node *node)
+{
+    const struct graph *graph = r->network->graph;
+    int tensor = node->inputs[0];
+    const float *values = walk_float(r->walk, tensor);
+    int64_t count = walk_elements(r, tensor);
+    double min, max;
+    if (!find_extremes(values, count, graph->tensors[tensor].name, &min, &max, r->err))
+        return false;
+    struct arena_mark mark = arena_mark(r->arena);
+    int addend = is_rectified(graph, tensor) ? executed_tensor(r, other_addend(graph, tensor)) : -1;
+    bool done = addend >= 0 ? fit_pairs(r, node->detail, values, walk_float(r->walk, addend), count,
+                                        min, max)
+                            : fit_histogram(r, node->detail, values, count, min, max);
     arena_reset(r->arena, mark);
-    return done;
+    return done || error_context(r->err, "activation '%s'", graph->tensors[tensor].name);
 }
 
 /* Widens the step of a channel whose bias would take more than 24 bits in units of it: weights that
@@ -108,32 +188,52 @@ static bool calibrate_weights(struct reconstruction *r, struct quant_layer *laye
     return true;
 }
 
-/* The other input of the Add that alone reads the layer's output, when both networks have computed
- * it: its error can be made up for by this layer (the residual branch). -1 when there is none. */
-static int find_addend(const struct reconstruction *r, const struct quant_layer *layer)
+/* Relative error of the layer's linear output when every weight is rounded to nearest. */
+static double nearest_sqnr_db(const struct linear_problem *problem, struct quant_layer *layer)
 {
-    const struct graph *graph = r->network->graph;
-    int tensor = graph->nodes[layer->node].outputs[0];
-    int reader = graph_only_reader(graph, tensor);
-    if (reader >= 0 && graph->nodes[reader].op == &op_fake_quantize) {
-        tensor = graph->nodes[reader].outputs[0];
-        reader = graph_only_reader(graph, tensor);
-    }
-    if (reader < 0 || strcmp(graph->nodes[reader].op_type, "Add") != 0)
-        return -1;
-    const struct node *add = &graph->nodes[reader];
-    int other = add->inputs[add->inputs[0] == tensor];
-    if (!walk_float(r->walk, other) || !walk_quantized(r->walk, other) ||
-        !shape_equal(&graph->tensors[other].shape, &graph->tensors[tensor].shape))
-        return -1;
-    return other;
+    double signal = 0.0;
+    for (int64_t k = 0; k < layer->K; k++)
+        signal += problem->target_mean[k] * problem->target_mean[k] + problem->target_variance[k];
+    quant_layer_round(layer);
+    double error = linear_problem_layer_error(problem, layer);
+    return 10.0 * log10(signal / (double)layer->K / fmax(error, DBL_MIN));
 }
 
+/* `report` is given the first time. */
+static bool solve_once(struct reconstruction *r, struct quant_layer *layer,
+                       const struct layer_data *data, struct linear_problem *problem,
+                       struct run_layer *report)
+{
+    const struct recon_monitor *monitor = &r->progress->monitor;
+    struct linear_targets targets;
+    double since = progress_now();
+    if (!linear_targets_init(r->arena, layer, &targets, r->err) ||
+        !layer_moments_add_targets(data, layer, monitor, r->arena, &targets, r->err))
+        return false;
+    linear_problem_set_targets(problem, &targets);
+    since = progress_account(r->progress, "gram", since);
+    if (report)
+        report->output_sqnr_before_db = nearest_sqnr_db(problem, layer);
+    struct method_options options = {
+        .iterations = r->pipeline->optimize.iterations,
+        .learning_rate = r->pipeline->optimize.learning_rate,
+        .regularization = r->pipeline->optimize.regularization,
+        .warm_start = r->pipeline->optimize.warm_start,
+    };
+    bool done = r->method->solve(problem, &options, monitor, r->arena, layer, r->err);
+    (void)progress_account(r->progress, "solve", since); /* the next part takes its own time */
+    return done;
+}
+
+/* The linear problem, then, where a Relu follows and the loss is behind it, again with targets that
+ * give way where it hides them. */
 static bool solve_layer(struct reconstruction *r, struct quant_layer *layer,
                         struct run_layer *report)
 {
     const struct node *node = &r->network->graph->nodes[layer->node];
-    int addend = find_addend(r, layer);
+    const struct recon_monitor *monitor = &r->progress->monitor;
+    /* What the other branch of a sum lacks, this layer can make up for. */
+    int addend = executed_tensor(r, other_addend(r->network->graph, node->outputs[0]));
     struct layer_data data = {
         .graph = r->network->graph,
         .samples = r->samples,
@@ -142,31 +242,28 @@ static bool solve_layer(struct reconstruction *r, struct quant_layer *layer,
         .addend = addend >= 0 ? walk_float(r->walk, addend) : NULL,
         .addend_quantized = addend >= 0 ? walk_quantized(r->walk, addend) : NULL,
     };
-    const struct recon_monitor *monitor = &r->progress->monitor;
-    struct linear_moments moments;
+    struct gram gram;
     struct linear_problem problem;
     double since = progress_now();
-    if (!linear_moments_init(r->arena, layer->K, layer->D, layer->G, &moments, r->err) ||
-        !layer_moments_add(&data, layer, monitor, r->arena, &moments, r->err) ||
-        !linear_problem_create(&moments, layer, &problem, r->err))
+    if (!linear_gram_init(r->arena, layer, &gram, r->err) ||
+        !layer_moments_add_input(&data, layer, monitor, r->arena, &gram, r->err) ||
+        !linear_problem_create(&gram, layer, &problem, r->err))
         return false;
-    since = progress_account(r->progress, "gram", since);
-
-    double signal = 0.0;
-    for (int64_t k = 0; k < layer->K; k++)
-        signal += problem.target_mean[k] * problem.target_mean[k] + problem.target_variance[k];
-    quant_layer_round(layer);
-    double error = linear_problem_layer_error(&problem, layer);
-    report->output_sqnr_before_db = 10.0 * log10(signal / (double)layer->K / fmax(error, DBL_MIN));
-    struct method_options options = {
-        .iterations = r->pipeline->optimize.iterations,
-        .learning_rate = r->pipeline->optimize.learning_rate,
-        .regularization = r->pipeline->optimize.regularization,
-        .warm_start = r->pipeline->optimize.warm_start,
-    };
-    bool done = r->method->solve(&problem, &options, monitor, r->arena, layer, r->err);
-    (void)progress_account(r->progress, "solve", since); /* the next part takes its own time */
-    return done;
+    (void)progress_account(r->progress, "gram", since); /* solve_once takes its own time */
+    if (!solve_once(r, layer, &data, &problem, report))
+        return false;
+    bool behind_relu = r->pipeline->optimize.loss == LOSS_ACTIVATED &&
+                       is_rectified(r->network->graph, node->outputs[0]);
+    for (int round = 0; behind_relu && round < RELU_ROUNDS; round++) {
+        since = progress_now();
+        if (!walk_node_try(r->walk, layer->node, monitor, r->err))
+            return false;
+        data.rectified = walk_quantized(r->walk, node->outputs[0]);
+        (void)progress_account(r->progress, "quantized", since); /* solve_once takes its own */
+        if (!solve_once(r, layer, &data, &problem, NULL))
+            return false;
+    }
+    return true;
 }
 
 /* Root mean variance over the channels of a layer's float output. */

@@ -1,7 +1,8 @@
 /* From a folded float graph to the quantized network.
  *
  * All tensors keep their index; quantized copies come after them. Each node is copied in order, and
- * behind the one that makes a tensor that is needed quantized stands its FakeQuantize node.
+ * before the first node that needs a quantized tensor stands the FakeQuantize node that makes it:
+ * by then both branches of a sum are known.
  *
  * Some operators map grid values to values of the same grid (zero is always on it): moving,
  * selecting and ReLU. Behind them no second quantizer is needed, so `grid_of` follows each
@@ -21,7 +22,6 @@ struct builder {
     const struct quant_options *options;
     int *replaced; /* [folded tensors] the quantized copy that MAC operators read, or -1 */
     int *grid_of;  /* [folded tensors] the activation whose grid the values are on, or -1 */
-    bool *wanted;  /* [folded tensors] some node reads it quantized */
     struct error *err;
 };
 
@@ -155,8 +155,11 @@ static bool copy_node(struct builder *builder, const struct node *node)
         copy_inputs[i] = tensor;
         if (tensor == NODE_ABSENT)
             continue;
+        bool wanted = reads_quantized(folded, node, i);
+        if (wanted && builder->grid_of[tensor] == NO_QUANTIZER && !quantize_tensor(builder, tensor))
+            return false;
         bool is_input = tensor == folded->input; /* everyone sees the quantized input */
-        if ((is_input || reads_quantized(folded, node, i)) && builder->replaced[tensor] >= 0)
+        if ((wanted || is_input) && builder->replaced[tensor] >= 0)
             copy_inputs[i] = builder->replaced[tensor];
     }
 
@@ -174,21 +177,8 @@ static bool copy_node(struct builder *builder, const struct node *node)
     }
     if (keeps_grid(node))
         builder->grid_of[node->outputs[0]] = builder->grid_of[node->inputs[0]];
-    int index, output = node->outputs[0];
-    if (!graph_add_node(network->graph, &copy, &index, builder->err))
-        return false;
-    return builder->grid_of[output] != NO_QUANTIZER || !builder->wanted[output] ||
-           quantize_tensor(builder, output);
-}
-
-/* Notes every tensor that some node reads quantized. */
-static void find_wanted(struct builder *builder)
-{
-    const struct graph *folded = builder->network->folded;
-    for (int i = 0; i < folded->node_count; i++)
-        for (int input = 0; input < folded->nodes[i].input_count; input++)
-            if (reads_quantized(folded, &folded->nodes[i], input))
-                builder->wanted[folded->nodes[i].inputs[input]] = true;
+    int index;
+    return graph_add_node(network->graph, &copy, &index, builder->err);
 }
 
 /* graph_refinish may have reordered the nodes: finds each layer's and activation's again. */
@@ -220,7 +210,6 @@ static bool build(struct builder *builder)
     network->graph->opset = folded->opset;
     network->graph->input = folded->input;
     network->graph->output = folded->output;
-    find_wanted(builder);
     if (!quantize_tensor(builder, folded->input))
         return false;
     for (int node = 0; node < folded->node_count; node++)
@@ -249,11 +238,10 @@ bool quant_network_create(struct arena *arena, const struct graph *folded,
         .options = options,
         .replaced = ARENA_ARRAY(arena, int, folded->tensor_count, err),
         .grid_of = ARENA_ARRAY(arena, int, folded->tensor_count, err),
-        .wanted = ARENA_ARRAY(arena, bool, folded->tensor_count, err),
         .err = err,
     };
     if (!network->layers || !network->activations || !builder.replaced || !builder.grid_of ||
-        !builder.wanted || !graph_create(arena, &network->graph, err) || !build(&builder))
+        !graph_create(arena, &network->graph, err) || !build(&builder))
         return error_context(err, "quantized network");
     *out_network = network;
     return true;

@@ -14,108 +14,116 @@
  * sample, take larger ones. */
 enum { CHUNK_CONV = 32, CHUNK_DENSE = 1024 };
 
-struct adder {
-    const struct layer_data *data;
-    const struct quant_layer *layer;
+struct geometry {
     const struct node *node;
-    struct linear_moments *moments;
     bool is_conv;
-    int64_t chunk;                           /* samples */
-    struct conv_plan *plan;                  /* of a Conv, for its gradients */
-    int64_t input_elements, output_elements; /* one sample */
-    float *target;                           /* [chunk][output_elements] */
-    float *products;                         /* [K][D] of one chunk */
-    void *gram_scratch;
-    struct error *err;
+    int64_t chunk;           /* samples */
+    struct conv_shape shape; /* of a Conv, for a chunk */
+    int64_t inputs, outputs; /* elements of one sample */
 };
 
-static bool adder_init(struct adder *adder, struct arena *scratch)
+static struct geometry geometry_of(const struct layer_data *data, const struct quant_layer *layer)
 {
-    const struct graph *graph = adder->data->graph;
-    const struct quant_layer *layer = adder->layer;
-    struct conv_shape shape = {0};
-    size_t gram_bytes = gram_dense_scratch_bytes(layer->D);
-    if (adder->is_conv) {
-        shape = conv_node_shape(graph, adder->node, adder->chunk);
-        gram_bytes = gram_conv_scratch_bytes(&shape);
-    }
-    adder->input_elements = tensor_elements(&graph->tensors[adder->node->inputs[0]], 1);
-    adder->output_elements = tensor_elements(&graph->tensors[adder->node->outputs[0]], 1);
-    adder->target = ARENA_ARRAY(scratch, float, adder->chunk * adder->output_elements, adder->err);
-    adder->products = ARENA_ARRAY(scratch, float, layer->K * layer->D, adder->err);
-    adder->gram_scratch = arena_alloc(scratch, gram_bytes, adder->err);
-    if (!adder->target || !adder->products || !adder->gram_scratch)
+    const struct graph *graph = data->graph;
+    struct geometry geometry = {.node = &graph->nodes[layer->node]};
+    geometry.is_conv = strcmp(geometry.node->op_type, "Conv") == 0;
+    geometry.chunk = !graph->batchable ? 1 : geometry.is_conv ? CHUNK_CONV : CHUNK_DENSE;
+    geometry.inputs = tensor_elements(&graph->tensors[geometry.node->inputs[0]], 1);
+    geometry.outputs = tensor_elements(&graph->tensors[geometry.node->outputs[0]], 1);
+    if (geometry.is_conv)
+        geometry.shape = conv_node_shape(graph, geometry.node, geometry.chunk);
+    return geometry;
+}
+
+static int64_t chunk_at(const struct layer_data *data, const struct geometry *geometry,
+                        int64_t first)
+{
+    int64_t left = data->samples - first;
+    return left < geometry->chunk ? left : geometry->chunk;
+}
+
+bool layer_moments_add_input(const struct layer_data *data, const struct quant_layer *layer,
+                             const struct recon_monitor *monitor, struct arena *scratch,
+                             struct gram *gram, struct error *err)
+{
+    struct geometry geometry = geometry_of(data, layer);
+    size_t bytes = geometry.is_conv ? gram_conv_scratch_bytes(&geometry.shape)
+                                    : gram_dense_scratch_bytes(layer->D);
+    void *memory = arena_alloc(scratch, bytes, err);
+    if (!memory)
         return false;
-    return !adder->is_conv || conv_plan_create(&shape, true, &adder->plan, adder->err);
-}
-
-/* t of a chunk, and its sums per channel. */
-static const float *make_target(struct adder *adder, int64_t first, int64_t count)
-{
-    const struct layer_data *data = adder->data;
-    int64_t K = adder->layer->K, elements = count * adder->output_elements;
-    int64_t offset = first * adder->output_elements;
-    const float *target = data->output + offset;
-    if (data->addend) {
-        for (int64_t i = 0; i < elements; i++)
-            adder->target[i] =
-                target[i] + (data->addend[offset + i] - data->addend_quantized[offset + i]);
-        target = adder->target;
-    }
-    struct linear_moments *moments = adder->moments;
-    for (int64_t i = 0; i < elements; i += K)
-        for (int64_t k = 0; k < K; k++) {
-            double value = (double)target[i + k];
-            moments->target_sum[k] += value;
-            moments->target_squares[k] += value * value;
+    for (int64_t first = 0; first < data->samples; first += geometry.chunk) {
+        int64_t count = chunk_at(data, &geometry, first);
+        const float *x = data->input + first * geometry.inputs;
+        if (geometry.is_conv) {
+            struct conv_shape shape = conv_node_shape(data->graph, geometry.node, count);
+            gram_add_conv(gram, &shape, x, x, memory);
+        } else {
+            gram_add_dense(gram, count * geometry.inputs / layer->D, x, x, memory);
         }
-    return target;
-}
-
-static bool add_chunk(struct adder *adder, int64_t first, int64_t count)
-{
-    const struct quant_layer *layer = adder->layer;
-    struct linear_moments *moments = adder->moments;
-    const float *x = adder->data->input + first * adder->input_elements;
-    const float *target = make_target(adder, first, count);
-    int64_t cells = layer->K * layer->D;
-    if (adder->is_conv) {
-        struct conv_shape shape = conv_node_shape(adder->data->graph, adder->node, count);
-        memset(adder->products, 0, (size_t)cells * sizeof(float));
-        gram_add_conv(&moments->gram, &shape, x, x, adder->gram_scratch);
-        if (!conv_plan_grad_w(adder->plan, count, x, target, adder->products, adder->err))
+        if (!recon_monitor_report(monitor, 0.3 * (double)first / (double)data->samples, NAN, err))
             return false;
-    } else {
-        int64_t rows = count * adder->input_elements / layer->D;
-        struct gemm_shape shape = {.M = layer->K, .N = layer->D, .K = rows, .transpose_a = true};
-        gram_add_dense(&moments->gram, rows, x, x, adder->gram_scratch);
-        gemm_f32(&shape, 1.0f, target, x, 0.0f, adder->products);
     }
-    for (int64_t i = 0; i < cells; i++)
-        moments->target[i] += (double)adder->products[i];
     return true;
 }
 
-bool layer_moments_add(const struct layer_data *data, const struct quant_layer *layer,
-                       const struct recon_monitor *monitor, struct arena *scratch,
-                       struct linear_moments *moments, struct error *err)
+/* t of the elements from `first`, `count` of them. */
+static void make_targets(const struct layer_data *data, int64_t first, int64_t count, float *out)
 {
-    const struct node *node = &data->graph->nodes[layer->node];
-    struct adder adder = {
-        .data = data,
-        .layer = layer,
-        .node = node,
-        .moments = moments,
-        .is_conv = strcmp(node->op_type, "Conv") == 0,
-        .err = err,
-    };
-    adder.chunk = !data->graph->batchable ? 1 : adder.is_conv ? CHUNK_CONV : CHUNK_DENSE;
-    bool done = adder_init(&adder, scratch);
-    for (int64_t first = 0; done && first < data->samples; first += adder.chunk) {
-        int64_t left = data->samples - first;
-        done = add_chunk(&adder, first, left < adder.chunk ? left : adder.chunk) &&
-               recon_monitor_report(monitor, 0.5 * (double)first / (double)data->samples, NAN, err);
+    for (int64_t i = 0; i < count; i++) {
+        int64_t at = first + i;
+        float plain = data->addend ? data->addend[at] : 0.0f;
+        float present = data->addend ? data->addend_quantized[at] : 0.0f;
+        float sum = data->output[at] + plain;
+        if (data->rectified && sum <= 0.0f)
+            sum = fminf(data->rectified[at] + present, 0.0f);
+        out[i] = sum - present;
     }
-    conv_plan_destroy(adder.plan);
+}
+
+static void add_sums(const float *target, int64_t positions, int64_t K,
+                     struct linear_targets *targets)
+{
+    for (int64_t i = 0; i < positions; i++)
+        for (int64_t k = 0; k < K; k++) {
+            double value = (double)target[i * K + k];
+            targets->sum[k] += value;
+            targets->squares[k] += value * value;
+        }
+}
+
+bool layer_moments_add_targets(const struct layer_data *data, const struct quant_layer *layer,
+                               const struct recon_monitor *monitor, struct arena *scratch,
+                               struct linear_targets *targets, struct error *err)
+{
+    struct geometry geometry = geometry_of(data, layer);
+    int64_t cells = layer->K * layer->D;
+    float *target = ARENA_ARRAY(scratch, float, geometry.chunk *geometry.outputs, err);
+    float *products = ARENA_ARRAY(scratch, float, cells, err);
+    struct conv_plan *plan = NULL;
+    if (!target || !products ||
+        (geometry.is_conv && !conv_plan_create(&geometry.shape, true, &plan, err)))
+        return false;
+    bool done = true;
+    for (int64_t first = 0; done && first < data->samples; first += geometry.chunk) {
+        int64_t count = chunk_at(data, &geometry, first), elements = count * geometry.outputs;
+        const float *x = data->input + first * geometry.inputs;
+        make_targets(data, first * geometry.outputs, elements, target);
+        add_sums(target, elements / layer->K, layer->K, targets);
+        if (geometry.is_conv) {
+            memset(products, 0, (size_t)cells * sizeof(float));
+            done = conv_plan_grad_w(plan, count, x, target, products, err);
+        } else {
+            struct gemm_shape shape = {
+                .M = layer->K, .N = layer->D, .K = elements / layer->K, .transpose_a = true};
+            gemm_f32(&shape, 1.0f, target, x, 0.0f, products);
+        }
+        for (int64_t i = 0; done && i < cells; i++)
+            targets->products[i] += (double)products[i];
+        done =
+            done && recon_monitor_report(monitor, 0.3 + 0.2 * (double)first / (double)data->samples,
+                                         NAN, err);
+    }
+    conv_plan_destroy(plan);
     return done;
 }

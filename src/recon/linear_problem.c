@@ -4,22 +4,33 @@
 
 #include <math.h>
 
-bool linear_moments_init(struct arena *arena, int64_t K, int64_t D, int64_t G,
-                         struct linear_moments *out_moments, struct error *err)
+bool linear_gram_init(struct arena *arena, const struct quant_layer *layer, struct gram *out_gram,
+                      struct error *err)
 {
-    struct linear_moments moments = {
-        .gram = {.G = G,
-                 .D = D,
-                 .inner = ARENA_ARRAY(arena, double, G *D *D, err),
-                 .sum_quantized = ARENA_ARRAY(arena, double, G *D, err)},
-        .target = ARENA_ARRAY(arena, double, K *D, err),
-        .target_sum = ARENA_ARRAY(arena, double, K, err),
-        .target_squares = ARENA_ARRAY(arena, double, K, err),
+    int64_t D = layer->D, G = layer->G;
+    struct gram gram = {
+        .G = G,
+        .D = D,
+        .inner = ARENA_ARRAY(arena, double, G *D *D, err),
+        .sum_quantized = ARENA_ARRAY(arena, double, G *D, err),
     };
-    if (!moments.gram.inner || !moments.gram.sum_quantized || !moments.target ||
-        !moments.target_sum || !moments.target_squares)
+    if (!gram.inner || !gram.sum_quantized)
         return false;
-    *out_moments = moments;
+    *out_gram = gram;
+    return true;
+}
+
+bool linear_targets_init(struct arena *arena, const struct quant_layer *layer,
+                         struct linear_targets *out_targets, struct error *err)
+{
+    struct linear_targets targets = {
+        .products = ARENA_ARRAY(arena, double, layer->K * layer->D, err),
+        .sum = ARENA_ARRAY(arena, double, layer->K, err),
+        .squares = ARENA_ARRAY(arena, double, layer->K, err),
+    };
+    if (!targets.products || !targets.sum || !targets.squares)
+        return false;
+    *out_targets = targets;
     return true;
 }
 
@@ -34,41 +45,44 @@ static void centre(double *moments, const double *row_mean, int64_t rows, const 
         }
 }
 
-bool linear_problem_create(struct linear_moments *moments, const struct quant_layer *layer,
+bool linear_problem_create(struct gram *gram, const struct quant_layer *layer,
                            struct linear_problem *out_problem, struct error *err)
 {
-    int64_t K = layer->K, D = layer->D, G = layer->G, rows = K / G;
-    struct gram *gram = &moments->gram;
+    int64_t D = layer->D, G = layer->G;
     if (gram->positions < 1)
         return FAIL(err, E_INTERNAL, "layer '%s': no positions were seen", layer->name);
 
     double positions = (double)gram->positions;
-    double *mean = gram->sum_quantized, *target_mean = moments->target_sum;
-    double *variance = moments->target_squares;
+    double *mean = gram->sum_quantized;
     for (int64_t i = 0; i < G * D; i++)
         mean[i] /= positions;
-    for (int64_t k = 0; k < K; k++) {
-        target_mean[k] /= positions;
-        variance[k] = fmax(variance[k] / positions - target_mean[k] * target_mean[k], 0.0);
-    }
-    for (int64_t g = 0; g < G; g++) {
-        const double *group_mean = mean + g * D;
-        centre(gram->inner + g * D * D, group_mean, D, group_mean, D, positions);
-        centre(moments->target + g * rows * D, target_mean + g * rows, rows, group_mean, D,
-               positions);
-    }
+    for (int64_t g = 0; g < G; g++)
+        centre(gram->inner + g * D * D, mean + g * D, D, mean + g * D, D, positions);
     *out_problem = (struct linear_problem){
-        .K = K,
+        .K = layer->K,
         .D = D,
         .G = G,
+        .positions = positions,
         .weights = layer->float_weights,
         .H = gram->inner,
-        .target = moments->target,
-        .target_mean = target_mean,
-        .target_variance = variance,
         .mean = mean,
     };
     return true;
+}
+
+void linear_problem_set_targets(struct linear_problem *problem, struct linear_targets *targets)
+{
+    int64_t K = problem->K, D = problem->D, rows = K / problem->G;
+    for (int64_t k = 0; k < K; k++) {
+        targets->sum[k] /= problem->positions;
+        double mean = targets->sum[k];
+        targets->squares[k] = fmax(targets->squares[k] / problem->positions - mean * mean, 0.0);
+        centre(targets->products + k * D, &mean, 1, problem->mean + k / rows * D, D,
+               problem->positions);
+    }
+    problem->target = targets->products;
+    problem->target_mean = targets->sum;
+    problem->target_variance = targets->squares;
 }
 
 double linear_problem_error(const struct linear_problem *problem, int64_t k, const float *weights,

@@ -186,7 +186,7 @@ static bool execute(struct walk *walk, struct stream *stream, int own, const str
         return FAIL(err, E_UNSUPPORTED, "node '%s' has %d inputs; %d are supported", node->name,
                     node->input_count, NODE_TENSORS_MAX);
     for (int i = 0; i < node->output_count; i++)
-        if (!buffer_create(walk, stream, node->outputs[i], err))
+        if (!stream->of[node->outputs[i]] && !buffer_create(walk, stream, node->outputs[i], err))
             return false;
     int64_t batch = stream->graph->batchable ? WALK_BATCH : 1;
     for (int64_t first = 0; first < walk->samples; first += batch) {
@@ -218,6 +218,13 @@ bool walk_node_float(struct walk *walk, int node, const struct recon_monitor *mo
     return execute(walk, &walk->real, own, shared, monitor, err);
 }
 
+bool walk_node_try(struct walk *walk, int node, const struct recon_monitor *monitor,
+                   struct error *err)
+{
+    const struct node *shared = &walk->network->graph->nodes[node];
+    return execute(walk, &walk->quantized, node, shared, monitor, err);
+}
+
 /* True when an earlier input of the node is the same tensor (x + x reads it once). */
 static bool reads_before(const struct node *node, int input)
 {
@@ -231,7 +238,7 @@ bool walk_node_quantized(struct walk *walk, int node_index, const struct recon_m
                          struct error *err)
 {
     const struct node *node = &walk->network->graph->nodes[node_index];
-    if (!execute(walk, &walk->quantized, node_index, node, monitor, err))
+    if (!walk_node_try(walk, node_index, monitor, err))
         return false;
     for (int i = 0; i < node->input_count; i++) {
         int tensor = node->inputs[i];

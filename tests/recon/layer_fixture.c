@@ -17,28 +17,32 @@ static double target_of(const struct layer_fixture *f, int64_t k, int64_t positi
     return y;
 }
 
-static void add_moments(const struct layer_fixture *f, struct linear_moments *moments)
+static void add_moments(const struct layer_fixture *f, struct gram *gram)
 {
     int64_t D = f->D;
     for (int64_t g = 0; g < f->G; g++)
         for (int64_t p = 0; p < f->positions; p++) {
             const float *q = f->x_quantized + (g * f->positions + p) * D;
             for (int64_t i = 0; i < D; i++) {
-                moments->gram.sum_quantized[g * D + i] += (double)q[i];
+                gram->sum_quantized[g * D + i] += (double)q[i];
                 for (int64_t j = 0; j < D; j++)
-                    moments->gram.inner[(g * D + i) * D + j] += (double)q[i] * (double)q[j];
+                    gram->inner[(g * D + i) * D + j] += (double)q[i] * (double)q[j];
             }
         }
+    gram->positions = f->positions;
+}
+
+static void add_targets(const struct layer_fixture *f, struct linear_targets *targets)
+{
     for (int64_t k = 0; k < f->K; k++)
         for (int64_t p = 0; p < f->positions; p++) {
-            const float *q = f->x_quantized + (k / (f->K / f->G) * f->positions + p) * D;
+            const float *q = f->x_quantized + (k / (f->K / f->G) * f->positions + p) * f->D;
             double target = target_of(f, k, p);
-            moments->target_sum[k] += target;
-            moments->target_squares[k] += target * target;
-            for (int64_t i = 0; i < D; i++)
-                moments->target[k * D + i] += target * (double)q[i];
+            targets->sum[k] += target;
+            targets->squares[k] += target * target;
+            for (int64_t i = 0; i < f->D; i++)
+                targets->products[k * f->D + i] += target * (double)q[i];
         }
-    moments->gram.positions = f->positions;
 }
 
 static void make_data(struct layer_fixture *f, const struct layer_fixture_options *options,
@@ -97,14 +101,18 @@ void layer_fixture_init(struct layer_fixture *fixture, struct arena *arena,
     f.x_quantized = ARENA_ARRAY(arena, float, f.G *f.positions *f.D, &err);
     f.weights = ARENA_ARRAY(arena, float, f.K *f.D, &err);
     f.bias = ARENA_ARRAY(arena, float, f.K, &err);
-    struct linear_moments moments;
-    ck_assert_ok(linear_moments_init(arena, f.K, f.D, f.G, &moments, &err), &err);
     struct rng rng;
     rng_init(&rng, options->seed, 0);
     make_data(&f, options, &rng);
     make_layer(&f, arena, options->bits, &err);
-    add_moments(&f, &moments);
-    ck_assert_ok(linear_problem_create(&moments, &f.layer, &f.problem, &err), &err);
+    struct gram gram;
+    struct linear_targets targets;
+    ck_assert_ok(linear_gram_init(arena, &f.layer, &gram, &err), &err);
+    ck_assert_ok(linear_targets_init(arena, &f.layer, &targets, &err), &err);
+    add_moments(&f, &gram);
+    add_targets(&f, &targets);
+    ck_assert_ok(linear_problem_create(&gram, &f.layer, &f.problem, &err), &err);
+    linear_problem_set_targets(&f.problem, &targets);
     *fixture = f;
 }
 

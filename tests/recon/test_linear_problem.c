@@ -100,10 +100,10 @@ START_TEST(a_layer_that_saw_nothing_is_an_error)
 {
     struct layer_fixture f;
     struct error err = {.message = ""};
-    struct linear_moments moments;
+    struct gram gram;
     layer_fixture_init(&f, arena, &shapes[0]);
-    ck_assert_ok(linear_moments_init(arena, f.K, f.D, f.G, &moments, &err), &err);
-    ck_assert_fails(linear_problem_create(&moments, &f.layer, &f.problem, &err), &err, E_INTERNAL,
+    ck_assert_ok(linear_gram_init(arena, &f.layer, &gram, &err), &err);
+    ck_assert_fails(linear_problem_create(&gram, &f.layer, &f.problem, &err), &err, E_INTERNAL,
                     "layer 'layer'");
 }
 END_TEST

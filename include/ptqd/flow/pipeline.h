@@ -8,6 +8,7 @@
 enum pipeline_equalize { EQUALIZE_NONE, EQUALIZE_CLE };
 enum pipeline_scheme { SCHEME_SYMMETRIC, SCHEME_ASYMMETRIC };
 enum pipeline_weight_granularity { WEIGHTS_PER_CHANNEL, WEIGHTS_PER_TENSOR };
+enum pipeline_loss { LOSS_LINEAR, LOSS_ACTIVATED };
 enum pipeline_bias { BIAS_NONE, BIAS_TUNE };
 
 struct pipeline {
@@ -30,7 +31,7 @@ struct pipeline {
     struct {
         int variable;    /* row of methods.def */
         int granularity; /* row of the choices: "layer" */
-        int loss;        /* "linear" */
+        int loss;        /* enum pipeline_loss */
         int64_t iterations;
         double learning_rate;
         double regularization;

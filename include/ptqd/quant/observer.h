@@ -12,6 +12,9 @@ struct observation {
     const double *weights;
     size_t count;
     double min, max; /* exact, of the values behind the observation */
+    /* Where the values are added to others and a Relu follows: the others, [count]. Errors that the
+     * Relu hides do not count then. NULL: every error counts. */
+    const float *addends;
 };
 
 struct observer {

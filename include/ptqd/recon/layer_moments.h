@@ -10,14 +10,24 @@ struct layer_data {
     const struct graph *graph; /* whose nodes the layers are */
     int64_t samples;
     const float *input;  /* [samples] · elements: x̂ */
-    const float *output; /* [samples] · elements: the float layer's output */
-    /* What the quantized network lacks where the output is added to another branch that is
-     * quantized already: float addend and quantized addend, of the output's shape. Their difference
-     * joins the target, so that the sum is what is fitted. Both NULL: nothing is added. */
+    const float *output; /* [samples] · elements: y, the float layer's output */
+    /* Where the output is added to another branch that both networks have computed already: its
+     * values a and â, of the output's shape. What the quantized branch lacks joins the target, so
+     * that the sum is what is fitted. Both NULL: a = â = 0. */
     const float *addend, *addend_quantized;
+    /* Where a Relu follows: the layer's present quantized output ŷ. Below zero the Relu hides every
+     * difference, so there the target gives way: t = min(ŷ + â, 0) − â where y + a ≤ 0. That
+     * majorizes the error behind the Relu and touches it at ŷ, so solving for t never makes it
+     * larger. NULL: the error before the Relu counts. */
+    const float *rectified;
 };
 
-/* Adds all samples. `scratch` is reset by the caller. */
-bool layer_moments_add(const struct layer_data *data, const struct quant_layer *layer,
-                       const struct recon_monitor *monitor, struct arena *scratch,
-                       struct linear_moments *moments, struct error *err);
+/* Σ x̂ x̂ᵀ over all samples. `scratch` is reset by the caller. */
+bool layer_moments_add_input(const struct layer_data *data, const struct quant_layer *layer,
+                             const struct recon_monitor *monitor, struct arena *scratch,
+                             struct gram *gram, struct error *err);
+
+/* Σ t x̂ᵀ with t = y + a − â over all samples, and the sums of t. */
+bool layer_moments_add_targets(const struct layer_data *data, const struct quant_layer *layer,
+                               const struct recon_monitor *monitor, struct arena *scratch,
+                               struct linear_targets *targets, struct error *err);

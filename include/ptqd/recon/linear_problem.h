@@ -20,31 +20,37 @@
 #include "ptqd/kern/gram.h"
 #include "ptqd/quant/network.h"
 
-/* Sums over samples and positions; all memory is zeroed before the first is added. */
-struct linear_moments {
-    struct gram gram;       /* inner and sum_quantized of x̂, positions; no cross moments */
-    double *target;         /* [K][D] Σ t_k x̂ᵀ */
-    double *target_sum;     /* [K] Σ t_k */
-    double *target_squares; /* [K] Σ t_k² */
+/* Sums over samples and positions of the wanted outputs; zeroed before the first is added. */
+struct linear_targets {
+    double *products; /* [K][D] Σ t_k x̂ᵀ */
+    double *sum;      /* [K] Σ t_k */
+    double *squares;  /* [K] Σ t_k² */
 };
-
-bool linear_moments_init(struct arena *arena, int64_t K, int64_t D, int64_t G,
-                         struct linear_moments *out_moments, struct error *err);
 
 struct linear_problem {
     int64_t K, D, G;
+    double positions;
     const float *weights;    /* [K][D] the float weights, borrowed */
     double *H;               /* [G][D][D] */
+    double *mean;            /* [G][D] μ̂ */
     double *target;          /* [K][D] c_k */
     double *target_mean;     /* [K] τ_k */
     double *target_variance; /* [K] V_k */
-    double *mean;            /* [G][D] μ̂ */
 };
 
-/* From the moments of a layer (positions ≥ 1), which are overwritten: the problem is made in their
- * memory. */
-bool linear_problem_create(struct linear_moments *moments, const struct quant_layer *layer,
+/* Zeroed moments of a layer's input (no cross moments), and of its targets. */
+bool linear_gram_init(struct arena *arena, const struct quant_layer *layer, struct gram *out_gram,
+                      struct error *err);
+bool linear_targets_init(struct arena *arena, const struct quant_layer *layer,
+                         struct linear_targets *out_targets, struct error *err);
+
+/* From the moments of the input (positions ≥ 1), which are overwritten: H is made in their memory.
+ * Targets are still to be set. */
+bool linear_problem_create(struct gram *gram, const struct quant_layer *layer,
                            struct linear_problem *out_problem, struct error *err);
+
+/* Sets, or replaces, what is wanted; `targets` are overwritten and kept. */
+void linear_problem_set_targets(struct linear_problem *problem, struct linear_targets *targets);
 
 /* E_k of weights ŵ [D] with their best bias, which is also given (may be NULL). */
 double linear_problem_error(const struct linear_problem *problem, int64_t k, const float *weights,

@@ -34,6 +34,10 @@ const float *walk_quantized(const struct walk *walk, int tensor);
 void walk_keep(struct walk *walk, int tensor);
 void walk_release(struct walk *walk, int tensor);
 
+/* Executes a node in the quantized network as its layer is now; it may be executed again. */
+bool walk_node_try(struct walk *walk, int node, const struct recon_monitor *monitor,
+                   struct error *err);
+
 /* Executes node `node` of network->graph in the float network, then (for a MAC operator, after its
  * layer was decided) in the quantized one, and lets go what nobody reads any more. */
 bool walk_node_float(struct walk *walk, int node, const struct recon_monitor *monitor,
