@@ -147,8 +147,10 @@ static int show(int count, char **arguments)
         struct network network;
         if (only && !strstr(network_cases[i].name, only))
             continue;
-        if (!network_load(&network_cases[i], &network))
+        if (!network_load(&network_cases[i], &network)) {
+            arena_destroy(arena);
             return SUPPORT_SKIP;
+        }
         struct summary summary = measure(&network, &pipeline, seeds, details);
         print(network_cases[i].name, "", &summary);
         network_finish(&network);
@@ -187,8 +189,10 @@ static int check(void)
     int seeds = support_short() ? 1 : 3;
     for (int i = 0; i < NETWORK_CASES; i++) {
         struct network network;
-        if (!network_load(&network_cases[i], &network))
+        if (!network_load(&network_cases[i], &network)) {
+            arena_destroy(arena);
             return SUPPORT_SKIP;
+        }
         for (int v = 0; v < VARIANTS; v++) {
             struct pipeline pipeline = default_pipeline(arena);
             set(&pipeline, arena, "weights.bits", variants[v].bits);
