@@ -7,9 +7,10 @@
 
 #include "ptqd/flow/reconstruct.h"
 
+#include "ptqd/flow/branches.h"
 #include "ptqd/flow/evaluate.h"
+#include "ptqd/flow/ranges.h"
 #include "ptqd/nn/op.h"
-#include "ptqd/quant/observer.h"
 #include "ptqd/recon/layer_moments.h"
 #include "ptqd/recon/method.h"
 #include "ptqd/recon/walk.h"
@@ -24,7 +25,7 @@ enum { RELU_ROUNDS = 3 };
 struct reconstruction {
     struct arena *arena;
     const struct pipeline *pipeline;
-    const struct observer *weight_observer, *activation_observer;
+    struct ranges ranges;
     const struct method *method;
     int64_t samples;
     struct quant_network *network;
@@ -38,154 +39,6 @@ struct reconstruction {
 static int64_t walk_elements(const struct reconstruction *r, int tensor)
 {
     return tensor_elements(&r->network->graph->tensors[tensor], r->samples);
-}
-
-static bool find_extremes(const float *values, int64_t count, const char *name, double *out_min,
-                          double *out_max, struct error *err)
-{
-    float min = INFINITY, max = -INFINITY;
-    for (int64_t i = 0; i < count; i++) {
-        if (!isfinite(values[i]))
-            return FAIL(err, E_INVALID,
-                        "tensor '%s' of the float network is %g for a calibration sample; only "
-                        "finite activations can be quantized",
-                        name, (double)values[i]);
-        min = values[i] < min ? values[i] : min;
-        max = values[i] > max ? values[i] : max;
-    }
-    *out_min = (double)min;
-    *out_max = (double)max;
-    return true;
-}
-
-/* The tensor that `tensor` is added to, with nothing but a FakeQuantize node between; -1: it is
- * not. */
-static int other_addend(const struct graph *graph, int tensor)
-{
-    int reader = graph_only_reader(graph, tensor);
-    if (reader >= 0 && graph->nodes[reader].op == &op_fake_quantize) {
-        tensor = graph->nodes[reader].outputs[0];
-        reader = graph_only_reader(graph, tensor);
-    }
-    if (reader < 0 || strcmp(graph->nodes[reader].op_type, "Add") != 0)
-        return -1;
-    const struct node *add = &graph->nodes[reader];
-    int other = add->inputs[add->inputs[0] == tensor];
-    return shape_equal(&graph->tensors[other].shape, &graph->tensors[tensor].shape) ? other : -1;
-}
-
-/* True when the tensor goes into a Relu and nowhere else: at once, or through a sum. */
-static bool is_rectified(const struct graph *graph, int tensor)
-{
-    for (;;) {
-        int reader = graph_only_reader(graph, tensor);
-        if (reader < 0)
-            return false;
-        const struct node *node = &graph->nodes[reader];
-        if (strcmp(node->op_type, "Relu") == 0)
-            return true;
-        if (node->op != &op_fake_quantize && strcmp(node->op_type, "Add") != 0)
-            return false;
-        tensor = node->outputs[0];
-    }
-}
-
-/* A quantized addend that has not been quantized yet stands for itself. */
-static int executed_tensor(const struct reconstruction *r, int tensor)
-{
-    const struct graph *graph = r->network->graph;
-    if (tensor >= 0 && !walk_quantized(r->walk, tensor)) {
-        int producer = graph->tensors[tensor].producer;
-        bool is_copy = producer >= 0 && graph->nodes[producer].op == &op_fake_quantize;
-        tensor = is_copy ? graph->nodes[producer].inputs[0] : -1;
-    }
-    return tensor >= 0 && walk_float(r->walk, tensor) && walk_quantized(r->walk, tensor) ? tensor
-                                                                                         : -1;
-}
-
-/* Elements that stand for a large tensor where pairs are needed, evenly spread. */
-enum { PAIRS = 1 << 16 };
-
-static bool fit_pairs(struct reconstruction *r, struct quantizer *quantizer, const float *values,
-                      const float *addends, int64_t count, double min, double max)
-{
-    int64_t pairs = count < PAIRS ? count : PAIRS;
-    float *some = ARENA_ARRAY(r->arena, float, 2 * pairs, r->err);
-    if (!some)
-        return false;
-    for (int64_t i = 0; i < pairs; i++) {
-        int64_t at = (int64_t)((double)count * (double)i / (double)pairs);
-        some[i] = values[at];
-        some[pairs + i] = addends[at];
-    }
-    struct observation seen = {
-        .values = some,
-        .addends = some + pairs,
-        .count = (size_t)pairs,
-        .min = min,
-        .max = max,
-    };
-    return observer_fit(r->activation_observer, &seen, quantizer, 0, r->err);
-}
-
-static bool fit_histogram(struct reconstruction *r, struct quantizer *quantizer,
-                          const float *values, int64_t count, double min, double max)
-{
-    struct histogram *histogram = ARENA_NEW(r->arena, struct histogram, r->err);
-    if (!histogram)
-        return false;
-    histogram_init(histogram, min, max);
-    histogram_add(histogram, values, (size_t)count);
-    struct observation seen = histogram_observation(histogram);
-    return observer_fit(r->activation_observer, &seen, quantizer, 0, r->err);
-}
-
-static bool calibrate_activation(struct reconstruction *r, const struct node *node)
-{
-    const struct graph *graph = r->network->graph;
-    int tensor = node->inputs[0];
-    const float *values = walk_float(r->walk, tensor);
-    int64_t count = walk_elements(r, tensor);
-    double min, max;
-    if (!find_extremes(values, count, graph->tensors[tensor].name, &min, &max, r->err))
-        return false;
-    struct arena_mark mark = arena_mark(r->arena);
-    int addend = is_rectified(graph, tensor) ? executed_tensor(r, other_addend(graph, tensor)) : -1;
-    bool done = addend >= 0 ? fit_pairs(r, node->detail, values, walk_float(r->walk, addend), count,
-                                        min, max)
-                            : fit_histogram(r, node->detail, values, count, min, max);
-    arena_reset(r->arena, mark);
-    return done || error_context(r->err, "activation '%s'", graph->tensors[tensor].name);
-}
-
-/* Widens the step of a channel whose bias would take more than 24 bits in units of it: weights that
- * small do nothing beside their bias, and up to 2^24 a whole number is exact in float32. */
-static void widen_for_bias(const struct reconstruction *r, struct quant_layer *layer)
-{
-    const float largest = 16777216.0f;
-    struct quantizer *quantizer = &layer->quantizer;
-    float input_scale = r->network->activations[layer->activation].quantizer.scales[0];
-    for (int64_t k = 0; k < layer->K; k++) {
-        float *scale = &quantizer->scales[quantizer->channels == 1 ? 0 : k];
-        *scale = fmaxf(*scale, fabsf(layer->float_bias[k]) / (largest * input_scale));
-    }
-}
-
-static bool calibrate_weights(struct reconstruction *r, struct quant_layer *layer)
-{
-    int64_t channels = layer->quantizer.channels;
-    int64_t count = layer->K * layer->D / channels;
-    for (int64_t channel = 0; channel < channels; channel++) {
-        struct observation seen = {
-            .values = layer->float_weights + channel * count,
-            .count = (size_t)count,
-        };
-        if (!find_extremes(seen.values, count, layer->name, &seen.min, &seen.max, r->err) ||
-            !observer_fit(r->weight_observer, &seen, &layer->quantizer, channel, r->err))
-            return error_context(r->err, "weights of '%s'", layer->name);
-    }
-    widen_for_bias(r, layer);
-    return true;
 }
 
 /* Relative error of the layer's linear output when every weight is rounded to nearest. */
@@ -233,7 +86,8 @@ static bool solve_layer(struct reconstruction *r, struct quant_layer *layer,
     const struct node *node = &r->network->graph->nodes[layer->node];
     const struct recon_monitor *monitor = &r->progress->monitor;
     /* What the other branch of a sum lacks, this layer can make up for. */
-    int addend = executed_tensor(r, other_addend(r->network->graph, node->outputs[0]));
+    int addend = branch_executed(r->walk, r->network->graph,
+                                 branch_addend(r->network->graph, node->outputs[0]));
     struct layer_data data = {
         .graph = r->network->graph,
         .samples = r->samples,
@@ -253,7 +107,7 @@ static bool solve_layer(struct reconstruction *r, struct quant_layer *layer,
     if (!solve_once(r, layer, &data, &problem, report))
         return false;
     bool behind_relu = r->pipeline->optimize.loss == LOSS_ACTIVATED &&
-                       is_rectified(r->network->graph, node->outputs[0]);
+                       branch_is_rectified(r->network->graph, node->outputs[0]);
     for (int round = 0; behind_relu && round < RELU_ROUNDS; round++) {
         since = progress_now();
         if (!walk_node_try(r->walk, layer->node, monitor, r->err))
@@ -291,7 +145,7 @@ static bool decide_layer(struct reconstruction *r, int index)
     int64_t positions = walk_elements(r, node->outputs[0]) / layer->K;
     r->outputs->layer_scale[index] =
         output_scale(walk_float(r->walk, node->outputs[0]), positions, layer->K);
-    bool decided = calibrate_weights(r, layer) &&
+    bool decided = ranges_fit_weights(&r->ranges, layer, r->err) &&
                    (r->method->uses_data ? solve_layer(r, layer, report)
                                          : r->method->solve(NULL, NULL, &r->progress->monitor,
                                                             r->arena, layer, r->err));
@@ -343,7 +197,7 @@ static bool walk_one(struct reconstruction *r, int node_index)
         return false;
     since = progress_account(r->progress, "float", since);
     if (node->op == &op_fake_quantize) {
-        if (!calibrate_activation(r, node))
+        if (!ranges_fit_activation(&r->ranges, node, r->err))
             return false;
         since = progress_account(r->progress, "ranges", since);
     }
@@ -380,8 +234,6 @@ bool reconstruct_network(struct arena *arena, const struct pipeline *pipeline,
     struct reconstruction r = {
         .arena = arena,
         .pipeline = pipeline,
-        .weight_observer = observer_table()[pipeline->weights.init],
-        .activation_observer = observer_table()[pipeline->activations.init],
         .method = method_table()[pipeline->optimize.variable],
         .samples = samples->count,
         .network = network,
@@ -396,6 +248,14 @@ bool reconstruct_network(struct arena *arena, const struct pipeline *pipeline,
     if (!outputs.values || !outputs.layer_scale ||
         !walk_create(network, samples->count, &r.walk, err))
         return false;
+    r.ranges = (struct ranges){
+        .arena = arena,
+        .network = network,
+        .walk = r.walk,
+        .samples = samples->count,
+        .weight_init = pipeline->weights.init,
+        .activation_init = pipeline->activations.init,
+    };
 
     bool done = true;
     int64_t input_elements = tensor_elements(&graph->tensors[graph->input], 1);

@@ -85,8 +85,7 @@ static bool postprocess(struct run *run)
         .learning_rate = pipeline->postprocess.learning_rate,
     };
     struct bias_tune_target target = {
-        .tensor = run->float_outputs.tensor,
-        .values = run->float_outputs.values,
+        .output = run->float_outputs.values,
         .output_scale = run->float_outputs.layer_scale,
     };
     struct rng rng;

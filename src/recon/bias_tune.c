@@ -14,6 +14,9 @@ struct tuning {
     const struct samples *samples;
     const struct bias_tune_target *target;
     struct exec *exec;
+    bool
+        divergence; /* the output is a Softmax: Kullback-Leibler, with its gradient at the logits */
+    int loss_tensor; /* where the gradient starts: the logits, or the output */
     int64_t batch, input_elements, output_elements;
     float *input;    /* [batch][input_elements] */
     float *gradient; /* [batch][output_elements] */
@@ -21,7 +24,7 @@ struct tuning {
     /* [count]: as they were, now and at the best moment (both in units of the layer's output scale,
      * from the start), and the gradient with respect to these. */
     float *start, *biases, *best, *slopes;
-    double best_error;
+    double best_loss;
 };
 
 static bool tuning_init(struct tuning *tuning, const struct bias_tune_options *options,
@@ -33,7 +36,10 @@ static bool tuning_init(struct tuning *tuning, const struct bias_tune_options *o
     if (tuning->batch > tuning->samples->count)
         tuning->batch = tuning->samples->count;
     tuning->input_elements = tensor_elements(&graph->tensors[graph->input], 1);
-    tuning->output_elements = tensor_elements(&graph->tensors[tuning->target->tensor], 1);
+    tuning->output_elements = tensor_elements(&graph->tensors[graph->output], 1);
+    const struct node *last = &graph->nodes[graph->tensors[graph->output].producer];
+    tuning->divergence = strcmp(last->op_type, "Softmax") == 0;
+    tuning->loss_tensor = tuning->divergence ? last->inputs[0] : graph->output;
     for (int i = 0; i < network->layer_count; i++)
         tuning->count += network->layers[i].K;
     tuning->input = ARENA_ARRAY(scratch, float, tuning->batch * tuning->input_elements, err);
@@ -84,50 +90,62 @@ static void collect_slopes(struct tuning *tuning)
     }
 }
 
-/* Forward pass of the given samples; adds squared error and squared target, sets the gradient. */
-static bool compare(struct tuning *tuning, const int64_t *order, int64_t count, double *error,
-                    double *power, struct error *err)
+/* Loss of one output, and its gradient: p log(p / q), q − p at the logits; or half the square. */
+static double loss_of(const struct tuning *tuning, float wanted, float given, float *out_gradient)
+{
+    const double least =
+        1e-12; /* of a probability: what is impossible costs 27 nats, not infinity */
+    double p = (double)wanted, q = (double)given;
+    *out_gradient = given - wanted;
+    if (!tuning->divergence)
+        return (p - q) * (p - q);
+    return p > 0.0 ? p * log(p / fmax(q, least)) : 0.0;
+}
+
+/* Forward pass of the given samples; adds the loss and what it is relative to, sets the gradient.
+ */
+static bool compare(struct tuning *tuning, const int64_t *order, int64_t count, double *loss,
+                    double *unit, struct error *err)
 {
     for (int64_t i = 0; i < count; i++)
         samples_read(tuning->samples, order[i], tuning->input + i * tuning->input_elements);
     if (!exec_forward(tuning->exec, tuning->input, count, err))
         return false;
-    const float *output = exec_values(tuning->exec, tuning->target->tensor);
+    const float *output = exec_values(tuning->exec, tuning->network->graph->output);
     int64_t elements = tuning->output_elements;
     for (int64_t i = 0; i < count; i++)
         for (int64_t j = 0; j < elements; j++) {
-            float wanted = tuning->target->values[order[i] * elements + j];
-            float difference = output[i * elements + j] - wanted;
-            tuning->gradient[i * elements + j] = difference / (float)count;
-            *error += (double)difference * (double)difference;
-            *power += (double)wanted * (double)wanted;
+            float wanted = tuning->target->output[order[i] * elements + j], gradient;
+            *loss += loss_of(tuning, wanted, output[i * elements + j], &gradient);
+            *unit += (double)wanted * (double)(tuning->divergence ? 1.0f : wanted);
+            tuning->gradient[i * elements + j] = gradient / (float)count;
         }
     return true;
 }
 
-/* Squared error relative to the squared target, over all samples in order. */
-static bool relative_error(struct tuning *tuning, const int64_t *order, double *out_error,
-                           struct error *err)
+/* Loss over all samples in order: per sample (probabilities add up to 1), or relative. */
+static bool mean_loss(struct tuning *tuning, const int64_t *order, double *out_loss,
+                      struct error *err)
 {
-    double error = 0.0, power = 0.0;
+    double loss = 0.0, unit = 0.0;
     for (int64_t first = 0; first < tuning->samples->count; first += tuning->batch) {
         int64_t left = tuning->samples->count - first;
-        if (!compare(tuning, order + first, left < tuning->batch ? left : tuning->batch, &error,
-                     &power, err))
+        if (!compare(tuning, order + first, left < tuning->batch ? left : tuning->batch, &loss,
+                     &unit, err))
             return false;
     }
-    *out_error = power > 0.0 ? error / power : error;
+    *out_loss = unit > 0.0 ? loss / unit : loss;
     return true;
 }
 
 /* Measures the present biases on all samples, and remembers them when they are the best. */
 static bool keep_best(struct tuning *tuning, const int64_t *order, struct error *err)
 {
-    double error;
-    if (!relative_error(tuning, order, &error, err))
+    double loss;
+    if (!mean_loss(tuning, order, &loss, err))
         return false;
-    if (error < tuning->best_error) {
-        tuning->best_error = error;
+    if (loss < tuning->best_loss) {
+        tuning->best_loss = loss;
         memcpy(tuning->best, tuning->biases, (size_t)tuning->count * sizeof(float));
     }
     return true;
@@ -146,10 +164,9 @@ static bool train(struct tuning *tuning, const struct bias_tune_options *options
         int64_t place = step % per_epoch;
         if (place == 0)
             rng_shuffle(rng, shuffled, (size_t)tuning->samples->count);
-        double error = 0.0, power = 0.0;
-        if (!compare(tuning, shuffled + place * tuning->batch, tuning->batch, &error, &power,
-                     err) ||
-            !exec_backward(tuning->exec, tuning->target->tensor, tuning->gradient, err))
+        double loss = 0.0, unit = 0.0;
+        if (!compare(tuning, shuffled + place * tuning->batch, tuning->batch, &loss, &unit, err) ||
+            !exec_backward(tuning->exec, tuning->loss_tensor, tuning->gradient, err))
             return false;
         collect_slopes(tuning);
         adam_step(&adam, adam_cosine(options->learning_rate, step, steps), tuning->slopes,
@@ -157,7 +174,7 @@ static bool train(struct tuning *tuning, const struct bias_tune_options *options
         apply_biases(tuning);
         if (place == per_epoch - 1 && !keep_best(tuning, in_order, err))
             return false;
-        if (!recon_monitor_report(monitor, (double)step / (double)steps, tuning->best_error, err))
+        if (!recon_monitor_report(monitor, (double)step / (double)steps, tuning->best_loss, err))
             return false;
     }
     return true;
@@ -178,10 +195,9 @@ bool bias_tune(struct quant_network *network, const struct samples *samples,
     for (int64_t i = 0; i < samples->count; i++)
         in_order[i] = shuffled[i] = i;
 
-    if (!tuning_init(&tuning, options, scratch, err) ||
-        !relative_error(&tuning, in_order, &before, err))
+    if (!tuning_init(&tuning, options, scratch, err) || !mean_loss(&tuning, in_order, &before, err))
         goto out;
-    tuning.best_error = before; /* of `best`, all zeros: the biases as they were */
+    tuning.best_loss = before; /* of `best`, all zeros: the biases as they were */
     if (!train(&tuning, options, in_order, shuffled, rng, monitor, scratch, err))
         goto out;
     memcpy(tuning.biases, tuning.best, (size_t)tuning.count * sizeof(float));
@@ -189,7 +205,7 @@ bool bias_tune(struct quant_network *network, const struct samples *samples,
     if (out_before)
         *out_before = before;
     if (out_after)
-        *out_after = tuning.best_error;
+        *out_after = tuning.best_loss;
     done = true;
 out:
     exec_destroy(tuning.exec);

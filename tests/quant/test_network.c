@@ -84,8 +84,8 @@ END_TEST
  * such readers once. */
 START_TEST(what_products_and_sums_read_is_quantized_once)
 {
-    static const char *const expected[] = {"input", "stem_relu_out", "depthwise_relu_out",
-                                           "pointwise_out", "flatten_out"};
+    static const char *const expected[] = {"input", "stem_relu", "depthwise_relu", "pointwise",
+                                           "flatten"};
     ck_assert_int_eq(network->activation_count, 5);
     for (int i = 0; i < network->activation_count; i++) {
         const struct quant_activation *activation = &network->activations[i];

@@ -25,7 +25,7 @@ struct pipeline {
         int64_t bits; /* 0: as the weights */
         int scheme;   /* enum pipeline_scheme */
         int granularity;
-        int init;
+        int init; /* row of observers.def */
         int64_t input_bits;
     } activations;
     struct {

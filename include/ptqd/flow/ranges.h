@@ -1,0 +1,21 @@
+#pragma once
+
+/* Step 2 of the pipeline: the ranges of quantizers from the float network's values. */
+
+#include "ptqd/quant/network.h"
+#include "ptqd/recon/walk.h"
+
+struct ranges {
+    struct arena *arena; /* for scratch, reset after each call; all borrowed */
+    const struct quant_network *network;
+    struct walk *walk; /* executed up to the node in question */
+    int64_t samples;
+    int weight_init, activation_init; /* rows of observers.def */
+};
+
+/* Fits the quantizer of a FakeQuantize node of network->graph. E_INVALID when the float network's
+ * values are not finite. */
+bool ranges_fit_activation(const struct ranges *ranges, const struct node *node, struct error *err);
+
+/* Fits the quantizer of a layer's weights; its input's must be fitted already. */
+bool ranges_fit_weights(const struct ranges *ranges, struct quant_layer *layer, struct error *err);

@@ -1,0 +1,132 @@
+/* The ranges of quantizers from the float network's values. */
+
+#include "ptqd/flow/ranges.h"
+
+#include "ptqd/flow/branches.h"
+#include "ptqd/nn/op.h"
+#include "ptqd/quant/observer.h"
+
+#include <math.h>
+
+static bool find_extremes(const float *values, int64_t count, const char *name, double *out_min,
+                          double *out_max, struct error *err)
+{
+    float min = INFINITY, max = -INFINITY;
+    for (int64_t i = 0; i < count; i++) {
+        if (!isfinite(values[i]))
+            return FAIL(err, E_INVALID,
+                        "tensor '%s' of the float network is %g for a calibration sample; only "
+                        "finite activations can be quantized",
+                        name, (double)values[i]);
+        min = values[i] < min ? values[i] : min;
+        max = values[i] > max ? values[i] : max;
+    }
+    *out_min = (double)min;
+    *out_max = (double)max;
+    return true;
+}
+
+/* Elements that stand for a large tensor where pairs are needed, evenly spread. */
+enum { PAIRS = 1 << 16 };
+
+/* One tensor of the float network whose quantizer is to be fitted. */
+struct fit {
+    const struct observer *observer;
+    struct quantizer *quantizer;
+    const float *values;
+    int64_t count;
+    double min, max;
+};
+
+static bool fit_pairs(const struct ranges *ranges, const struct fit *fit, const float *addends,
+                      struct error *err)
+{
+    int64_t pairs = fit->count < PAIRS ? fit->count : PAIRS;
+    float *some = ARENA_ARRAY(ranges->arena, float, 2 * pairs, err);
+    if (!some)
+        return false;
+    for (int64_t i = 0; i < pairs; i++) {
+        int64_t at = (int64_t)((double)fit->count * (double)i / (double)pairs);
+        some[i] = fit->values[at];
+        some[pairs + i] = addends[at];
+    }
+    struct observation seen = {
+        .values = some,
+        .addends = some + pairs,
+        .count = (size_t)pairs,
+        .min = fit->min,
+        .max = fit->max,
+    };
+    return observer_fit(fit->observer, &seen, fit->quantizer, 0, err);
+}
+
+static bool fit_histogram(const struct ranges *ranges, const struct fit *fit, struct error *err)
+{
+    struct histogram *histogram = ARENA_NEW(ranges->arena, struct histogram, err);
+    if (!histogram)
+        return false;
+    histogram_init(histogram, fit->min, fit->max);
+    histogram_add(histogram, fit->values, (size_t)fit->count);
+    struct observation seen = histogram_observation(histogram);
+    return observer_fit(fit->observer, &seen, fit->quantizer, 0, err);
+}
+
+static bool fit_activation(const struct ranges *ranges, const struct node *node, struct error *err)
+{
+    const struct graph *graph = ranges->network->graph;
+    int tensor = node->inputs[0];
+    struct fit fit = {
+        .observer = observer_table()[ranges->activation_init],
+        .quantizer = node->detail,
+        .values = walk_float(ranges->walk, tensor),
+        .count = tensor_elements(&graph->tensors[tensor], ranges->samples),
+    };
+    if (!find_extremes(fit.values, fit.count, graph->tensors[tensor].name, &fit.min, &fit.max, err))
+        return false;
+    int addend = branch_is_rectified(graph, tensor)
+                     ? branch_executed(ranges->walk, graph, branch_addend(graph, tensor))
+                     : -1;
+    if (addend >= 0)
+        return fit_pairs(ranges, &fit, walk_float(ranges->walk, addend), err);
+    return fit_histogram(ranges, &fit, err);
+}
+
+bool ranges_fit_activation(const struct ranges *ranges, const struct node *node, struct error *err)
+{
+    struct arena_mark mark = arena_mark(ranges->arena);
+    bool done = fit_activation(ranges, node, err);
+    arena_reset(ranges->arena, mark);
+    return done || error_context(err, "activation '%s'",
+                                 ranges->network->graph->tensors[node->inputs[0]].name);
+}
+
+/* Widens the step of a channel whose bias would take more than 24 bits in units of it: weights that
+ * small do nothing beside their bias, and up to 2^24 a whole number is exact in float32. */
+static void widen_for_bias(const struct ranges *ranges, struct quant_layer *layer)
+{
+    const float largest = 16777216.0f;
+    struct quantizer *quantizer = &layer->quantizer;
+    float input_scale = ranges->network->activations[layer->activation].quantizer.scales[0];
+    for (int64_t k = 0; k < layer->K; k++) {
+        float *scale = &quantizer->scales[quantizer->channels == 1 ? 0 : k];
+        *scale = fmaxf(*scale, fabsf(layer->float_bias[k]) / (largest * input_scale));
+    }
+}
+
+bool ranges_fit_weights(const struct ranges *ranges, struct quant_layer *layer, struct error *err)
+{
+    int64_t channels = layer->quantizer.channels;
+    int64_t count = layer->K * layer->D / channels;
+    for (int64_t channel = 0; channel < channels; channel++) {
+        struct observation seen = {
+            .values = layer->float_weights + channel * count,
+            .count = (size_t)count,
+        };
+        if (!find_extremes(seen.values, count, layer->name, &seen.min, &seen.max, err) ||
+            !observer_fit(observer_table()[ranges->weight_init], &seen, &layer->quantizer, channel,
+                          err))
+            return error_context(err, "weights of '%s'", layer->name);
+    }
+    widen_for_bias(ranges, layer);
+    return true;
+}
