@@ -56,6 +56,7 @@ static bool prepare(struct run *run)
         .activations = {.bits = pipeline_activation_bits(pipeline),
                         .symmetric = pipeline->activations.scheme == SCHEME_SYMMETRIC},
         .input_bits = (int)pipeline->activations.input_bits,
+        .sum_bits = (int)pipeline->activations.sum_bits,
         .per_channel = pipeline->weights.granularity == WEIGHTS_PER_CHANNEL,
     };
     bool done = quant_network_create(run->arena, run->folded, &options, &run->network, run->err);

@@ -46,6 +46,14 @@ static bool reads_quantized(const struct graph *graph, const struct node *node, 
     return strcmp(node->op_type, "Add") == 0;
 }
 
+static bool is_multiplied(const struct graph *graph, int tensor)
+{
+    for (int i = 0; i < graph->node_count; i++)
+        if (graph->nodes[i].op->mac && graph->nodes[i].inputs[0] == tensor)
+            return true;
+    return false;
+}
+
 /* Appends the FakeQuantize node of a tensor and notes the copy that replaces it. */
 static bool quantize_tensor(struct builder *builder, int tensor)
 {
@@ -56,6 +64,8 @@ static bool quantize_tensor(struct builder *builder, int tensor)
     struct quantizer_format format = builder->options->activations;
     if (tensor == network->folded->input)
         format.bits = builder->options->input_bits;
+    else if (builder->options->sum_bits && !is_multiplied(network->folded, tensor))
+        format.bits = builder->options->sum_bits;
     if (!quantizer_create(graph->arena, &format, 1, &activation->quantizer, builder->err))
         return error_context(builder->err, "activation '%s'", graph->tensors[tensor].name);
 

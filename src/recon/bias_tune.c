@@ -1,5 +1,9 @@
 /* End-to-end tuning of all biases: Adam with cosine decay on mini-batches, straight-through
- * gradients of the activation quantizers. */
+ * gradients of the activation quantizers.
+ *
+ * Defaults: 10 epochs are the authors'; steps of 0.001 of a layer's output in batches of 64 gave,
+ * of 0.001 to 0.01 and 32 to 256, the best agreement on the calibration sets of ResNet-8, DS-CNN
+ * and MobileNetV1 at W4A4. */
 
 #include "ptqd/recon/bias_tune.h"
 

@@ -27,6 +27,7 @@ struct pipeline {
         int granularity;
         int init; /* row of observers.def */
         int64_t input_bits;
+        int64_t sum_bits; /* 0: as the other activations */
     } activations;
     struct {
         int variable;    /* row of methods.def */

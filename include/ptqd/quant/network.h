@@ -5,8 +5,8 @@
  * Quantized are the network's input, the input of every MAC operator (Conv, Gemm), both inputs of
  * Add, and the weights of every MAC operator. A tensor that several of these read is quantized
  * once, by one node "<tensor>:quantized"; other readers (pooling, the last Softmax) see the float
- * value. Biases stay float. Because the quantizers are nodes, execution, gradients, costs and
- * artifacts need to know nothing else.
+ * value. What is only added may have a width of its own. Biases stay float. Because the quantizers
+ * are nodes, execution, gradients, costs and artifacts need to know nothing else.
  *
  * Weights are matrices [K][D] of the folded graph (nn/fold.h): K output channels, D = R·S·C/G for
  * Conv (order r, s, c) and D = C for Gemm.
@@ -48,7 +48,8 @@ struct quant_network {
 
 struct quant_options {
     struct quantizer_format weights, activations;
-    int input_bits;
+    int input_bits;   /* of the network's input */
+    int sum_bits;     /* of what only sums read; 0: as the other activations */
     bool per_channel; /* weights */
 };
 
