@@ -11,6 +11,7 @@
 #include "ptqd/flow/evaluate.h"
 #include "ptqd/flow/ranges.h"
 #include "ptqd/nn/op.h"
+#include "ptqd/quant/bias.h"
 #include "ptqd/recon/layer_moments.h"
 #include "ptqd/recon/method.h"
 #include "ptqd/recon/walk.h"
@@ -19,8 +20,9 @@
 #include <math.h>
 #include <string.h>
 
-/* Solutions behind a Relu after the first; three were enough for the prototypes (weights only). */
-enum { RELU_ROUNDS = 3 };
+/* Solutions before the last where the loss is behind a Relu: each gives the targets of the next.
+ * They need not be as good as the last one, so they take a fraction of its iterations. */
+enum { RELU_ROUNDS = 3, RELU_ROUND_SHARE = 4 };
 
 struct reconstruction {
     struct arena *arena;
@@ -52,34 +54,53 @@ static double nearest_sqnr_db(const struct linear_problem *problem, struct quant
     return 10.0 * log10(signal / (double)layer->K / fmax(error, DBL_MIN));
 }
 
-/* `report` is given the first time. */
-static bool solve_once(struct reconstruction *r, struct quant_layer *layer,
-                       const struct layer_data *data, struct linear_problem *problem,
-                       struct run_layer *report)
+static bool set_targets(struct reconstruction *r, const struct quant_layer *layer,
+                        const struct layer_data *data, struct linear_problem *problem)
 {
-    const struct recon_monitor *monitor = &r->progress->monitor;
     struct linear_targets targets;
     double since = progress_now();
     if (!linear_targets_init(r->arena, layer, &targets, r->err) ||
-        !layer_moments_add_targets(data, layer, monitor, r->arena, &targets, r->err))
+        !layer_moments_add_targets(data, layer, &r->progress->monitor, r->arena, &targets, r->err))
         return false;
     linear_problem_set_targets(problem, &targets);
-    since = progress_account(r->progress, "gram", since);
-    if (report)
-        report->output_sqnr_before_db = nearest_sqnr_db(problem, layer);
+    (void)progress_account(r->progress, "gram", since); /* the next part takes its own time */
+    return true;
+}
+
+static bool solve(struct reconstruction *r, struct quant_layer *layer,
+                  const struct linear_problem *problem, int64_t iterations)
+{
     struct method_options options = {
-        .iterations = r->pipeline->optimize.iterations,
+        .iterations = iterations > 0 ? iterations : 1,
         .learning_rate = r->pipeline->optimize.learning_rate,
         .regularization = r->pipeline->optimize.regularization,
         .warm_start = r->pipeline->optimize.warm_start,
     };
-    bool done = r->method->solve(problem, &options, monitor, r->arena, layer, r->err);
+    double since = progress_now();
+    bool done = r->method->solve(problem, &options, &r->progress->monitor, r->arena, layer, r->err);
     (void)progress_account(r->progress, "solve", since); /* the next part takes its own time */
     return done;
 }
 
-/* The linear problem, then, where a Relu follows and the loss is behind it, again with targets that
- * give way where it hides them. */
+/* Solves for the linear output, then with targets that give way where the Relu hides them. */
+static bool solve_rounds(struct reconstruction *r, struct quant_layer *layer,
+                         struct layer_data *data, struct linear_problem *problem)
+{
+    const struct node *node = &r->network->graph->nodes[layer->node];
+    int64_t iterations = r->pipeline->optimize.iterations;
+    bool behind_relu = r->pipeline->optimize.loss == LOSS_ACTIVATED &&
+                       branch_is_rectified(r->network->graph, node->outputs[0]);
+    for (int round = 0; behind_relu && round < RELU_ROUNDS; round++) {
+        if (!solve(r, layer, problem, iterations / RELU_ROUND_SHARE) ||
+            !walk_node_try(r->walk, layer->node, &r->progress->monitor, r->err))
+            return false;
+        data->rectified = walk_quantized(r->walk, node->outputs[0]);
+        if (!set_targets(r, layer, data, problem))
+            return false;
+    }
+    return solve(r, layer, problem, iterations);
+}
+
 static bool solve_layer(struct reconstruction *r, struct quant_layer *layer,
                         struct run_layer *report)
 {
@@ -103,21 +124,11 @@ static bool solve_layer(struct reconstruction *r, struct quant_layer *layer,
         !layer_moments_add_input(&data, layer, monitor, r->arena, &gram, r->err) ||
         !linear_problem_create(&gram, layer, &problem, r->err))
         return false;
-    (void)progress_account(r->progress, "gram", since); /* solve_once takes its own time */
-    if (!solve_once(r, layer, &data, &problem, report))
+    (void)progress_account(r->progress, "gram", since); /* the next parts take their own time */
+    if (!set_targets(r, layer, &data, &problem))
         return false;
-    bool behind_relu = r->pipeline->optimize.loss == LOSS_ACTIVATED &&
-                       branch_is_rectified(r->network->graph, node->outputs[0]);
-    for (int round = 0; behind_relu && round < RELU_ROUNDS; round++) {
-        since = progress_now();
-        if (!walk_node_try(r->walk, layer->node, monitor, r->err))
-            return false;
-        data.rectified = walk_quantized(r->walk, node->outputs[0]);
-        (void)progress_account(r->progress, "quantized", since); /* solve_once takes its own */
-        if (!solve_once(r, layer, &data, &problem, NULL))
-            return false;
-    }
-    return true;
+    report->output_sqnr_before_db = nearest_sqnr_db(&problem, layer);
+    return solve_rounds(r, layer, &data, &problem);
 }
 
 /* Root mean variance over the channels of a layer's float output. */
@@ -151,6 +162,8 @@ static bool decide_layer(struct reconstruction *r, int index)
                                                             r->arena, layer, r->err));
     if (!decided)
         return error_context(r->err, "layer '%s'", layer->name);
+    for (int64_t k = 0; k < layer->K; k++)
+        layer->bias_values[k] = quant_bias_nearest(r->network, layer, k, layer->bias_values[k]);
     int input = node->inputs[0];
     report->weight_sqnr_db =
         evaluate_sqnr_db(layer->float_weights, layer->weight_values, layer->K * layer->D);

@@ -2,6 +2,7 @@
 
 #include "ptqd/flow/run.h"
 
+#include "ptqd/base/log.h"
 #include "ptqd/flow/evaluate.h"
 #include "ptqd/flow/progress.h"
 #include "ptqd/flow/reconstruct.h"
@@ -91,12 +92,14 @@ static bool postprocess(struct run *run)
     };
     struct rng rng;
     rng_init(&rng, run->request->seed, STREAM_TUNE);
-    double since = progress_now();
+    double before, after, since = progress_now();
     if (!progress_step(&run->progress, STEP_TUNE, 0, run->err))
         return false;
     struct arena_mark mark = arena_mark(run->arena);
     bool done = bias_tune(run->network, &run->samples, &target, &options, &rng,
-                          &run->progress.monitor, run->arena, NULL, NULL, run->err);
+                          &run->progress.monitor, run->arena, &before, &after, run->err);
+    if (done)
+        log_write(LOG_DEBUG, "flow", "biases tuned|before=%g after=%g", before, after);
     arena_reset(run->arena, mark);
     (void)progress_account(&run->progress, "tune", since); /* the next step reads the clock */
     return done;

@@ -16,6 +16,13 @@ float quant_bias_scale(const struct quant_network *network, const struct quant_l
            weights->scales[weights->channels == 1 ? 0 : k];
 }
 
+float quant_bias_nearest(const struct quant_network *network, const struct quant_layer *layer,
+                         int64_t k, float bias)
+{
+    float scale = quant_bias_scale(network, layer, k);
+    return scale > 0.0f ? rintf(bias / scale) * scale : bias;
+}
+
 /* Two subnormal factors may have the product 0: then only a bias of 0 has a code. */
 bool quant_bias_encode(const struct quant_network *network, const struct quant_layer *layer,
                        int32_t *out_codes, struct error *err)

@@ -11,6 +11,7 @@
 #include "networks.h"
 #include "support.h"
 
+#include "ptqd/base/log.h"
 #include "ptqd/base/text.h"
 #include "ptqd/flow/run.h"
 
@@ -138,7 +139,7 @@ static int show(int count, char **arguments)
         if (strcmp(arguments[i], "seeds") == 0)
             seeds = seeds_of(value);
         else if (strcmp(arguments[i], "details") == 0)
-            details = true;
+            details = true, log_set_level(LOG_DEBUG);
         else if (strcmp(arguments[i], "only") == 0)
             only = value;
         else

@@ -11,6 +11,11 @@
 float quant_bias_scale(const struct quant_network *network, const struct quant_layer *layer,
                        int64_t k);
 
+/* The value nearest to a bias that has a code, whatever its size: what a solver should count with.
+ * At few bits a step of the bias is a visible share of a step of the output. */
+float quant_bias_nearest(const struct quant_network *network, const struct quant_layer *layer,
+                         int64_t k, float bias);
+
 /* The nearest code of each of the layer's K biases. E_INVALID names the layer and the channel whose
  * bias has no int32 code. A decoded code below 2^23 encodes to itself. */
 bool quant_bias_encode(const struct quant_network *network, const struct quant_layer *layer,

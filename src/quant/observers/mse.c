@@ -52,8 +52,8 @@ static double squared_error(const struct observation *seen, const struct grid *g
         double clipped = x < low ? low : x > high ? high : x;
         double error = rint(clipped * inverse) * grid->scale - x;
         if (seen->addends) {
-            double before = x + (double)seen->addends[i];
-            error = fmax(before + error, 0.0) - fmax(before, 0.0);
+            double before = x + (double)seen->addends[i], after = before + error;
+            error = (after > 0.0 ? after : 0.0) - (before > 0.0 ? before : 0.0);
         }
         sum += seen->weights ? seen->weights[i] * error * error : error * error;
     }
