@@ -1,0 +1,90 @@
+#include "ptqd/flow/evaluate.h"
+
+#include "small_network.h"
+#include "support.h"
+
+#include "ptqd/nn/exec.h"
+
+#include <math.h>
+
+static struct arena *arena;
+static struct error err;
+
+static void setup(void)
+{
+    arena = arena_create(0);
+    err = (struct error){.message = ""};
+}
+
+static void teardown(void)
+{
+    arena_destroy(arena);
+}
+
+START_TEST(the_first_of_equal_values_is_the_top)
+{
+    const float values[] = {1.0f, 3.0f, 3.0f, -1.0f};
+    ck_assert_int_eq(evaluate_top(values, 4), 1);
+    ck_assert_int_eq(evaluate_top(values, 1), 0);
+}
+END_TEST
+
+START_TEST(accuracy_and_agreement_are_shares)
+{
+    const float a[] = {0.1f, 0.9f, 0.8f, 0.2f, 0.3f, 0.7f, 0.6f, 0.4f};
+    const float b[] = {0.2f, 0.8f, 0.1f, 0.9f, 0.3f, 0.7f, 0.9f, 0.1f};
+    const int64_t labels[] = {1, 0, 0, 0};
+    ck_assert_double_eq(evaluate_accuracy(a, 2, labels, 4), 0.75);
+    ck_assert_double_eq(evaluate_agreement(a, b, 2, 4), 0.75);
+    ck_assert_double_eq(evaluate_agreement(a, a, 2, 4), 1.0);
+}
+END_TEST
+
+START_TEST(the_noise_ratio_is_in_decibels)
+{
+    const float reference[] = {3.0f, 4.0f}, close[] = {3.0f, 4.5f};
+    ck_assert_double_le(fabs(evaluate_sqnr_db(reference, close, 2) - 20.0), 1e-9);
+    ck_assert(isinf(evaluate_sqnr_db(reference, reference, 2)));
+}
+END_TEST
+
+/* Law: in batches, and with an uneven rest, the outputs are those of single samples (1e-5: the
+ * library may pick another kernel for another batch). */
+START_TEST(outputs_are_those_of_single_samples)
+{
+    enum { SAMPLES = 45 };
+    struct recon_monitor monitor = {0};
+    struct graph *graph = small_network_create(arena, 1);
+    struct dataset *data = small_network_data(arena, graph, SAMPLES, false, 2);
+    struct samples samples;
+    float *outputs = ARENA_ARRAY(arena, float, SAMPLES *SMALL_NETWORK_CLASSES, &err);
+    float *input = ARENA_ARRAY(arena, float, SMALL_NETWORK_INPUTS, &err);
+    ck_assert_ok(samples_draw(arena, data, 0, NULL, &samples, &err), &err);
+    ck_assert_ok(evaluate_outputs(graph, &samples, &monitor, arena, outputs, &err), &err);
+    struct exec *exec;
+    struct exec_options options = {.batch = 1};
+    ck_assert_ok(exec_create(graph, &options, &exec, &err), &err);
+    for (int64_t i = 0; i < SAMPLES; i++) {
+        dataset_read(data, i, input);
+        ck_assert_ok(exec_forward(exec, input, 1, &err), &err);
+        const float *single = exec_values(exec, graph->output);
+        for (int class = 0; class < SMALL_NETWORK_CLASSES; class ++)
+            ck_assert_double_le(
+                fabs((double)(outputs[i * SMALL_NETWORK_CLASSES + class] - single[class])), 1e-5);
+    }
+    exec_destroy(exec);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("evaluate");
+    TCase *tcase = tcase_create("laws");
+    tcase_add_checked_fixture(tcase, setup, teardown);
+    tcase_add_test(tcase, the_first_of_equal_values_is_the_top);
+    tcase_add_test(tcase, accuracy_and_agreement_are_shares);
+    tcase_add_test(tcase, the_noise_ratio_is_in_decibels);
+    tcase_add_test(tcase, outputs_are_those_of_single_samples);
+    suite_add_tcase(suite, tcase);
+    return support_run(suite);
+}
