@@ -25,16 +25,6 @@ struct builder {
     struct error *err;
 };
 
-static bool keeps_grid(const struct node *node)
-{
-    static const char *const movers[] = {"Transpose", "Flatten", "Reshape", "Squeeze", "Unsqueeze",
-                                         "Identity",  "Dropout", "MaxPool", "Relu"};
-    for (size_t i = 0; i < sizeof(movers) / sizeof(movers[0]); i++)
-        if (strcmp(node->op_type, movers[i]) == 0)
-            return true;
-    return false;
-}
-
 /* Which inputs of a node are quantized: the data of MAC operators, both inputs of Add. */
 static bool reads_quantized(const struct graph *graph, const struct node *node, int input)
 {
@@ -185,7 +175,7 @@ static bool copy_node(struct builder *builder, const struct node *node)
         copy_inputs[1] = layer->weights;
         copy_inputs[2] = layer->bias;
     }
-    if (keeps_grid(node))
+    if (node->op->keeps_grid)
         builder->grid_of[node->outputs[0]] = builder->grid_of[node->inputs[0]];
     int index;
     return graph_add_node(network->graph, &copy, &index, builder->err);

@@ -40,24 +40,17 @@ static struct matrix matrix_of(const struct graph *graph, const struct node *nod
     };
 }
 
-/* Nodes whose output channel i scales with their input channel i. */
+/* True when output channel i scales with input channel i: a homogeneous operator, or one that moves
+ * a single position (its channels stay in order). */
 static bool commutes(const struct graph *graph, const struct node *node)
 {
-    static const char *const homogeneous[] = {
-        "Relu",          "LeakyRelu", "MaxPool", "AveragePool", "GlobalAveragePool",
-        "GlobalMaxPool", "Identity",  "Dropout"};
-    static const char *const movers[] = {"Transpose", "Flatten", "Reshape", "Squeeze"};
-    for (size_t i = 0; i < sizeof(homogeneous) / sizeof(homogeneous[0]); i++)
-        if (strcmp(node->op_type, homogeneous[i]) == 0)
-            return true;
+    if (node->op->homogeneous)
+        return true;
     const struct shape *shape = &graph->tensors[node->inputs[0]].shape;
     int wide_axes = 0;
     for (int axis = 0; axis < shape->rank; axis++)
         wide_axes += shape->dim[axis] > 1;
-    for (size_t i = 0; i < sizeof(movers) / sizeof(movers[0]); i++)
-        if (strcmp(node->op_type, movers[i]) == 0)
-            return wide_axes <= 1; /* one position: the channels stay in order */
-    return false;
+    return node->op->keeps_grid && wide_axes <= 1;
 }
 
 static bool can_scale(const struct graph *graph, const struct node *node)

@@ -67,6 +67,11 @@ struct op {
     /* Output 0 is the same values in the same order as input 0: needs no memory at run time. Its
      * forward copies where the caller's memory isn't shared. */
     bool view;
+    /* Only moves or selects values, or puts zero in their place: what was on a quantizer's grid,
+     * which always holds zero, stays on it. */
+    bool keeps_grid;
+    /* Channel by channel, a positive factor on the input is the same factor on the output. */
+    bool homogeneous;
     /* Why a model with this operator is refused under some attributes, for the catalogue; or NULL.
      */
     const char *limits;

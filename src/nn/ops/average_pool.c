@@ -9,4 +9,5 @@ const struct op op_average_pool = {
     .forward = pool_node_average_forward,
     .backward = pool_node_average_backward,
     .limits = "one and two dimensions",
+    .homogeneous = true,
 };

@@ -37,4 +37,6 @@ const struct op op_dropout = {
     .in_place = true,
     .view = true,
     .limits = "inference only, without the mask output",
+    .keeps_grid = true,
+    .homogeneous = true,
 };

@@ -35,4 +35,5 @@ const struct op op_flatten = {
     .backward = view_backward,
     .in_place = true,
     .view = true,
+    .keeps_grid = true,
 };

@@ -10,4 +10,6 @@ const struct op op_identity = {
     .backward = view_backward,
     .in_place = true,
     .view = true,
+    .keeps_grid = true,
+    .homogeneous = true,
 };

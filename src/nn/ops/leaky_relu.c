@@ -51,4 +51,5 @@ const struct op op_leaky_relu = {
     .forward = forward,
     .backward = backward,
     .in_place = true,
+    .homogeneous = true,
 };

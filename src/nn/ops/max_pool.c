@@ -9,4 +9,6 @@ const struct op op_max_pool = {
     .forward = pool_node_max_forward,
     .backward = pool_node_max_backward,
     .limits = "one and two dimensions; without the output Indices",
+    .keeps_grid = true,
+    .homogeneous = true,
 };

@@ -36,4 +36,6 @@ const struct op op_relu = {
     .forward = forward,
     .backward = backward,
     .in_place = true,
+    .keeps_grid = true,
+    .homogeneous = true,
 };

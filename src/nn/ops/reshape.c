@@ -79,4 +79,5 @@ const struct op op_reshape = {
     .in_place = true,
     .view = true,
     .limits = "the shape must be a constant",
+    .keeps_grid = true,
 };

@@ -53,4 +53,5 @@ const struct op op_squeeze = {
     .in_place = true,
     .view = true,
     .limits = "axes must be constants",
+    .keeps_grid = true,
 };

@@ -68,6 +68,7 @@ static const struct op op_transpose_view = {
     .backward = view_backward,
     .in_place = true,
     .view = true,
+    .keeps_grid = true,
 };
 
 const struct op op_transpose = {
@@ -77,6 +78,7 @@ const struct op op_transpose = {
     .scratch_bytes = scratch_bytes,
     .forward = forward,
     .backward = backward,
+    .keeps_grid = true,
 };
 
 static bool infer(struct graph *graph, struct node *node, struct error *err)

@@ -40,4 +40,5 @@ const struct op op_unsqueeze = {
     .in_place = true,
     .view = true,
     .limits = "axes must be constants",
+    .keeps_grid = true,
 };
