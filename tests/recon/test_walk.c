@@ -1,0 +1,131 @@
+#include "ptqd/recon/walk.h"
+
+#include "small_network.h"
+#include "support.h"
+
+#include "ptqd/nn/fold.h"
+
+#include <math.h>
+#include <string.h>
+
+enum { SAMPLES = WALK_BATCH + 7 };
+
+static struct arena *arena;
+static struct error err;
+static struct quant_network *network;
+static struct dataset *data;
+static struct walk *walk;
+static const struct recon_monitor nobody;
+
+static void setup(void)
+{
+    struct quant_options format = {.weights = {.bits = 4, .symmetric = true},
+                                   .activations = {.bits = 4},
+                                   .input_bits = 8,
+                                   .per_channel = true};
+    arena = arena_create(0);
+    err = (struct error){.message = ""};
+    struct graph *graph = small_network_create(arena, 1), *folded;
+    ck_assert_ok(graph_fold(graph, arena, &folded, &err), &err);
+    ck_assert_ok(quant_network_create(arena, folded, &format, &network, &err), &err);
+    for (int i = 0; i < network->activation_count; i++)
+        ck_assert_ok(quantizer_set_range(&network->activations[i].quantizer, 0, -3.0, 3.0, &err),
+                     &err);
+    data = small_network_data(arena, graph, SAMPLES, false, 2);
+    ck_assert_ok(walk_create(network, SAMPLES, &walk, &err), &err);
+    for (int64_t i = 0; i < SAMPLES; i++)
+        dataset_read(data, i, walk_input(walk) + i * SMALL_NETWORK_INPUTS);
+}
+
+static void teardown(void)
+{
+    walk_destroy(walk);
+    arena_destroy(arena);
+}
+
+static void walk_all(void)
+{
+    for (int node = 0; node < network->graph->node_count; node++) {
+        ck_assert_ok(walk_node_float(walk, node, &nobody, &err), &err);
+        ck_assert_ok(walk_node_quantized(walk, node, &nobody, &err), &err);
+    }
+}
+
+/* Largest difference between a walk's output and that of executing the graph by itself. */
+static double difference(const struct graph *graph, const float *walked)
+{
+    struct exec *exec;
+    struct exec_options options = {.batch = WALK_BATCH};
+    float *input = ARENA_ARRAY(arena, float, SMALL_NETWORK_INPUTS, &err);
+    double largest = 0.0;
+    ck_assert_ok(exec_create(graph, &options, &exec, &err), &err);
+    for (int64_t i = 0; i < SAMPLES; i++) {
+        dataset_read(data, i, input);
+        ck_assert_ok(exec_forward(exec, input, 1, &err), &err);
+        const float *output = exec_values(exec, graph->output);
+        for (int class = 0; class < SMALL_NETWORK_CLASSES; class ++)
+            largest =
+                fmax(largest,
+                     fabs((double)(output[class] - walked[i * SMALL_NETWORK_CLASSES + class])));
+    }
+    exec_destroy(exec);
+    return largest;
+}
+
+/* Law: walking node by node gives what executing each network gives (1e-5: the library may pick
+ * another kernel for another batch; on the quantized side that may move a code, so most must
+ * agree). */
+START_TEST(both_networks_give_what_they_give_by_themselves)
+{
+    int output = network->graph->output;
+    walk_keep(walk, output);
+    walk_all();
+    ck_assert_double_le(difference(network->folded, walk_float(walk, output)), 1e-5);
+    ck_assert_double_le(difference(network->graph, walk_quantized(walk, output)), 0.05);
+    ck_assert_mem_ne(walk_float(walk, output), walk_quantized(walk, output),
+                     SAMPLES * SMALL_NETWORK_CLASSES * sizeof(float));
+}
+END_TEST
+
+START_TEST(values_live_from_their_node_to_their_last_reader)
+{
+    int kept = network->activations[2].input; /* behind the depthwise convolution */
+    ck_assert_ptr_null(walk_float(walk, kept));
+    walk_keep(walk, kept);
+    walk_all();
+    ck_assert_ptr_nonnull(walk_float(walk, kept));
+    ck_assert_ptr_nonnull(walk_quantized(walk, kept));
+    ck_assert_ptr_null(walk_float(walk, network->activations[1].input));
+    walk_release(walk, kept);
+    ck_assert_ptr_null(walk_float(walk, kept));
+}
+END_TEST
+
+/* Law: a tried node computes with the weights as they are, and may be tried again. */
+START_TEST(a_node_may_be_tried_with_other_weights)
+{
+    struct quant_layer *layer = &network->layers[0];
+    int output = network->graph->nodes[layer->node].outputs[0];
+    for (int node = 0; node < layer->node; node++) {
+        ck_assert_ok(walk_node_float(walk, node, &nobody, &err), &err);
+        ck_assert_ok(walk_node_quantized(walk, node, &nobody, &err), &err);
+    }
+    ck_assert_ok(walk_node_try(walk, layer->node, &nobody, &err), &err);
+    float first = walk_quantized(walk, output)[0], bias = layer->bias_values[0];
+    layer->bias_values[0] = bias + 1.0f;
+    ck_assert_ok(walk_node_try(walk, layer->node, &nobody, &err), &err);
+    ck_assert_double_le(fabs((double)(walk_quantized(walk, output)[0] - first) - 1.0), 1e-5);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("walk");
+    TCase *tcase = tcase_create("laws");
+    tcase_add_checked_fixture(tcase, setup, teardown);
+    tcase_add_test(tcase, both_networks_give_what_they_give_by_themselves);
+    tcase_add_test(tcase, values_live_from_their_node_to_their_last_reader);
+    tcase_add_test(tcase, a_node_may_be_tried_with_other_weights);
+    suite_add_tcase(suite, tcase);
+    return support_run(suite);
+}
