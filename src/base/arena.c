@@ -264,6 +264,11 @@ size_t arena_used(const struct arena *arena)
     return arena->total;
 }
 
+size_t arena_left(const struct arena *arena)
+{
+    return arena->limit - arena->total;
+}
+
 void arena_fail_at(struct arena *arena, size_t nth)
 {
     arena->fail_countdown = nth;

@@ -259,7 +259,7 @@ bool reconstruct_network(struct arena *arena, const struct pipeline *pipeline,
     outputs.values = ARENA_ARRAY(arena, float, outputs.elements * samples->count, err);
     outputs.layer_scale = ARENA_ARRAY(arena, double, network->layer_count, err);
     if (!outputs.values || !outputs.layer_scale ||
-        !walk_create(network, samples->count, &r.walk, err))
+        !walk_create(network, samples->count, arena_left(arena), &r.walk, err))
         return false;
     r.ranges = (struct ranges){
         .arena = arena,

@@ -14,6 +14,7 @@
 
 struct buffer_ref {
     float *values;
+    size_t bytes;
     int users; /* tensors that share it */
 };
 
@@ -27,6 +28,7 @@ struct walk {
     const struct quant_network *network;
     int64_t samples;
     struct stream real, quantized;
+    size_t used_bytes, limit_bytes;
     int *readers; /* [tensors] nodes that will still read it, in the quantized network */
 };
 
@@ -35,24 +37,30 @@ static int tensor_count(const struct walk *walk)
     return walk->network->graph->tensor_count;
 }
 
-static void release(struct stream *stream, int tensor)
+static void release(struct walk *walk, struct stream *stream, int tensor)
 {
     struct buffer_ref *buffer = stream->of[tensor];
     stream->of[tensor] = NULL;
     if (buffer && --buffer->users == 0) {
+        walk->used_bytes -= buffer->bytes;
         free(buffer->values);
         free(buffer);
     }
 }
 
-static bool buffer_create(const struct walk *walk, struct stream *stream, int tensor,
-                          struct error *err)
+static bool buffer_create(struct walk *walk, struct stream *stream, int tensor, struct error *err)
 {
     const struct tensor *shape = &walk->network->graph->tensors[tensor];
     size_t bytes;
     if (!mem_mul((size_t)tensor_elements(shape, walk->samples), sizeof(float), &bytes))
         return FAIL(err, E_MEMORY, "tensor '%s' of %lld samples is too large", shape->name,
                     (long long)walk->samples);
+    if (bytes > walk->limit_bytes - walk->used_bytes)
+        return FAIL(err, E_MEMORY,
+                    "%zu bytes for tensor '%s' of %lld calibration samples, beside %zu in use, are "
+                    "above the %zu of a run; use fewer samples",
+                    bytes, shape->name, (long long)walk->samples, walk->used_bytes,
+                    walk->limit_bytes);
     struct buffer_ref *buffer = calloc(1, sizeof(*buffer));
     size_t rounded = (bytes + 63) / 64 * 64;
     if (buffer)
@@ -63,6 +71,8 @@ static bool buffer_create(const struct walk *walk, struct stream *stream, int te
                     shape->name, (long long)walk->samples);
     }
     buffer->users = 1;
+    buffer->bytes = bytes;
+    walk->used_bytes += bytes;
     stream->of[tensor] = buffer;
     return true;
 }
@@ -78,16 +88,16 @@ static bool stream_init(struct stream *stream, const struct walk *walk, const st
     return exec_create(graph, &options, &stream->exec, err);
 }
 
-static void stream_finish(struct stream *stream, int tensors)
+static void stream_finish(struct walk *walk, struct stream *stream)
 {
-    for (int tensor = 0; stream->of && tensor < tensors; tensor++)
-        release(stream, tensor);
+    for (int tensor = 0; stream->of && tensor < tensor_count(walk); tensor++)
+        release(walk, stream, tensor);
     free(stream->of);
     exec_destroy(stream->exec);
 }
 
-bool walk_create(const struct quant_network *network, int64_t samples, struct walk **out_walk,
-                 struct error *err)
+bool walk_create(const struct quant_network *network, int64_t samples, size_t limit_bytes,
+                 struct walk **out_walk, struct error *err)
 {
     const struct graph *graph = network->graph;
     struct walk *walk = calloc(1, sizeof(*walk));
@@ -95,6 +105,7 @@ bool walk_create(const struct quant_network *network, int64_t samples, struct wa
         return FAIL(err, E_MEMORY, "no memory for the walk over the network");
     walk->network = network;
     walk->samples = samples;
+    walk->limit_bytes = limit_bytes;
     walk->readers = calloc((size_t)graph->tensor_count, sizeof(int));
     if (!walk->readers) {
         (void)FAIL(err, E_MEMORY, "no memory for %d tensors", graph->tensor_count);
@@ -120,8 +131,8 @@ void walk_destroy(struct walk *walk)
 {
     if (!walk)
         return;
-    stream_finish(&walk->real, tensor_count(walk));
-    stream_finish(&walk->quantized, tensor_count(walk));
+    stream_finish(walk, &walk->real);
+    stream_finish(walk, &walk->quantized);
     free(walk->readers);
     free(walk);
 }
@@ -150,8 +161,8 @@ void walk_release(struct walk *walk, int tensor)
 {
     if (--walk->readers[tensor] > 0)
         return;
-    release(&walk->real, tensor);
-    release(&walk->quantized, tensor);
+    release(walk, &walk->real, tensor);
+    release(walk, &walk->quantized, tensor);
 }
 
 /* A tensor that does not depend on the input has one value for all samples. */

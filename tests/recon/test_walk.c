@@ -32,7 +32,7 @@ static void setup(void)
         ck_assert_ok(quantizer_set_range(&network->activations[i].quantizer, 0, -3.0, 3.0, &err),
                      &err);
     data = small_network_data(arena, graph, SAMPLES, false, 2);
-    ck_assert_ok(walk_create(network, SAMPLES, &walk, &err), &err);
+    ck_assert_ok(walk_create(network, SAMPLES, SIZE_MAX, &walk, &err), &err);
     for (int64_t i = 0; i < SAMPLES; i++)
         dataset_read(data, i, walk_input(walk) + i * SMALL_NETWORK_INPUTS);
 }
@@ -118,6 +118,29 @@ START_TEST(a_node_may_be_tried_with_other_weights)
 }
 END_TEST
 
+/* Law: under every ceiling the walk ends well, or with E_MEMORY and the numbers. */
+START_TEST(a_ceiling_is_held_and_named)
+{
+    bool failed = false, ended = false;
+    for (size_t limit = 1 << 10; limit <= (size_t)1 << 22; limit *= 4) {
+        walk_destroy(walk);
+        walk = NULL;
+        bool fits = walk_create(network, SAMPLES, limit, &walk, &err);
+        for (int node = 0; fits && node < network->graph->node_count; node++)
+            fits = walk_node_float(walk, node, &nobody, &err) &&
+                   walk_node_quantized(walk, node, &nobody, &err);
+        if (!fits) {
+            ck_assert_int_eq(err.code, E_MEMORY);
+            ck_assert(support_contains(err.message, "39 calibration samples"));
+        }
+        failed |= !fits;
+        ended |= fits;
+        ck_assert(fits || !ended);
+    }
+    ck_assert(failed && ended);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("walk");
@@ -125,6 +148,7 @@ int main(void)
     tcase_add_checked_fixture(tcase, setup, teardown);
     tcase_add_test(tcase, both_networks_give_what_they_give_by_themselves);
     tcase_add_test(tcase, values_live_from_their_node_to_their_last_reader);
+    tcase_add_test(tcase, a_ceiling_is_held_and_named);
     tcase_add_test(tcase, a_node_may_be_tried_with_other_weights);
     suite_add_tcase(suite, tcase);
     return support_run(suite);

@@ -41,8 +41,10 @@ char *arena_printf(struct arena *arena, struct error *err, const char *format, .
 struct arena_mark arena_mark(const struct arena *arena);
 void arena_reset(struct arena *arena, struct arena_mark mark);
 
-/* Bytes handed out and not yet reset, padding included. */
+/* Bytes handed out and not yet reset, padding included; and bytes left below the ceiling (SIZE_MAX
+ * less what is used where there is none). */
 size_t arena_used(const struct arena *arena);
+size_t arena_left(const struct arena *arena);
 
 /* For tests: the n-th allocation from now fails as if the system had no memory; 0: none does. */
 void arena_fail_at(struct arena *arena, size_t nth);

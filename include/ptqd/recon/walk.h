@@ -16,9 +16,10 @@ struct walk;
 
 enum { WALK_BATCH = 32 }; /* samples executed at once; more do not fit the caches */
 
-/* `network` is borrowed. E_MEMORY names the bytes wanted. */
-bool walk_create(const struct quant_network *network, int64_t samples, struct walk **out_walk,
-                 struct error *err);
+/* `network` is borrowed. Values take at most `limit_bytes` at one time; E_MEMORY, here or at the
+ * node that would exceed it, names tensor, samples and bytes. */
+bool walk_create(const struct quant_network *network, int64_t samples, size_t limit_bytes,
+                 struct walk **out_walk, struct error *err);
 void walk_destroy(struct walk *walk);
 
 /* [samples] · elements of the network's input, to be filled before the first node. */
