@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -126,14 +127,16 @@ static void wait_for_requests(struct http_server *server, int64_t deadline_ms)
     }
 }
 
-/* libmicrohttpd aborts the process when it is stopped with a suspended connection. */
+/* libmicrohttpd aborts the process when it is stopped with a suspended connection. Its threads may
+ * still take the listening socket out of their epoll set after MHD_quiesce_daemon has returned, so
+ * that is shut down, which refuses new clients, and closed when the threads are gone. */
 void http_server_stop(struct http_server *server, unsigned drain_ms)
 {
     if (server == NULL)
         return;
     int fd = MHD_quiesce_daemon(server->daemon);
     if (fd >= 0)
-        close(fd);
+        (void)shutdown(fd, SHUT_RDWR); /* nobody is connected to it: nothing to lose */
     pthread_mutex_lock(&server->lock);
     server->stopping = true;
     pthread_cond_signal(&server->tick);
@@ -146,6 +149,8 @@ void http_server_stop(struct http_server *server, unsigned drain_ms)
     pthread_mutex_unlock(&server->lock);
     wait_for_requests(server, -1);
     MHD_stop_daemon(server->daemon);
+    if (fd >= 0)
+        close(fd);
     http_pool_stop(&server->pool);
     http_sweeper_stop(server);
     destroy_server(server);
