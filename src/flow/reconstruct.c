@@ -243,7 +243,8 @@ bool reconstruct_network(struct arena *arena, const struct pipeline *pipeline,
                          struct float_outputs *out_outputs, struct error *err)
 {
     const struct graph *graph = network->graph;
-    struct float_outputs outputs = {.tensor = graph->output};
+    struct float_outputs outputs = {0};
+    int64_t elements = tensor_elements(&graph->tensors[graph->output], 1);
     struct reconstruction r = {
         .arena = arena,
         .pipeline = pipeline,
@@ -255,8 +256,7 @@ bool reconstruct_network(struct arena *arena, const struct pipeline *pipeline,
         .outputs = &outputs,
         .err = err,
     };
-    outputs.elements = tensor_elements(&graph->tensors[outputs.tensor], 1);
-    outputs.values = ARENA_ARRAY(arena, float, outputs.elements * samples->count, err);
+    outputs.values = ARENA_ARRAY(arena, float, elements * samples->count, err);
     outputs.layer_scale = ARENA_ARRAY(arena, double, network->layer_count, err);
     if (!outputs.values || !outputs.layer_scale ||
         !walk_create(network, samples->count, arena_left(arena), &r.walk, err))
@@ -274,12 +274,12 @@ bool reconstruct_network(struct arena *arena, const struct pipeline *pipeline,
     int64_t input_elements = tensor_elements(&graph->tensors[graph->input], 1);
     for (int64_t i = 0; i < samples->count; i++)
         samples_read(samples, i, walk_input(r.walk) + i * input_elements);
-    walk_keep(r.walk, outputs.tensor);
+    walk_keep(r.walk, graph->output);
     for (int node = 0; done && node < graph->node_count; node++)
         done = walk_one(&r, node);
     if (done)
-        memcpy(outputs.values, walk_float(r.walk, outputs.tensor),
-               (size_t)(outputs.elements * samples->count) * sizeof(float));
+        memcpy(outputs.values, walk_float(r.walk, graph->output),
+               (size_t)(elements * samples->count) * sizeof(float));
     walk_destroy(r.walk);
     if (done)
         *out_outputs = outputs;

@@ -140,19 +140,12 @@ static bool copy_node(struct builder *builder, const struct node *node)
 {
     struct quant_network *network = builder->network;
     const struct graph *folded = network->folded;
-    int inputs[8];
-    if (node->input_count > (int)(sizeof(inputs) / sizeof(inputs[0])) && node->op->mac)
-        return FAIL(builder->err, E_INTERNAL, "node '%s' has %d inputs", node->name,
-                    node->input_count);
-
-    int *copy_inputs = node->input_count <= 8
-                           ? inputs
-                           : ARENA_ARRAY(network->arena, int, node->input_count, builder->err);
+    int *copy_inputs = arena_memdup(network->arena, node->inputs,
+                                    (size_t)node->input_count * sizeof(int), builder->err);
     if (!copy_inputs)
         return false;
     for (int i = 0; i < node->input_count; i++) {
         int tensor = node->inputs[i];
-        copy_inputs[i] = tensor;
         if (tensor == NODE_ABSENT)
             continue;
         bool wanted = reads_quantized(folded, node, i);
@@ -167,11 +160,10 @@ static bool copy_node(struct builder *builder, const struct node *node)
     copy.inputs = copy_inputs;
     copy.op = NULL; /* resolved and inferred again */
     copy.detail = NULL;
-    struct quant_layer *layer = NULL;
     if (node->op->mac) {
         if (!add_layer(builder, node))
             return false;
-        layer = &network->layers[network->layer_count - 1];
+        const struct quant_layer *layer = &network->layers[network->layer_count - 1];
         copy_inputs[1] = layer->weights;
         copy_inputs[2] = layer->bias;
     }

@@ -85,24 +85,31 @@ void linear_problem_set_targets(struct linear_problem *problem, struct linear_ta
     problem->target_variance = targets->squares;
 }
 
+/* τ_k − ŵ·μ̂ */
+static float best_bias(const struct linear_problem *problem, int64_t k, const float *weights)
+{
+    const double *mean = problem->mean + k / (problem->K / problem->G) * problem->D;
+    double bias = problem->target_mean[k];
+    for (int64_t i = 0; i < problem->D; i++)
+        bias -= (double)weights[i] * mean[i];
+    return (float)bias;
+}
+
 double linear_problem_error(const struct linear_problem *problem, int64_t k, const float *weights,
                             float *out_best_bias)
 {
-    int64_t D = problem->D, g = k / (problem->K / problem->G);
-    const double *H = problem->H + g * D * D;
-    const double *mean = problem->mean + g * D;
+    int64_t D = problem->D;
+    const double *H = problem->H + k / (problem->K / problem->G) * D * D;
     const double *target = problem->target + k * D;
     double error = problem->target_variance[k];
-    double bias = problem->target_mean[k];
     for (int64_t i = 0; i < D; i++) {
         double wi = (double)weights[i], sum = 0.0;
         for (int64_t j = 0; j < D; j++)
             sum += H[i * D + j] * (double)weights[j];
         error += wi * (sum - 2.0 * target[i]);
-        bias -= wi * mean[i];
     }
     if (out_best_bias)
-        *out_best_bias = (float)bias;
+        *out_best_bias = best_bias(problem, k, weights);
     return error > 0.0 ? error : 0.0; /* a difference of large sums may end just below */
 }
 
@@ -111,9 +118,9 @@ double linear_problem_layer_error(const struct linear_problem *problem,
 {
     double sum = 0.0;
     for (int64_t k = 0; k < problem->K; k++) {
-        float best_bias;
-        sum += linear_problem_error(problem, k, layer->weight_values + k * problem->D, &best_bias);
-        double offset = (double)best_bias - (double)layer->bias_values[k];
+        float bias;
+        sum += linear_problem_error(problem, k, layer->weight_values + k * problem->D, &bias);
+        double offset = (double)bias - (double)layer->bias_values[k];
         sum += offset * offset;
     }
     return sum / (double)problem->K;
@@ -122,6 +129,5 @@ double linear_problem_layer_error(const struct linear_problem *problem,
 void linear_problem_set_bias(const struct linear_problem *problem, struct quant_layer *layer)
 {
     for (int64_t k = 0; k < problem->K; k++)
-        (void)linear_problem_error(problem, k, layer->weight_values + k * problem->D,
-                                   &layer->bias_values[k]); /* only the bias is wanted */
+        layer->bias_values[k] = best_bias(problem, k, layer->weight_values + k * problem->D);
 }

@@ -8,9 +8,7 @@
 
 /* What the float network gave, and how large each layer's output is. */
 struct float_outputs {
-    int tensor;          /* of network->graph: its output */
-    int64_t elements;    /* of that tensor, one sample */
-    float *values;       /* [samples][elements] */
+    float *values;       /* [samples][elements of the network's output] */
     double *layer_scale; /* [layers] root mean variance over the channels */
 };
 
