@@ -131,6 +131,48 @@ static bool add_variants(struct report *report, const struct report_run *runs, s
     return true;
 }
 
+double report_cost(const struct json *cost, const char *key)
+{
+    double value = (double)NAN;
+    const struct json *member = json_find(cost, key);
+    if (member != NULL)
+        (void)json_as_number(member, -HUGE_VAL, HUGE_VAL, &value, NULL); /* else stays NaN */
+    return value;
+}
+
+/* The marks of all variants for one cost; `points` and `marks` have room for them. */
+static void find_front(const struct report *report, const char *cost, struct pareto_point *points,
+                       enum pareto_mark *marks)
+{
+    for (size_t i = 0; i < report->variant_count; i++) {
+        const struct report_variant *variant = &report->variants[i];
+        points[i] = (struct pareto_point){
+            .value = report->has_accuracy ? variant->accuracy.mean : variant->agreement.mean,
+            .cost = report_cost(variant->cost, cost),
+        };
+    }
+    pareto_front(points, report->variant_count, marks);
+}
+
+static bool mark_fronts(struct report *report, struct arena *scratch, struct error *err)
+{
+    size_t count = report->variant_count;
+    struct pareto_point *points = ARENA_ARRAY(scratch, struct pareto_point, count, err);
+    enum pareto_mark *bops = ARENA_ARRAY(scratch, enum pareto_mark, count, err);
+    enum pareto_mark *peak_bytes = ARENA_ARRAY(scratch, enum pareto_mark, count, err);
+    if (points == NULL || bops == NULL || peak_bytes == NULL)
+        return false;
+    for (size_t i = 0; i < count; i++)
+        report->has_accuracy |= report->variants[i].accuracy.count > 0;
+    find_front(report, "bops", points, bops);
+    find_front(report, "peak_bytes", points, peak_bytes);
+    for (size_t i = 0; i < count; i++) {
+        report->variants[i].front_bops = bops[i];
+        report->variants[i].front_peak_bytes = peak_bytes[i];
+    }
+    return true;
+}
+
 enum { SCRATCH_BYTES = 1 << 30 };
 
 bool report_create(struct arena *arena, const char *job, const struct report_run *runs,
@@ -143,7 +185,8 @@ bool report_create(struct arena *arena, const char *job, const struct report_run
     if (scratch == NULL)
         return FAIL(err, E_MEMORY, "no memory to read results");
     bool ok = report.job != NULL && report.variants != NULL &&
-              add_variants(&report, runs, run_count, arena, scratch, err);
+              add_variants(&report, runs, run_count, arena, scratch, err) &&
+              mark_fronts(&report, scratch, err);
     arena_destroy(scratch);
     if (ok)
         *out_report = report;
@@ -159,6 +202,14 @@ static void add_statistic(struct json *parent, const char *key,
     json_add_integer(object, "n", (int64_t)statistic->count);
 }
 
+static void add_mark(struct json *parent, const char *key, enum pareto_mark mark)
+{
+    if (mark == PARETO_UNKNOWN)
+        json_add_null(parent, key);
+    else
+        json_add_bool(parent, key, mark == PARETO_FRONT);
+}
+
 static void add_variant_json(struct json *list, const struct report_variant *variant)
 {
     struct json *object = json_add_object(list, NULL);
@@ -169,6 +220,9 @@ static void add_variant_json(struct json *list, const struct report_variant *var
     json_add_number(object, "agreement", variant->agreement.mean);
     json_add_number(object, "output_sqnr_db", variant->output_sqnr_db.mean);
     json_add_copy(object, "cost", variant->cost);
+    struct json *pareto = json_add_object(object, "pareto");
+    add_mark(pareto, "bops", variant->front_bops);
+    add_mark(pareto, "peak_bytes", variant->front_peak_bytes);
     add_statistic(object, "seconds", &variant->seconds);
     json_add_integer(object, "succeeded", (int64_t)variant->succeeded);
     json_add_integer(object, "failed", (int64_t)variant->failed);

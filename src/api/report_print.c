@@ -39,14 +39,19 @@ static const struct json *line_cost(const struct line *line)
     return line->variant == NULL ? line->report->float_cost : line->variant->cost;
 }
 
-/* NaN where it is not known. */
-static double cost_number(const struct line *line, const char *key)
+static double line_number(const struct line *line, const char *key)
 {
-    double value = (double)NAN;
-    const struct json *member = json_find(line_cost(line), key);
-    if (member != NULL)
-        (void)json_as_number(member, -HUGE_VAL, HUGE_VAL, &value, NULL); /* else stays NaN */
-    return value;
+    return report_cost(line_cost(line), key);
+}
+
+static enum pareto_mark line_front_bops(const struct line *line)
+{
+    return line->variant == NULL ? PARETO_UNKNOWN : line->variant->front_bops;
+}
+
+static enum pareto_mark line_front_peak_bytes(const struct line *line)
+{
+    return line->variant == NULL ? PARETO_UNKNOWN : line->variant->front_peak_bytes;
 }
 
 static struct report_statistic line_accuracy(const struct line *line)
@@ -124,7 +129,7 @@ static void csv_head(const struct report *report, struct text *text)
         text_printf(text, ",%s", csv_columns[i]);
     for (size_t i = 0; i < sizeof(csv_costs) / sizeof(csv_costs[0]); i++)
         text_printf(text, ",%s", csv_costs[i]);
-    text_puts(text, ",peak_layer\r\n");
+    text_puts(text, ",peak_layer,pareto_bops,pareto_peak_bytes\r\n");
 }
 
 static void csv_statistics(const struct line *line, struct text *text)
@@ -148,6 +153,13 @@ static void csv_statistics(const struct line *line, struct text *text)
     }
 }
 
+static void csv_mark(struct text *text, enum pareto_mark mark)
+{
+    static const char *const names[] = {
+        [PARETO_UNKNOWN] = ",", [PARETO_BEATEN] = ",false", [PARETO_FRONT] = ",true"};
+    text_puts(text, names[mark]);
+}
+
 static void csv_line(const struct line *line, struct text *text)
 {
     csv_string(text, line_name(line));
@@ -160,7 +172,7 @@ static void csv_line(const struct line *line, struct text *text)
     csv_statistics(line, text);
     for (size_t i = 0; i < sizeof(csv_costs) / sizeof(csv_costs[0]); i++) {
         text_puts(text, ",");
-        csv_number(text, cost_number(line, csv_costs[i]));
+        csv_number(text, line_number(line, csv_costs[i]));
     }
     const char *layer = "";
     const struct json *peak = json_find(line_cost(line), "peak_layer");
@@ -168,6 +180,8 @@ static void csv_line(const struct line *line, struct text *text)
         (void)json_as_string(peak, &layer, NULL); /* null stays "" */
     text_puts(text, ",");
     csv_string(text, layer);
+    csv_mark(text, line_front_bops(line));
+    csv_mark(text, line_front_peak_bytes(line));
     text_puts(text, "\r\n");
 }
 
@@ -235,22 +249,31 @@ static void print_agreement(const struct line *line, char out[static CELL_BYTES]
         print_percent(&line->variant->agreement, out);
 }
 
+static void print_star(enum pareto_mark mark, char out[static CELL_BYTES])
+{
+    size_t length = strlen(out);
+    if (mark == PARETO_FRONT)
+        (void)snprintf(out + length, CELL_BYTES - length, " *");
+}
+
 static void print_bops(const struct line *line, char out[static CELL_BYTES])
 {
     static const char *const units[] = {"", " k", " M", " G", " T", NULL};
-    print_scaled(cost_number(line, "bops"), 1000, units, out);
+    print_scaled(line_number(line, "bops"), 1000, units, out);
+    print_star(line_front_bops(line), out);
 }
 
 static const char *const byte_units[] = {" B", " KiB", " MiB", " GiB", NULL};
 
 static void print_weights(const struct line *line, char out[static CELL_BYTES])
 {
-    print_scaled(cost_number(line, "weight_bytes"), 1024, byte_units, out);
+    print_scaled(line_number(line, "weight_bytes"), 1024, byte_units, out);
 }
 
 static void print_peak(const struct line *line, char out[static CELL_BYTES])
 {
-    print_scaled(cost_number(line, "peak_bytes"), 1024, byte_units, out);
+    print_scaled(line_number(line, "peak_bytes"), 1024, byte_units, out);
+    print_star(line_front_peak_bytes(line), out);
 }
 
 static void print_runs(const struct line *line, char out[static CELL_BYTES])
@@ -343,6 +366,15 @@ static void pad(struct text *text, const char *string, size_t width)
     text_printf(text, "| %s%*s ", string, (int)(width - display_width(string)), "");
 }
 
+static void put_legend(const struct report *report, struct text *text)
+{
+    if (report->variant_count > 0)
+        text_printf(text,
+                    "\nCosts that end in * are on the Pareto front: no other variant has at least "
+                    "this %s for less, or more of it for no more.\n",
+                    report->has_accuracy ? "accuracy" : "agreement");
+}
+
 bool report_markdown(const struct report *report, struct text *text, struct error *err)
 {
     enum { COLUMNS_MAX = 64 };
@@ -372,5 +404,6 @@ bool report_markdown(const struct report *report, struct text *text, struct erro
         }
         text_puts(text, "|\n");
     }
+    put_legend(report, text);
     return text_check(text, err);
 }
