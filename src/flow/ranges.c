@@ -57,7 +57,7 @@ static bool fit_pairs(const struct ranges *ranges, const struct fit *fit, const 
         .min = fit->min,
         .max = fit->max,
     };
-    return observer_fit(fit->observer, &seen, fit->quantizer, 0, err);
+    return observer_fit(fit->observer, &seen, &ranges->activation_options, fit->quantizer, 0, err);
 }
 
 static bool fit_histogram(const struct ranges *ranges, const struct fit *fit, struct error *err)
@@ -68,7 +68,7 @@ static bool fit_histogram(const struct ranges *ranges, const struct fit *fit, st
     histogram_init(histogram, fit->min, fit->max);
     histogram_add(histogram, fit->values, (size_t)fit->count);
     struct observation seen = histogram_observation(histogram);
-    return observer_fit(fit->observer, &seen, fit->quantizer, 0, err);
+    return observer_fit(fit->observer, &seen, &ranges->activation_options, fit->quantizer, 0, err);
 }
 
 static bool fit_activation(const struct ranges *ranges, const struct node *node, struct error *err)
@@ -123,8 +123,8 @@ bool ranges_fit_weights(const struct ranges *ranges, struct quant_layer *layer, 
             .count = (size_t)count,
         };
         if (!find_extremes(seen.values, count, layer->name, &seen.min, &seen.max, err) ||
-            !observer_fit(observer_table()[ranges->weight_init], &seen, &layer->quantizer, channel,
-                          err))
+            !observer_fit(observer_table()[ranges->weight_init], &seen, &ranges->weight_options,
+                          &layer->quantizer, channel, err))
             return error_context(err, "weights of '%s'", layer->name);
     }
     widen_for_bias(ranges, layer);

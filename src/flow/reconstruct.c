@@ -268,6 +268,8 @@ bool reconstruct_network(struct arena *arena, const struct pipeline *pipeline,
         .samples = samples->count,
         .weight_init = pipeline->weights.init,
         .activation_init = pipeline->activations.init,
+        .weight_options = {.percentile = pipeline->weights.percentile},
+        .activation_options = {.percentile = pipeline->activations.percentile},
     };
 
     bool done = true;

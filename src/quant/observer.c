@@ -30,13 +30,14 @@ const struct observer *observer_find(const char *name)
 }
 
 bool observer_fit(const struct observer *observer, const struct observation *seen,
-                  struct quantizer *quantizer, int64_t channel, struct error *err)
+                  const struct observer_options *options, struct quantizer *quantizer,
+                  int64_t channel, struct error *err)
 {
     double min, max;
     if (!isfinite(seen->min) || !isfinite(seen->max))
         return FAIL(err, E_INVALID, "values from %g to %g were seen; a range needs finite values",
                     seen->min, seen->max);
-    observer->range(seen, &quantizer->format, &min, &max);
+    observer->range(seen, &quantizer->format, options, &min, &max);
     return quantizer_set_range(quantizer, channel, min, max, err);
 }
 

@@ -10,6 +10,7 @@ enum { COUNT = 2000 };
 
 static struct arena *arena;
 static struct error err;
+static const struct observer_options options = {.percentile = 99.9};
 
 static void setup(void)
 {
@@ -59,7 +60,7 @@ static double error_of(const char *name, const struct observation *seen,
 {
     struct quantizer quantizer;
     ck_assert_ok(quantizer_create(arena, format, 1, &quantizer, &err), &err);
-    ck_assert_ok(observer_fit(observer_find(name), seen, &quantizer, 0, &err), &err);
+    ck_assert_ok(observer_fit(observer_find(name), seen, &options, &quantizer, 0, &err), &err);
     return squared_error(seen, &quantizer);
 }
 
@@ -73,7 +74,7 @@ START_TEST(every_range_holds_zero_and_is_not_wider_than_the_values)
                 struct observation seen = make_values(shape, 3, values);
                 struct quantizer_format format = {.bits = 4, .symmetric = symmetric};
                 double min, max, reach = fmax(-seen.min, seen.max) * (1.0 + 1e-9);
-                (*row)->range(&seen, &format, &min, &max);
+                (*row)->range(&seen, &format, &options, &min, &max);
                 ck_assert_msg(min <= 0.0 && max >= 0.0 && min >= -reach && max <= reach,
                               "%s, shape %d: %g to %g", (*row)->name, shape, min, max);
             }
@@ -128,7 +129,7 @@ START_TEST(the_mse_range_cuts_an_outlier_off)
     struct observation seen = make_values(2, 9, values);
     struct quantizer_format format = {.bits = 3};
     double min, max;
-    observer_find("mse")->range(&seen, &format, &min, &max);
+    observer_find("mse")->range(&seen, &format, &options, &min, &max);
     ck_assert_double_lt(max, 20.0);
 }
 END_TEST
@@ -145,11 +146,131 @@ START_TEST(one_value_and_all_zeros_have_a_range)
             struct quantizer_format format = {.bits = 4};
             struct quantizer quantizer;
             ck_assert_ok(quantizer_create(arena, &format, 1, &quantizer, &err), &err);
-            ck_assert_ok(observer_fit(*row, &seen, &quantizer, 0, &err), &err);
+            ck_assert_ok(observer_fit(*row, &seen, &options, &quantizer, 0, &err), &err);
             float y;
             quantizer_apply(&quantizer, 0, &value, 1, &y);
             ck_assert_double_le(fabs((double)(y - value)), 1e-6);
         }
+}
+END_TEST
+
+/* The exact histogram of a bell curve, of its upper half, or of two exponential tails. */
+static struct observation make_curve(int shape, float *values, double *weights)
+{
+    double reach = shape == 2 ? 10.0 : 5.0, low = shape == 1 ? 0.0 : -reach;
+    for (int i = 0; i < COUNT; i++) {
+        double x = low + (reach - low) * (i + 0.5) / COUNT;
+        values[i] = (float)x;
+        weights[i] = 1e6 * (shape == 2 ? exp(-fabs(x)) : exp(-0.5 * x * x));
+    }
+    return (struct observation){
+        .values = values, .weights = weights, .count = COUNT, .min = low, .max = reach};
+}
+
+/* Law: a wider format never takes a narrower range (5 %: the search is a grid). */
+START_TEST(ranges_do_not_shrink_with_more_bits)
+{
+    static float values[COUNT];
+    static double weights[COUNT];
+    for (const struct observer *const *row = observer_table(); *row; row++)
+        for (int shape = 0; shape < 3; shape++)
+            for (int symmetric = 0; symmetric < 2; symmetric++) {
+                struct observation seen = make_curve(shape, values, weights);
+                double narrower = 0.0;
+                for (int bits = 2; bits <= 8; bits++) {
+                    struct quantizer_format format = {.bits = bits, .symmetric = symmetric};
+                    double min, max;
+                    (*row)->range(&seen, &format, &options, &min, &max);
+                    ck_assert_msg(max - min >= 0.95 * narrower, "%s, shape %d, %d bits: %g < %g",
+                                  (*row)->name, shape, bits, max - min, narrower);
+                    narrower = max - min;
+                }
+            }
+}
+END_TEST
+
+/* Law: of as few values as a depthwise filter has, none that matters is clipped: the error is at
+ * most what rounding with the step of the whole range can do. */
+START_TEST(few_values_are_not_cut_off)
+{
+    enum { FEW = 9, FILTERS = 50 };
+    static float values[COUNT];
+    struct quantizer_format format = {.bits = 4, .symmetric = true};
+    for (const struct observer *const *row = observer_table(); *row; row++)
+        for (uint64_t seed = 0; seed < FILTERS; seed++) {
+            struct observation seen = make_values(0, seed, values);
+            double reach = 0.0;
+            for (int i = 0; i < FEW; i++)
+                reach = fmax(reach, fabs((double)values[i]));
+            seen.count = FEW, seen.min = -reach, seen.max = reach;
+            double error = error_of((*row)->name, &seen, &format), half_step = 0.5 * reach / 7.0;
+            ck_assert_msg(error <= FEW * half_step * half_step, "%s, filter %d: %g", (*row)->name,
+                          (int)seed, error);
+        }
+}
+END_TEST
+
+/* Law: 100 % is the whole range, also of a histogram, whose outermost centres lie within it. */
+START_TEST(the_hundredth_percentile_is_the_whole_range)
+{
+    static float values[COUNT];
+    static struct histogram histogram;
+    struct observation seen = make_values(0, 15, values);
+    histogram_init(&histogram, seen.min, seen.max);
+    histogram_add(&histogram, values, COUNT);
+    struct observation binned = histogram_observation(&histogram);
+    const struct observation *both[] = {&seen, &binned};
+    struct quantizer_format format = {.bits = 4};
+    for (int i = 0; i < 2; i++) {
+        double min, max;
+        observer_find("percentile")
+            ->range(both[i], &format, &(struct observer_options){.percentile = 100.0}, &min, &max);
+        ck_assert_double_eq(min, seen.min);
+        ck_assert_double_eq(max, seen.max);
+    }
+}
+END_TEST
+
+/* Law: the share that was asked for is inside, at each end, to one value. */
+START_TEST(a_percentile_clips_its_share_at_both_ends)
+{
+    static float values[COUNT];
+    struct observation seen = make_values(0, 17, values);
+    struct quantizer_format format = {.bits = 4};
+    for (double percentile = 90.0; percentile < 100.0; percentile += 2.5) {
+        double min, max, share = 1.0 - percentile / 100.0;
+        observer_find("percentile")
+            ->range(&seen, &format, &(struct observer_options){.percentile = percentile}, &min,
+                    &max);
+        int below = 0, above = 0;
+        for (int i = 0; i < COUNT; i++) {
+            below += (double)values[i] < min;
+            above += (double)values[i] > max;
+        }
+        ck_assert_double_le(fabs(below - share * COUNT), 1.0);
+        ck_assert_double_le(fabs(above - share * COUNT), 1.0);
+    }
+}
+END_TEST
+
+/* Law: KL keeps the bulk of many values and drops one outlier at each end. */
+START_TEST(the_kl_range_cuts_an_outlier_off)
+{
+    static float values[COUNT];
+    static double weights[COUNT];
+    struct observation seen = make_values(2, 19, values);
+    values[1] = -40.0f;
+    for (int i = 0; i < COUNT; i++)
+        weights[i] = i < 2 ? 1.0 : 100.0;
+    seen.weights = weights;
+    seen.min = -40.0;
+    for (int bits = 3; bits <= 8; bits++) {
+        struct quantizer_format format = {.bits = bits};
+        double min, max;
+        observer_find("kl")->range(&seen, &format, &options, &min, &max);
+        ck_assert_msg(max < 20.0 && max > 1.0 && min > -20.0 && min < -1.0, "%d bits: %g to %g",
+                      bits, min, max);
+    }
 }
 END_TEST
 
@@ -160,8 +281,8 @@ START_TEST(values_that_are_not_finite_are_refused)
     struct quantizer quantizer;
     struct quantizer_format format = {.bits = 4};
     ck_assert_ok(quantizer_create(arena, &format, 1, &quantizer, &err), &err);
-    ck_assert_fails(observer_fit(observer_find("mse"), &seen, &quantizer, 0, &err), &err, E_INVALID,
-                    "0 to inf");
+    ck_assert_fails(observer_fit(observer_find("mse"), &seen, &options, &quantizer, 0, &err), &err,
+                    E_INVALID, "0 to inf");
 }
 END_TEST
 
@@ -195,6 +316,11 @@ int main(void)
     tcase_add_test(tcase, the_mse_range_is_never_worse_than_the_whole_range);
     tcase_add_test(tcase, the_mse_search_finds_the_best_range);
     tcase_add_test(tcase, the_mse_range_cuts_an_outlier_off);
+    tcase_add_test(tcase, a_percentile_clips_its_share_at_both_ends);
+    tcase_add_test(tcase, the_hundredth_percentile_is_the_whole_range);
+    tcase_add_test(tcase, the_kl_range_cuts_an_outlier_off);
+    tcase_add_test(tcase, ranges_do_not_shrink_with_more_bits);
+    tcase_add_test(tcase, few_values_are_not_cut_off);
     tcase_add_test(tcase, one_value_and_all_zeros_have_a_range);
     tcase_add_test(tcase, values_that_are_not_finite_are_refused);
     tcase_add_test(tcase, a_histogram_stands_for_its_values);

@@ -86,7 +86,8 @@ static void make_layer(struct layer_fixture *f, struct arena *arena, int bits, s
             seen.min = fmin(seen.min, (double)seen.values[i]);
             seen.max = fmax(seen.max, (double)seen.values[i]);
         }
-        ck_assert_ok(observer_fit(observer_find("mse"), &seen, &f->layer.quantizer, k, err), err);
+        ck_assert_ok(observer_fit(observer_find("mse"), &seen, NULL, &f->layer.quantizer, k, err),
+                     err);
     }
     quant_layer_round(&f->layer);
 }

@@ -20,12 +20,14 @@ struct pipeline {
         bool narrow;
         int granularity; /* enum pipeline_weight_granularity */
         int init;        /* row of observers.def */
+        double percentile;
     } weights;
     struct {
         int64_t bits; /* 0: as the weights */
         int scheme;   /* enum pipeline_scheme */
         int granularity;
         int init; /* row of observers.def */
+        double percentile;
         int64_t input_bits;
         int64_t sum_bits; /* 0: as the other activations */
     } activations;

@@ -3,6 +3,7 @@
 /* Step 2 of the pipeline: the ranges of quantizers from the float network's values. */
 
 #include "ptqd/quant/network.h"
+#include "ptqd/quant/observer.h"
 #include "ptqd/recon/walk.h"
 
 struct ranges {
@@ -11,6 +12,7 @@ struct ranges {
     struct walk *walk; /* executed up to the node in question */
     int64_t samples;
     int weight_init, activation_init; /* rows of observers.def */
+    struct observer_options weight_options, activation_options;
 };
 
 /* Fits the quantizer of a FakeQuantize node of network->graph. E_INVALID when the float network's

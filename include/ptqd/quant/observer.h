@@ -17,12 +17,17 @@ struct observation {
     const float *addends;
 };
 
+/* What observers can be told. */
+struct observer_options {
+    double percentile; /* of the values up to the upper end, and down to the lower one: 50 to 100 */
+};
+
 struct observer {
     const char *name; /* "minmax" */
     const char *help; /* one sentence */
     /* Clipping range for a format; writes a range that contains zero. */
     void (*range)(const struct observation *seen, const struct quantizer_format *format,
-                  double *out_min, double *out_max);
+                  const struct observer_options *options, double *out_min, double *out_max);
 };
 
 /* Rows of observers.def, NULL-terminated. */
@@ -31,7 +36,8 @@ const struct observer *observer_find(const char *name);
 
 /* Fits one channel of the quantizer to the observation. */
 bool observer_fit(const struct observer *observer, const struct observation *seen,
-                  struct quantizer *quantizer, int64_t channel, struct error *err);
+                  const struct observer_options *options, struct quantizer *quantizer,
+                  int64_t channel, struct error *err);
 
 /* A histogram that stands for a large tensor. */
 enum { HISTOGRAM_BINS = 4096 };

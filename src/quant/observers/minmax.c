@@ -4,9 +4,9 @@
 #include "ptqd/quant/observer.h"
 
 static void minmax_range(const struct observation *seen, const struct quantizer_format *format,
-                         double *out_min, double *out_max)
+                         const struct observer_options *options, double *out_min, double *out_max)
 {
-    (void)format; /* the range of the values is the same at every width */
+    (void)format, (void)options; /* the range of the values is the same at every width */
     *out_min = seen->min < 0.0 ? seen->min : 0.0;
     *out_max = seen->max > 0.0 ? seen->max : 0.0;
 }
