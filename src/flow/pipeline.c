@@ -28,6 +28,13 @@ static const char *const observer_choices[] = {
 #undef OBSERVER
     NULL,
 };
+static const char *const weight_init_choices[] = {
+#define OBSERVER(name) #name,
+#include "ptqd/quant/observers.def"
+#undef OBSERVER
+    "output",
+    NULL,
+};
 static const char *const method_choices[] = {
 #define METHOD(name) #name,
 #include "ptqd/recon/methods.def"
@@ -97,9 +104,10 @@ static const struct param rows[] = {
     {.name = "weights.init",
      .type = PARAM_CHOICE,
      .default_text = "mse",
-     .choices = observer_choices,
+     .choices = weight_init_choices,
      .unit = "",
-     .help = "How the initial range of the weights is found.",
+     .help = "How the initial range of the weights is found: from the weights, or by the error of "
+             "the layer's output.",
      .sweep = true,
      FIELD(weights.init)},
     {.name = "weights.percentile",

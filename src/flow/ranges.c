@@ -5,6 +5,7 @@
 #include "ptqd/flow/branches.h"
 #include "ptqd/nn/op.h"
 #include "ptqd/quant/observer.h"
+#include "ptqd/recon/output_range.h"
 
 #include <math.h>
 
@@ -113,7 +114,8 @@ static void widen_for_bias(const struct ranges *ranges, struct quant_layer *laye
     }
 }
 
-bool ranges_fit_weights(const struct ranges *ranges, struct quant_layer *layer, struct error *err)
+static bool observe_weights(const struct ranges *ranges, struct quant_layer *layer,
+                            struct error *err)
 {
     int64_t channels = layer->quantizer.channels;
     int64_t count = layer->K * layer->D / channels;
@@ -123,10 +125,24 @@ bool ranges_fit_weights(const struct ranges *ranges, struct quant_layer *layer, 
             .count = (size_t)count,
         };
         if (!find_extremes(seen.values, count, layer->name, &seen.min, &seen.max, err) ||
-            !observer_fit(observer_table()[ranges->weight_init], &seen, &ranges->weight_options,
+            !observer_fit(ranges->weight_observer, &seen, &ranges->weight_options,
                           &layer->quantizer, channel, err))
-            return error_context(err, "weights of '%s'", layer->name);
+            return false;
     }
+    return true;
+}
+
+bool ranges_fit_weights(const struct ranges *ranges, const struct linear_problem *problem,
+                        const struct recon_monitor *monitor, struct quant_layer *layer,
+                        struct error *err)
+{
+    struct arena_mark mark = arena_mark(ranges->arena);
+    bool done = ranges->weight_observer
+                    ? observe_weights(ranges, layer, err)
+                    : output_range_fit(problem, monitor, ranges->arena, layer, err);
+    arena_reset(ranges->arena, mark);
+    if (!done)
+        return error_context(err, "weights of '%s'", layer->name);
     widen_for_bias(ranges, layer);
     return true;
 }

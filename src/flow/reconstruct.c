@@ -101,6 +101,16 @@ static bool solve_rounds(struct reconstruction *r, struct quant_layer *layer,
     return solve(r, layer, problem, iterations);
 }
 
+static bool fit_weights(struct reconstruction *r, struct quant_layer *layer,
+                        const struct linear_problem *problem)
+{
+    double since = progress_now();
+    bool done = ranges_fit_weights(&r->ranges, problem, &r->progress->monitor, layer, r->err);
+    (void)progress_account(r->progress, "ranges", since); /* the next part takes its own time */
+    return done;
+}
+
+/* Ranges and codes of a layer whose linear problem decides one of them, or both. */
 static bool solve_layer(struct reconstruction *r, struct quant_layer *layer,
                         struct run_layer *report)
 {
@@ -125,10 +135,11 @@ static bool solve_layer(struct reconstruction *r, struct quant_layer *layer,
         !linear_problem_create(&gram, layer, &problem, r->err))
         return false;
     (void)progress_account(r->progress, "gram", since); /* the next parts take their own time */
-    if (!set_targets(r, layer, &data, &problem))
+    if (!set_targets(r, layer, &data, &problem) || !fit_weights(r, layer, &problem))
         return false;
     report->output_sqnr_before_db = nearest_sqnr_db(&problem, layer);
-    return solve_rounds(r, layer, &data, &problem);
+    return r->method->uses_data ? solve_rounds(r, layer, &data, &problem)
+                                : solve(r, layer, NULL, 0);
 }
 
 /* Root mean variance over the channels of a layer's float output. */
@@ -156,10 +167,9 @@ static bool decide_layer(struct reconstruction *r, int index)
     int64_t positions = walk_elements(r, node->outputs[0]) / layer->K;
     r->outputs->layer_scale[index] =
         output_scale(walk_float(r->walk, node->outputs[0]), positions, layer->K);
-    bool decided = ranges_fit_weights(&r->ranges, layer, r->err) &&
-                   (r->method->uses_data ? solve_layer(r, layer, report)
-                                         : r->method->solve(NULL, NULL, &r->progress->monitor,
-                                                            r->arena, layer, r->err));
+    bool needs_problem = r->method->uses_data || !r->ranges.weight_observer;
+    bool decided = needs_problem ? solve_layer(r, layer, report)
+                                 : fit_weights(r, layer, NULL) && solve(r, layer, NULL, 0);
     if (!decided)
         return error_context(r->err, "layer '%s'", layer->name);
     for (int64_t k = 0; k < layer->K; k++)
@@ -266,7 +276,7 @@ bool reconstruct_network(struct arena *arena, const struct pipeline *pipeline,
         .network = network,
         .walk = r.walk,
         .samples = samples->count,
-        .weight_init = pipeline->weights.init,
+        .weight_observer = observer_table()[pipeline->weights.init],
         .activation_init = pipeline->activations.init,
         .weight_options = {.percentile = pipeline->weights.percentile},
         .activation_options = {.percentile = pipeline->activations.percentile},

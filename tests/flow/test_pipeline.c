@@ -54,7 +54,7 @@ START_TEST(activations_follow_the_weights_unless_they_are_told)
 }
 END_TEST
 
-/* Law: choices are the rows of the registries, in order. */
+/* Law: choices are the rows of the registries, in order; ranges of weights have one more. */
 START_TEST(choices_are_the_registries)
 {
     const struct param *weights = param_find(pipeline_table(), "weights.init");
@@ -65,7 +65,9 @@ START_TEST(choices_are_the_registries)
         ck_assert_str_eq(weights->choices[count], observer_table()[count]->name);
         ck_assert_str_eq(activations->choices[count], observer_table()[count]->name);
     }
-    ck_assert_ptr_null(weights->choices[count]);
+    ck_assert_ptr_null(activations->choices[count]);
+    ck_assert_str_eq(weights->choices[count], "output");
+    ck_assert_ptr_null(weights->choices[count + 1]);
     for (count = 0; artifact_format_table()[count]; count++)
         ck_assert_str_eq(artifacts->choices[count], artifact_format_table()[count]->name);
     ck_assert_ptr_null(artifacts->choices[count]);

@@ -147,6 +147,8 @@ START_TEST(errors_name_field_value_and_rule)
          "bits"},
         {"{" FILES ",\"pipeline\":{\"optimize\":{\"variable\":\"magic\"}}}", E_INVALID,
          "/pipeline/optimize/variable", "magic"},
+        {"{" FILES ",\"pipeline\":{\"activations\":{\"init\":\"output\"}}}", E_INVALID,
+         "/pipeline/activations/init", "\"output\"; the choices are minmax, mse"},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         err = (struct error){.message = ""};

@@ -19,7 +19,7 @@ struct pipeline {
         int scheme; /* always SCHEME_SYMMETRIC */
         bool narrow;
         int granularity; /* enum pipeline_weight_granularity */
-        int init;        /* row of observers.def */
+        int init;        /* row of observers.def; the one after the last: the layer's output */
         double percentile;
     } weights;
     struct {

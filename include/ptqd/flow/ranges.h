@@ -4,6 +4,7 @@
 
 #include "ptqd/quant/network.h"
 #include "ptqd/quant/observer.h"
+#include "ptqd/recon/linear_problem.h"
 #include "ptqd/recon/walk.h"
 
 struct ranges {
@@ -11,7 +12,8 @@ struct ranges {
     const struct quant_network *network;
     struct walk *walk; /* executed up to the node in question */
     int64_t samples;
-    int weight_init, activation_init; /* rows of observers.def */
+    const struct observer *weight_observer; /* NULL: by the error of the layer's output */
+    int activation_init;                    /* row of observers.def */
     struct observer_options weight_options, activation_options;
 };
 
@@ -19,5 +21,8 @@ struct ranges {
  * values are not finite. */
 bool ranges_fit_activation(const struct ranges *ranges, const struct node *node, struct error *err);
 
-/* Fits the quantizer of a layer's weights; its input's must be fitted already. */
-bool ranges_fit_weights(const struct ranges *ranges, struct quant_layer *layer, struct error *err);
+/* Fits the quantizer of a layer's weights; its input's must be fitted already. `problem` is the
+ * layer's, with its targets; it may be NULL where ranges do not go by the output. */
+bool ranges_fit_weights(const struct ranges *ranges, const struct linear_problem *problem,
+                        const struct recon_monitor *monitor, struct quant_layer *layer,
+                        struct error *err);
