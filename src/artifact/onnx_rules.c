@@ -6,21 +6,14 @@
  * before, and what came after it (HardSwish, opset 14).
  */
 
+#include "onnx_rules.h"
+
 #include "onnx_order.h"
-#include "onnx_state.h"
 #include "ptqd/artifact/onnx_writer.h"
 #include "ptqd/nn/infer.h"
 #include "ptqd/nn/op.h"
 
 #include <string.h>
-
-enum { ATTRIBUTES_MAX = 7 };
-
-struct onnx_rule {
-    const char *op_type;
-    void (*write)(struct onnx_state *state, const struct node *node, const struct onnx_rule *rule);
-    const char *attributes[ATTRIBUTES_MAX + 1]; /* copied when the node has them */
-};
 
 static const struct tensor *input_tensor(const struct onnx_state *state, const struct node *node,
                                          int input)
@@ -59,24 +52,21 @@ const char *onnx_input_name(struct onnx_state *state, int tensor)
     return state->names[tensor];
 }
 
-/* A new node with the name and output 0 of `node`. */
-static Onnx__NodeProto *begin(struct onnx_state *state, const struct node *node,
-                              const char *op_type)
+Onnx__NodeProto *onnx_rule_begin(struct onnx_state *state, const struct node *node,
+                                 const char *op_type)
 {
     Onnx__NodeProto *written = onnx_file_node(&state->file, op_type, node->name);
     onnx_file_output(&state->file, written, state->names[node->outputs[0]]);
     return written;
 }
 
-static void add_input(struct onnx_state *state, Onnx__NodeProto *written, int tensor)
+void onnx_rule_input(struct onnx_state *state, Onnx__NodeProto *written, int tensor)
 {
     onnx_file_input(&state->file, written, onnx_input_name(state, tensor));
 }
 
-/* Appends an input that is a new constant list of integers. */
-static void add_integers(struct onnx_state *state, Onnx__NodeProto *written,
-                         const struct node *node, const char *what, const int64_t *values,
-                         size_t count)
+void onnx_rule_integers(struct onnx_state *state, Onnx__NodeProto *written, const struct node *node,
+                        const char *what, const int64_t *values, size_t count)
 {
     const char *name = onnx_derived_name(state, node->outputs[0], what);
     struct shape shape = {.rank = 1, .dim = {(int64_t)count}};
@@ -121,8 +111,8 @@ static void copy_attribute(struct onnx_state *state, Onnx__NodeProto *written,
     }
 }
 
-static void copy_attributes(struct onnx_state *state, Onnx__NodeProto *written,
-                            const struct node *node, const struct onnx_rule *rule)
+void onnx_rule_attributes(struct onnx_state *state, Onnx__NodeProto *written,
+                          const struct node *node, const struct onnx_rule *rule)
 {
     for (int i = 0; rule->attributes[i]; i++) {
         const struct attribute *attribute = node_attribute(node, rule->attributes[i]);
@@ -131,8 +121,7 @@ static void copy_attributes(struct onnx_state *state, Onnx__NodeProto *written,
     }
 }
 
-/* An axis of `tensor` as the node has it (maybe negative), in the file's order. */
-static int64_t file_axis(const struct tensor *tensor, int64_t axis)
+int64_t onnx_rule_axis(const struct tensor *tensor, int64_t axis)
 {
     int rank = tensor->shape.rank;
     if (axis < 0)
@@ -150,17 +139,17 @@ static void file_axes(struct onnx_state *state, const struct node *node,
         onnx_file_fail(&state->file);
     *out_count = axes.count < SHAPE_RANK_MAX ? axes.count : SHAPE_RANK_MAX;
     for (size_t i = 0; i < *out_count; i++)
-        out_axes[i] = file_axis(tensor, axes.values[i]);
+        out_axes[i] = onnx_rule_axis(tensor, axes.values[i]);
 }
 
 /* A node with all inputs and the attributes of its rule. */
 static Onnx__NodeProto *begin_plain(struct onnx_state *state, const struct node *node,
                                     const struct onnx_rule *rule)
 {
-    Onnx__NodeProto *written = begin(state, node, node->op_type);
+    Onnx__NodeProto *written = onnx_rule_begin(state, node, node->op_type);
     for (int i = 0; i < node->input_count; i++)
-        add_input(state, written, node->inputs[i]);
-    copy_attributes(state, written, node, rule);
+        onnx_rule_input(state, written, node->inputs[i]);
+    onnx_rule_attributes(state, written, node, rule);
     return written;
 }
 
@@ -175,14 +164,14 @@ static void write_dropout(struct onnx_state *state, const struct node *node,
                           const struct onnx_rule *rule)
 {
     (void)rule;
-    add_input(state, begin(state, node, node->op_type), node->inputs[0]);
+    onnx_rule_input(state, onnx_rule_begin(state, node, node->op_type), node->inputs[0]);
 }
 
 static void write_concat(struct onnx_state *state, const struct node *node,
                          const struct onnx_rule *rule)
 {
     const struct attribute *axis = node_attribute(node, "axis");
-    int64_t moved = file_axis(output_tensor(state, node), axis ? axis->integer : 1);
+    int64_t moved = onnx_rule_axis(output_tensor(state, node), axis ? axis->integer : 1);
     onnx_file_int(&state->file, begin_plain(state, node, rule), "axis", moved);
 }
 
@@ -192,12 +181,12 @@ static void write_clip(struct onnx_state *state, const struct node *node,
 {
     (void)rule;
     static const char *const bounds[] = {NULL, "min", "max"};
-    Onnx__NodeProto *written = begin(state, node, node->op_type);
-    add_input(state, written, node->inputs[0]);
+    Onnx__NodeProto *written = onnx_rule_begin(state, node, node->op_type);
+    onnx_rule_input(state, written, node->inputs[0]);
     for (int i = 1; i <= 2; i++) {
         const struct attribute *bound = node_attribute(node, bounds[i]);
         if (infer_has_input(node, i))
-            add_input(state, written, node->inputs[i]);
+            onnx_rule_input(state, written, node->inputs[i]);
         else if (bound)
             add_scalar(state, written, node, bounds[i], (float)bound->real);
         else
@@ -214,12 +203,12 @@ static void write_hard_swish(struct onnx_state *state, const struct node *node,
     const char *gate = onnx_derived_name(state, node->outputs[0], "gate");
     Onnx__NodeProto *sigmoid = onnx_file_node(file, "HardSigmoid", gate);
     onnx_file_output(file, sigmoid, gate);
-    add_input(state, sigmoid, node->inputs[0]);
+    onnx_rule_input(state, sigmoid, node->inputs[0]);
     onnx_file_float(file, sigmoid, "alpha", 1.0f / 6.0f);
     onnx_file_float(file, sigmoid, "beta", 0.5f);
 
-    Onnx__NodeProto *product = begin(state, node, "Mul");
-    add_input(state, product, node->inputs[0]);
+    Onnx__NodeProto *product = onnx_rule_begin(state, node, "Mul");
+    onnx_rule_input(state, product, node->inputs[0]);
     onnx_file_input(file, product, gate);
 }
 
@@ -244,11 +233,11 @@ static void write_pad(struct onnx_state *state, const struct node *node,
         moved[axis] = pads.values[i];
         moved[rank + axis] = pads.values[rank + i];
     }
-    Onnx__NodeProto *written = begin(state, node, node->op_type);
-    add_input(state, written, node->inputs[0]);
-    add_integers(state, written, node, "pads", moved, 2 * (size_t)rank);
+    Onnx__NodeProto *written = onnx_rule_begin(state, node, node->op_type);
+    onnx_rule_input(state, written, node->inputs[0]);
+    onnx_rule_integers(state, written, node, "pads", moved, 2 * (size_t)rank);
     add_scalar(state, written, node, "value", value);
-    copy_attributes(state, written, node, rule);
+    onnx_rule_attributes(state, written, node, rule);
 }
 
 /* Axes are an input since opset 18 only. */
@@ -258,11 +247,11 @@ static void write_reduce(struct onnx_state *state, const struct node *node,
     int64_t axes[SHAPE_RANK_MAX];
     size_t count;
     file_axes(state, node, input_tensor(state, node, 0), axes, &count);
-    Onnx__NodeProto *written = begin(state, node, node->op_type);
-    add_input(state, written, node->inputs[0]);
+    Onnx__NodeProto *written = onnx_rule_begin(state, node, node->op_type);
+    onnx_rule_input(state, written, node->inputs[0]);
     if (count > 0)
         onnx_file_ints(&state->file, written, "axes", axes, count);
-    copy_attributes(state, written, node, rule);
+    onnx_rule_attributes(state, written, node, rule);
 }
 
 /* The axes that a Squeeze without a list removes: never that of the samples. */
@@ -290,9 +279,9 @@ static void write_squeeze(struct onnx_state *state, const struct node *node,
     file_axes(state, node, unsqueeze ? output_tensor(state, node) : in, axes, &count);
     if (count == 0)
         count = all_axes_of_one(state, in, axes);
-    Onnx__NodeProto *written = begin(state, node, node->op_type);
-    add_input(state, written, node->inputs[0]);
-    add_integers(state, written, node, "axes", axes, count);
+    Onnx__NodeProto *written = onnx_rule_begin(state, node, node->op_type);
+    onnx_rule_input(state, written, node->inputs[0]);
+    onnx_rule_integers(state, written, node, "axes", axes, count);
 }
 
 /* The shape as it was inferred, for any number of samples. */
@@ -302,15 +291,15 @@ static void add_shape(struct onnx_state *state, Onnx__NodeProto *written, const 
     struct shape shape = onnx_order_shape(out);
     if (out->batched && state->graph->batchable && shape.rank > 0)
         shape.dim[0] = -1;
-    add_integers(state, written, node, "shape", shape.dim, (size_t)shape.rank);
+    onnx_rule_integers(state, written, node, "shape", shape.dim, (size_t)shape.rank);
 }
 
 static void write_reshape(struct onnx_state *state, const struct node *node,
                           const struct onnx_rule *rule)
 {
     (void)rule;
-    Onnx__NodeProto *written = begin(state, node, node->op_type);
-    add_input(state, written, node->inputs[0]);
+    Onnx__NodeProto *written = onnx_rule_begin(state, node, node->op_type);
+    onnx_rule_input(state, written, node->inputs[0]);
     add_shape(state, written, node);
 }
 
@@ -328,23 +317,23 @@ static void write_softmax(struct onnx_state *state, const struct node *node,
     if (axis < 0)
         axis += out->shape.rank;
     if (!coerced || axis == out->shape.rank - 1) {
-        Onnx__NodeProto *written = begin(state, node, node->op_type);
-        add_input(state, written, node->inputs[0]);
-        onnx_file_int(file, written, "axis", file_axis(out, axis));
+        Onnx__NodeProto *written = onnx_rule_begin(state, node, node->op_type);
+        onnx_rule_input(state, written, node->inputs[0]);
+        onnx_file_int(file, written, "axis", onnx_rule_axis(out, axis));
         return;
     }
 
     const char *rows = onnx_derived_name(state, node->outputs[0], "rows");
     const char *shares = onnx_derived_name(state, node->outputs[0], "shares");
     Onnx__NodeProto *flatten = onnx_file_node(file, "Flatten", rows);
-    add_input(state, flatten, node->inputs[0]);
+    onnx_rule_input(state, flatten, node->inputs[0]);
     onnx_file_output(file, flatten, rows);
     onnx_file_int(file, flatten, "axis", axis);
     Onnx__NodeProto *softmax = onnx_file_node(file, node->op_type, shares);
     onnx_file_input(file, softmax, rows);
     onnx_file_output(file, softmax, shares);
     onnx_file_int(file, softmax, "axis", 1);
-    Onnx__NodeProto *written = begin(state, node, "Reshape");
+    Onnx__NodeProto *written = onnx_rule_begin(state, node, "Reshape");
     onnx_file_input(file, written, shares);
     add_shape(state, written, node);
 }
@@ -363,14 +352,14 @@ static void write_transpose(struct onnx_state *state, const struct node *node,
     if (onnx_transpose_vanishes(state->graph, node)) {
         const char *in = state->names[node->inputs[0]], *out = state->names[node->outputs[0]];
         if (is_network_output(state, node) && strcmp(in, out) != 0)
-            add_input(state, begin(state, node, "Identity"), node->inputs[0]);
+            onnx_rule_input(state, onnx_rule_begin(state, node, "Identity"), node->inputs[0]);
         return;
     }
     int64_t perm[SHAPE_RANK_MAX];
     const struct tensor *in = input_tensor(state, node, 0);
     onnx_order_perm(in, output_tensor(state, node), node, perm);
-    Onnx__NodeProto *written = begin(state, node, node->op_type);
-    add_input(state, written, node->inputs[0]);
+    Onnx__NodeProto *written = onnx_rule_begin(state, node, node->op_type);
+    onnx_rule_input(state, written, node->inputs[0]);
     onnx_file_ints(&state->file, written, "perm", perm, (size_t)in->shape.rank);
 }
 
@@ -418,7 +407,9 @@ static const struct onnx_rule rules[] = {
     {"Relu", write_plain, {0}},
     {"Reshape", write_reshape, {0}},
     {"Sigmoid", write_plain, {0}},
+    {"Slice", onnx_write_slice, {0}},
     {"Softmax", write_softmax, {0}},
+    {"Split", onnx_write_split, {0}},
     {"Squeeze", write_squeeze, {0}},
     {"Sub", write_plain, {0}},
     {"Tanh", write_plain, {0}},

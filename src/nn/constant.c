@@ -29,24 +29,45 @@ static bool execute(const struct graph *graph, const struct node *node, const fl
     return done;
 }
 
+/* Memory for the constant that an output becomes. */
+static float *output_values(const struct graph *graph, int tensor, struct error *err)
+{
+    int64_t count = shape_elements(&graph->tensors[tensor].shape);
+    if (count <= ELEMENTS_MAX)
+        return ARENA_ARRAY(graph->arena, float, count, err);
+    (void)FAIL(err, E_TOO_LARGE, "makes a constant of %" PRId64 " elements; at most %" PRId64,
+               count, ELEMENTS_MAX); /* NULL says so */
+    return NULL;
+}
+
+static bool can_evaluate(const struct node *node)
+{
+    for (int i = 0; i < node->output_count; i++)
+        if (node->outputs[i] == NODE_ABSENT)
+            return false;
+    return node->op->forward != NULL && node->op->layout != LAYOUT_SPATIAL;
+}
+
 bool node_evaluate(struct graph *graph, struct node *node, struct error *err)
 {
     const float **in = ARENA_ARRAY(graph->arena, const float *, node->input_count, err);
-    if (in == NULL)
+    float **out = ARENA_ARRAY(graph->arena, float *, node->output_count, err);
+    if (in == NULL || out == NULL)
         return false;
     for (int i = 0; i < node->input_count; i++)
         if (node->inputs[i] != NODE_ABSENT)
             in[i] = graph->tensors[node->inputs[i]].values;
 
-    if (node->output_count != 1 || node->op->forward == NULL || node->op->layout == LAYOUT_SPATIAL)
+    if (!can_evaluate(node))
         return FAIL(err, E_UNSUPPORTED, "depends on constants alone and can't be evaluated");
-    struct tensor *output = &graph->tensors[node->outputs[0]];
-    if (shape_elements(&output->shape) > ELEMENTS_MAX)
-        return FAIL(err, E_TOO_LARGE, "makes a constant of %" PRId64 " elements; at most %" PRId64,
-                    shape_elements(&output->shape), ELEMENTS_MAX);
-    float *values = ARENA_ARRAY(graph->arena, float, shape_elements(&output->shape), err);
-    if (values == NULL || !execute(graph, node, in, (float *[]){values}, err))
+    for (int i = 0; i < node->output_count; i++) {
+        out[i] = output_values(graph, node->outputs[i], err);
+        if (out[i] == NULL)
+            return false;
+    }
+    if (!execute(graph, node, in, out, err))
         return false;
-    output->values = values;
+    for (int i = 0; i < node->output_count; i++)
+        graph->tensors[node->outputs[i]].values = out[i];
     return true;
 }

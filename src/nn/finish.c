@@ -95,7 +95,7 @@ static bool reads_batched(const struct graph *graph, const struct node *node)
     return false;
 }
 
-/* Whether the axes of output 0 are moved, from those of the inputs and the operator's layout. */
+/* Whether the axes of the outputs are moved, from those of the inputs and the operator's layout. */
 static bool output_channels_last(const struct graph *graph, const struct node *node)
 {
     const struct tensor *output = &graph->tensors[node->outputs[0]];
@@ -147,7 +147,10 @@ bool node_infer(struct graph *graph, struct node *node, struct error *err)
     if (!batched)
         return true;
 
-    graph->tensors[node->outputs[0]].channels_last = output_channels_last(graph, node);
+    bool channels_last = output_channels_last(graph, node);
+    for (int i = 0; i < node->output_count; i++)
+        if (node->outputs[i] != NODE_ABSENT)
+            graph->tensors[node->outputs[i]].channels_last = channels_last;
     if (mixes_samples(graph, node))
         graph->batchable = false;
     return true;

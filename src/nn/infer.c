@@ -100,7 +100,7 @@ bool infer_scalar(const struct graph *graph, const struct node *node, const char
     return true;
 }
 
-bool infer_counts(const struct node *node, int min, int max, struct error *err)
+bool infer_input_counts(const struct node *node, int min, int max, struct error *err)
 {
     if (node->input_count < min)
         return FAIL(err, E_INVALID, "%d inputs; at least %d are needed", node->input_count, min);
@@ -109,6 +109,13 @@ bool infer_counts(const struct node *node, int min, int max, struct error *err)
     for (int i = 0; i < min; i++)
         if (node->inputs[i] == NODE_ABSENT)
             return FAIL(err, E_INVALID, "input %d is not given; it is not optional", i);
+    return true;
+}
+
+bool infer_counts(const struct node *node, int min, int max, struct error *err)
+{
+    if (!infer_input_counts(node, min, max, err))
+        return false;
     if (node->output_count != 1 || node->outputs[0] == NODE_ABSENT)
         return FAIL(err, E_UNSUPPORTED, "%d outputs are used; only the first is supported",
                     node->output_count);

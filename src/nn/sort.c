@@ -2,6 +2,7 @@
  * that is sorted already stays as it is. The walk keeps its own stack, so that a file can't exhaust
  * the thread's. */
 
+#include "ptqd/nn/op.h"
 #include "ptqd/nn/passes.h"
 
 #include <string.h>
@@ -119,6 +120,9 @@ bool graph_sort(struct graph *graph, struct error *err)
 /* Outputs from the second on that nothing reads are cut off at the end of the list. */
 static void drop_unused_outputs(struct node *node, const bool *needed)
 {
+    const struct op *op = node->op != NULL ? node->op : op_find(node->op_type);
+    if (op != NULL && op->needs_outputs)
+        return;
     while (node->output_count > 1) {
         int last = node->outputs[node->output_count - 1];
         if (last != NODE_ABSENT && needed[last])

@@ -167,8 +167,9 @@ static bool copy_node(struct builder *builder, const struct node *node)
         copy_inputs[1] = layer->weights;
         copy_inputs[2] = layer->bias;
     }
-    if (node->op->keeps_grid)
-        builder->grid_of[node->outputs[0]] = builder->grid_of[node->inputs[0]];
+    for (int i = 0; node->op->keeps_grid && i < node->output_count; i++)
+        if (node->outputs[i] != NODE_ABSENT)
+            builder->grid_of[node->outputs[i]] = builder->grid_of[node->inputs[0]];
     int index;
     return graph_add_node(network->graph, &copy, &index, builder->err);
 }

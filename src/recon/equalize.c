@@ -40,8 +40,8 @@ static struct matrix matrix_of(const struct graph *graph, const struct node *nod
     };
 }
 
-/* True when output channel i scales with input channel i: a homogeneous operator, or one that moves
- * a single position (its channels stay in order). */
+/* True when output channel i scales with input channel i: a homogeneous operator, or a view of a
+ * single position (its channels stay in order). */
 static bool commutes(const struct graph *graph, const struct node *node)
 {
     if (node->op->homogeneous)
@@ -50,7 +50,7 @@ static bool commutes(const struct graph *graph, const struct node *node)
     int wide_axes = 0;
     for (int axis = 0; axis < shape->rank; axis++)
         wide_axes += shape->dim[axis] > 1;
-    return node->op->keeps_grid && wide_axes <= 1;
+    return node->op->view && wide_axes <= 1;
 }
 
 static bool can_scale(const struct graph *graph, const struct node *node)

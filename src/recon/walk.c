@@ -194,8 +194,8 @@ static bool execute(struct walk *walk, struct stream *stream, int own, const str
     const float *in[NODE_TENSORS_MAX];
     float *out[NODE_TENSORS_MAX];
     if (node->input_count > NODE_TENSORS_MAX || node->output_count > NODE_TENSORS_MAX)
-        return FAIL(err, E_UNSUPPORTED, "node '%s' has %d inputs; %d are supported", node->name,
-                    node->input_count, NODE_TENSORS_MAX);
+        return FAIL(err, E_UNSUPPORTED, "node '%s' has %d inputs and %d outputs; %d are supported",
+                    node->name, node->input_count, node->output_count, NODE_TENSORS_MAX);
     for (int i = 0; i < node->output_count; i++)
         if (!stream->of[node->outputs[i]] && !buffer_create(walk, stream, node->outputs[i], err))
             return false;
@@ -256,5 +256,8 @@ bool walk_node_quantized(struct walk *walk, int node_index, const struct recon_m
         if (tensor != NODE_ABSENT && !reads_before(node, i))
             walk_release(walk, tensor);
     }
+    for (int i = 0; i < node->output_count; i++)
+        if (walk->readers[node->outputs[i]] == 0)
+            walk_release(walk, node->outputs[i]);
     return true;
 }

@@ -206,6 +206,20 @@ static int build_pad_attribute(struct sketch *sketch, int x)
     return sketch_node(sketch, "Pad", "y", a, SKETCH_END);
 }
 
+static int build_prelu(struct sketch *sketch, int x)
+{
+    int a = sketch_conv(sketch, "conv", x, 3, 2, SKETCH(3, 3));
+    int slope = sketch_constant(sketch, "slope", SKETCH(3, 1, 1));
+    return sketch_node(sketch, "PRelu", "y", a, slope, SKETCH_END);
+}
+
+/* A slope per channel as opset 6 has it, in the file's order. */
+static int build_prelu_first_version(struct sketch *sketch, int x)
+{
+    int slope = sketch_constant(sketch, "slope", SKETCH(2));
+    return sketch_node(sketch, "PRelu", "y", x, slope, SKETCH_END);
+}
+
 static int build_reduce_spatial(struct sketch *sketch, int x)
 {
     int a = sketch_conv(sketch, "conv", x, 3, 2, SKETCH(3, 3));
@@ -240,6 +254,43 @@ static int build_unsqueeze_input(struct sketch *sketch, int x)
     int axes = sketch_integers(sketch, "axes", SKETCH(2));
     int wide = sketch_node(sketch, "Unsqueeze", "wide", x, axes, SKETCH_END);
     return sketch_node(sketch, "Relu", "y", wide, SKETCH_END);
+}
+
+static int build_slice(struct sketch *sketch, int x)
+{
+    int a = sketch_conv(sketch, "conv", x, 3, 2, SKETCH(3, 3));
+    int starts = sketch_integers(sketch, "starts", SKETCH(-1, 1));
+    int ends = sketch_integers(sketch, "ends", SKETCH(-5, 3));
+    int axes = sketch_integers(sketch, "axes", SKETCH(-1, 1));
+    int steps = sketch_integers(sketch, "steps", SKETCH(-2, 1));
+    return sketch_node(sketch, "Slice", "y", a, starts, ends, axes, steps, SKETCH_END);
+}
+
+static int build_slice_attributes(struct sketch *sketch, int x)
+{
+    int a = sketch_conv(sketch, "conv", x, 3, 2, SKETCH(3, 3));
+    sketch_ints(sketch, "starts", SKETCH(0, 1, 2));
+    sketch_ints(sketch, "ends", SKETCH(INT64_MAX, 3, 1000));
+    return sketch_node(sketch, "Slice", "y", a, SKETCH_END);
+}
+
+/* Of three parts the one in the middle is not read. */
+static int build_split(struct sketch *sketch, int x)
+{
+    int parts[3], a = sketch_conv(sketch, "conv", x, 6, 2, SKETCH(3, 3));
+    int lengths = sketch_integers(sketch, "lengths", SKETCH(2, 1, 3));
+    sketch_int(sketch, "axis", -3);
+    sketch_node_outputs(sketch, "Split", "parts", a, lengths, parts, 3);
+    sketch_int(sketch, "axis", 1);
+    return sketch_node(sketch, "Concat", "y", parts[2], parts[0], SKETCH_END);
+}
+
+static int build_split_equal(struct sketch *sketch, int x)
+{
+    int parts[2];
+    sketch_int(sketch, "axis", 2);
+    sketch_node_outputs(sketch, "Split", "parts", x, NODE_ABSENT, parts, 2);
+    return sketch_node(sketch, "Sub", "y", parts[0], parts[1], SKETCH_END);
 }
 
 static int build_softmax(struct sketch *sketch, int x)
@@ -308,14 +359,20 @@ static const struct case_row cases[] = {
     {"max_pool", 13, {1, 4, 7, 6}, build_max_pool},
     {"pad", 13, {1, 2, 5, 6}, build_pad},
     {"pad_attribute", 10, {1, 2, 5, 6}, build_pad_attribute},
+    {"prelu", 13, {1, 2, 5, 6}, build_prelu},
+    {"prelu_first_version", 6, {1, 2, 5, 6}, build_prelu_first_version},
     {"reduce_channels", 13, {1, 2, 5, 6}, build_reduce_channels},
     {"reduce_spatial", 13, {1, 2, 5, 6}, build_reduce_spatial},
     {"relu", 13, {1, 2, 5, 6}, build_relu},
     {"reshape", 13, {1, 2, 5, 6}, build_reshape},
     {"sigmoid", 13, {1, 2, 5, 6}, build_sigmoid},
+    {"slice", 13, {1, 2, 5, 6}, build_slice},
+    {"slice_attributes", 9, {1, 2, 5, 6}, build_slice_attributes},
     {"softmax", 13, {1, 3, 8}, build_softmax},
     {"softmax_channels", 13, {1, 2, 5, 6}, build_softmax_channels},
     {"softmax_coerced", 11, {1, 3, 8}, build_softmax},
+    {"split", 13, {1, 2, 5, 6}, build_split},
+    {"split_equal", 11, {1, 3, 8}, build_split_equal},
     {"squeeze", 11, {1, 3, 8}, build_squeeze},
     {"tanh", 13, {1, 2, 5, 6}, build_tanh},
     {"transpose", 13, {1, 2, 5, 6}, build_transpose},

@@ -1,4 +1,4 @@
-/* Every operator with a gradient, against differences.
+/* Every operator, against differences.
  *
  * Law: for L = Σ weights · outputs, the derivative that exec_backward gives for every input and
  * every constant x[i] equals (L(x[i] + h) − L(x[i] − h)) / 2h up to its error: h²/6 · L''' from the
@@ -7,7 +7,8 @@
  * Inputs lie on a grid whose values are all different and none nearer than 2h to zero, to each
  * other or to the bounds that the cases use, so that no difference straddles a kink.
  *
- * A case per operator and variant; an operator of the table without one fails. */
+ * A case per operator and variant; every operator of the table has at least one, but for those that
+ * are listed as having no gradient. All float32 constants of a case are checked. */
 
 #include "ptqd/base/rng.h"
 #include "ptqd/nn/exec.h"
@@ -200,6 +201,87 @@ static int pool(int x, const char *op_type)
     return unary(x, op_type);
 }
 
+static int prelu_first_version(int x, const char *op_type)
+{
+    int slope = sketch_constant(&sketch, "slope", SKETCH(3));
+    return sketch_node(&sketch, op_type, "y", x, slope, SKETCH_END);
+}
+
+static int slice_steps(int x, const char *op_type)
+{
+    int starts = sketch_integers(&sketch, "starts", SKETCH(1, -1));
+    int ends = sketch_integers(&sketch, "ends", SKETCH(-1, INT64_MIN));
+    int axes = sketch_integers(&sketch, "axes", SKETCH(-1, 1));
+    int steps = sketch_integers(&sketch, "steps", SKETCH(1, -2));
+    return sketch_node(&sketch, op_type, "y", x, starts, ends, axes, steps, SKETCH_END);
+}
+
+static int slice_attributes(int x, const char *op_type)
+{
+    sketch_ints(&sketch, "starts", SKETCH(0, 1, 1));
+    sketch_ints(&sketch, "ends", SKETCH(INT64_MAX, 3, 5));
+    return unary(x, op_type);
+}
+
+static int slice_channels(int x, const char *op_type)
+{
+    int starts = sketch_integers(&sketch, "starts", SKETCH(1));
+    int ends = sketch_integers(&sketch, "ends", SKETCH(3));
+    int axes = sketch_integers(&sketch, "axes", SKETCH(1));
+    return sketch_node(&sketch, op_type, "y", sketch_channels_last(&sketch, "moved", x, 2), starts,
+                       ends, axes, SKETCH_END);
+}
+
+static int prelu_channels(int x, const char *op_type)
+{
+    int slope = sketch_constant(&sketch, "slope", SKETCH(3, 1, 1));
+    return sketch_node(&sketch, op_type, "y", sketch_channels_last(&sketch, "moved", x, 2), slope,
+                       SKETCH_END);
+}
+
+/* The parts in another order, so that each is told from the others. */
+static int join_backwards(const int *parts, int count, int64_t axis)
+{
+    int joined = parts[count - 1];
+    for (int i = count - 2; i >= 0; i--) {
+        sketch_int(&sketch, "axis", axis);
+        joined = sketch_node(&sketch, "Concat", "joined", joined, parts[i], SKETCH_END);
+    }
+    return joined;
+}
+
+static int split_lengths(int x, const char *op_type)
+{
+    int parts[3], lengths = sketch_integers(&sketch, "lengths", SKETCH(1, 3, 2));
+    sketch_int(&sketch, "axis", 1);
+    sketch_node_outputs(&sketch, op_type, "parts", x, lengths, parts, 3);
+    return join_backwards(parts, 3, 1);
+}
+
+static int split_equal(int x, const char *op_type)
+{
+    int parts[2];
+    sketch_int(&sketch, "axis", -1);
+    sketch_node_outputs(&sketch, op_type, "parts", x, NODE_ABSENT, parts, 2);
+    return join_backwards(parts, 2, -1);
+}
+
+static int split_channels(int x, const char *op_type)
+{
+    int parts[3], moved = sketch_channels_last(&sketch, "moved", x, 2);
+    sketch_int(&sketch, "axis", 1);
+    sketch_node_outputs(&sketch, op_type, "parts", moved, NODE_ABSENT, parts, 3);
+    return join_backwards(parts, 3, 1);
+}
+
+static int split_one_part_read(int x, const char *op_type)
+{
+    int parts[3], lengths = sketch_integers(&sketch, "lengths", SKETCH(1, 2, 3));
+    sketch_int(&sketch, "axis", 1);
+    sketch_node_outputs(&sketch, op_type, "parts", x, lengths, parts, 3);
+    return sketch_node(&sketch, "Tanh", "y", parts[1], SKETCH_END);
+}
+
 static int batch_normalization(int x, const char *op_type)
 {
     int scale = sketch_constant(&sketch, "scale", SKETCH(3));
@@ -282,6 +364,10 @@ static const struct operator_case cases[] = {
     {.op_type = "Mul", .build = with_itself, .input = {4, {1, 3, 5, 4}}},
     {.op_type = "Mul", .build = constant_first, .input = {4, {1, 1, 5, 1}}},
     {.op_type = "Mul", .build = with_scalar, .input = {4, {1, 3, 5, 4}}},
+    {.op_type = "PRelu", .build = with_constant, .input = {4, {1, 3, 5, 4}}},
+    {.op_type = "PRelu", .build = with_scalar, .input = {4, {1, 3, 5, 4}}},
+    {.op_type = "PRelu", .build = prelu_channels, .input = {4, {1, 3, 5, 4}}},
+    {.op_type = "PRelu", .build = prelu_first_version, .input = {4, {1, 3, 5, 4}}, .opset = 6},
     {.op_type = "Pad", .build = pad_constant, .input = {4, {1, 3, 5, 4}}},
     {.op_type = "Pad", .build = pad_edge, .input = {4, {1, 3, 5, 4}}},
     {.op_type = "Pad", .build = pad_reflect, .input = {4, {1, 3, 5, 4}}},
@@ -291,9 +377,17 @@ static const struct operator_case cases[] = {
     {.op_type = "Relu", .build = unary, .input = {4, {1, 3, 5, 4}}},
     {.op_type = "Reshape", .build = reshape, .input = {4, {1, 3, 5, 4}}},
     {.op_type = "Sigmoid", .build = unary, .input = {4, {1, 3, 5, 4}}},
+    {.op_type = "Slice", .build = slice_steps, .input = {4, {1, 3, 5, 4}}},
+    {.op_type = "Slice", .build = slice_steps, .input = {3, {1, 5, 4}}},
+    {.op_type = "Slice", .build = slice_attributes, .input = {4, {1, 3, 5, 4}}, .opset = 9},
+    {.op_type = "Slice", .build = slice_channels, .input = {4, {1, 3, 5, 4}}},
     {.op_type = "Softmax", .build = unary, .input = {2, {1, 6}}},
     {.op_type = "Softmax", .build = along_axis_1, .input = {4, {1, 3, 5, 4}}},
     {.op_type = "Softmax", .build = along_axis_1, .input = {4, {1, 3, 5, 4}}, .opset = 11},
+    {.op_type = "Split", .build = split_lengths, .input = {4, {1, 6, 5, 4}}},
+    {.op_type = "Split", .build = split_equal, .input = {2, {1, 6}}, .opset = 11},
+    {.op_type = "Split", .build = split_channels, .input = {4, {1, 3, 5, 4}}},
+    {.op_type = "Split", .build = split_one_part_read, .input = {3, {1, 6, 4}}},
     {.op_type = "Squeeze", .build = squeeze, .input = {3, {1, 1, 6}}},
     {.op_type = "Sub", .build = with_constant, .input = {4, {1, 3, 5, 4}}},
     {.op_type = "Sub", .build = constant_first, .input = {4, {1, 1, 5, 1}}},
@@ -305,13 +399,27 @@ static const struct operator_case cases[] = {
 
 enum { CASES = sizeof(cases) / sizeof(cases[0]) };
 
-START_TEST(every_operator_with_a_gradient_has_a_case)
+/* Operators that make a value from nothing. */
+static const char *const without_gradient[] = {"Constant"};
+
+static bool is_without_gradient(const char *op_type)
+{
+    for (size_t i = 0; i < sizeof(without_gradient) / sizeof(without_gradient[0]); i++)
+        if (strcmp(without_gradient[i], op_type) == 0)
+            return true;
+    return false;
+}
+
+START_TEST(every_operator_has_a_gradient_and_a_case)
 {
     for (const struct op *const *row = op_table(); *row != NULL; row++) {
-        bool found = (*row)->backward == NULL;
+        const char *name = (*row)->name;
+        bool found = is_without_gradient(name);
+        ck_assert_msg(found == ((*row)->backward == NULL), "operator %s has %s gradient", name,
+                      found ? "a" : "no");
         for (size_t i = 0; i < CASES; i++)
-            found |= strcmp(cases[i].op_type, (*row)->name) == 0;
-        ck_assert_msg(found, "operator %s has a gradient and no case", (*row)->name);
+            found |= strcmp(cases[i].op_type, name) == 0;
+        ck_assert_msg(found, "operator %s has no case", name);
     }
 }
 END_TEST
@@ -348,6 +456,7 @@ struct trial {
     float *input;
     float *loss_weights;
     int64_t outputs;
+    int constants; /* that the case was built with */
 };
 
 static double loss(const struct trial *trial)
@@ -390,12 +499,21 @@ static void check_tensor(const struct trial *trial, int tensor, float *values)
                 worst);
 }
 
+static int count_constants(const struct graph *graph)
+{
+    int count = 0;
+    for (int i = 0; i < graph->tensor_count; i++)
+        count += graph->tensors[i].values != NULL;
+    return count;
+}
+
 static struct trial trial_begin(const struct operator_case *c)
 {
     sketch_init(&sketch, arena, c->opset != 0 ? c->opset : 13);
     int x = sketch_input(&sketch, "x", c->input);
-    struct trial trial = {.op_type = c->op_type,
-                          .graph = sketch_finish(&sketch, c->build(x, c->op_type))};
+    int y = c->build(x, c->op_type);
+    struct trial trial = {.op_type = c->op_type, .constants = count_constants(sketch.graph)};
+    trial.graph = sketch_finish(&sketch, y);
     trial.samples = trial.graph->batchable ? 2 : 1;
     trial.outputs = tensor_elements(&trial.graph->tensors[trial.graph->output], trial.samples);
     int64_t inputs = tensor_elements(&trial.graph->tensors[trial.graph->input], trial.samples);
@@ -433,9 +551,14 @@ START_TEST(gradients_equal_differences)
     ck_assert_ok(exec_backward(trial.exec, trial.graph->output, trial.loss_weights, &err), &err);
 
     check_tensor(&trial, trial.graph->input, trial.input);
-    for (int i = 0; i < trial.graph->tensor_count; i++)
-        if (constants[i] != NULL)
-            check_tensor(&trial, i, constants[i]);
+    int checked = 0;
+    for (int i = 0; i < trial.graph->tensor_count; i++) {
+        if (constants[i] == NULL)
+            continue;
+        check_tensor(&trial, i, constants[i]);
+        checked++;
+    }
+    ck_assert_int_eq(checked, trial.constants);
     exec_destroy(trial.exec);
 }
 END_TEST
@@ -445,7 +568,7 @@ int main(void)
     Suite *suite = suite_create("operators");
     TCase *tcase = tcase_create("gradients");
     tcase_add_checked_fixture(tcase, setup, teardown);
-    tcase_add_test(tcase, every_operator_with_a_gradient_has_a_case);
+    tcase_add_test(tcase, every_operator_has_a_gradient_and_a_case);
     tcase_add_loop_test(tcase, every_case_is_of_an_operator_with_a_gradient, 0, CASES);
     tcase_add_loop_test(tcase, gradients_equal_differences, 0, CASES);
     suite_add_tcase(suite, tcase);

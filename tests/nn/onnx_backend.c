@@ -4,7 +4,8 @@
  * Law: the output is within the tolerance of the standard runner (onnx/backend/test/runner,
  * numpy's assert_allclose with rtol 1e-3, atol 1e-7; load_model_tests sets both).
  *
- * The first float32 input is the network's input, all others become initializers. A case is
+ * The first float32 input is the network's input, all others become initializers. A model with
+ * several outputs is executed once for each that is float32. A case is
  *   not applicable   when it isn't one operator from float32 to float32,
  *   unsupported      when the model is refused with E_UNSUPPORTED, or because its input has no
  *                    elements: listed with the message,
@@ -234,8 +235,9 @@ static bool execute(const struct graph *graph, const float *input, const struct 
     return ok;
 }
 
-static bool run_set(struct arena *arena, const char *folder, int set, Onnx__ModelProto *model,
-                    struct backend_case *result)
+/* One data set, with the model's output number `index` as its only one. */
+static bool run_output(struct arena *arena, const char *folder, int set, size_t index,
+                       Onnx__ModelProto *model, struct backend_case *result)
 {
     struct error err = {.message = ""};
     const uint8_t *bytes;
@@ -250,7 +252,7 @@ static bool run_set(struct arena *arena, const char *folder, int set, Onnx__Mode
 
     const Onnx__TensorProto *input =
         read_tensor(arena, folder, set, "input", running_input(model->graph));
-    const Onnx__TensorProto *output = read_tensor(arena, folder, set, "output", 0);
+    const Onnx__TensorProto *output = read_tensor(arena, folder, set, "output", index);
     struct tensor given, expected;
     if (input == NULL || output == NULL)
         return judge(result, FAILED, "input or output can't be read");
@@ -260,6 +262,23 @@ static bool run_set(struct arena *arena, const char *folder, int set, Onnx__Mode
     if (!shape_equal(&given.shape, &graph->tensors[graph->input].shape))
         return judge(result, FAILED, "the input is of another shape than the model's");
     return execute(graph, given.values, &expected, result);
+}
+
+static bool run_set(struct arena *arena, const char *folder, int set, Onnx__ModelProto *model,
+                    struct backend_case *result)
+{
+    Onnx__GraphProto *graph = model->graph;
+    Onnx__ValueInfoProto **outputs = graph->output;
+    size_t count = graph->n_output;
+    bool ok = true;
+    graph->n_output = 1;
+    for (size_t i = 0; ok && i < count; i++) {
+        graph->output = &outputs[i];
+        ok = !is_float(outputs[i]) || run_output(arena, folder, set, i, model, result);
+    }
+    graph->output = outputs; /* for the next set */
+    graph->n_output = count;
+    return ok;
 }
 
 static bool has_set(struct arena *arena, const char *folder, int set)

@@ -207,6 +207,45 @@ START_TEST(dropout_in_training_is_refused)
 }
 END_TEST
 
+/* A slope per channel, written as each operator set has it; the file's order and channels-last. */
+START_TEST(prelu_has_a_slope_below_zero)
+{
+    static const struct {
+        int64_t opset;
+        struct shape slope;
+    } forms[] = {{6, {1, {2}}}, {7, {3, {2, 1, 1}}}, {16, {4, {1, 2, 1, 1}}}};
+    const float input[8] = {1, -2, -3, 4, -1, 2, 3, -4}, slopes[2] = {0.5F, -0.25F};
+    const float expected[8] = {1, -1, -1.5F, 4, 0.25F, 2, 3, 1};
+    for (int i = 0; i < 6; i++) {
+        sketch_init(&sketch, arena, forms[i / 2].opset);
+        int x = sketch_input(&sketch, "x", SKETCH(1, 2, 2, 2));
+        if (i % 2 == 1)
+            x = sketch_channels_last(&sketch, "moved", x, 2);
+        struct tensor tensor = {.name = "slope", .shape = forms[i / 2].slope, .values = slopes};
+        int slope;
+        ck_assert_ok(graph_add_tensor(sketch.graph, &tensor, true, &slope, &err), &err);
+        struct graph *graph =
+            sketch_finish(&sketch, sketch_node(&sketch, "PRelu", "y", x, slope, SKETCH_END));
+        graph_run_compare(graph_run(arena, graph, input, 1), expected, 8, 0);
+    }
+}
+END_TEST
+
+START_TEST(a_slope_that_is_computed_or_larger_than_the_input_is_refused)
+{
+    int x = sketch_input(&sketch, "x", SKETCH(1, 4));
+    sketch.graph->output = sketch_node(&sketch, "PRelu", "y", x, x, SKETCH_END);
+    ck_assert_fails(graph_finish(sketch.graph, &err), &err, E_UNSUPPORTED,
+                    "slope 'x' is computed; it must be a constant");
+    sketch_init(&sketch, arena, 13);
+    x = sketch_input(&sketch, "x", SKETCH(1, 4));
+    int slope = sketch_constant(&sketch, "slope", SKETCH(3, 4));
+    sketch.graph->output = sketch_node(&sketch, "PRelu", "y", x, slope, SKETCH_END);
+    ck_assert_fails(graph_finish(sketch.graph, &err), &err, E_INVALID,
+                    "slope 'slope' is 3x4; it must broadcast to the input's shape 1x4");
+}
+END_TEST
+
 /* Shapes of b against a = 1x2x3x4, both orders of the operands. */
 static const struct shape other_shapes[] = {
     {4, {1, 2, 3, 4}}, {4, {1, 1, 3, 1}}, {3, {2, 1, 4}}, {2, {3, 4}},
@@ -294,6 +333,8 @@ int main(void)
     tcase_add_test(tcase, computed_bounds_are_refused);
     tcase_add_test(tcase, an_attribute_of_another_type_is_refused);
     tcase_add_test(tcase, dropout_in_training_is_refused);
+    tcase_add_test(tcase, prelu_has_a_slope_below_zero);
+    tcase_add_test(tcase, a_slope_that_is_computed_or_larger_than_the_input_is_refused);
     tcase_add_loop_test(tcase, operands_are_broadcast_as_in_numpy, 0,
                         sizeof(other_shapes) / sizeof(other_shapes[0]));
     tcase_add_test(tcase, computed_operands_are_broadcast_per_sample);

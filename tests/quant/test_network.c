@@ -1,5 +1,6 @@
 #include "ptqd/quant/network.h"
 
+#include "sketch.h"
 #include "small_network.h"
 #include "support.h"
 
@@ -141,6 +142,31 @@ START_TEST(a_calibrated_activation_is_on_its_grid)
 }
 END_TEST
 
+/* Law: all parts of a quantized tensor are on its grid: products of them need no other quantizer.
+ */
+START_TEST(parts_of_a_quantized_tensor_are_on_its_grid)
+{
+    struct sketch sketch;
+    struct quant_options options = {.weights = {.bits = 4, .symmetric = true},
+                                    .activations = {.bits = 3},
+                                    .input_bits = 8};
+    int parts[2];
+    sketch_init(&sketch, arena, 13);
+    int x = sketch_input(&sketch, "x", SKETCH(1, 4, 3, 3));
+    sketch_int(&sketch, "axis", 1);
+    sketch_node_outputs(&sketch, "Split", "parts", x, NODE_ABSENT, parts, 2);
+    int a = sketch_conv(&sketch, "a", parts[0], 2, 2, SKETCH(1, 1));
+    int b = sketch_conv(&sketch, "b", parts[1], 2, 2, SKETCH(1, 1));
+    sketch_int(&sketch, "axis", 1);
+    struct graph *graph =
+        sketch_finish(&sketch, sketch_node(&sketch, "Concat", "y", a, b, SKETCH_END));
+    ck_assert_ok(quant_network_create(arena, graph, &options, &network, &err), &err);
+    ck_assert_int_eq(network->activation_count, 1);
+    ck_assert_int_eq(network->layers[0].activation, 0);
+    ck_assert_int_eq(network->layers[1].activation, 0);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("network");
@@ -151,6 +177,7 @@ int main(void)
     tcase_add_test(tcase, what_products_and_sums_read_is_quantized_once);
     tcase_add_test(tcase, rounding_gives_the_nearest_codes);
     tcase_add_test(tcase, a_calibrated_activation_is_on_its_grid);
+    tcase_add_test(tcase, parts_of_a_quantized_tensor_are_on_its_grid);
     suite_add_tcase(suite, tcase);
     return support_run(suite);
 }

@@ -1,5 +1,6 @@
 #include "ptqd/recon/equalize.h"
 
+#include "sketch.h"
 #include "small_network.h"
 #include "support.h"
 
@@ -89,6 +90,29 @@ START_TEST(the_given_graph_is_left_alone)
 }
 END_TEST
 
+/* Channels that change places between two layers are not scaled for each other. */
+START_TEST(layers_with_moved_channels_between_are_no_pair)
+{
+    struct sketch sketch;
+    struct graph *graph, *equalized;
+    int pairs;
+    sketch_init(&sketch, arena, 13);
+    int x = sketch_input(&sketch, "x", SKETCH(1, 6));
+    int first = sketch_constant(&sketch, "first", SKETCH(6, 6));
+    int second = sketch_constant(&sketch, "second", SKETCH(6, 3));
+    int a = sketch_node(&sketch, "MatMul", "a", x, first, SKETCH_END);
+    int last = sketch_integers(&sketch, "last", SKETCH(-1));
+    int end = sketch_integers(&sketch, "end", SKETCH(-100));
+    int axis = sketch_integers(&sketch, "axis", SKETCH(1));
+    int step = sketch_integers(&sketch, "step", SKETCH(-1));
+    int b = sketch_node(&sketch, "Slice", "reversed", a, last, end, axis, step, SKETCH_END);
+    int y = sketch_node(&sketch, "MatMul", "y", b, second, SKETCH_END);
+    ck_assert_ok(graph_fold(sketch_finish(&sketch, y), arena, &graph, &err), &err);
+    ck_assert_ok(equalize_graph(arena, graph, &equalized, &pairs, &err), &err);
+    ck_assert_int_eq(pairs, 0);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("equalize");
@@ -97,6 +121,7 @@ int main(void)
     tcase_add_test(tcase, the_function_stays_the_same);
     tcase_add_test(tcase, ranges_of_a_pair_are_equal);
     tcase_add_test(tcase, the_given_graph_is_left_alone);
+    tcase_add_test(tcase, layers_with_moved_channels_between_are_no_pair);
     suite_add_tcase(suite, tcase);
     return support_run(suite);
 }

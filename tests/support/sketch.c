@@ -99,9 +99,19 @@ void sketch_ints(struct sketch *sketch, const char *name, struct shape values)
     ck_assert_ptr_nonnull(attribute->integers);
 }
 
-int sketch_node(struct sketch *sketch, const char *op_type, const char *name, ...)
+/* Adds the node with the attributes that were set for it. */
+static void add_node(struct sketch *sketch, struct node *node)
 {
     struct error err;
+    int index;
+    node->attributes = sketch->attributes;
+    node->attribute_count = sketch->attribute_count;
+    ck_assert_ok(graph_add_node(sketch->graph, node, &index, &err), &err);
+    sketch->attribute_count = 0;
+}
+
+int sketch_node(struct sketch *sketch, const char *op_type, const char *name, ...)
+{
     int inputs[INPUTS_MAX], count = 0;
     va_list arguments;
     va_start(arguments, name);
@@ -112,7 +122,7 @@ int sketch_node(struct sketch *sketch, const char *op_type, const char *name, ..
     va_end(arguments);
 
     struct tensor tensor = {.name = name, .producer = -1};
-    int output = add_tensor(sketch, &tensor), index;
+    int output = add_tensor(sketch, &tensor);
     struct node node = {
         .name = name,
         .op_type = op_type,
@@ -120,12 +130,36 @@ int sketch_node(struct sketch *sketch, const char *op_type, const char *name, ..
         .outputs = &output,
         .input_count = count,
         .output_count = 1,
-        .attributes = sketch->attributes,
-        .attribute_count = sketch->attribute_count,
     };
-    ck_assert_ok(graph_add_node(sketch->graph, &node, &index, &err), &err);
-    sketch->attribute_count = 0;
+    add_node(sketch, &node);
     return output;
+}
+
+void sketch_node_outputs(struct sketch *sketch, const char *op_type, const char *name, int input,
+                         int second, int *out_tensors, int count)
+{
+    for (int i = 0; i < count; i++) {
+        char output[NAME_BYTES];
+        (void)snprintf(output, sizeof(output), "%s.%d", name, i);
+        struct tensor tensor = {.name = output, .producer = -1};
+        out_tensors[i] = add_tensor(sketch, &tensor);
+    }
+    int inputs[] = {input, second};
+    struct node node = {
+        .name = name,
+        .op_type = op_type,
+        .inputs = inputs,
+        .outputs = out_tensors,
+        .input_count = second == NODE_ABSENT ? 1 : 2,
+        .output_count = count,
+    };
+    add_node(sketch, &node);
+}
+
+int sketch_channels_last(struct sketch *sketch, const char *name, int input, int map_axes)
+{
+    sketch_ints(sketch, "kernel_shape", (struct shape){.rank = map_axes, .dim = {1, 1}});
+    return sketch_node(sketch, "AveragePool", name, input, SKETCH_END);
 }
 
 int sketch_conv(struct sketch *sketch, const char *name, int input, int64_t K, int64_t C,

@@ -39,6 +39,15 @@ void sketch_ints(struct sketch *sketch, const char *name, struct shape values);
 enum { SKETCH_END = -2 };
 int sketch_node(struct sketch *sketch, const char *op_type, const char *name, ...);
 
+/* A node with several outputs, named "<name>.0" and so on, that reads `input` and, unless it is
+ * NODE_ABSENT, `second`. */
+void sketch_node_outputs(struct sketch *sketch, const char *op_type, const char *name, int input,
+                         int second, int *out_tensors, int count);
+
+/* The same values (N, C, …), which are channels-last inside: averages over windows of one element.
+ */
+int sketch_channels_last(struct sketch *sketch, const char *name, int input, int map_axes);
+
 /* A convolution with weights "<name>.weight" and bias "<name>.bias", `filter` its R and S (or R)
  * and pads that keep the size at stride 1. */
 int sketch_conv(struct sketch *sketch, const char *name, int input, int64_t K, int64_t C,

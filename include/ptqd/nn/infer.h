@@ -40,8 +40,10 @@ bool infer_ints(const struct graph *graph, const struct node *node, const char *
 bool infer_scalar(const struct graph *graph, const struct node *node, const char *attribute,
                   int input, float fallback, float *out, struct error *err);
 
-/* E_INVALID unless there are `min` to `max` inputs, the first `min` of them given, and one output.
- */
+/* E_INVALID unless there are `min` to `max` inputs, the first `min` of them given. */
+bool infer_input_counts(const struct node *node, int min, int max, struct error *err);
+
+/* The same, and E_UNSUPPORTED unless there is one output. */
 bool infer_counts(const struct node *node, int min, int max, struct error *err);
 
 /* Tensor of an input that must be float32. Borrowed until the next graph_add_tensor. */

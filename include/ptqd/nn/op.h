@@ -72,6 +72,8 @@ struct op {
     bool keeps_grid;
     /* Channel by channel, a positive factor on the input is the same factor on the output. */
     bool homogeneous;
+    /* The number of outputs is part of the node's meaning: those that nobody reads stay. */
+    bool needs_outputs;
     /* Why a model with this operator is refused under some attributes, for the catalogue; or NULL.
      */
     const char *limits;

@@ -9,7 +9,7 @@
 bool graph_sort(struct graph *graph, struct error *err);
 
 /* Removes nodes that the network's output does not depend on, and unused outputs after the first
- * of those that stay. */
+ * of those that stay (unless its operator needs them). */
 bool graph_prune(struct graph *graph, struct error *err);
 
 /* Replaces the nodes by `nodes` (in the graph's arena) and sets the producers of all tensors. */

@@ -2,8 +2,8 @@
  *
  * Opset 1 has a default axis, 1; 4 to 13 have none, negative ones since 11. */
 
+#include "blocks.h"
 #include "ptqd/nn/infer.h"
-#include "ptqd/nn/op.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -55,31 +55,14 @@ static bool relayout(struct graph *graph, struct node *node, struct error *err)
     return relayout_attribute_int(graph, node, "axis", layout_axis(detail->axis, rank), err);
 }
 
-/* A tensor as blocks [before the axis] of [axis and after it] elements. A constant has the blocks
- * of one sample, which every sample gets. */
-struct blocks {
-    int64_t count, size;
-};
-
-static struct blocks blocks_of(const struct op_call *call, int tensor)
-{
-    const struct concat *detail = call->node->detail;
-    const struct tensor *t = &call->graph->tensors[tensor];
-    struct blocks blocks = {.count = 1, .size = 1};
-    for (int i = 0; i < t->shape.rank; i++)
-        *(i < detail->axis ? &blocks.count : &blocks.size) *= t->shape.dim[i];
-    if (t->batched)
-        blocks.count *= call->samples;
-    return blocks;
-}
-
 static bool forward(const struct op_call *call, struct error *err)
 {
     (void)err; /* can't fail */
-    struct blocks out = blocks_of(call, call->node->outputs[0]);
+    const struct concat *detail = call->node->detail;
+    struct blocks out = blocks_of(call, call->node->outputs[0], detail->axis);
     int64_t start = 0;
     for (int i = 0; i < call->node->input_count; i++) {
-        struct blocks in = blocks_of(call, call->node->inputs[i]);
+        struct blocks in = blocks_of(call, call->node->inputs[i], detail->axis);
         for (int64_t block = 0; block < out.count; block++)
             memcpy(call->out[0] + block * out.size + start,
                    call->in[i] + block % in.count * in.size,
@@ -92,10 +75,11 @@ static bool forward(const struct op_call *call, struct error *err)
 static bool backward(const struct op_call *call, struct error *err)
 {
     (void)err; /* can't fail */
-    struct blocks out = blocks_of(call, call->node->outputs[0]);
+    const struct concat *detail = call->node->detail;
+    struct blocks out = blocks_of(call, call->node->outputs[0], detail->axis);
     int64_t start = 0;
     for (int i = 0; i < call->node->input_count; i++) {
-        struct blocks in = blocks_of(call, call->node->inputs[i]);
+        struct blocks in = blocks_of(call, call->node->inputs[i], detail->axis);
         for (int64_t block = 0; call->grad_in[i] != NULL && block < out.count; block++) {
             const float *grad_y = call->grad_out[0] + block * out.size + start;
             float *grad_x = call->grad_in[i] + block % in.count * in.size;
