@@ -25,7 +25,10 @@ static void add_quality(struct json *layer, const struct run_layer *quality)
     json_add_number(layer, "output_sqnr_before_db", quality->output_sqnr_before_db);
     json_add_number(layer, "output_sqnr_after_db", quality->output_sqnr_after_db);
     json_add_number(layer, "input_scale", (double)quality->input_scale);
-    json_add_integer(layer, "input_zero_point", quality->input_zero_point);
+    if (isnan(quality->input_scale))
+        json_add_null(layer, "input_zero_point");
+    else
+        json_add_integer(layer, "input_zero_point", quality->input_zero_point);
     struct json *scales = json_add_array(layer, "weight_scales");
     for (int64_t i = 0; i < quality->weight_channels; i++)
         json_add_number(scales, NULL, (double)quality->weight_scales[i]);

@@ -3,9 +3,10 @@
  *   program, model, calibration, evaluation, seed, variant    where the network came from
  *   artifacts      name, media type, bytes, SHA-256, and how codes lie in the file
  *   activations    tensor, format (bits, scheme, low, high), scale, zero point
- *   layers         node, format of the weights, their scales, the activation it reads
+ *   layers         node, the activation it reads (null: float), format of the weights, their scales
  *
- * Scales have nine significant digits, which is enough to read the same float32 again.
+ * Weights that stay in float have "bits": 32 alone. Scales have nine significant digits, which is
+ * enough to read the same float32 again.
  */
 
 #include "artifact_format.h"
@@ -75,22 +76,35 @@ static void put_activations(struct text *text, const struct quant_network *netwo
     text_puts(text, "],\n");
 }
 
+/* The format of a layer's weights, after a comma. */
+static void put_weights(struct text *text, const struct quantizer *weights)
+{
+    if (quantizer_format_is_float(&weights->format)) {
+        text_printf(text, ", \"bits\": %d", weights->format.bits);
+        return;
+    }
+    put_format(text, weights);
+    text_printf(text, ", \"granularity\": \"%s\", \"scale_count\": %" PRId64 ", \"scales\": [",
+                weights->channels > 1 ? "channel" : "tensor", weights->channels);
+    for (int64_t k = 0; k < weights->channels; k++)
+        text_printf(text, k > 0 ? ", %.9g" : "%.9g", (double)weights->scales[k]);
+    text_puts(text, "]");
+}
+
 static void put_layers(struct text *text, const struct quant_network *network)
 {
     text_puts(text, "  \"layers\": [");
     for (int i = 0; i < network->layer_count; i++) {
         const struct quant_layer *layer = &network->layers[i];
-        const struct quantizer *weights = &layer->quantizer;
         text_puts(text, i > 0 ? ",\n    {\"name\": " : "\n    {\"name\": ");
         text_put_json_string(text, layer->name);
         text_puts(text, ", \"input\": ");
-        text_put_json_string(text, network->activations[layer->activation].name);
-        put_format(text, weights);
-        text_printf(text, ", \"granularity\": \"%s\", \"scale_count\": %" PRId64 ", \"scales\": [",
-                    weights->channels > 1 ? "channel" : "tensor", weights->channels);
-        for (int64_t k = 0; k < weights->channels; k++)
-            text_printf(text, k > 0 ? ", %.9g" : "%.9g", (double)weights->scales[k]);
-        text_puts(text, "]}");
+        if (layer->activation >= 0)
+            text_put_json_string(text, network->activations[layer->activation].name);
+        else
+            text_puts(text, "null");
+        put_weights(text, &layer->quantizer);
+        text_puts(text, "}");
     }
     text_puts(text, "]\n");
 }

@@ -1,5 +1,5 @@
 /* Quantizers as QuantizeLinear → Clip → DequantizeLinear, weights and biases as codes behind a
- * DequantizeLinear. */
+ * DequantizeLinear. What stays in float is an initializer like any other constant. */
 
 #include "onnx_order.h"
 #include "onnx_state.h"
@@ -119,6 +119,8 @@ static void write_bias(struct onnx_state *state, const struct quant_layer *layer
 
 void onnx_write_layer_constants(struct onnx_state *state, const struct quant_layer *layer)
 {
-    write_weights(state, layer);
-    write_bias(state, layer);
+    if (!quant_layer_is_float(layer))
+        write_weights(state, layer);
+    if (quant_bias_has_codes(layer))
+        write_bias(state, layer);
 }

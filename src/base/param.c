@@ -5,6 +5,7 @@
 
 #include <assert.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 enum { CHOICE_LIST_BYTES = 512 };
@@ -58,13 +59,17 @@ bool param_fail_choice(const struct param *param, const char *text, struct error
 static bool check_integer(const struct param *param, int64_t value, struct error *err)
 {
     bool special = param->special != NULL && value == 0;
-    if (special || ((double)value >= param->min && (double)value <= param->max))
+    bool also = param->also != 0 && value == param->also;
+    if (special || also || ((double)value >= param->min && (double)value <= param->max))
         return true;
+    char number[32] = "", word[64] = ""; /* "2 to 8, 32 and "same"" */
+    if (param->also != 0)
+        (void)snprintf(number, sizeof(number), "%s %" PRId64, param->special != NULL ? "," : " and",
+                       param->also);
     if (param->special != NULL)
-        return FAIL(err, E_INVALID, "%s is %" PRId64 "; %.15g to %.15g and \"%s\" are supported",
-                    param->name, value, param->min, param->max, param->special);
-    return FAIL(err, E_INVALID, "%s is %" PRId64 "; %.15g to %.15g are supported", param->name,
-                value, param->min, param->max);
+        (void)snprintf(word, sizeof(word), " and \"%s\"", param->special);
+    return FAIL(err, E_INVALID, "%s is %" PRId64 "; %.15g to %.15g%s%s are supported", param->name,
+                value, param->min, param->max, number, word);
 }
 
 static bool check_real(const struct param *param, double value, struct error *err)

@@ -11,6 +11,7 @@
 #include "ptqd/flow/pipeline.h"
 
 #include "ptqd/artifact/artifact.h"
+#include "ptqd/quant/quantizer.h"
 
 #include <stddef.h>
 
@@ -72,10 +73,11 @@ static const struct param rows[] = {
     {.name = "weights.bits",
      .type = PARAM_INT,
      .default_text = "8",
-     .min = 2,
-     .max = 8,
+     .min = QUANTIZER_BITS_MIN,
+     .max = QUANTIZER_BITS_MAX,
+     .also = QUANTIZER_BITS_FLOAT,
      .unit = "bits",
-     .help = "Width of the weights of every layer.",
+     .help = "Width of the weights of every layer; 32 leaves them in float.",
      .sweep = true,
      FIELD(weights.bits)},
     {.name = "weights.scheme",
@@ -125,10 +127,12 @@ static const struct param rows[] = {
      .type = PARAM_INT,
      .default_text = "same",
      .special = "same",
-     .min = 2,
-     .max = 8,
+     .min = QUANTIZER_BITS_MIN,
+     .max = QUANTIZER_BITS_MAX,
+     .also = QUANTIZER_BITS_FLOAT,
      .unit = "bits",
-     .help = "Width of the activations; \"same\" follows the weights.",
+     .help = "Width of the activations; \"same\" follows the weights, 32 leaves all of them in "
+             "float, the network's input too.",
      .sweep = true,
      FIELD(activations.bits)},
     {.name = "activations.scheme",
@@ -169,18 +173,18 @@ static const struct param rows[] = {
     {.name = "activations.input_bits",
      .type = PARAM_INT,
      .default_text = "8",
-     .min = 2,
-     .max = 8,
+     .min = QUANTIZER_BITS_MIN,
+     .max = QUANTIZER_BITS_MAX,
      .unit = "bits",
-     .help = "Width of the network's input.",
+     .help = "Width of the network's input, unless activations.bits is 32.",
      .sweep = true,
      FIELD(activations.input_bits)},
     {.name = "activations.sum_bits",
      .type = PARAM_INT,
      .default_text = "8",
      .special = "same",
-     .min = 2,
-     .max = 8,
+     .min = QUANTIZER_BITS_MIN,
+     .max = QUANTIZER_BITS_MAX,
      .unit = "bits",
      .help = "Width of what is only added to another branch; \"same\" follows the activations.",
      .sweep = true,

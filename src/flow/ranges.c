@@ -4,6 +4,7 @@
 
 #include "ptqd/flow/branches.h"
 #include "ptqd/nn/op.h"
+#include "ptqd/quant/bias.h"
 #include "ptqd/quant/observer.h"
 #include "ptqd/recon/output_range.h"
 
@@ -107,6 +108,8 @@ static void widen_for_bias(const struct ranges *ranges, struct quant_layer *laye
 {
     const float largest = 16777216.0f;
     struct quantizer *quantizer = &layer->quantizer;
+    if (!quant_bias_has_codes(layer))
+        return;
     float input_scale = ranges->network->activations[layer->activation].quantizer.scales[0];
     for (int64_t k = 0; k < layer->K; k++) {
         float *scale = &quantizer->scales[quantizer->channels == 1 ? 0 : k];

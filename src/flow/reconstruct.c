@@ -158,7 +158,17 @@ static double output_scale(const float *values, int64_t positions, int64_t K)
     return sqrt(sum / (double)K);
 }
 
-/* Decides the codes of a layer, before the quantized network executes it. */
+static bool decide_codes(struct reconstruction *r, struct quant_layer *layer,
+                         struct run_layer *report)
+{
+    if (quant_layer_is_float(layer))
+        return true;
+    if (r->method->uses_data || !r->ranges.weight_observer)
+        return solve_layer(r, layer, report);
+    return fit_weights(r, layer, NULL) && solve(r, layer, NULL, 0);
+}
+
+/* Decides a layer before the quantized network executes it. */
 static bool decide_layer(struct reconstruction *r, int index)
 {
     struct quant_layer *layer = &r->network->layers[index];
@@ -167,10 +177,7 @@ static bool decide_layer(struct reconstruction *r, int index)
     int64_t positions = walk_elements(r, node->outputs[0]) / layer->K;
     r->outputs->layer_scale[index] =
         output_scale(walk_float(r->walk, node->outputs[0]), positions, layer->K);
-    bool needs_problem = r->method->uses_data || !r->ranges.weight_observer;
-    bool decided = needs_problem ? solve_layer(r, layer, report)
-                                 : fit_weights(r, layer, NULL) && solve(r, layer, NULL, 0);
-    if (!decided)
+    if (!decide_codes(r, layer, report))
         return error_context(r->err, "layer '%s'", layer->name);
     for (int64_t k = 0; k < layer->K; k++)
         layer->bias_values[k] = quant_bias_nearest(r->network, layer, k, layer->bias_values[k]);
@@ -188,19 +195,22 @@ static void report_output(struct reconstruction *r, int index, const float *real
                           const float *quantized)
 {
     struct quant_layer *layer = &r->network->layers[index];
-    const struct quant_activation *activation = &r->network->activations[layer->activation];
     struct run_layer *report = &r->layers[index];
     const struct node *node = &r->network->graph->nodes[layer->node];
     report->output_sqnr_after_db =
         evaluate_sqnr_db(real, quantized, walk_elements(r, node->outputs[0]));
-    if (!r->method->uses_data)
+    if (!r->method->uses_data || quant_layer_is_float(layer))
         report->output_sqnr_before_db = report->output_sqnr_after_db;
     report->name = layer->name;
     report->op = node->op_type;
     report->weight_scales = layer->quantizer.scales;
     report->weight_channels = layer->quantizer.channels;
-    report->input_scale = activation->quantizer.scales[0];
-    report->input_zero_point = activation->quantizer.zero_points[0];
+    report->input_scale = NAN;
+    if (layer->activation < 0)
+        return;
+    const struct quantizer *input = &r->network->activations[layer->activation].quantizer;
+    report->input_scale = input->scales[0];
+    report->input_zero_point = input->zero_points[0];
 }
 
 static int layer_of_node(const struct quant_network *network, int node)

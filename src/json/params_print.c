@@ -109,6 +109,8 @@ static void add_rule(struct json *row, const struct param *param)
     case PARAM_REAL:
         json_add_number(row, "minimum", param->min);
         json_add_number(row, "maximum", param->max);
+        if (param->also != 0)
+            json_add_integer(row, "also", param->also);
         if (param->special != NULL)
             json_add_string(row, "special", param->special);
         return;

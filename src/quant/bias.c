@@ -8,6 +8,11 @@
 /* The largest float32 below 2^31: a code above it would decode to what has no code. */
 static const double code_limit = 2147483520.0;
 
+bool quant_bias_has_codes(const struct quant_layer *layer)
+{
+    return layer->activation >= 0 && !quant_layer_is_float(layer);
+}
+
 float quant_bias_scale(const struct quant_network *network, const struct quant_layer *layer,
                        int64_t k)
 {
@@ -19,6 +24,8 @@ float quant_bias_scale(const struct quant_network *network, const struct quant_l
 float quant_bias_nearest(const struct quant_network *network, const struct quant_layer *layer,
                          int64_t k, float bias)
 {
+    if (!quant_bias_has_codes(layer))
+        return bias;
     float scale = quant_bias_scale(network, layer, k);
     return scale > 0.0f ? rintf(bias / scale) * scale : bias;
 }
@@ -41,6 +48,22 @@ bool quant_bias_encode(const struct quant_network *network, const struct quant_l
     return true;
 }
 
+/* The codes of every layer in turn; with `decode` they replace the biases. */
+static bool encode_layers(struct quant_network *network, bool decode, int32_t *codes,
+                          struct error *err)
+{
+    for (int i = 0; i < network->layer_count; i++) {
+        struct quant_layer *layer = &network->layers[i];
+        if (!quant_bias_has_codes(layer))
+            continue;
+        if (!quant_bias_encode(network, layer, codes, err))
+            return false;
+        for (int64_t k = 0; decode && k < layer->K; k++)
+            layer->bias_values[k] = (float)codes[k] * quant_bias_scale(network, layer, k);
+    }
+    return true;
+}
+
 bool quant_network_round_biases(struct quant_network *network, struct error *err)
 {
     int64_t longest = 0;
@@ -49,15 +72,8 @@ bool quant_network_round_biases(struct quant_network *network, struct error *err
             longest = network->layers[i].K;
     struct arena_mark mark = arena_mark(network->arena);
     int32_t *codes = ARENA_ARRAY(network->arena, int32_t, longest, err);
-    bool ok = codes != NULL;
-    for (int i = 0; ok && i < network->layer_count; i++)
-        ok = quant_bias_encode(network, &network->layers[i], codes, err);
-    for (int i = 0; ok && i < network->layer_count; i++) {
-        struct quant_layer *layer = &network->layers[i];
-        ok = quant_bias_encode(network, layer, codes, err);
-        for (int64_t k = 0; ok && k < layer->K; k++)
-            layer->bias_values[k] = (float)codes[k] * quant_bias_scale(network, layer, k);
-    }
+    bool ok = codes != NULL && encode_layers(network, false, codes, err) &&
+              encode_layers(network, true, codes, err);
     arena_reset(network->arena, mark);
     return ok;
 }

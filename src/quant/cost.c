@@ -46,7 +46,7 @@ static int input_bits(const struct graph *graph, const struct node *node,
         return quantizer->format.bits;
     }
     int buffer = lifetime->buffer_of[node->inputs[0]];
-    return buffer == LIFETIME_NO_BUFFER ? LIFETIME_FLOAT_BITS : lifetime->buffers[buffer].bits;
+    return buffer == LIFETIME_NO_BUFFER ? QUANTIZER_BITS_FLOAT : lifetime->buffers[buffer].bits;
 }
 
 /* `quantized` is NULL for a float layer. */
@@ -60,7 +60,7 @@ static void cost_layer_init(struct cost_layer *layer, const struct graph *graph,
         .macs = node->op->macs(graph, node),
         .weights = constant_elements(graph, node, 1),
         .biases = constant_elements(graph, node, 2),
-        .weight_bits = quantized ? quantized->quantizer.format.bits : LIFETIME_FLOAT_BITS,
+        .weight_bits = quantized ? quantized->quantizer.format.bits : QUANTIZER_BITS_FLOAT,
         .input_bits = input_bits(graph, node, lifetime),
         .live_bytes = lifetime->live_bytes[n],
     };

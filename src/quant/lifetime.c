@@ -185,7 +185,7 @@ static void spread_bits(const struct graph *graph, const bool *own, struct lifet
     }
     for (int b = 0; b < lifetime->buffer_count; b++)
         if (lifetime->buffers[b].bits == 0)
-            lifetime->buffers[b].bits = LIFETIME_FLOAT_BITS;
+            lifetime->buffers[b].bits = QUANTIZER_BITS_FLOAT;
 }
 
 /* Adds each buffer at its first node, takes it away after its last, and sums along the nodes. */

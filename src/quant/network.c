@@ -26,9 +26,12 @@ struct builder {
 };
 
 /* Which inputs of a node are quantized: the data of MAC operators, both inputs of Add. */
-static bool reads_quantized(const struct graph *graph, const struct node *node, int input)
+static bool reads_quantized(const struct builder *builder, const struct node *node, int input)
 {
+    const struct graph *graph = builder->network->folded;
     int tensor = node->inputs[input];
+    if (quantizer_format_is_float(&builder->options->activations))
+        return false;
     if (tensor == NODE_ABSENT || graph->tensors[tensor].values || graph->tensors[tensor].integers)
         return false;
     if (node->op->mac)
@@ -114,18 +117,22 @@ static bool add_layer(struct builder *builder, const struct node *node)
         .G = group ? group->integer : 1,
         .float_weights = matrix->values,
         .float_bias = folded->tensors[bias].values,
-        .codes = ARENA_ARRAY(arena, int8_t, K * D, builder->err),
         .weight_values =
             arena_memdup(arena, matrix->values, (size_t)(K * D) * sizeof(float), builder->err),
         .bias_values = arena_memdup(arena, folded->tensors[bias].values, (size_t)K * sizeof(float),
                                     builder->err),
         .activation = builder->grid_of[node->inputs[0]],
     };
-    if (!layer->codes || !layer->weight_values || !layer->bias_values)
+    if (!layer->weight_values || !layer->bias_values)
         return false;
     if (!quantizer_create(arena, &builder->options->weights, builder->options->per_channel ? K : 1,
                           &layer->quantizer, builder->err))
         return error_context(builder->err, "weights of '%s'", node->name);
+    if (!quant_layer_is_float(layer)) {
+        layer->codes = ARENA_ARRAY(arena, int8_t, K * D, builder->err);
+        if (!layer->codes)
+            return false;
+    }
 
     /* A constant that two nodes share is quantized for each, so each reads a tensor of its own. */
     struct tensor own_weights = *matrix, own_bias = folded->tensors[bias];
@@ -148,7 +155,7 @@ static bool copy_node(struct builder *builder, const struct node *node)
         int tensor = node->inputs[i];
         if (tensor == NODE_ABSENT)
             continue;
-        bool wanted = reads_quantized(folded, node, i);
+        bool wanted = reads_quantized(builder, node, i);
         if (wanted && builder->grid_of[tensor] == NO_QUANTIZER && !quantize_tensor(builder, tensor))
             return false;
         bool is_input = tensor == folded->input; /* everyone sees the quantized input */
@@ -203,7 +210,8 @@ static bool build(struct builder *builder)
     network->graph->opset = folded->opset;
     network->graph->input = folded->input;
     network->graph->output = folded->output;
-    if (!quantize_tensor(builder, folded->input))
+    bool is_float = quantizer_format_is_float(&builder->options->activations);
+    if (!is_float && !quantize_tensor(builder, folded->input))
         return false;
     for (int node = 0; node < folded->node_count; node++)
         if (!copy_node(builder, &folded->nodes[node]))
@@ -245,8 +253,15 @@ static int64_t channel_of(const struct quant_layer *layer, int64_t k)
     return layer->quantizer.channels == 1 ? 0 : k;
 }
 
+bool quant_layer_is_float(const struct quant_layer *layer)
+{
+    return quantizer_format_is_float(&layer->quantizer.format);
+}
+
 void quant_layer_decode(struct quant_layer *layer)
 {
+    if (quant_layer_is_float(layer))
+        return;
     for (int64_t k = 0; k < layer->K; k++)
         for (int64_t d = 0; d < layer->D; d++) {
             int64_t i = k * layer->D + d;
@@ -257,6 +272,8 @@ void quant_layer_decode(struct quant_layer *layer)
 
 void quant_layer_round(struct quant_layer *layer)
 {
+    if (quant_layer_is_float(layer))
+        return;
     for (int64_t k = 0; k < layer->K; k++)
         for (int64_t d = 0; d < layer->D; d++) {
             int64_t i = k * layer->D + d;

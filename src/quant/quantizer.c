@@ -7,12 +7,21 @@
 #include <float.h>
 #include <math.h>
 
+bool quantizer_format_is_float(const struct quantizer_format *format)
+{
+    return format->bits == QUANTIZER_BITS_FLOAT;
+}
+
 bool quantizer_create(struct arena *arena, const struct quantizer_format *format, int64_t channels,
                       struct quantizer *out_quantizer, struct error *err)
 {
+    if (quantizer_format_is_float(format)) {
+        *out_quantizer = (struct quantizer){.format = *format};
+        return true;
+    }
     if (format->bits < QUANTIZER_BITS_MIN || format->bits > QUANTIZER_BITS_MAX)
-        return FAIL(err, E_INVALID, "bits is %d; %d to %d are supported", format->bits,
-                    QUANTIZER_BITS_MIN, QUANTIZER_BITS_MAX);
+        return FAIL(err, E_INVALID, "bits is %d; %d to %d and %d (float) are supported",
+                    format->bits, QUANTIZER_BITS_MIN, QUANTIZER_BITS_MAX, QUANTIZER_BITS_FLOAT);
     float *scales = ARENA_ARRAY(arena, float, channels, err);
     int32_t *zero_points = ARENA_ARRAY(arena, int32_t, channels, err);
     if (!scales || !zero_points)

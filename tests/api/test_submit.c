@@ -26,7 +26,7 @@ static const struct {
     const char *fragment, *pointer;
 } bad_specs[] = {
     {"\"seeds\"", "\"seedz\"", "\"seedz\" is not a known field; did you mean \"seeds\"?", "/seedz"},
-    {"\"bits\":4", "\"bits\":17", "weights.bits is 17; 2 to 8 are supported",
+    {"\"bits\":4", "\"bits\":17", "weights.bits is 17; 2 to 8 and 32 are supported",
      "/pipeline/weights/bits"},
     {"\"bits\":4", "\"bitz\":4", "\"weights.bitz\" is not a known field", "/pipeline/weights/bitz"},
     {"\"seeds\":1", "\"seeds\":0", "\"seeds\" is 0", "/seeds"},

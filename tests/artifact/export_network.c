@@ -1,11 +1,12 @@
 /* One run of a real network, for judge.mjs: writes the artifacts and what the simulation computes
  * for the developer split.
  *
- *   export_network CASE SCALE WEIGHT_BITS ACTIVATION_BITS OUT
+ *   export_network CASE SCALE OUT [FIELD=VALUE …]
  *
  * CASE is a directory with model.onnx, calib.npy and test_x.npy, SCALE that of the stored samples;
- * OUT gets model.onnx, manifest.json and simulated.npy [samples][outputs]. Weights are rounded to
- * nearest: the artifact does not depend on how codes were found. */
+ * OUT gets model.onnx, manifest.json and simulated.npy [samples][outputs]. The fields are those of
+ * the pipeline. Weights are rounded to nearest: the artifact does not depend on how codes were
+ * found. */
 
 #include "ptqd/base/file.h"
 #include "ptqd/base/text.h"
@@ -18,12 +19,14 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 enum { FILE_BYTES_MAX = 256 << 20 };
 
 struct arguments {
-    const char *directory, *weight_bits, *activation_bits, *out;
+    const char *directory, *out;
     double scale;
+    char **choices; /* "weights.bits=4", NULL after the last */
 };
 
 static bool read_file(struct arena *arena, const char *directory, const char *name,
@@ -52,9 +55,27 @@ static bool choose(struct arena *arena, const char *name, const char *text,
 {
     const struct param *param = param_find(pipeline_table(), name);
     struct param_value value;
-    if (!param || !param_parse(param, text, arena, &value, err))
-        return error_context(err, "%s", name);
+    if (!param)
+        return FAIL(err, E_INVALID, "the pipeline has no field '%s'", name);
+    if (!param_parse(param, text, arena, &value, err))
+        return false;
     param_store(param, &value, pipeline);
+    return true;
+}
+
+static bool choose_all(struct arena *arena, char **choices, struct pipeline *pipeline,
+                       struct error *err)
+{
+    for (; *choices; choices++) {
+        size_t length = strcspn(*choices, "=");
+        const char *name = arena_strndup(arena, *choices, length, err);
+        if (!name)
+            return false;
+        if ((*choices)[length] != '=')
+            return FAIL(err, E_INVALID, "'%s' is not NAME=VALUE", *choices);
+        if (!choose(arena, name, *choices + length + 1, pipeline, err))
+            return false;
+    }
     return true;
 }
 
@@ -62,11 +83,10 @@ static bool choose_pipeline(struct arena *arena, const struct arguments *argumen
                             struct pipeline *pipeline, struct error *err)
 {
     return param_defaults(pipeline_table(), arena, pipeline, err) &&
-           choose(arena, "weights.bits", arguments->weight_bits, pipeline, err) &&
-           choose(arena, "activations.bits", arguments->activation_bits, pipeline, err) &&
            choose(arena, "samples", "128", pipeline, err) &&
            choose(arena, "optimize.variable", "none", pipeline, err) &&
-           choose(arena, "postprocess.bias", "none", pipeline, err);
+           choose(arena, "postprocess.bias", "none", pipeline, err) &&
+           choose_all(arena, arguments->choices, pipeline, err);
 }
 
 static bool write_file(struct arena *arena, const char *directory, const char *name,
@@ -129,15 +149,14 @@ int main(int count, char **words)
 {
     struct error err;
     struct arguments arguments;
-    if (count != 6) {
-        (void)fprintf(stderr, "usage: export_network CASE SCALE WEIGHT_BITS ACTIVATION_BITS OUT\n");
+    if (count < 4) {
+        (void)fprintf(stderr, "usage: export_network CASE SCALE OUT [FIELD=VALUE …]\n");
         return EXIT_FAILURE;
     }
     arguments = (struct arguments){
         .directory = words[1],
-        .weight_bits = words[3],
-        .activation_bits = words[4],
-        .out = words[5],
+        .out = words[3],
+        .choices = words + 4,
     };
     struct arena *arena = arena_create(0);
     bool done = arena && text_parse_f64(words[2], 1e-9, 1e9, &arguments.scale, &err) &&

@@ -1,6 +1,6 @@
 // Does an artifact compute what was simulated? onnxruntime, with all optimisation off, executes
-// model.onnx on the developer split of each network, at two widths, and the outputs are compared
-// with those of the program's own simulation.
+// model.onnx on the developer split of each network, in several formats, and the outputs are
+// compared with those of the program's own simulation.
 //
 //   node judge.mjs EXPORT_NETWORK ROOT
 //
@@ -17,7 +17,10 @@ import { SKIPPED, execute, loadRuntime, openModel, readNpy, withDirectory } from
 // A slow build (a sanitizer) sets PTQD_TEST_SHORT and judges one network.
 const SHORT = process.env.PTQD_TEST_SHORT !== undefined;
 const NETWORKS = SHORT ? ['kws'] : ['cifar10', 'kws', 'vww', 'har'];
-const WIDTHS = SHORT ? [[4, 4]] : [[8, 8], [4, 4]];
+const FORMATS = SHORT ? ['weights.bits=4'] : ['weights.bits=8', 'weights.bits=4'];
+// What differs in the file, not in the network: one with residual sums and one without are enough.
+const MORE_NETWORKS = SHORT ? [] : ['cifar10', 'kws'];
+const MORE_FORMATS = ['weights.bits=4 activations.bits=32', 'weights.bits=32 activations.bits=4'];
 const BATCH = 50;
 
 // A sum that falls on a rounding boundary may move one code in one of the two, and with it a few
@@ -78,10 +81,10 @@ function checkManifest(out) {
   if (entry.sha256 !== digest) throw new Error(`manifest: ${entry.sha256} is not ${digest}`);
 }
 
-function judge(runtime, exporter, directory, [weightBits, activationBits]) {
+function judge(runtime, exporter, directory, format) {
   return withDirectory(async out => {
     const scale = scaleOf(directory);
-    execFileSync(exporter, [directory, scale, weightBits, activationBits, out].map(String),
+    execFileSync(exporter, [directory, String(scale), out, ...format.split(' ')],
       { stdio: 'inherit' });
     checkManifest(out);
     const samples = readNpy(join(directory, 'test_x.npy'));
@@ -103,11 +106,11 @@ async function main([exporter, root]) {
   }
   let failures = 0;
   for (const name of NETWORKS) {
-    for (const widths of WIDTHS) {
-      const found = await judge(runtime, exporter, join(data, name), widths);
+    for (const format of MORE_NETWORKS.includes(name) ? FORMATS.concat(MORE_FORMATS) : FORMATS) {
+      const found = await judge(runtime, exporter, join(data, name), format);
       const verdict = passes(found) ? 'ok' : 'DISAGREES';
       failures += verdict !== 'ok';
-      console.log(`${name} W${widths[0]}A${widths[1]}: ${verdict}: top-1 agreement ` +
+      console.log(`${name} ${format}: ${verdict}: top-1 agreement ` +
         `${(100 * found.agreement).toFixed(2)} %, difference as a share of the range: median ` +
         `${found.median.toExponential(1)}, 99th percentile ${found.percentile99.toExponential(1)}, ` +
         `largest ${found.largest.toExponential(1)}`);

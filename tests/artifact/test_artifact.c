@@ -21,22 +21,26 @@ static void teardown(void)
     arena_destroy(arena);
 }
 
-/* One convolution on an input whose name has to be escaped, 3 bits, per channel. */
-static struct quant_network *make_network(bool calibrated)
+/* One convolution on an input whose name has to be escaped, per channel. */
+static struct quant_network *make_wide(int bits)
 {
     struct sketch sketch;
     sketch_init(&sketch, arena, 13);
     int x = sketch_input(&sketch, "in\"put\\1\n", SKETCH(1, 2, 4, 4));
     struct graph *folded =
         sketch_finish(&sketch, sketch_conv(&sketch, "conv", x, 2, 2, SKETCH(3, 3)));
-    struct quant_options options = {.weights = {.bits = 3, .symmetric = true},
-                                    .activations = {.bits = 3},
+    struct quant_options options = {.weights = {.bits = bits, .symmetric = true},
+                                    .activations = {.bits = bits},
                                     .input_bits = 8,
                                     .per_channel = true};
     struct quant_network *network;
     ck_assert_ok(quant_network_create(arena, folded, &options, &network, &err), &err);
-    if (!calibrated)
-        return network;
+    return network;
+}
+
+static struct quant_network *make_network(void)
+{
+    struct quant_network *network = make_wide(3);
     ck_assert_ok(quantizer_set_range(&network->activations[0].quantizer, 0, -1.0, 1.55, &err),
                  &err);
     for (int64_t k = 0; k < 2; k++)
@@ -56,7 +60,7 @@ static const struct artifact_origin origin = {
 
 static void write_all(uint64_t formats, struct artifact **out_artifacts, int *out_count)
 {
-    ck_assert_ok(artifact_write_all(arena, make_network(true), &origin, formats, out_artifacts,
+    ck_assert_ok(artifact_write_all(arena, make_network(), &origin, formats, out_artifacts,
                                     out_count, &err),
                  &err);
 }
@@ -117,6 +121,18 @@ START_TEST(the_manifest_says_where_the_network_came_from)
 }
 END_TEST
 
+START_TEST(the_manifest_says_what_stays_in_float)
+{
+    struct artifact *artifacts;
+    int count;
+    ck_assert_ok(artifact_write_all(arena, make_wide(32), &origin, 1, &artifacts, &count, &err),
+                 &err);
+    const char *manifest = (const char *)artifacts[1].bytes;
+    ck_assert(support_contains(manifest, "\"activations\": []"));
+    ck_assert(support_contains(manifest, "{\"name\": \"conv\", \"input\": null, \"bits\": 32}"));
+}
+END_TEST
+
 START_TEST(without_formats_there_is_the_manifest_alone)
 {
     struct artifact *artifacts;
@@ -142,8 +158,7 @@ START_TEST(a_network_that_was_not_calibrated_is_refused)
 {
     struct artifact *artifacts;
     int count;
-    ck_assert_fails(artifact_write_all(arena, make_network(false), &origin, 0, &artifacts, &count,
-                                       &err),
+    ck_assert_fails(artifact_write_all(arena, make_wide(3), &origin, 0, &artifacts, &count, &err),
                     &err, E_INVALID, "was not calibrated");
 }
 END_TEST
@@ -157,7 +172,7 @@ static bool write_into(struct arena *failing, void *network, struct error *error
 
 START_TEST(running_out_of_memory_is_reported)
 {
-    ck_assert_uint_gt(support_fail_each_allocation(write_into, make_network(true)), 0);
+    ck_assert_uint_gt(support_fail_each_allocation(write_into, make_network()), 0);
 }
 END_TEST
 
@@ -169,6 +184,7 @@ int main(void)
     tcase_add_test(tests, every_format_has_a_name_a_sentence_and_a_packing);
     tcase_add_test(tests, the_digest_is_that_of_the_bytes);
     tcase_add_test(tests, the_manifest_says_where_the_network_came_from);
+    tcase_add_test(tests, the_manifest_says_what_stays_in_float);
     tcase_add_test(tests, without_formats_there_is_the_manifest_alone);
     tcase_add_test(tests, the_same_network_gives_the_same_bytes);
     tcase_add_test(tests, a_network_that_was_not_calibrated_is_refused);

@@ -236,7 +236,7 @@ START_TEST(a_softmax_over_several_axes_is_flattened)
 END_TEST
 
 /* Two convolutions of which the first is depthwise, on quantizers of given widths. */
-static struct quant_network *quantized(int bits, bool symmetric_activations, bool per_channel)
+static struct quant_network *quantized_as(const struct quant_options *options)
 {
     int x = sketch_input(&sketch, "x", SKETCH(1, 4, 6, 5));
     int weight = sketch_constant(&sketch, "depthwise.weight", SKETCH(4, 1, 3, 3));
@@ -246,15 +246,20 @@ static struct quant_network *quantized(int bits, bool symmetric_activations, boo
     int relu = sketch_node(&sketch, "Relu", "relu", a, SKETCH_END);
     struct graph *folded =
         sketch_finish(&sketch, sketch_conv(&sketch, "conv", relu, 3, 4, SKETCH(2, 3)));
+    struct quant_network *network;
+    ck_assert_ok(quant_network_create(arena, folded, options, &network, &err), &err);
+    return network;
+}
+
+static struct quant_network *quantized(int bits, bool symmetric_activations, bool per_channel)
+{
     struct quant_options options = {
         .weights = {.bits = bits, .symmetric = true},
         .activations = {.bits = bits, .symmetric = symmetric_activations},
         .input_bits = 8,
         .per_channel = per_channel,
     };
-    struct quant_network *network;
-    ck_assert_ok(quant_network_create(arena, folded, &options, &network, &err), &err);
-    return network;
+    return quantized_as(&options);
 }
 
 static void calibrate(struct quant_network *network)
@@ -407,6 +412,45 @@ START_TEST(rounded_biases_are_written_bit_for_bit)
 }
 END_TEST
 
+/* The initializer of a tensor of the graph, of `count` float32 values. */
+static void check_constant(const struct graph *graph, int tensor, int64_t count)
+{
+    const Onnx__TensorProto *written = find_initializer(graph->tensors[tensor].name);
+    ck_assert_ptr_nonnull(written);
+    ck_assert_int_eq(written->data_type, ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT);
+    ck_assert_uint_eq(written->raw_data.len, (size_t)count * sizeof(float));
+}
+
+/* Law: what stays in float is written as in a float graph, and has no quantizer. Biases have codes
+ * only where weights and input both have scales. */
+START_TEST(what_stays_in_float_is_an_initializer)
+{
+    static const int widths[][2] = {{32, 32}, {32, 4}, {4, 32}};
+    const int *width = widths[_i];
+    struct quant_options options = {.weights = {.bits = width[0], .symmetric = true},
+                                    .activations = {.bits = width[1]},
+                                    .input_bits = 8,
+                                    .per_channel = true};
+    struct quant_network *network = quantized_as(&options);
+    calibrate(network);
+    write_quantized(network);
+    for (int i = 0; i < network->activation_count; i++)
+        check_activation(&network->activations[i], network->graph);
+    for (int i = 0; i < network->layer_count; i++) {
+        const struct quant_layer *layer = &network->layers[i];
+        check_constant(network->graph, layer->bias, layer->K);
+        if (width[0] == 32)
+            check_constant(network->graph, layer->weights, layer->K * layer->D);
+        else
+            check_weights(layer, network->graph);
+    }
+    size_t quantizers = 0;
+    for (size_t i = 0; i < model->graph->n_node; i++)
+        quantizers += strcmp(model->graph->node[i]->op_type, "QuantizeLinear") == 0;
+    ck_assert_uint_eq(quantizers, width[1] == 32 ? 0 : 2);
+}
+END_TEST
+
 /* The names of a file may hold what the program's own names are made with. */
 START_TEST(names_made_here_differ_from_all_others)
 {
@@ -515,6 +559,7 @@ int main(void)
     tcase_add_loop_test(tests, weights_per_tensor_have_one_scale, QUANTIZER_BITS_MIN,
                         QUANTIZER_BITS_MAX + 1);
     tcase_add_test(tests, rounded_biases_are_written_bit_for_bit);
+    tcase_add_loop_test(tests, what_stays_in_float_is_an_initializer, 0, 3);
     tcase_add_test(tests, names_made_here_differ_from_all_others);
     tcase_add_test(tests, a_weight_of_two_layers_is_written_for_each);
     tcase_add_test(tests, a_network_that_was_not_calibrated_is_refused);

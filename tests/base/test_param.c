@@ -14,6 +14,7 @@ static const char *const fruits[] = {"apple", "banana", "cherry", NULL};
 struct basket {
     int64_t bits;
     int64_t same;
+    int64_t wide;
     int64_t huge;
     double share;
     double scale;
@@ -41,11 +42,21 @@ static const struct param rows[] = {
      .default_text = "same",
      .min = 2,
      .max = 8,
+     .also = 32,
      .special = "same",
      .unit = "bits",
      .help = "Width.",
      .offset = FIELD(same),
      .sweep = true},
+    {.name = "wide",
+     .type = PARAM_INT,
+     .default_text = "32",
+     .min = 2,
+     .max = 8,
+     .also = 32,
+     .unit = "bits",
+     .help = "Width.",
+     .offset = FIELD(wide)},
     {.name = "huge",
      .type = PARAM_INT,
      .default_text = "-9007199254740991",
@@ -119,7 +130,8 @@ static const struct {
     const char *refused[9]; /* NULL after the last */
 } samples[] = {
     {"weights.bits", {"2", "3", "8"}, {"1", "9", "-4", "0", "", "4.0", "four", "same"}},
-    {"activations.bits", {"same", "2", "8"}, {"1", "9", "-1", "Same", ""}},
+    {"activations.bits", {"same", "2", "8", "32"}, {"1", "9", "31", "33", "-1", "Same", ""}},
+    {"wide", {"2", "8", "32"}, {"0", "1", "9", "31", "33"}},
     {"huge", {"0", "-9007199254740991", "9007199254740991"}, {"9007199254740993", "1e3"}},
     {"share", {"0", "1", "0.1", "0.30000000000000004", "1e-320"}, {"-0.1", "1.1", "nan", "inf"}},
     {"scale", {"1e308", "-1e-308", "3.141592653589793"}, {"1e309", "", "x"}},
@@ -211,7 +223,8 @@ START_TEST(messages_have_value_rule_and_row)
     } messages[] = {
         {"weights.bits", "9", "weights.bits is 9; 2 to 8 are supported"},
         {"weights.bits", "x", "weights.bits is \"x\"; a whole number is expected"},
-        {"activations.bits", "9", "activations.bits is 9; 2 to 8 and \"same\" are supported"},
+        {"activations.bits", "9", "activations.bits is 9; 2 to 8, 32 and \"same\" are supported"},
+        {"wide", "9", "wide is 9; 2 to 8 and 32 are supported"},
         {"activations.bits", "x",
          "activations.bits is \"x\"; a whole number or \"same\" is expected"},
         {"share", "1.5", "share is 1.5; 0 to 1 are supported"},

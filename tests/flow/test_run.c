@@ -92,6 +92,46 @@ START_TEST(more_bits_are_closer_to_the_float_network)
 }
 END_TEST
 
+/* Law: with 32 bits everywhere the run gives the float network. */
+START_TEST(a_run_in_float_changes_nothing)
+{
+    pipeline.weights.bits = 32;
+    const struct run_result *result = run();
+    ck_assert_double_eq(result->accuracy, result->float_accuracy);
+    ck_assert_double_eq(result->agreement, 1.0);
+    ck_assert_double_gt(result->output_sqnr_db, 100.0); /* biases are tuned by rounding errors */
+    ck_assert_double_eq(result->cost.bops, result->float_cost.bops);
+    ck_assert_int_eq(result->cost.flash_bytes, result->float_cost.flash_bytes);
+    for (int i = 0; i < result->layer_count; i++) {
+        ck_assert_int_eq(result->layers[i].weight_channels, 0);
+        ck_assert(isnan(result->layers[i].input_scale));
+    }
+}
+END_TEST
+
+/* Law: what is quantized costs accuracy, what is not does not: weights alone or activations alone
+ * are closer to the float network than both. */
+START_TEST(weights_and_activations_are_quantized_on_their_own)
+{
+    static const int64_t widths[][2] = {{3, 3}, {3, 32}, {32, 3}};
+    double sqnr_db[3];
+    for (int i = 0; i < 3; i++) {
+        pipeline.weights.bits = widths[i][0];
+        pipeline.activations.bits = widths[i][1];
+        const struct run_result *result = run();
+        sqnr_db[i] = result->output_sqnr_db;
+        for (int l = 0; l < result->layer_count; l++) {
+            ck_assert(isinf(result->layers[l].weight_sqnr_db) == (widths[i][0] == 32));
+            ck_assert_int_eq(result->cost.layers[l].weight_bits, widths[i][0]);
+            ck_assert(isnan(result->layers[l].input_scale) == (widths[i][1] == 32));
+        }
+        ck_assert(isinf(result->layers[0].input_sqnr_db) == (widths[i][1] == 32));
+    }
+    ck_assert_double_gt(sqnr_db[1], sqnr_db[0]);
+    ck_assert_double_gt(sqnr_db[2], sqnr_db[0]);
+}
+END_TEST
+
 START_TEST(without_an_evaluation_set_there_is_agreement)
 {
     request.evaluation = NULL;
@@ -177,6 +217,8 @@ int main(void)
     tcase_add_test(tcase, a_run_reports_everything);
     tcase_add_test(tcase, a_run_repeats_to_the_bit);
     tcase_add_test(tcase, more_bits_are_closer_to_the_float_network);
+    tcase_add_test(tcase, a_run_in_float_changes_nothing);
+    tcase_add_test(tcase, weights_and_activations_are_quantized_on_their_own);
     tcase_add_test(tcase, without_an_evaluation_set_there_is_agreement);
     tcase_add_test(tcase, fewer_samples_are_drawn_by_the_seed);
     tcase_add_test(tcase, progress_goes_forward);

@@ -25,6 +25,7 @@ static const struct param rows[] = {
      .default_text = "all",
      .min = 1,
      .max = 1000,
+     .also = 9999,
      .special = "all",
      .unit = "samples",
      .help = "How many.",
@@ -180,7 +181,7 @@ static const struct {
     {"{\"samples\":[1,2]}", "samples is a list; one value is expected", "/pipeline/samples"},
     {"{\"samples\":\"some\"}", "samples is \"some\"; a whole number or \"all\" is expected",
      "/pipeline/samples"},
-    {"{\"samples\":5000}", "samples is 5000; 1 to 1000 and \"all\" are supported",
+    {"{\"samples\":5000}", "samples is 5000; 1 to 1000, 9999 and \"all\" are supported",
      "/pipeline/samples"},
     {"{\"tune\":{\"rate\":null}}", "tune.rate is null; a number is expected",
      "/pipeline/tune/rate"},
@@ -260,7 +261,12 @@ START_TEST(the_catalogue_has_every_row)
     json_params_catalog(list, &table);
     ck_assert_uint_eq(json_count(list), table.count);
     ck_assert_ok(json_print_string(list, arena, NULL, &err) != NULL, &err);
-    const struct json *bits = json_next(json_first(list));
+    const struct json *samples = json_first(list);
+    ck_assert_str_eq(json_print_string(samples, arena, NULL, &err),
+                     "{\"name\":\"samples\",\"type\":\"integer\",\"default\":\"all\",\"minimum\":1,"
+                     "\"maximum\":1000,\"also\":9999,\"special\":\"all\",\"unit\":\"samples\","
+                     "\"help\":\"How many.\",\"sweep\":false}");
+    const struct json *bits = json_next(samples);
     ck_assert_str_eq(json_print_string(bits, arena, NULL, &err),
                      "{\"name\":\"weights.bits\",\"type\":\"integer\",\"default\":8,\"minimum\":2,"
                      "\"maximum\":8,\"unit\":\"bits\",\"help\":\"Width.\",\"sweep\":true}");

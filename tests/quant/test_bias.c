@@ -16,21 +16,27 @@ static struct error err;
 static struct quant_network *network;
 static struct quant_layer *layer;
 
-/* One convolution; s_x = 0.1, s_w[k] = 0.01 · (k + 1). */
-static void setup(void)
+/* One convolution. */
+static void make(int weight_bits, int activation_bits)
 {
-    arena = arena_create(0);
     struct sketch sketch;
     sketch_init(&sketch, arena, 13);
     int x = sketch_input(&sketch, "x", SKETCH(1, 2, 4, 4));
     struct graph *folded =
         sketch_finish(&sketch, sketch_conv(&sketch, "conv", x, K, 2, SKETCH(1, 1)));
-    struct quant_options options = {.weights = {.bits = 4, .symmetric = true},
-                                    .activations = {.bits = 4},
+    struct quant_options options = {.weights = {.bits = weight_bits, .symmetric = true},
+                                    .activations = {.bits = activation_bits},
                                     .input_bits = 8,
                                     .per_channel = true};
     ck_assert_ok(quant_network_create(arena, folded, &options, &network, &err), &err);
     layer = &network->layers[0];
+}
+
+/* s_x = 0.1, s_w[k] = 0.01 · (k + 1) */
+static void setup(void)
+{
+    arena = arena_create(0);
+    make(4, 4);
     network->activations[0].quantizer.scales[0] = 0.1f;
     for (int k = 0; k < K; k++)
         layer->quantizer.scales[k] = 0.01f * (float)(k + 1);
@@ -90,6 +96,20 @@ START_TEST(a_product_of_scales_that_underflows_has_a_code_for_zero_only)
 }
 END_TEST
 
+/* Law: where weights or input have no scale, a bias stays what it is. */
+START_TEST(without_a_scale_biases_stay_in_float)
+{
+    static const int widths[][2] = {{32, 32}, {32, 4}, {4, 32}};
+    for (size_t i = 0; i < sizeof(widths) / sizeof(widths[0]); i++) {
+        make(widths[i][0], widths[i][1]);
+        ck_assert(!quant_bias_has_codes(layer));
+        ck_assert_ok(quant_network_round_biases(network, &err), &err);
+        ck_assert_mem_eq(layer->bias_values, layer->float_bias, K * sizeof(float));
+        ck_assert(quant_bias_nearest(network, layer, 1, 0.12345f) == 0.12345f);
+    }
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("bias");
@@ -99,6 +119,7 @@ int main(void)
     tcase_add_test(tests, rounded_biases_stay);
     tcase_add_test(tests, a_bias_without_a_code_leaves_the_network_as_it_was);
     tcase_add_test(tests, a_product_of_scales_that_underflows_has_a_code_for_zero_only);
+    tcase_add_test(tests, without_a_scale_biases_stay_in_float);
     suite_add_tcase(suite, tests);
     (void)support_run(suite); /* TAP reports failures */
     return EXIT_SUCCESS;

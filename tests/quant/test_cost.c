@@ -30,7 +30,7 @@ static struct cost float_cost(int output)
     return cost;
 }
 
-static struct cost quantized_cost(int output, int weight_bits, int activation_bits)
+static struct cost cost_at(const struct graph *folded, int weight_bits, int activation_bits)
 {
     struct quant_options options = {
         .weights = {.bits = weight_bits, .symmetric = true},
@@ -40,11 +40,14 @@ static struct cost quantized_cost(int output, int weight_bits, int activation_bi
     };
     struct quant_network *network;
     struct cost cost;
-    ck_assert_ok(quant_network_create(arena, sketch_finish(&sketch, output), &options, &network,
-                                      &err),
-                 &err);
+    ck_assert_ok(quant_network_create(arena, folded, &options, &network, &err), &err);
     ck_assert_ok(cost_of_network(arena, network, &cost, &err), &err);
     return cost;
+}
+
+static struct cost quantized_cost(int output, int weight_bits, int activation_bits)
+{
+    return cost_at(sketch_finish(&sketch, output), weight_bits, activation_bits);
 }
 
 /* Law: MACs = outputs · D, D = C · R · S; biases one per output channel. */
@@ -213,6 +216,32 @@ START_TEST(values_behind_a_selection_keep_the_bits_they_came_with)
 }
 END_TEST
 
+/* Law: what stays in float counts 32 bits, and has no scales. */
+START_TEST(what_stays_in_float_counts_32_bits)
+{
+    int x = sketch_input(&sketch, "x", SKETCH(1, 1, 6, 6));
+    int a = sketch_conv(&sketch, "a", x, 5, 1, SKETCH(3, 3));
+    struct graph *folded = sketch_finish(&sketch, sketch_conv(&sketch, "b", a, 2, 5, SKETCH(1, 1)));
+    double macs = 36.0 * 45 + 36.0 * 10;
+    struct cost cost = cost_at(folded, 3, 32);
+    ck_assert_double_eq(cost.bops, macs * 3 * 32);
+    ck_assert_int_eq(cost.flash_bytes, cost.weight_bytes + 7 * 4);
+    ck_assert_int_eq(cost.peak_activation_bytes, 4 * (180 + 72));
+
+    cost = cost_at(folded, 32, 4);
+    ck_assert_double_eq(cost.bops, 36.0 * 45 * 32 * 8 + 36.0 * 10 * 32 * 4);
+    ck_assert_int_eq(cost.weight_bytes, 4 * (45 + 5 + 10 + 2));
+    ck_assert_int_eq(cost.flash_bytes, cost.weight_bytes + 2 * 5);
+
+    struct cost real;
+    cost = cost_at(folded, 32, 32);
+    ck_assert_ok(cost_of_graph(arena, folded, &real, &err), &err);
+    ck_assert_double_eq(cost.bops, real.bops);
+    ck_assert_int_eq(cost.flash_bytes, real.flash_bytes);
+    ck_assert_int_eq(cost.peak_bytes, real.peak_bytes);
+}
+END_TEST
+
 START_TEST(quantizers_take_no_memory)
 {
     int x = sketch_input(&sketch, "x", SKETCH(1, 1, 8, 8));
@@ -254,6 +283,7 @@ int main(void)
     tcase_add_test(tests, constants_of_other_nodes_are_weight_bytes_unless_they_are_single_numbers);
     tcase_add_test(tests, a_quantized_network_is_packed);
     tcase_add_test(tests, values_behind_a_selection_keep_the_bits_they_came_with);
+    tcase_add_test(tests, what_stays_in_float_counts_32_bits);
     tcase_add_test(tests, quantizers_take_no_memory);
     tcase_add_test(tests, running_out_of_memory_is_reported);
     suite_add_tcase(suite, tests);

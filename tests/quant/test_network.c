@@ -16,20 +16,26 @@ static struct error err;
 static struct graph *folded;
 static struct quant_network *network;
 
+static const struct quant_options usual = {
+    .weights = {.bits = 4, .symmetric = true},
+    .activations = {.bits = 3},
+    .input_bits = 8,
+    .sum_bits = 5,
+    .per_channel = true,
+};
+
+static void make(const struct quant_options *options)
+{
+    ck_assert_ok(quant_network_create(arena, folded, options, &network, &err), &err);
+}
+
 static void setup(void)
 {
-    struct quant_options options = {
-        .weights = {.bits = 4, .symmetric = true},
-        .activations = {.bits = 3},
-        .input_bits = 8,
-        .sum_bits = 5,
-        .per_channel = true,
-    };
     arena = arena_create(0);
     err = (struct error){.message = ""};
     struct graph *graph = small_network_create(arena, 1);
     ck_assert_ok(graph_fold(graph, arena, &folded, &err), &err);
-    ck_assert_ok(quant_network_create(arena, folded, &options, &network, &err), &err);
+    make(&usual);
 }
 
 static void teardown(void)
@@ -105,6 +111,37 @@ START_TEST(what_products_and_sums_read_is_quantized_once)
 }
 END_TEST
 
+START_TEST(activations_in_float_have_no_nodes)
+{
+    struct quant_options options = usual;
+    options.activations.bits = QUANTIZER_BITS_FLOAT;
+    make(&options);
+    ck_assert_int_eq(network->activation_count, 0);
+    ck_assert_int_eq(network->graph->node_count, folded->node_count);
+    for (int i = 0; i < network->layer_count; i++)
+        ck_assert_int_eq(network->layers[i].activation, -1);
+}
+END_TEST
+
+/* Law: weights in float are the float network's, whatever is asked of them. */
+START_TEST(weights_in_float_have_no_codes)
+{
+    struct quant_options options = usual;
+    options.weights.bits = QUANTIZER_BITS_FLOAT;
+    make(&options);
+    ck_assert_int_eq(network->activation_count, 5);
+    for (int i = 0; i < network->layer_count; i++) {
+        struct quant_layer *layer = &network->layers[i];
+        ck_assert(quant_layer_is_float(layer));
+        ck_assert_ptr_null(layer->codes);
+        quant_layer_round(layer);
+        quant_layer_decode(layer);
+        ck_assert_mem_eq(layer->weight_values, layer->float_weights,
+                         (size_t)(layer->K * layer->D) * sizeof(float));
+    }
+}
+END_TEST
+
 START_TEST(rounding_gives_the_nearest_codes)
 {
     struct quant_layer *layer = &network->layers[0];
@@ -175,6 +212,8 @@ int main(void)
     tcase_add_test(tcase, it_starts_as_the_float_network);
     tcase_add_test(tcase, every_product_is_a_layer_with_its_weights_as_a_matrix);
     tcase_add_test(tcase, what_products_and_sums_read_is_quantized_once);
+    tcase_add_test(tcase, activations_in_float_have_no_nodes);
+    tcase_add_test(tcase, weights_in_float_have_no_codes);
     tcase_add_test(tcase, rounding_gives_the_nearest_codes);
     tcase_add_test(tcase, a_calibrated_activation_is_on_its_grid);
     tcase_add_test(tcase, parts_of_a_quantized_tensor_are_on_its_grid);

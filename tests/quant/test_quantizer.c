@@ -52,18 +52,30 @@ START_TEST(the_grid_has_the_codes_of_its_width)
 }
 END_TEST
 
-START_TEST(widths_outside_two_to_eight_are_refused)
+START_TEST(widths_outside_two_to_eight_and_float_are_refused)
 {
     struct quantizer quantizer;
-    for (int bits = -1; bits <= 9; bits++) {
+    for (int bits = -1; bits <= 33; bits++) {
         struct quantizer_format format = {.bits = bits};
-        if (bits >= 2 && bits <= 8)
+        if ((bits >= 2 && bits <= 8) || bits == QUANTIZER_BITS_FLOAT)
             continue;
         char expected[64];
-        snprintf(expected, sizeof(expected), "bits is %d; 2 to 8 are supported", bits);
+        snprintf(expected, sizeof(expected), "bits is %d; 2 to 8 and 32 (float) are supported",
+                 bits);
         ck_assert_fails(quantizer_create(arena, &format, 1, &quantizer, &err), &err, E_INVALID,
                         expected);
     }
+}
+END_TEST
+
+START_TEST(float_has_no_scales_and_needs_no_range)
+{
+    struct quantizer quantizer;
+    struct quantizer_format format = {.bits = QUANTIZER_BITS_FLOAT, .symmetric = true};
+    ck_assert_ok(quantizer_create(arena, &format, 7, &quantizer, &err), &err);
+    ck_assert(quantizer_format_is_float(&quantizer.format));
+    ck_assert_int_eq(quantizer.channels, 0);
+    ck_assert(quantizer_ready(&quantizer));
 }
 END_TEST
 
@@ -185,7 +197,8 @@ int main(void)
     TCase *tcase = tcase_create("laws");
     tcase_add_checked_fixture(tcase, setup, teardown);
     tcase_add_test(tcase, the_grid_has_the_codes_of_its_width);
-    tcase_add_test(tcase, widths_outside_two_to_eight_are_refused);
+    tcase_add_test(tcase, widths_outside_two_to_eight_and_float_are_refused);
+    tcase_add_test(tcase, float_has_no_scales_and_needs_no_range);
     tcase_add_test(tcase, zero_stays_zero);
     tcase_add_test(tcase, quantizing_twice_is_quantizing_once);
     tcase_add_test(tcase, the_error_is_half_a_step_at_most);

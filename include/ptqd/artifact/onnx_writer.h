@@ -11,7 +11,8 @@
  *   weights      int8 codes, one per byte, → DequantizeLinear per output channel (axis 0) or tensor
  *   biases       int32 codes → DequantizeLinear, scale s_x · s_w[k], no zero point
  *
- * Codes are in the width of their quantizer, whatever the container.
+ * Codes are in the width of their quantizer, whatever the container. Weights, biases and
+ * activations that stay in float are written as in a float graph.
  */
 
 #include "ptqd/base/arena.h"

@@ -34,13 +34,13 @@ struct run_request {
 
 struct run_layer {
     const char *name, *op;
-    double weight_sqnr_db;        /* of the quantized weights */
+    double weight_sqnr_db;        /* of the quantized weights; infinite in float */
     double input_sqnr_db;         /* of the quantized input, on the calibration set */
     double output_sqnr_before_db; /* rounded to nearest, on the quantized input */
     double output_sqnr_after_db;  /* optimized, linear output */
-    const float *weight_scales;   /* [weight_channels] */
+    const float *weight_scales;   /* [weight_channels]; none in float */
     int64_t weight_channels;
-    float input_scale;
+    float input_scale; /* NaN: the input stays in float */
     int32_t input_zero_point;
 };
 

@@ -32,6 +32,6 @@ void json_params_print_object(struct json *parent, const struct param_table *tab
 void json_add_param(struct json *parent, const char *key, const struct param *param,
                     const struct param_value *value);
 
-/* Adds the rows of a table to an array: name, type, default, minimum, maximum or choices, unit,
- * help, sweep. */
+/* Adds the rows of a table to an array: name, type, default, minimum, maximum (also, special) or
+ * choices, unit, help, sweep. */
 void json_params_catalog(struct json *array, const struct param_table *table);

@@ -12,7 +12,7 @@
 
 #include "ptqd/nn/graph.h"
 
-enum { LIFETIME_FLOAT_BITS = 32, LIFETIME_NO_BUFFER = -1 };
+enum { LIFETIME_NO_BUFFER = -1 };
 
 struct buffer {
     int64_t elements; /* of one sample */

@@ -2,7 +2,8 @@
 
 /* The quantized network: a graph with explicit FakeQuantize nodes.
  *
- * Quantized are the network's input, the input of every MAC operator (Conv, Gemm), both inputs of
+ * Where a width is 32, values stay in float: weights keep theirs, activations have no node. Else
+ * quantized are the network's input, the input of every MAC operator (Conv, Gemm), both inputs of
  * Add, and the weights of every MAC operator. A tensor that several of these read is quantized
  * once, by one node "<tensor>:quantized"; other readers (pooling, the last Softmax) see the float
  * value. What is only added may have a width of its own. Biases stay float. Because the quantizers
@@ -20,13 +21,13 @@ struct quant_layer {
     int node;                   /* in network->graph */
     int weights, bias;          /* constant tensors of network->graph */
     int64_t K, D, G;            /* output channels, weights per channel, groups */
-    struct quantizer quantizer; /* of the weights: 1 or K channels */
+    struct quantizer quantizer; /* of the weights: 1 or K channels; none in float */
     const float *float_weights; /* [K][D], borrowed from the folded graph */
     const float *float_bias;    /* [K] */
-    int8_t *codes;              /* [K][D] */
+    int8_t *codes;              /* [K][D]; NULL where the weights stay in float */
     float *weight_values;       /* [K][D], what the graph computes with: decoded codes */
     float *bias_values;         /* [K] */
-    int activation;             /* of its input: index in network->activations */
+    int activation;             /* of its input: index in network->activations; -1: float */
 };
 
 struct quant_activation {
@@ -42,14 +43,14 @@ struct quant_network {
     struct graph *graph;
     struct quant_layer *layers; /* in execution order */
     int layer_count;
-    struct quant_activation *activations; /* in execution order; 0 is the network's input */
+    struct quant_activation *activations; /* in execution order; the first is the network's input */
     int activation_count;
 };
 
 struct quant_options {
     struct quantizer_format weights, activations;
-    int input_bits;   /* of the network's input */
-    int sum_bits;     /* of what only sums read; 0: as the other activations */
+    int input_bits;   /* of the network's input, where activations are quantized */
+    int sum_bits;     /* of what only sums read, likewise; 0: as the other activations */
     bool per_channel; /* weights */
 };
 
@@ -59,6 +60,9 @@ struct quant_options {
 bool quant_network_create(struct arena *arena, const struct graph *folded,
                           const struct quant_options *options, struct quant_network **out_network,
                           struct error *err);
+
+/* True when the layer's weights stay in float: the next two do nothing then. */
+bool quant_layer_is_float(const struct quant_layer *layer);
 
 /* Writes decoded codes into weight_values. */
 void quant_layer_decode(struct quant_layer *layer);

@@ -8,6 +8,9 @@
  * n = −2^(b−1), p = 2^(b−1) − 1, or n = −p when narrow. Zero is always on the grid: n ≤ z ≤ p.
  *
  * All zeros give scale 1. NaN quantizes to NaN, ±infinity to the ends of the grid.
+ *
+ * 32 bits mean float32: such a quantizer changes nothing, has no channels and no scales, and needs
+ * no range.
  */
 
 #include "ptqd/base/arena.h"
@@ -17,10 +20,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { QUANTIZER_BITS_MIN = 2, QUANTIZER_BITS_MAX = 8 };
+enum { QUANTIZER_BITS_MIN = 2, QUANTIZER_BITS_MAX = 8, QUANTIZER_BITS_FLOAT = 32 };
 
 struct quantizer_format {
-    int bits; /* 2 to 8 */
+    int bits; /* 2 to 8; QUANTIZER_BITS_FLOAT */
     bool symmetric;
     bool narrow; /* symmetric only: −p … p */
 };
@@ -28,16 +31,19 @@ struct quantizer_format {
 struct quantizer {
     struct quantizer_format format;
     int32_t low, high;    /* n, p */
-    int64_t channels;     /* 1: per tensor; otherwise one scale per leading channel */
+    int64_t channels;     /* 1: per tensor; 0: float; otherwise one scale per leading channel */
     float *scales;        /* [channels], > 0; all 0 while not calibrated */
     int32_t *zero_points; /* [channels] */
 };
+
+/* True for values that are not quantized. */
+bool quantizer_format_is_float(const struct quantizer_format *format);
 
 /* Checks the format (E_INVALID) and allocates; scales are 0 until a range is set. */
 bool quantizer_create(struct arena *arena, const struct quantizer_format *format, int64_t channels,
                       struct quantizer *out_quantizer, struct error *err);
 
-/* True once every channel has a scale. */
+/* True once every channel has a scale; at once for float. */
 bool quantizer_ready(const struct quantizer *quantizer);
 
 /* Scale and zero point of one channel for the clipping range [min, max] (eq. 2), which is widened
@@ -45,7 +51,8 @@ bool quantizer_ready(const struct quantizer *quantizer);
 bool quantizer_set_range(struct quantizer *quantizer, int64_t channel, double min, double max,
                          struct error *err);
 
-/* x̂ of `count` values of one channel. `x` and `y` may be the same. */
+/* x̂ of `count` values of one channel. `x` and `y` may be the same. Not for float, as what
+ * follows. */
 void quantizer_apply(const struct quantizer *quantizer, int64_t channel, const float *x,
                      size_t count, float *y);
 
