@@ -22,7 +22,7 @@ static const char *const weight_granularity_choices[] = {"channel", "tensor", NU
 static const char *const activation_granularity_choices[] = {"tensor", NULL};
 static const char *const granularity_choices[] = {"layer", NULL};
 static const char *const loss_choices[] = {"linear", "activated", NULL};
-static const char *const bias_choices[] = {"none", "tune", NULL};
+static const char *const bias_choices[] = {"none", "tune", "correct", NULL};
 static const char *const observer_choices[] = {
 #define OBSERVER(name) #name,
 #include "ptqd/quant/observers.def"
@@ -254,7 +254,8 @@ static const struct param rows[] = {
      .default_text = "tune",
      .choices = bias_choices,
      .unit = "",
-     .help = "Tuning of all biases, end to end, on the network's output.",
+     .help = "Biases at the end: tuned all at once on the network's output, or corrected layer by "
+             "layer to the float network's means.",
      .sweep = true,
      FIELD(postprocess.bias)},
     {.name = "postprocess.epochs",

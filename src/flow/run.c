@@ -8,6 +8,7 @@
 #include "ptqd/flow/reconstruct.h"
 #include "ptqd/nn/fold.h"
 #include "ptqd/quant/bias.h"
+#include "ptqd/recon/bias_correct.h"
 #include "ptqd/recon/bias_tune.h"
 #include "ptqd/recon/equalize.h"
 
@@ -76,11 +77,9 @@ static bool reconstruct(struct run *run)
                                &run->progress, result->layers, &run->float_outputs, run->err);
 }
 
-static bool postprocess(struct run *run)
+static bool tune_biases(struct run *run, double *before, double *after)
 {
     const struct pipeline *pipeline = run->pipeline;
-    if (pipeline->postprocess.bias != BIAS_TUNE || run->network->layer_count == 0)
-        return true;
     struct bias_tune_options options = {
         .epochs = pipeline->postprocess.epochs,
         .batch = pipeline->postprocess.batch,
@@ -92,14 +91,26 @@ static bool postprocess(struct run *run)
     };
     struct rng rng;
     rng_init(&rng, run->request->seed, STREAM_TUNE);
+    return bias_tune(run->network, &run->samples, &target, &options, &rng, &run->progress.monitor,
+                     run->arena, before, after, run->err);
+}
+
+static bool postprocess(struct run *run)
+{
+    int bias = run->pipeline->postprocess.bias;
+    if (bias == BIAS_NONE || run->network->layer_count == 0)
+        return true;
     double before, after, since = progress_now();
     if (!progress_step(&run->progress, STEP_TUNE, 0, run->err))
         return false;
     struct arena_mark mark = arena_mark(run->arena);
-    bool done = bias_tune(run->network, &run->samples, &target, &options, &rng,
-                          &run->progress.monitor, run->arena, &before, &after, run->err);
+    bool done = bias == BIAS_TUNE
+                    ? tune_biases(run, &before, &after)
+                    : bias_correct(run->network, &run->samples, &run->progress.monitor, run->arena,
+                                   &before, &after, run->err);
     if (done)
-        log_write(LOG_DEBUG, "flow", "biases tuned|before=%g after=%g", before, after);
+        log_write(LOG_DEBUG, "flow", "biases %s|before=%g after=%g",
+                  bias == BIAS_TUNE ? "tuned" : "corrected", before, after);
     arena_reset(run->arena, mark);
     (void)progress_account(&run->progress, "tune", since); /* the next step reads the clock */
     return done;
@@ -191,7 +202,7 @@ bool run_execute(struct arena *arena, const struct run_request *request,
         .err = err,
     };
     progress_init(&run.progress, &request->monitor, result);
-    run.progress.skipped[STEP_TUNE] = request->pipeline->postprocess.bias != BIAS_TUNE;
+    run.progress.skipped[STEP_TUNE] = request->pipeline->postprocess.bias == BIAS_NONE;
     if (!pipeline_check(request->pipeline, err) || !prepare(&run) || !reconstruct(&run) ||
         !postprocess(&run) || !quant_network_round_biases(run.network, err) || !evaluate(&run) ||
         !export_artifacts(&run))

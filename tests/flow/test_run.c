@@ -132,6 +132,35 @@ START_TEST(weights_and_activations_are_quantized_on_their_own)
 }
 END_TEST
 
+/* Law: every way to find ranges of weights and activations makes a network that is close to the
+ * float one at 8 bits. */
+START_TEST(every_range_works_at_eight_bits)
+{
+    const struct param *weights = param_find(pipeline_table(), "weights.init");
+    const struct param *activations = param_find(pipeline_table(), "activations.init");
+    pipeline.weights.bits = 8;
+    pipeline.optimize.variable = 0; /* none: the ranges are not repaired */
+    pipeline.postprocess.bias = BIAS_NONE;
+    for (int row = 0; weights->choices[row]; row++) {
+        pipeline.weights.init = row;
+        pipeline.activations.init = activations->choices[row] ? row : 0;
+        double sqnr_db = run()->output_sqnr_db;
+        ck_assert_msg(sqnr_db > 20.0, "%s: %g dB", weights->choices[row], sqnr_db);
+    }
+}
+END_TEST
+
+START_TEST(corrected_biases_bring_rounded_weights_closer)
+{
+    pipeline.weights.bits = 3;
+    pipeline.optimize.variable = 0; /* none */
+    pipeline.postprocess.bias = BIAS_NONE;
+    double shifted_db = run()->output_sqnr_db;
+    pipeline.postprocess.bias = BIAS_CORRECT;
+    ck_assert_double_gt(run()->output_sqnr_db, shifted_db);
+}
+END_TEST
+
 START_TEST(without_an_evaluation_set_there_is_agreement)
 {
     request.evaluation = NULL;
@@ -219,6 +248,8 @@ int main(void)
     tcase_add_test(tcase, more_bits_are_closer_to_the_float_network);
     tcase_add_test(tcase, a_run_in_float_changes_nothing);
     tcase_add_test(tcase, weights_and_activations_are_quantized_on_their_own);
+    tcase_add_test(tcase, every_range_works_at_eight_bits);
+    tcase_add_test(tcase, corrected_biases_bring_rounded_weights_closer);
     tcase_add_test(tcase, without_an_evaluation_set_there_is_agreement);
     tcase_add_test(tcase, fewer_samples_are_drawn_by_the_seed);
     tcase_add_test(tcase, progress_goes_forward);

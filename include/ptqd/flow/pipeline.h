@@ -9,7 +9,7 @@ enum pipeline_equalize { EQUALIZE_NONE, EQUALIZE_CLE };
 enum pipeline_scheme { SCHEME_SYMMETRIC, SCHEME_ASYMMETRIC };
 enum pipeline_weight_granularity { WEIGHTS_PER_CHANNEL, WEIGHTS_PER_TENSOR };
 enum pipeline_loss { LOSS_LINEAR, LOSS_ACTIVATED };
-enum pipeline_bias { BIAS_NONE, BIAS_TUNE };
+enum pipeline_bias { BIAS_NONE, BIAS_TUNE, BIAS_CORRECT };
 
 struct pipeline {
     int64_t samples; /* calibration samples drawn; 0: all */
