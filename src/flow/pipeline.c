@@ -194,7 +194,8 @@ static const struct param rows[] = {
      .default_text = "round",
      .choices = method_choices,
      .unit = "",
-     .help = "What is optimized: nothing, or the rounding of the weights (AdaRound).",
+     .help = "What is optimized: nothing, the rounding of the weights (AdaRound), or codes, scales "
+             "and biases together.",
      .sweep = true,
      FIELD(optimize.variable)},
     {.name = "optimize.granularity",

@@ -102,19 +102,37 @@ bool ranges_fit_activation(const struct ranges *ranges, const struct node *node,
                                  ranges->network->graph->tensors[node->inputs[0]].name);
 }
 
-/* Widens the step of a channel whose bias would take more than 24 bits in units of it: weights that
- * small do nothing beside their bias, and up to 2^24 a whole number is exact in float32. */
-static void widen_for_bias(const struct ranges *ranges, struct quant_layer *layer)
+/* A bias takes at most 24 bits in units of its channel's step: weights that small do nothing beside
+ * their bias, and up to 2^24 a whole number is exact in float32. */
+void ranges_least_scales(const struct ranges *ranges, const struct quant_layer *layer,
+                         float *out_scales)
 {
     const float largest = 16777216.0f;
-    struct quantizer *quantizer = &layer->quantizer;
+    int64_t channels = layer->quantizer.channels;
+    for (int64_t channel = 0; channel < channels; channel++)
+        out_scales[channel] = 0.0f;
     if (!quant_bias_has_codes(layer))
         return;
     float input_scale = ranges->network->activations[layer->activation].quantizer.scales[0];
     for (int64_t k = 0; k < layer->K; k++) {
-        float *scale = &quantizer->scales[quantizer->channels == 1 ? 0 : k];
-        *scale = fmaxf(*scale, fabsf(layer->float_bias[k]) / (largest * input_scale));
+        float *least = &out_scales[channels == 1 ? 0 : k];
+        *least = fmaxf(*least, fabsf(layer->float_bias[k]) / (largest * input_scale));
     }
+}
+
+static bool widen_for_bias(const struct ranges *ranges, struct quant_layer *layer,
+                           struct error *err)
+{
+    struct arena_mark mark = arena_mark(ranges->arena);
+    struct quantizer *quantizer = &layer->quantizer;
+    float *least = ARENA_ARRAY(ranges->arena, float, quantizer->channels, err);
+    if (!least)
+        return false;
+    ranges_least_scales(ranges, layer, least);
+    for (int64_t channel = 0; channel < quantizer->channels; channel++)
+        quantizer->scales[channel] = fmaxf(quantizer->scales[channel], least[channel]);
+    arena_reset(ranges->arena, mark);
+    return true;
 }
 
 static bool observe_weights(const struct ranges *ranges, struct quant_layer *layer,
@@ -146,6 +164,5 @@ bool ranges_fit_weights(const struct ranges *ranges, const struct linear_problem
     arena_reset(ranges->arena, mark);
     if (!done)
         return error_context(err, "weights of '%s'", layer->name);
-    widen_for_bias(ranges, layer);
-    return true;
+    return widen_for_bias(ranges, layer, err);
 }

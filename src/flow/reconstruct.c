@@ -70,11 +70,16 @@ static bool set_targets(struct reconstruction *r, const struct quant_layer *laye
 static bool solve(struct reconstruction *r, struct quant_layer *layer,
                   const struct linear_problem *problem, int64_t iterations)
 {
+    float *least_scales = ARENA_ARRAY(r->arena, float, layer->quantizer.channels, r->err);
+    if (!least_scales)
+        return false;
+    ranges_least_scales(&r->ranges, layer, least_scales);
     struct method_options options = {
         .iterations = iterations > 0 ? iterations : 1,
         .learning_rate = r->pipeline->optimize.learning_rate,
         .regularization = r->pipeline->optimize.regularization,
         .warm_start = r->pipeline->optimize.warm_start,
+        .least_scales = least_scales,
     };
     double since = progress_now();
     bool done = r->method->solve(problem, &options, &r->progress->monitor, r->arena, layer, r->err);

@@ -117,6 +117,42 @@ START_TEST(methods_that_use_the_data_descend)
 }
 END_TEST
 
+/* Law: a method changes its own variables only: scales when it says so, zero points never. */
+START_TEST(methods_change_their_own_variables)
+{
+    for (const struct method *const *row = method_table(); *row; row++)
+        for (int i = 0; i < SHAPES; i++) {
+            struct layer_fixture f;
+            layer_fixture_init(&f, arena, &shapes[i]);
+            const struct quantizer *quantizer = &f.layer.quantizer;
+            size_t bytes = (size_t)f.K * sizeof(float);
+            float *scales = arena_memdup(arena, quantizer->scales, bytes, &err);
+            solve(*row, &f);
+            if (!(*row)->changes_scales)
+                ck_assert_mem_eq(scales, quantizer->scales, bytes);
+            ck_assert(quantizer_ready(quantizer));
+            for (int64_t k = 0; k < f.K; k++)
+                ck_assert_int_eq(quantizer->zero_points[k], 0);
+        }
+}
+END_TEST
+
+/* Law: no scale goes below what the caller allows. */
+START_TEST(scales_keep_to_their_limit)
+{
+    for (const struct method *const *row = method_table(); *row; row++) {
+        struct layer_fixture f;
+        layer_fixture_init(&f, arena, &shapes[1]);
+        size_t bytes = (size_t)f.K * sizeof(float);
+        float *least = arena_memdup(arena, f.layer.quantizer.scales, bytes, &err);
+        options.least_scales = least;
+        solve(*row, &f);
+        for (int64_t k = 0; k < f.K; k++)
+            ck_assert(f.layer.quantizer.scales[k] >= least[k]);
+    }
+}
+END_TEST
+
 /* Law: same problem, same bits. */
 START_TEST(methods_are_deterministic)
 {
@@ -127,6 +163,8 @@ START_TEST(methods_are_deterministic)
         solve(*row, &a);
         solve(*row, &b);
         ck_assert_mem_eq(a.layer.codes, b.layer.codes, (size_t)(a.K * a.D));
+        ck_assert_mem_eq(a.layer.quantizer.scales, b.layer.quantizer.scales,
+                         (size_t)a.K * sizeof(float));
         ck_assert_mem_eq(a.layer.bias_values, b.layer.bias_values, (size_t)a.K * sizeof(float));
     }
 }
@@ -191,6 +229,8 @@ int main(void)
     tcase_add_checked_fixture(tcase, setup, teardown);
     tcase_add_test(tcase, codes_are_on_the_grid_and_decoded);
     tcase_add_test(tcase, methods_that_use_the_data_descend);
+    tcase_add_test(tcase, methods_change_their_own_variables);
+    tcase_add_test(tcase, scales_keep_to_their_limit);
     tcase_add_test(tcase, methods_are_deterministic);
     tcase_add_test(tcase, constant_inputs_are_survived);
     tcase_add_test(tcase, methods_that_iterate_stop_when_asked);

@@ -26,3 +26,8 @@ bool ranges_fit_activation(const struct ranges *ranges, const struct node *node,
 bool ranges_fit_weights(const struct ranges *ranges, const struct linear_problem *problem,
                         const struct recon_monitor *monitor, struct quant_layer *layer,
                         struct error *err);
+
+/* The smallest scale of each channel [channels] of a layer's weights at which its float bias still
+ * has a code; its input's must be fitted already. */
+void ranges_least_scales(const struct ranges *ranges, const struct quant_layer *layer,
+                         float *out_scales);

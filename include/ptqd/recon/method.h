@@ -10,7 +10,8 @@ struct method_options {
     int64_t iterations;
     double learning_rate;
     double regularization;
-    double warm_start; /* share of the iterations without the regularizing term */
+    double warm_start;         /* share of the iterations without the regularizing term */
+    const float *least_scales; /* [channels] below which no scale may go; NULL: any positive one */
 };
 
 struct method {
@@ -18,8 +19,10 @@ struct method {
     const char *help; /* one sentence */
     /* True when `solve` needs the problem; otherwise it is NULL. */
     bool uses_data;
-    /* Sets codes, weight_values and bias_values of the layer, whose quantizer is calibrated.
-     * Deterministic. `scratch` is reset by the caller. */
+    bool changes_scales; /* of the layer's quantizer */
+    /* Sets codes, weight_values and bias_values of the layer, whose quantizer is calibrated and
+     * whose codes are a start (rounded to nearest, or found before). Deterministic. `scratch` is
+     * reset by the caller. */
     bool (*solve)(const struct linear_problem *problem, const struct method_options *options,
                   const struct recon_monitor *monitor, struct arena *scratch,
                   struct quant_layer *layer, struct error *err);

@@ -1,0 +1,202 @@
+/* Descent over whole numbers: against plain sums and against trying every value. */
+
+#include "kern_support.h"
+#include "ptqd/kern/lattice.h"
+#include "support.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { ROWS = 3, D = 13, LOW = -2, HIGH = 3 };
+
+struct fixture {
+    double *H, *negligible, *target, *scale, *low, *high, *codes, *products;
+    struct lattice lattice;
+};
+
+/* H = XᵀX of 20 random rows, so that it has no negative eigenvalue. */
+static void fixture_init(struct fixture *f, struct rng *rng)
+{
+    *f = (struct fixture){
+        .H = exact_doubles(D * D),
+        .negligible = exact_doubles(D),
+        .target = exact_doubles(ROWS * D),
+        .scale = exact_doubles(ROWS),
+        .low = exact_doubles(ROWS),
+        .high = exact_doubles(ROWS),
+        .codes = exact_doubles(ROWS * D),
+        .products = exact_doubles(ROWS * D),
+    };
+    for (int row = 0; row < 20; row++) {
+        double x[D];
+        for (int d = 0; d < D; d++)
+            x[d] = rng_normal(rng);
+        for (int i = 0; i < D * D; i++)
+            f->H[i] += x[i / D] * x[i % D];
+    }
+    for (int i = 0; i < ROWS * D; i++) {
+        f->target[i] = 10.0 * rng_normal(rng);
+        f->codes[i] = (double)random_between(rng, LOW, HIGH);
+        f->products[i] = NAN; /* made by the first lattice_multiply */
+    }
+    for (int row = 0; row < ROWS; row++) {
+        f->scale[row] = 0.2 + rng_uniform(rng);
+        f->low[row] = LOW;
+        f->high[row] = HIGH;
+    }
+    f->lattice = (struct lattice){
+        .rows = ROWS,
+        .D = D,
+        .H = f->H,
+        .negligible = f->negligible,
+        .target = f->target,
+        .scale = f->scale,
+        .low = f->low,
+        .high = f->high,
+        .codes = f->codes,
+        .products = f->products,
+    };
+}
+
+static void fixture_finish(struct fixture *f)
+{
+    free(f->H);
+    free(f->negligible);
+    free(f->target);
+    free(f->scale);
+    free(f->low);
+    free(f->high);
+    free(f->codes);
+    free(f->products);
+}
+
+/* f(u) of a row, by plain sums. */
+static double form(const struct fixture *f, int row)
+{
+    const double *u = f->codes + row * D;
+    double sum = 0.0;
+    for (int i = 0; i < D; i++) {
+        sum -= 2.0 * f->scale[row] * f->target[row * D + i] * u[i];
+        for (int j = 0; j < D; j++)
+            sum += f->scale[row] * f->scale[row] * u[i] * f->H[i * D + j] * u[j];
+    }
+    return sum;
+}
+
+static void check_products(const struct fixture *f)
+{
+    for (int i = 0; i < ROWS * D; i++) {
+        double sum = 0.0;
+        for (int d = 0; d < D; d++)
+            sum += f->H[i % D * D + d] * f->codes[i / D * D + d];
+        ck_assert_double_eq_tol(f->products[i], sum, 1e-9);
+    }
+}
+
+/* Law: products are H u, whether made in one piece or in several. */
+START_TEST(products_are_made_in_parts)
+{
+    struct rng rng;
+    struct fixture f;
+    rng_init(&rng, 1, (uint64_t)_i);
+    fixture_init(&f, &rng);
+    lattice_multiply(&f.lattice, 0, 5);
+    lattice_multiply(&f.lattice, 5, D);
+    check_products(&f);
+    fixture_finish(&f);
+}
+END_TEST
+
+/* Law: a sweep of one coordinate finds the value of the range that trying all of them finds. */
+START_TEST(a_coordinate_takes_its_best_value)
+{
+    struct rng rng;
+    struct fixture f;
+    rng_init(&rng, 2, (uint64_t)_i);
+    fixture_init(&f, &rng);
+    lattice_multiply(&f.lattice, 0, D);
+    const bool active[ROWS] = {true, true, true};
+    bool moved[ROWS] = {false};
+    for (int64_t d = 0; d < D; d++) {
+        lattice_sweep(&f.lattice, active, d, d + 1, moved);
+        for (int row = 0; row < ROWS; row++) {
+            double *code = &f.codes[row * D + d], chosen = *code, reached = form(&f, row);
+            for (*code = LOW; *code <= HIGH; *code += 1.0)
+                ck_assert_double_ge(form(&f, row), reached - 1e-6);
+            *code = chosen;
+        }
+    }
+    check_products(&f);
+    fixture_finish(&f);
+}
+END_TEST
+
+/* Law: sweeps descend to where nothing moves; then no single change makes f smaller. */
+START_TEST(sweeps_end_where_no_change_helps)
+{
+    struct rng rng;
+    struct fixture f;
+    rng_init(&rng, 3, (uint64_t)_i);
+    fixture_init(&f, &rng);
+    lattice_multiply(&f.lattice, 0, D);
+    const bool active[ROWS] = {true, true, true};
+    double before[ROWS];
+    for (int row = 0; row < ROWS; row++)
+        before[row] = form(&f, row);
+    bool any = true;
+    for (int sweeps = 0; any; sweeps++) {
+        bool moved[ROWS] = {false};
+        ck_assert_int_lt(sweeps, 100);
+        lattice_sweep(&f.lattice, active, 0, D, moved);
+        any = false;
+        for (int row = 0; row < ROWS; row++) {
+            double now = form(&f, row);
+            ck_assert(moved[row] ? now < before[row] : now == before[row]);
+            before[row] = now;
+            any |= moved[row];
+        }
+    }
+    for (int i = 0; i < ROWS * D; i++)
+        for (double other = LOW; other <= HIGH; other += 1.0) {
+            double chosen = f.codes[i];
+            f.codes[i] = other;
+            ck_assert_double_ge(form(&f, i / D), before[i / D] - 1e-6);
+            f.codes[i] = chosen;
+        }
+    fixture_finish(&f);
+}
+END_TEST
+
+START_TEST(inactive_rows_and_negligible_coordinates_stay)
+{
+    struct rng rng;
+    struct fixture f;
+    rng_init(&rng, 4, (uint64_t)_i);
+    fixture_init(&f, &rng);
+    double before[ROWS * D];
+    memcpy(before, f.codes, sizeof(before));
+    f.negligible[4] = f.H[4 * D + 4];
+    lattice_multiply(&f.lattice, 0, D);
+    const bool active[ROWS] = {true, false, true};
+    bool moved[ROWS] = {false};
+    lattice_sweep(&f.lattice, active, 0, D, moved);
+    ck_assert(!moved[1]);
+    for (int i = 0; i < ROWS * D; i++)
+        if (i / D == 1 || i % D == 4)
+            ck_assert_double_eq(f.codes[i], before[i]);
+    fixture_finish(&f);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("lattice");
+    TCase *tcase = tcase_create("laws");
+    tcase_add_loop_test(tcase, products_are_made_in_parts, 0, 5);
+    tcase_add_loop_test(tcase, a_coordinate_takes_its_best_value, 0, 20);
+    tcase_add_loop_test(tcase, sweeps_end_where_no_change_helps, 0, 20);
+    tcase_add_loop_test(tcase, inactive_rows_and_negligible_coordinates_stay, 0, 5);
+    suite_add_tcase(suite, tcase);
+    return support_run(suite);
+}
