@@ -8,7 +8,8 @@
 # without curl, jq or the real networks.
 set -u
 ptqd=$1
-data=${PTQD_DATA:-$2/../shared/data}
+root=$2
+data=${PTQD_DATA:-$root/../shared/data}
 command -v curl >/dev/null && command -v jq >/dev/null && [ -d "$data/har" ] || exit 77
 
 out=$(mktemp -d)
@@ -25,11 +26,11 @@ fail() {
 }
 
 study() {
-    exec "$2/tests/bench/study.sh" --ptqd "$1" --data "$data" --out "$out" --only table2,fig8 \
+    exec "$root/tests/bench/study.sh" --ptqd "$ptqd" --data "$data" --out "$out" --only table2,fig8 \
         --networks "HAR CNN" --widths 4,2 --variables round --seeds 1
 }
 
-study "$@" >"$out/first" 2>&1 &
+study >"$out/first" 2>&1 &
 first=$!
 tries=0
 until grep -q '^2 jobs$' "$out/first"; do
@@ -42,7 +43,7 @@ done
 kill -9 "$first" || fail "the first call ended before it was killed"
 wait "$first" 2>/dev/null
 
-(study "$@") >"$out/second" 2>&1 || fail "the second call fails"
+(study) >"$out/second" 2>&1 || fail "the second call fails"
 # Jobs are numbered: ids beyond the second would be of jobs that were submitted again.
 grep -q '^j1 succeeded, 1 of 2 jobs$' "$out/second" || fail "the first job is not j1"
 grep -q '^j2 succeeded, 2 of 2 jobs$' "$out/second" || fail "the second job is not j2"
@@ -52,7 +53,7 @@ awk '/^table2/ { inside = 1 } inside && /^2\/2 / && $NF - ($(NF - 2) - 0.73) < 0
     ($(NF - 2) - 0.73) - $NF < 0.011 && $(NF - 1) == "0.73" { found = 1 } END { exit !found }' \
     "$out/second" || fail "the cell at 2 bits is not beside the study's"
 
-(study "$@") >"$out/third" 2>&1 || fail "the third call fails"
+(study) >"$out/third" 2>&1 || fail "the third call fails"
 sed 1d "$out/second" >"$out/second.tables" # without the daemon's port
 sed 1d "$out/third" | cmp - "$out/second.tables" || fail "the tables differ"
 echo "the study continues"
