@@ -104,6 +104,11 @@ bool progress_step(struct progress *progress, enum run_step_id step, int units, 
     return true;
 }
 
+const char *progress_step_name(enum run_step_id step)
+{
+    return steps[step].name;
+}
+
 bool progress_unit(struct progress *progress, int unit, const char *name, struct error *err)
 {
     progress->state.unit = unit;

@@ -10,6 +10,7 @@
 #include "ptqd/flow/branches.h"
 #include "ptqd/flow/evaluate.h"
 #include "ptqd/flow/ranges.h"
+#include "ptqd/flow/run_state.h"
 #include "ptqd/nn/op.h"
 #include "ptqd/quant/bias.h"
 #include "ptqd/recon/layer_moments.h"
@@ -33,6 +34,8 @@ struct reconstruction {
     struct quant_network *network;
     struct walk *walk;
     struct progress *progress;
+    struct run_state *state;
+    int decided; /* layers whose codes and inputs' ranges come from a checkpoint */
     struct run_layer *layers;
     struct float_outputs *outputs;
     struct error *err;
@@ -206,16 +209,6 @@ static void report_output(struct reconstruction *r, int index, const float *real
         evaluate_sqnr_db(real, quantized, walk_elements(r, node->outputs[0]));
     if (!r->method->uses_data || quant_layer_is_float(layer))
         report->output_sqnr_before_db = report->output_sqnr_after_db;
-    report->name = layer->name;
-    report->op = node->op_type;
-    report->weight_scales = layer->quantizer.scales;
-    report->weight_channels = layer->quantizer.channels;
-    report->input_scale = NAN;
-    if (layer->activation < 0)
-        return;
-    const struct quantizer *input = &r->network->activations[layer->activation].quantizer;
-    report->input_scale = input->scales[0];
-    report->input_zero_point = input->zero_points[0];
 }
 
 static int layer_of_node(const struct quant_network *network, int node)
@@ -226,6 +219,11 @@ static int layer_of_node(const struct quant_network *network, int node)
     return -1;
 }
 
+static bool is_decided(const struct reconstruction *r, int node)
+{
+    return r->decided > 0 && node <= r->network->layers[r->decided - 1].node;
+}
+
 static bool walk_one(struct reconstruction *r, int node_index)
 {
     const struct node *node = &r->network->graph->nodes[node_index];
@@ -234,7 +232,8 @@ static bool walk_one(struct reconstruction *r, int node_index)
     if (!walk_node_float(r->walk, node_index, monitor, r->err))
         return false;
     since = progress_account(r->progress, "float", since);
-    if (node->op == &op_fake_quantize) {
+    bool decided = is_decided(r, node_index);
+    if (node->op == &op_fake_quantize && !decided) {
         if (!ranges_fit_activation(&r->ranges, node, r->err))
             return false;
         since = progress_account(r->progress, "ranges", since);
@@ -242,11 +241,10 @@ static bool walk_one(struct reconstruction *r, int node_index)
     int index = layer_of_node(r->network, node_index);
     if (index >= 0) {
         struct arena_mark mark = arena_mark(r->arena);
-        bool decided =
-            progress_unit(r->progress, index + 1, r->network->layers[index].name, r->err) &&
-            decide_layer(r, index);
+        bool done = progress_unit(r->progress, index + 1, r->network->layers[index].name, r->err) &&
+                    (decided || decide_layer(r, index));
         arena_reset(r->arena, mark);
-        if (!decided)
+        if (!done)
             return false;
         walk_keep(r->walk, node->outputs[0]); /* until it is compared */
         since = progress_now();
@@ -254,22 +252,37 @@ static bool walk_one(struct reconstruction *r, int node_index)
     if (!walk_node_quantized(r->walk, node_index, monitor, r->err))
         return false;
     (void)progress_account(r->progress, "quantized", since); /* the next node takes its own time */
-    if (index >= 0) {
+    if (index >= 0 && !decided) {
         report_output(r, index, walk_float(r->walk, node->outputs[0]),
                       walk_quantized(r->walk, node->outputs[0]));
-        walk_release(r->walk, node->outputs[0]);
+        run_state_save(r->state, STEP_RECONSTRUCT, index + 1, NULL, 0);
     }
+    if (index >= 0)
+        walk_release(r->walk, node->outputs[0]);
+    return true;
+}
+
+bool float_outputs_init(struct arena *arena, const struct quant_network *network, int64_t samples,
+                        struct float_outputs *out_outputs, struct error *err)
+{
+    const struct graph *graph = network->graph;
+    struct float_outputs outputs = {
+        .count = tensor_elements(&graph->tensors[graph->output], samples),
+        .layer_scale = ARENA_ARRAY(arena, double, network->layer_count, err),
+    };
+    outputs.values = ARENA_ARRAY(arena, float, outputs.count, err);
+    if (!outputs.values || !outputs.layer_scale)
+        return false;
+    *out_outputs = outputs;
     return true;
 }
 
 bool reconstruct_network(struct arena *arena, const struct pipeline *pipeline,
                          const struct samples *samples, struct quant_network *network,
-                         struct progress *progress, struct run_layer *layers,
-                         struct float_outputs *out_outputs, struct error *err)
+                         struct progress *progress, struct run_state *state,
+                         struct run_layer *layers, struct float_outputs *outputs, struct error *err)
 {
     const struct graph *graph = network->graph;
-    struct float_outputs outputs = {0};
-    int64_t elements = tensor_elements(&graph->tensors[graph->output], 1);
     struct reconstruction r = {
         .arena = arena,
         .pipeline = pipeline,
@@ -277,14 +290,13 @@ bool reconstruct_network(struct arena *arena, const struct pipeline *pipeline,
         .samples = samples->count,
         .network = network,
         .progress = progress,
+        .state = state,
+        .decided = run_state_done(state, STEP_RECONSTRUCT),
         .layers = layers,
-        .outputs = &outputs,
+        .outputs = outputs,
         .err = err,
     };
-    outputs.values = ARENA_ARRAY(arena, float, elements * samples->count, err);
-    outputs.layer_scale = ARENA_ARRAY(arena, double, network->layer_count, err);
-    if (!outputs.values || !outputs.layer_scale ||
-        !walk_create(network, samples->count, arena_left(arena), &r.walk, err))
+    if (!walk_create(network, samples->count, arena_left(arena), &r.walk, err))
         return false;
     r.ranges = (struct ranges){
         .arena = arena,
@@ -305,10 +317,8 @@ bool reconstruct_network(struct arena *arena, const struct pipeline *pipeline,
     for (int node = 0; done && node < graph->node_count; node++)
         done = walk_one(&r, node);
     if (done)
-        memcpy(outputs.values, walk_float(r.walk, graph->output),
-               (size_t)(elements * samples->count) * sizeof(float));
+        memcpy(outputs->values, walk_float(r.walk, graph->output),
+               (size_t)outputs->count * sizeof(float));
     walk_destroy(r.walk);
-    if (done)
-        *out_outputs = outputs;
     return done;
 }

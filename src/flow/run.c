@@ -6,6 +6,7 @@
 #include "ptqd/flow/evaluate.h"
 #include "ptqd/flow/progress.h"
 #include "ptqd/flow/reconstruct.h"
+#include "ptqd/flow/run_state.h"
 #include "ptqd/nn/fold.h"
 #include "ptqd/quant/bias.h"
 #include "ptqd/recon/bias_correct.h"
@@ -27,6 +28,7 @@ struct run {
     struct graph *folded;
     struct quant_network *network;
     struct float_outputs float_outputs;
+    struct run_state state;
     struct error *err;
 };
 
@@ -66,21 +68,35 @@ static bool prepare(struct run *run)
     return done;
 }
 
-static bool reconstruct(struct run *run)
+/* Makes room for what the steps decide, and takes up what an interrupted run has decided. */
+static bool open_state(struct run *run)
 {
     struct run_result *result = run->result;
     result->layer_count = run->network->layer_count;
     result->layers = ARENA_ARRAY(run->arena, struct run_layer, result->layer_count, run->err);
     return result->layers &&
-           progress_step(&run->progress, STEP_RECONSTRUCT, result->layer_count, run->err) &&
+           float_outputs_init(run->arena, run->network, run->samples.count, &run->float_outputs,
+                              run->err) &&
+           run_state_open(run->arena, run->request, run->network, result->layers,
+                          &run->float_outputs, &run->state, run->err);
+}
+
+static bool reconstruct(struct run *run)
+{
+    if (run_state_done(&run->state, STEP_RECONSTRUCT) == RUN_STATE_ALL_DONE)
+        return true;
+    return progress_step(&run->progress, STEP_RECONSTRUCT, run->result->layer_count, run->err) &&
            reconstruct_network(run->arena, run->pipeline, &run->samples, run->network,
-                               &run->progress, result->layers, &run->float_outputs, run->err);
+                               &run->progress, &run->state, run->result->layers,
+                               &run->float_outputs, run->err);
 }
 
 static bool tune_biases(struct run *run, double *before, double *after)
 {
     const struct pipeline *pipeline = run->pipeline;
+    struct recon_keeper keeper = run_state_keeper(&run->state, STEP_TUNE, 0);
     struct bias_tune_options options = {
+        .keeper = &keeper,
         .epochs = pipeline->postprocess.epochs,
         .batch = pipeline->postprocess.batch,
         .learning_rate = pipeline->postprocess.learning_rate,
@@ -174,6 +190,25 @@ static bool evaluate(struct run *run)
     return done;
 }
 
+/* What of the network's state the report names. */
+static void describe_layers(struct run *run)
+{
+    for (int i = 0; i < run->network->layer_count; i++) {
+        const struct quant_layer *layer = &run->network->layers[i];
+        struct run_layer *report = &run->result->layers[i];
+        report->name = layer->name;
+        report->op = run->network->graph->nodes[layer->node].op_type;
+        report->weight_scales = layer->quantizer.scales;
+        report->weight_channels = layer->quantizer.channels;
+        report->input_scale = NAN;
+        if (layer->activation < 0)
+            continue;
+        const struct quantizer *input = &run->network->activations[layer->activation].quantizer;
+        report->input_scale = input->scales[0];
+        report->input_zero_point = input->zero_points[0];
+    }
+}
+
 static bool export_artifacts(struct run *run)
 {
     double since = progress_now();
@@ -203,10 +238,11 @@ bool run_execute(struct arena *arena, const struct run_request *request,
     };
     progress_init(&run.progress, &request->monitor, result);
     run.progress.skipped[STEP_TUNE] = request->pipeline->postprocess.bias == BIAS_NONE;
-    if (!pipeline_check(request->pipeline, err) || !prepare(&run) || !reconstruct(&run) ||
-        !postprocess(&run) || !quant_network_round_biases(run.network, err) || !evaluate(&run) ||
-        !export_artifacts(&run))
+    if (!pipeline_check(request->pipeline, err) || !prepare(&run) || !open_state(&run) ||
+        !reconstruct(&run) || !postprocess(&run) || !quant_network_round_biases(run.network, err) ||
+        !evaluate(&run) || !export_artifacts(&run))
         return false;
+    describe_layers(&run);
     result->calibration_samples = run.samples.count;
     result->network = run.network;
     progress_finish(&run.progress);

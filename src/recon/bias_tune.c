@@ -33,8 +33,30 @@ struct tuning {
     /* [count]: as they were, now and at the best moment (both in units of the layer's output scale,
      * from the start), and the gradient with respect to these. */
     float *start, *biases, *best, *slopes;
-    double best_loss;
+    double loss_before, best_loss;
+    int64_t *in_order, *shuffled; /* [samples] */
+    struct rng *rng;
+    struct adam adam; /* its step is the tuning's */
 };
+
+/* What changes while the tuning runs. */
+enum { FIELDS = 10 };
+static void list_fields(struct tuning *tuning, struct keeper_field out_fields[static FIELDS])
+{
+    const struct keeper_field fields[FIELDS] = {
+        {"tune.step", KEEP_I64, 1, &tuning->adam.step},
+        {"tune.start", KEEP_F32, tuning->count, tuning->start},
+        {"tune.biases", KEEP_F32, tuning->count, tuning->biases},
+        {"tune.best", KEEP_F32, tuning->count, tuning->best},
+        {"tune.loss_before", KEEP_F64, 1, &tuning->loss_before},
+        {"tune.best_loss", KEEP_F64, 1, &tuning->best_loss},
+        {"tune.first_moments", KEEP_F32, tuning->count, tuning->adam.first},
+        {"tune.second_moments", KEEP_F32, tuning->count, tuning->adam.second},
+        {"tune.order", KEEP_I64, tuning->samples->count, tuning->shuffled},
+        {"tune.rng", KEEP_U64, 4, tuning->rng->state},
+    };
+    memcpy(out_fields, fields, sizeof(fields));
+}
 
 static bool tuning_init(struct tuning *tuning, const struct bias_tune_options *options,
                         struct arena *scratch, struct error *err)
@@ -57,8 +79,14 @@ static bool tuning_init(struct tuning *tuning, const struct bias_tune_options *o
     tuning->start = ARENA_ARRAY(scratch, float, tuning->count, err);
     tuning->best = ARENA_ARRAY(scratch, float, tuning->count, err);
     tuning->slopes = ARENA_ARRAY(scratch, float, tuning->count, err);
-    if (!tuning->input || !tuning->gradient || !tuning->biases || !tuning->start || !tuning->slopes)
+    tuning->in_order = ARENA_ARRAY(scratch, int64_t, tuning->samples->count, err);
+    tuning->shuffled = ARENA_ARRAY(scratch, int64_t, tuning->samples->count, err);
+    if (!tuning->input || !tuning->gradient || !tuning->biases || !tuning->start || !tuning->best ||
+        !tuning->slopes || !tuning->in_order || !tuning->shuffled ||
+        !adam_init(scratch, (size_t)tuning->count, &tuning->adam, err))
         return false;
+    for (int64_t i = 0; i < tuning->samples->count; i++)
+        tuning->in_order[i] = tuning->shuffled[i] = i;
 
     struct exec_options exec_options = {.batch = tuning->batch, .gradients = true};
     if (!exec_create(graph, &exec_options, &tuning->exec, err))
@@ -135,14 +163,13 @@ static bool compare(struct tuning *tuning, const int64_t *order, int64_t count, 
 }
 
 /* Loss over all samples in order: per sample (probabilities add up to 1), or relative. */
-static bool mean_loss(struct tuning *tuning, const int64_t *order, double *out_loss,
-                      struct error *err)
+static bool mean_loss(struct tuning *tuning, double *out_loss, struct error *err)
 {
     double loss = 0.0, unit = 0.0;
     for (int64_t first = 0; first < tuning->samples->count; first += tuning->batch) {
         int64_t left = tuning->samples->count - first;
-        if (!compare(tuning, order + first, left < tuning->batch ? left : tuning->batch, &loss,
-                     &unit, err))
+        if (!compare(tuning, tuning->in_order + first, left < tuning->batch ? left : tuning->batch,
+                     &loss, &unit, err))
             return false;
     }
     *out_loss = unit > 0.0 ? loss / unit : loss;
@@ -150,10 +177,10 @@ static bool mean_loss(struct tuning *tuning, const int64_t *order, double *out_l
 }
 
 /* Measures the present biases on all samples, and remembers them when they are the best. */
-static bool keep_best(struct tuning *tuning, const int64_t *order, struct error *err)
+static bool keep_best(struct tuning *tuning, struct error *err)
 {
     double loss;
-    if (!mean_loss(tuning, order, &loss, err))
+    if (!mean_loss(tuning, &loss, err))
         return false;
     if (loss < tuning->best_loss) {
         tuning->best_loss = loss;
@@ -162,29 +189,56 @@ static bool keep_best(struct tuning *tuning, const int64_t *order, struct error 
     return true;
 }
 
-static bool train(struct tuning *tuning, const struct bias_tune_options *options,
-                  const int64_t *in_order, int64_t *shuffled, struct rng *rng,
-                  const struct recon_monitor *monitor, struct arena *scratch, struct error *err)
+/* The biases as they are, or where an interrupted tuning was. */
+static bool begin(struct tuning *tuning, const struct bias_tune_options *options, struct error *err)
 {
-    struct adam adam;
-    if (!adam_init(scratch, (size_t)tuning->count, &adam, err))
+    struct keeper_field fields[FIELDS];
+    bool found;
+    list_fields(tuning, fields);
+    if (!recon_keeper_load(options->keeper, fields, FIELDS, &found, err))
         return false;
+    if (found) {
+        apply_biases(tuning);
+        return true;
+    }
+    if (!mean_loss(tuning, &tuning->loss_before, err))
+        return false;
+    tuning->best_loss = tuning->loss_before; /* of `best`, all zeros */
+    return true;
+}
+
+static bool train_step(struct tuning *tuning, int64_t place, double learning_rate,
+                       struct error *err)
+{
+    double loss = 0.0, unit = 0.0;
+    if (!compare(tuning, tuning->shuffled + place * tuning->batch, tuning->batch, &loss, &unit,
+                 err) ||
+        !exec_backward(tuning->exec, tuning->loss_tensor, tuning->gradient, err))
+        return false;
+    collect_slopes(tuning);
+    adam_step(&tuning->adam, learning_rate, tuning->slopes, tuning->biases);
+    apply_biases(tuning);
+    return true;
+}
+
+static bool train(struct tuning *tuning, const struct bias_tune_options *options,
+                  const struct recon_monitor *monitor, struct error *err)
+{
+    struct keeper_field fields[FIELDS];
+    list_fields(tuning, fields);
     int64_t per_epoch = tuning->samples->count / tuning->batch; /* an uneven rest waits its turn */
     int64_t steps = per_epoch * options->epochs;
-    for (int64_t step = 0; step < steps; step++) {
+    for (int64_t step = tuning->adam.step; step < steps; step++) {
         int64_t place = step % per_epoch;
         if (place == 0)
-            rng_shuffle(rng, shuffled, (size_t)tuning->samples->count);
-        double loss = 0.0, unit = 0.0;
-        if (!compare(tuning, shuffled + place * tuning->batch, tuning->batch, &loss, &unit, err) ||
-            !exec_backward(tuning->exec, tuning->loss_tensor, tuning->gradient, err))
+            rng_shuffle(tuning->rng, tuning->shuffled, (size_t)tuning->samples->count);
+        if (!train_step(tuning, place, adam_cosine(options->learning_rate, step, steps), err))
             return false;
-        collect_slopes(tuning);
-        adam_step(&adam, adam_cosine(options->learning_rate, step, steps), tuning->slopes,
-                  tuning->biases);
-        apply_biases(tuning);
-        if (place == per_epoch - 1 && !keep_best(tuning, in_order, err))
-            return false;
+        if (place == per_epoch - 1) {
+            if (!keep_best(tuning, err))
+                return false;
+            recon_keeper_save(options->keeper, fields, FIELDS);
+        }
         if (!recon_monitor_report(monitor, (double)step / (double)steps, tuning->best_loss, err))
             return false;
     }
@@ -196,27 +250,15 @@ bool bias_tune(struct quant_network *network, const struct samples *samples,
                struct rng *rng, const struct recon_monitor *monitor, struct arena *scratch,
                double *out_before, double *out_after, struct error *err)
 {
-    struct tuning tuning = {.network = network, .samples = samples, .target = target};
-    int64_t *in_order = ARENA_ARRAY(scratch, int64_t, samples->count, err);
-    int64_t *shuffled = ARENA_ARRAY(scratch, int64_t, samples->count, err);
-    double before = NAN;
-    bool done = false;
-    if (!in_order || !shuffled)
-        return false;
-    for (int64_t i = 0; i < samples->count; i++)
-        in_order[i] = shuffled[i] = i;
-
-    if (!tuning_init(&tuning, options, scratch, err) || !mean_loss(&tuning, in_order, &before, err))
-        goto out;
-    tuning.best_loss = before; /* of `best`, all zeros: the biases as they were */
-    if (!train(&tuning, options, in_order, shuffled, rng, monitor, scratch, err))
-        goto out;
-    memcpy(tuning.biases, tuning.best, (size_t)tuning.count * sizeof(float));
-    apply_biases(&tuning);
-    *out_before = before;
-    *out_after = tuning.best_loss;
-    done = true;
-out:
+    struct tuning tuning = {.network = network, .samples = samples, .target = target, .rng = rng};
+    bool done = tuning_init(&tuning, options, scratch, err) && begin(&tuning, options, err) &&
+                train(&tuning, options, monitor, err);
+    if (done) {
+        memcpy(tuning.biases, tuning.best, (size_t)tuning.count * sizeof(float));
+        apply_biases(&tuning);
+        *out_before = tuning.loss_before;
+        *out_after = tuning.best_loss;
+    }
     exec_destroy(tuning.exec);
     return done;
 }

@@ -31,6 +31,8 @@ void progress_init(struct progress *progress, const struct run_monitor *listener
  * wants. */
 bool progress_step(struct progress *progress, enum run_step_id step, int units, struct error *err);
 
+const char *progress_step_name(enum run_step_id step);
+
 /* Unit 1 … units of the present step begins. */
 bool progress_unit(struct progress *progress, int unit, const char *name, struct error *err);
 

@@ -8,13 +8,20 @@
 
 /* What the float network gave, and how large each layer's output is. */
 struct float_outputs {
+    int64_t count;       /* of values */
     float *values;       /* [samples][elements of the network's output] */
     double *layer_scale; /* [layers] root mean variance over the channels */
 };
 
-/* Fills network (scales, codes, biases), the layers of the report (all but final costs) and the
- * float outputs. */
+bool float_outputs_init(struct arena *arena, const struct quant_network *network, int64_t samples,
+                        struct float_outputs *out_outputs, struct error *err);
+
+struct run_state;
+
+/* Fills network (scales, codes, biases), the numbers of the report's layers (all but final costs)
+ * and the float outputs. What the state says is decided stays as it is, and is only walked over. */
 bool reconstruct_network(struct arena *arena, const struct pipeline *pipeline,
                          const struct samples *samples, struct quant_network *network,
-                         struct progress *progress, struct run_layer *layers,
-                         struct float_outputs *out_outputs, struct error *err);
+                         struct progress *progress, struct run_state *state,
+                         struct run_layer *layers, struct float_outputs *outputs,
+                         struct error *err);

@@ -22,6 +22,27 @@ struct run_monitor {
     void *context;
 };
 
+/* How an interrupted run was taken up. */
+struct run_resumption {
+    const char *step;            /* where it goes on */
+    int units;                   /* of the step that are done */
+    const struct error *problem; /* NULL; else why the run starts from the beginning */
+};
+
+/* Checkpoints: bytes from which a run goes on to the same result, to the bit. */
+struct run_checkpoints {
+    const uint8_t *resume; /* the last one of an interrupted attempt; NULL: there was none */
+    size_t resume_bytes;
+    /* Called once, before anything is computed, when there is one. It is not taken up when it is
+     * damaged, or of another program version, model, calibration set, variant or seed. May be
+     * NULL. */
+    void (*resumed)(void *context, const struct run_resumption *resumption);
+    /* Called after units and epochs, with bytes that the callee has to keep. NULL: nobody does. */
+    void (*save)(void *context, const uint8_t *bytes, size_t size);
+    double interval_seconds; /* at most one in this time; 0: after each unit and epoch */
+    void *context;
+};
+
 struct run_request {
     const struct graph *model; /* as imported (not folded) */
     const struct dataset *calibration;
@@ -30,9 +51,10 @@ struct run_request {
     uint64_t seed;
     struct artifact_origin origin; /* for manifests; `seed` is filled in by the run */
     struct run_monitor monitor;    /* report may be NULL */
+    struct run_checkpoints checkpoints;
 };
 
-struct run_layer {
+struct run_layer { /* its numbers are part of checkpoints: a new one needs a row in run_state.c */
     const char *name, *op;
     double weight_sqnr_db;        /* of the quantized weights; infinite in float */
     double input_sqnr_db;         /* of the quantized input, on the calibration set */

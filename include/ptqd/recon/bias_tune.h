@@ -7,13 +7,15 @@
  */
 
 #include "ptqd/quant/network.h"
+#include "ptqd/recon/keeper.h"
 #include "ptqd/recon/monitor.h"
 #include "ptqd/recon/samples.h"
 
 struct bias_tune_options {
     int64_t epochs;
     int64_t batch;
-    double learning_rate; /* relative to the layer's output scale */
+    double learning_rate;              /* relative to the layer's output scale */
+    const struct recon_keeper *keeper; /* of epochs; NULL: nothing is kept */
 };
 
 /* What the biases are tuned to. */
