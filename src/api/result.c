@@ -32,6 +32,13 @@ static void add_quality(struct json *layer, const struct run_layer *quality)
     struct json *scales = json_add_array(layer, "weight_scales");
     for (int64_t i = 0; i < quality->weight_channels; i++)
         json_add_number(scales, NULL, (double)quality->weight_scales[i]);
+    if (quality->weight_zero_points == NULL) {
+        json_add_null(layer, "weight_zero_points");
+        return;
+    }
+    struct json *zero_points = json_add_array(layer, "weight_zero_points");
+    for (int64_t i = 0; i < quality->weight_channels; i++)
+        json_add_integer(zero_points, NULL, quality->weight_zero_points[i]);
 }
 
 static void add_layers(struct json *object, const struct run_result *result)

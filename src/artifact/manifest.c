@@ -4,6 +4,7 @@
  *   artifacts      name, media type, bytes, SHA-256, and how codes lie in the file
  *   activations    tensor, format (bits, scheme, low, high), scale, zero point
  *   layers         node, the activation it reads (null: float), format of the weights, their scales
+ *                  and, when asymmetric, zero points
  *
  * Weights that stay in float have "bits": 32 alone. Scales have nine significant digits, which is
  * enough to read the same float32 again.
@@ -88,6 +89,13 @@ static void put_weights(struct text *text, const struct quantizer *weights)
                 weights->channels > 1 ? "channel" : "tensor", weights->channels);
     for (int64_t k = 0; k < weights->channels; k++)
         text_printf(text, k > 0 ? ", %.9g" : "%.9g", (double)weights->scales[k]);
+    if (weights->format.symmetric) {
+        text_puts(text, "]");
+        return;
+    }
+    text_puts(text, "], \"zero_points\": [");
+    for (int64_t k = 0; k < weights->channels; k++)
+        text_printf(text, k > 0 ? ", %" PRId32 : "%" PRId32, weights->zero_points[k]);
     text_puts(text, "]");
 }
 

@@ -66,18 +66,33 @@ void onnx_write_activation(struct onnx_state *state, const struct node *node)
     add_link(state, "DequantizeLinear", codes, scale, zero, state->names[out]);
 }
 
-/* DequantizeLinear of constant codes to `tensor`; axis 0 where there is a scale per channel. */
+/* DequantizeLinear of constant codes to `tensor`; axis 0 where there is a scale per channel.
+ * `zero_points` may be NULL: all 0. */
 static void dequantize_constant(struct onnx_state *state, int tensor, const char *codes,
-                                const float *scales, int64_t channels)
+                                const float *scales, const int8_t *zero_points, int64_t channels)
 {
     struct shape vector = {.rank = 1, .dim = {channels}};
+    const struct shape *shape = channels > 1 ? &vector : &scalar;
+    const char *zero = NULL;
     const char *scale = add_constant(state, tensor, "scale", ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT,
-                                     channels > 1 ? &vector : &scalar, scales, sizeof(float));
+                                     shape, scales, sizeof(float));
+    if (zero_points)
+        zero = add_constant(state, tensor, "zero_point", ONNX__TENSOR_PROTO__DATA_TYPE__INT8, shape,
+                            zero_points, sizeof(*zero_points));
     Onnx__NodeProto *node =
-        add_link(state, "DequantizeLinear", codes, scale, NULL, state->names[tensor]);
+        add_link(state, "DequantizeLinear", codes, scale, zero, state->names[tensor]);
     if (channels > 1)
         onnx_file_int(&state->file, node, "axis", 0);
     state->written[tensor] = true;
+}
+
+/* Zero points of weights in the container of their codes; NULL when something failed. */
+static const int8_t *narrow_zero_points(struct onnx_state *state, const struct quantizer *weights)
+{
+    int8_t *bytes = ARENA_ARRAY(state->file.arena, int8_t, weights->channels, state->file.err);
+    for (int64_t i = 0; bytes && i < weights->channels; i++)
+        bytes[i] = (int8_t)weights->zero_points[i];
+    return bytes;
 }
 
 static void write_weights(struct onnx_state *state, const struct quant_layer *layer)
@@ -86,15 +101,18 @@ static void write_weights(struct onnx_state *state, const struct quant_layer *la
     struct shape shape = onnx_order_shape(tensor);
     const void *codes = onnx_order_values(state->file.arena, tensor, layer->codes,
                                           sizeof(*layer->codes), state->file.err);
-    if (!codes) {
+    const struct quantizer *quantizer = &layer->quantizer;
+    bool symmetric = quantizer->format.symmetric;
+    const int8_t *zero_points = symmetric ? NULL : narrow_zero_points(state, quantizer);
+    if (!codes || (!symmetric && !zero_points)) {
         onnx_file_fail(&state->file);
         return;
     }
     const char *name =
         add_constant(state, layer->weights, "codes", ONNX__TENSOR_PROTO__DATA_TYPE__INT8, &shape,
                      codes, sizeof(*layer->codes));
-    dequantize_constant(state, layer->weights, name, layer->quantizer.scales,
-                        layer->quantizer.channels);
+    dequantize_constant(state, layer->weights, name, quantizer->scales, zero_points,
+                        quantizer->channels);
 }
 
 /* The scales are per channel when those of the weights are: scale of channel 0 otherwise. */
@@ -114,7 +132,7 @@ static void write_bias(struct onnx_state *state, const struct quant_layer *layer
     const char *name =
         add_constant(state, layer->bias, "codes", ONNX__TENSOR_PROTO__DATA_TYPE__INT32,
                      &tensor->shape, codes, sizeof(*codes));
-    dequantize_constant(state, layer->bias, name, scales, channels);
+    dequantize_constant(state, layer->bias, name, scales, NULL, channels);
 }
 
 void onnx_write_layer_constants(struct onnx_state *state, const struct quant_layer *layer)

@@ -16,7 +16,6 @@
 #include <stddef.h>
 
 static const char *const equalize_choices[] = {"none", "cle", NULL};
-static const char *const weight_scheme_choices[] = {"symmetric", NULL};
 static const char *const scheme_choices[] = {"symmetric", "asymmetric", NULL};
 static const char *const weight_granularity_choices[] = {"channel", "tensor", NULL};
 static const char *const activation_granularity_choices[] = {"tensor", NULL};
@@ -83,16 +82,16 @@ static const struct param rows[] = {
     {.name = "weights.scheme",
      .type = PARAM_CHOICE,
      .default_text = "symmetric",
-     .choices = weight_scheme_choices,
+     .choices = scheme_choices,
      .unit = "",
-     .help = "Number format of the weights: the zero point is 0.",
+     .help = "Number format of the weights: with zero point 0, or one of its own per scale.",
      .sweep = true,
      FIELD(weights.scheme)},
     {.name = "weights.narrow",
      .type = PARAM_BOOL,
      .default_text = "false",
      .unit = "",
-     .help = "Leave out the lowest code, so that the range is -p to p.",
+     .help = "Leave out the lowest code, so that the range is -p to p; symmetric weights only.",
      .sweep = true,
      FIELD(weights.narrow)},
     {.name = "weights.granularity",
@@ -308,6 +307,13 @@ const struct param_table *pipeline_table(void)
 
 bool pipeline_check(const struct pipeline *pipeline, struct error *err)
 {
+    if (pipeline->weights.narrow && pipeline->weights.scheme == SCHEME_ASYMMETRIC) {
+        (void)FAIL(
+            err, E_INVALID,
+            "weights.narrow is true with weights.scheme \"asymmetric\"; it makes a symmetric "
+            "range reach as far down as up, an asymmetric one is as it is found");
+        return error_at(err, "/weights/narrow");
+    }
     if (pipeline->postprocess.bias == BIAS_TUNE && pipeline->samples > 0 &&
         pipeline->postprocess.batch > pipeline->samples) {
         (void)FAIL(err, E_INVALID,

@@ -55,7 +55,7 @@ static bool prepare(struct run *run)
 
     struct quant_options options = {
         .weights = {.bits = (int)pipeline->weights.bits,
-                    .symmetric = true,
+                    .symmetric = pipeline->weights.scheme == SCHEME_SYMMETRIC,
                     .narrow = pipeline->weights.narrow},
         .activations = {.bits = pipeline_activation_bits(pipeline),
                         .symmetric = pipeline->activations.scheme == SCHEME_SYMMETRIC},
@@ -199,6 +199,8 @@ static void describe_layers(struct run *run)
         report->name = layer->name;
         report->op = run->network->graph->nodes[layer->node].op_type;
         report->weight_scales = layer->quantizer.scales;
+        report->weight_zero_points =
+            layer->quantizer.format.symmetric ? NULL : layer->quantizer.zero_points;
         report->weight_channels = layer->quantizer.channels;
         report->input_scale = NAN;
         if (layer->activation < 0)

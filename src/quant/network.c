@@ -125,8 +125,10 @@ static bool add_layer(struct builder *builder, const struct node *node)
     };
     if (!layer->weight_values || !layer->bias_values)
         return false;
-    if (!quantizer_create(arena, &builder->options->weights, builder->options->per_channel ? K : 1,
-                          &layer->quantizer, builder->err))
+    struct quantizer_format format = builder->options->weights;
+    format.signed_codes = true; /* they are int8 */
+    if (!quantizer_create(arena, &format, builder->options->per_channel ? K : 1, &layer->quantizer,
+                          builder->err))
         return error_context(builder->err, "weights of '%s'", node->name);
     if (!quant_layer_is_float(layer)) {
         layer->codes = ARENA_ARRAY(arena, int8_t, K * D, builder->err);

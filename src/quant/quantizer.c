@@ -22,16 +22,21 @@ bool quantizer_create(struct arena *arena, const struct quantizer_format *format
     if (format->bits < QUANTIZER_BITS_MIN || format->bits > QUANTIZER_BITS_MAX)
         return FAIL(err, E_INVALID, "bits is %d; %d to %d and %d (float) are supported",
                     format->bits, QUANTIZER_BITS_MIN, QUANTIZER_BITS_MAX, QUANTIZER_BITS_FLOAT);
+    if (format->narrow && !format->symmetric)
+        return FAIL(err, E_INVALID,
+                    "narrow makes the range of a symmetric grid reach as far down as up; this one "
+                    "is asymmetric, its range is as it is found");
     float *scales = ARENA_ARRAY(arena, float, channels, err);
     int32_t *zero_points = ARENA_ARRAY(arena, int32_t, channels, err);
     if (!scales || !zero_points)
         return false;
 
     int32_t steps = (int32_t)1 << format->bits;
+    bool has_sign = format->symmetric || format->signed_codes;
     *out_quantizer = (struct quantizer){
         .format = *format,
-        .low = format->symmetric ? -steps / 2 + (format->narrow ? 1 : 0) : 0,
-        .high = format->symmetric ? steps / 2 - 1 : steps - 1,
+        .low = has_sign ? -steps / 2 + (format->narrow ? 1 : 0) : 0,
+        .high = has_sign ? steps / 2 - 1 : steps - 1,
         .channels = channels,
         .scales = scales,
         .zero_points = zero_points,

@@ -20,7 +20,11 @@ const NETWORKS = SHORT ? ['kws'] : ['cifar10', 'kws', 'vww', 'har'];
 const FORMATS = SHORT ? ['weights.bits=4'] : ['weights.bits=8', 'weights.bits=4'];
 // What differs in the file, not in the network: one with residual sums and one without are enough.
 const MORE_NETWORKS = SHORT ? [] : ['cifar10', 'kws'];
-const MORE_FORMATS = ['weights.bits=4 activations.bits=32', 'weights.bits=32 activations.bits=4'];
+const MORE_FORMATS = [
+  'weights.bits=4 activations.bits=32',
+  'weights.bits=32 activations.bits=4',
+  'weights.bits=3 weights.scheme=asymmetric activations.bits=8',
+];
 const BATCH = 50;
 
 // A sum that falls on a rounding boundary may move one code in one of the two, and with it a few

@@ -22,14 +22,14 @@ static void teardown(void)
 }
 
 /* One convolution on an input whose name has to be escaped, per channel. */
-static struct quant_network *make_wide(int bits)
+static struct quant_network *make_wide(int bits, bool symmetric_weights)
 {
     struct sketch sketch;
     sketch_init(&sketch, arena, 13);
     int x = sketch_input(&sketch, "in\"put\\1\n", SKETCH(1, 2, 4, 4));
     struct graph *folded =
         sketch_finish(&sketch, sketch_conv(&sketch, "conv", x, 2, 2, SKETCH(3, 3)));
-    struct quant_options options = {.weights = {.bits = bits, .symmetric = true},
+    struct quant_options options = {.weights = {.bits = bits, .symmetric = symmetric_weights},
                                     .activations = {.bits = bits},
                                     .input_bits = 8,
                                     .per_channel = true};
@@ -38,9 +38,8 @@ static struct quant_network *make_wide(int bits)
     return network;
 }
 
-static struct quant_network *make_network(void)
+static struct quant_network *calibrate(struct quant_network *network)
 {
-    struct quant_network *network = make_wide(3);
     ck_assert_ok(quantizer_set_range(&network->activations[0].quantizer, 0, -1.0, 1.55, &err),
                  &err);
     for (int64_t k = 0; k < 2; k++)
@@ -48,6 +47,11 @@ static struct quant_network *make_network(void)
                      &err);
     quant_layer_round(&network->layers[0]);
     return network;
+}
+
+static struct quant_network *make_network(void)
+{
+    return calibrate(make_wide(3, true));
 }
 
 static const struct artifact_origin origin = {
@@ -125,11 +129,26 @@ START_TEST(the_manifest_says_what_stays_in_float)
 {
     struct artifact *artifacts;
     int count;
-    ck_assert_ok(artifact_write_all(arena, make_wide(32), &origin, 1, &artifacts, &count, &err),
-                 &err);
+    ck_assert_ok(
+        artifact_write_all(arena, make_wide(32, true), &origin, 1, &artifacts, &count, &err), &err);
     const char *manifest = (const char *)artifacts[1].bytes;
     ck_assert(support_contains(manifest, "\"activations\": []"));
     ck_assert(support_contains(manifest, "{\"name\": \"conv\", \"input\": null, \"bits\": 32}"));
+}
+END_TEST
+
+START_TEST(the_manifest_has_the_zero_points_of_asymmetric_weights)
+{
+    struct artifact *artifacts;
+    int count;
+    struct quant_network *network = calibrate(make_wide(3, false));
+    ck_assert_ok(quantizer_set_range(&network->layers[0].quantizer, 1, -0.5, 1.25, &err), &err);
+    ck_assert_ok(quantizer_set_range(&network->layers[0].quantizer, 0, 0.0, 1.75, &err), &err);
+    ck_assert_ok(artifact_write_all(arena, network, &origin, 1, &artifacts, &count, &err), &err);
+    ck_assert(support_contains((const char *)artifacts[1].bytes,
+                               "\"scheme\": \"asymmetric\", \"low\": -4, \"high\": 3, "
+                               "\"granularity\": \"channel\", \"scale_count\": 2, \"scales\": "
+                               "[0.25, 0.25], \"zero_points\": [-4, -2]}"));
 }
 END_TEST
 
@@ -158,7 +177,8 @@ START_TEST(a_network_that_was_not_calibrated_is_refused)
 {
     struct artifact *artifacts;
     int count;
-    ck_assert_fails(artifact_write_all(arena, make_wide(3), &origin, 0, &artifacts, &count, &err),
+    ck_assert_fails(artifact_write_all(arena, make_wide(3, true), &origin, 0, &artifacts, &count,
+                                       &err),
                     &err, E_INVALID, "was not calibrated");
 }
 END_TEST
@@ -185,6 +205,7 @@ int main(void)
     tcase_add_test(tests, the_digest_is_that_of_the_bytes);
     tcase_add_test(tests, the_manifest_says_where_the_network_came_from);
     tcase_add_test(tests, the_manifest_says_what_stays_in_float);
+    tcase_add_test(tests, the_manifest_has_the_zero_points_of_asymmetric_weights);
     tcase_add_test(tests, without_formats_there_is_the_manifest_alone);
     tcase_add_test(tests, the_same_network_gives_the_same_bytes);
     tcase_add_test(tests, a_network_that_was_not_calibrated_is_refused);

@@ -319,8 +319,25 @@ static void check_activation(const struct quant_activation *activation, const st
     ck_assert_int_eq(read_code(zero_point, 0), quantizer->zero_points[0]);
 }
 
-/* Law: every code lies in the width, and code · scale is the simulated weight bit for bit, at the
- * place that ONNX's order [K][C/G][R][S] gives it. */
+/* The zero points of weights that are asymmetric, one for each scale; 0 of those that are not. */
+static int weight_zero_point(const struct quant_layer *layer, const Onnx__NodeProto *node,
+                             int64_t channel)
+{
+    bool symmetric = layer->quantizer.format.symmetric;
+    ck_assert_uint_eq(node->n_input, symmetric ? 2 : 3);
+    if (symmetric)
+        return 0;
+    const Onnx__TensorProto *zero_points = find_initializer(node->input[2]);
+    ck_assert_int_eq(zero_points->data_type, ONNX__TENSOR_PROTO__DATA_TYPE__INT8);
+    ck_assert_uint_eq(zero_points->raw_data.len, (size_t)layer->quantizer.channels);
+    ck_assert_uint_eq(zero_points->n_dims, layer->quantizer.channels > 1 ? 1 : 0);
+    int zero_point = read_code(zero_points, channel);
+    ck_assert_int_eq(zero_point, layer->quantizer.zero_points[channel]);
+    return zero_point;
+}
+
+/* Law: every code lies in the width, and (code − zero point) · scale is the simulated weight bit
+ * for bit, at the place that ONNX's order [K][C/G][R][S] gives it. */
 static void check_weights(const struct quant_layer *layer, const struct graph *graph)
 {
     const Onnx__NodeProto *node = find_producer(graph->tensors[layer->weights].name);
@@ -329,7 +346,6 @@ static void check_weights(const struct quant_layer *layer, const struct graph *g
     const Onnx__TensorProto *codes = find_initializer(node->input[0]);
     const Onnx__TensorProto *scales = find_initializer(node->input[1]);
     bool per_channel = layer->quantizer.channels > 1;
-    ck_assert_uint_eq(node->n_input, 2);
     ck_assert_int_eq(codes->data_type, ONNX__TENSOR_PROTO__DATA_TYPE__INT8);
     ck_assert_uint_eq(scales->n_dims, per_channel ? 1 : 0);
     if (per_channel)
@@ -342,7 +358,8 @@ static void check_weights(const struct quant_layer *layer, const struct graph *g
                 int code = read_code(codes, (k * C + c) * S + s);
                 ck_assert_int_ge(code, layer->quantizer.low);
                 ck_assert_int_le(code, layer->quantizer.high);
-                float value = (float)code * read_f32(scales, per_channel ? k : 0);
+                int zero_point = weight_zero_point(layer, node, per_channel ? k : 0);
+                float value = (float)(code - zero_point) * read_f32(scales, per_channel ? k : 0);
                 check_equal(value, layer->weight_values[k * layer->D + s * C + c]);
             }
 }
@@ -364,9 +381,8 @@ static void check_bias(const struct quant_network *network, const struct quant_l
     }
 }
 
-static void check_network(int bits, bool symmetric_activations, bool per_channel)
+static void check_network(struct quant_network *network)
 {
-    struct quant_network *network = quantized(bits, symmetric_activations, per_channel);
     calibrate(network);
     write_quantized(network);
     for (int i = 0; i < network->activation_count; i++)
@@ -379,19 +395,29 @@ static void check_network(int bits, bool symmetric_activations, bool per_channel
 
 START_TEST(codes_of_every_width_decode_to_what_is_simulated)
 {
-    check_network(_i, false, true);
+    check_network(quantized(_i, false, true));
 }
 END_TEST
 
 START_TEST(symmetric_activations_are_int8)
 {
-    check_network(_i, true, true);
+    check_network(quantized(_i, true, true));
 }
 END_TEST
 
 START_TEST(weights_per_tensor_have_one_scale)
 {
-    check_network(_i, false, false);
+    check_network(quantized(_i, false, false));
+}
+END_TEST
+
+START_TEST(asymmetric_weights_have_zero_points)
+{
+    struct quant_options options = {.weights = {.bits = _i},
+                                    .activations = {.bits = _i},
+                                    .input_bits = 8,
+                                    .per_channel = _i % 2 == 0};
+    check_network(quantized_as(&options));
 }
 END_TEST
 
@@ -555,6 +581,8 @@ int main(void)
     tcase_add_loop_test(tests, codes_of_every_width_decode_to_what_is_simulated, QUANTIZER_BITS_MIN,
                         QUANTIZER_BITS_MAX + 1);
     tcase_add_loop_test(tests, symmetric_activations_are_int8, QUANTIZER_BITS_MIN,
+                        QUANTIZER_BITS_MAX + 1);
+    tcase_add_loop_test(tests, asymmetric_weights_have_zero_points, QUANTIZER_BITS_MIN,
                         QUANTIZER_BITS_MAX + 1);
     tcase_add_loop_test(tests, weights_per_tensor_have_one_scale, QUANTIZER_BITS_MIN,
                         QUANTIZER_BITS_MAX + 1);

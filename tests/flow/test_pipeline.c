@@ -83,6 +83,17 @@ START_TEST(a_batch_of_more_than_the_samples_is_refused)
 }
 END_TEST
 
+START_TEST(narrow_asymmetric_weights_are_refused)
+{
+    pipeline.weights.narrow = true;
+    ck_assert_ok(pipeline_check(&pipeline, &err), &err);
+    pipeline.weights.scheme = SCHEME_ASYMMETRIC;
+    ck_assert_fails(pipeline_check(&pipeline, &err), &err, E_INVALID,
+                    "weights.narrow is true with weights.scheme \"asymmetric\"");
+    ck_assert_str_eq(err.pointer, "/weights/narrow");
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("pipeline");
@@ -93,6 +104,7 @@ int main(void)
     tcase_add_test(tcase, activations_follow_the_weights_unless_they_are_told);
     tcase_add_test(tcase, choices_are_the_registries);
     tcase_add_test(tcase, a_batch_of_more_than_the_samples_is_refused);
+    tcase_add_test(tcase, narrow_asymmetric_weights_are_refused);
     suite_add_tcase(suite, tcase);
     return support_run(suite);
 }

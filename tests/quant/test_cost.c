@@ -30,6 +30,15 @@ static struct cost float_cost(int output)
     return cost;
 }
 
+static struct cost cost_with(const struct graph *folded, const struct quant_options *options)
+{
+    struct quant_network *network;
+    struct cost cost;
+    ck_assert_ok(quant_network_create(arena, folded, options, &network, &err), &err);
+    ck_assert_ok(cost_of_network(arena, network, &cost, &err), &err);
+    return cost;
+}
+
 static struct cost cost_at(const struct graph *folded, int weight_bits, int activation_bits)
 {
     struct quant_options options = {
@@ -38,11 +47,7 @@ static struct cost cost_at(const struct graph *folded, int weight_bits, int acti
         .input_bits = 8,
         .per_channel = true,
     };
-    struct quant_network *network;
-    struct cost cost;
-    ck_assert_ok(quant_network_create(arena, folded, &options, &network, &err), &err);
-    ck_assert_ok(cost_of_network(arena, network, &cost, &err), &err);
-    return cost;
+    return cost_with(folded, &options);
 }
 
 static struct cost quantized_cost(int output, int weight_bits, int activation_bits)
@@ -242,6 +247,27 @@ START_TEST(what_stays_in_float_counts_32_bits)
 }
 END_TEST
 
+/* Law: a byte of flash for every zero point of the weights, and nothing else. */
+START_TEST(asymmetric_weights_need_zero_points)
+{
+    int x = sketch_input(&sketch, "x", SKETCH(1, 1, 6, 6));
+    struct graph *folded = sketch_finish(&sketch, sketch_conv(&sketch, "a", x, 5, 1, SKETCH(3, 3)));
+    struct quant_options options = {.weights = {.bits = 4, .symmetric = true},
+                                    .activations = {.bits = 4},
+                                    .input_bits = 8};
+    for (int per_channel = 0; per_channel < 2; per_channel++) {
+        options.per_channel = per_channel;
+        options.weights.symmetric = true;
+        struct cost symmetric = cost_with(folded, &options);
+        options.weights.symmetric = false;
+        struct cost asymmetric = cost_with(folded, &options);
+        ck_assert_int_eq(asymmetric.flash_bytes - symmetric.flash_bytes, per_channel ? 5 : 1);
+        ck_assert_int_eq(asymmetric.weight_bytes, symmetric.weight_bytes);
+        ck_assert_double_eq(asymmetric.bops, symmetric.bops);
+    }
+}
+END_TEST
+
 START_TEST(quantizers_take_no_memory)
 {
     int x = sketch_input(&sketch, "x", SKETCH(1, 1, 8, 8));
@@ -284,6 +310,7 @@ int main(void)
     tcase_add_test(tests, a_quantized_network_is_packed);
     tcase_add_test(tests, values_behind_a_selection_keep_the_bits_they_came_with);
     tcase_add_test(tests, what_stays_in_float_counts_32_bits);
+    tcase_add_test(tests, asymmetric_weights_need_zero_points);
     tcase_add_test(tests, quantizers_take_no_memory);
     tcase_add_test(tests, running_out_of_memory_is_reported);
     suite_add_tcase(suite, tests);

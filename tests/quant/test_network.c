@@ -157,6 +157,31 @@ START_TEST(rounding_gives_the_nearest_codes)
 }
 END_TEST
 
+/* Law: asymmetric weights have one zero point per scale, codes of int8, and zero among the values.
+ */
+START_TEST(asymmetric_weights_have_signed_codes)
+{
+    struct quant_options options = usual;
+    options.weights = (struct quantizer_format){.bits = 8};
+    make(&options);
+    struct quant_layer *layer = &network->layers[0];
+    ck_assert_int_eq(layer->quantizer.low, -128);
+    for (int64_t k = 0; k < layer->K; k++)
+        ck_assert_ok(quantizer_set_range(&layer->quantizer, k, -0.1 * (double)k, 1.0, &err), &err);
+    quant_layer_round(layer);
+    ck_assert_int_eq(layer->quantizer.zero_points[0], -128);
+    ck_assert_int_eq(layer->quantizer.zero_points[1], -105); /* -128 + 0.1 / (1.1 / 255) */
+    for (int64_t i = 0; i < layer->K * layer->D; i++) {
+        float scale = layer->quantizer.scales[i / layer->D];
+        int32_t zero_point = layer->quantizer.zero_points[i / layer->D];
+        ck_assert(layer->weight_values[i] == scale * (float)(layer->codes[i] - zero_point));
+        float low = scale * (float)(-128 - zero_point), high = scale * (float)(127 - zero_point);
+        float w = fminf(fmaxf(layer->float_weights[i], low), high);
+        ck_assert(fabsf(layer->weight_values[i] - w) <= 0.5001f * scale);
+    }
+}
+END_TEST
+
 /* Law: with a calibrated quantizer the node's values are on its grid. */
 START_TEST(a_calibrated_activation_is_on_its_grid)
 {
@@ -215,6 +240,7 @@ int main(void)
     tcase_add_test(tcase, activations_in_float_have_no_nodes);
     tcase_add_test(tcase, weights_in_float_have_no_codes);
     tcase_add_test(tcase, rounding_gives_the_nearest_codes);
+    tcase_add_test(tcase, asymmetric_weights_have_signed_codes);
     tcase_add_test(tcase, a_calibrated_activation_is_on_its_grid);
     tcase_add_test(tcase, parts_of_a_quantized_tensor_are_on_its_grid);
     suite_add_tcase(suite, tcase);

@@ -81,6 +81,21 @@ START_TEST(every_range_holds_zero_and_is_not_wider_than_the_values)
 }
 END_TEST
 
+/* Law: where the codes start makes no difference to any observer. */
+START_TEST(signed_codes_have_the_ranges_of_the_others)
+{
+    static float values[COUNT];
+    for (const struct observer *const *row = observer_table(); *row; row++)
+        for (int shape = 0; shape < 4; shape++) {
+            struct observation seen = make_values(shape, 3, values);
+            struct quantizer_format plain = {.bits = 3};
+            struct quantizer_format with_sign = {.bits = 3, .signed_codes = true};
+            ck_assert_double_eq(error_of((*row)->name, &seen, &plain),
+                                error_of((*row)->name, &seen, &with_sign));
+        }
+}
+END_TEST
+
 /* Law: at every width the mse range is at least as good as the whole range (0.1 % for the rounding
  * of scales to float32). */
 START_TEST(the_mse_range_is_never_worse_than_the_whole_range)
@@ -313,6 +328,7 @@ int main(void)
     TCase *tcase = tcase_create("laws");
     tcase_add_checked_fixture(tcase, setup, teardown);
     tcase_add_test(tcase, every_range_holds_zero_and_is_not_wider_than_the_values);
+    tcase_add_test(tcase, signed_codes_have_the_ranges_of_the_others);
     tcase_add_test(tcase, the_mse_range_is_never_worse_than_the_whole_range);
     tcase_add_test(tcase, the_mse_search_finds_the_best_range);
     tcase_add_test(tcase, the_mse_range_cuts_an_outlier_off);

@@ -21,22 +21,27 @@ static void teardown(void)
     arena_destroy(arena);
 }
 
-static struct quantizer make(int bits, bool symmetric, bool narrow, double min, double max)
-{
-    struct quantizer quantizer;
-    struct quantizer_format format = {.bits = bits, .symmetric = symmetric, .narrow = narrow};
-    ck_assert_ok(quantizer_create(arena, &format, 1, &quantizer, &err), &err);
-    ck_assert_ok(quantizer_set_range(&quantizer, 0, min, max, &err), &err);
-    return quantizer;
-}
+enum { ASYMMETRIC, SYMMETRIC, NARROW, SIGNED_CODES, KINDS };
+
+static const struct quantizer_format kinds[KINDS] = {
+    [ASYMMETRIC] = {.symmetric = false},
+    [SYMMETRIC] = {.symmetric = true},
+    [NARROW] = {.symmetric = true, .narrow = true},
+    [SIGNED_CODES] = {.signed_codes = true},
+};
 
 #define FORMAT_EACH(bits, kind)                                                                    \
     for (int bits = QUANTIZER_BITS_MIN; bits <= QUANTIZER_BITS_MAX; bits++)                        \
-        for (int kind = 0; kind < 3; kind++)
+        for (int kind = 0; kind < KINDS; kind++)
 
 static struct quantizer make_kind(int bits, int kind, double min, double max)
 {
-    return make(bits, kind > 0, kind > 1, min, max);
+    struct quantizer quantizer;
+    struct quantizer_format format = kinds[kind];
+    format.bits = bits;
+    ck_assert_ok(quantizer_create(arena, &format, 1, &quantizer, &err), &err);
+    ck_assert_ok(quantizer_set_range(&quantizer, 0, min, max, &err), &err);
+    return quantizer;
 }
 
 /* Law (arXiv 2203.05492, eq. 1): 2^b codes; symmetric from -2^(b-1), or -p when narrow. */
@@ -46,8 +51,9 @@ START_TEST(the_grid_has_the_codes_of_its_width)
     {
         struct quantizer quantizer = make_kind(bits, kind, -1.0, 1.0);
         int32_t codes = quantizer.high - quantizer.low + 1;
-        ck_assert_int_eq(codes, (1 << bits) - (kind == 2 ? 1 : 0));
-        ck_assert_int_eq(quantizer.low, kind == 0 ? 0 : -(1 << (bits - 1)) + (kind == 2 ? 1 : 0));
+        int missing = kind == NARROW ? 1 : 0;
+        ck_assert_int_eq(codes, (1 << bits) - missing);
+        ck_assert_int_eq(quantizer.low, kind == ASYMMETRIC ? 0 : -(1 << (bits - 1)) + missing);
     }
 }
 END_TEST
@@ -64,6 +70,36 @@ START_TEST(widths_outside_two_to_eight_and_float_are_refused)
                  bits);
         ck_assert_fails(quantizer_create(arena, &format, 1, &quantizer, &err), &err, E_INVALID,
                         expected);
+    }
+}
+END_TEST
+
+START_TEST(an_asymmetric_grid_is_not_narrow)
+{
+    struct quantizer quantizer;
+    struct quantizer_format format = {.bits = 4, .narrow = true};
+    ck_assert_fails(quantizer_create(arena, &format, 1, &quantizer, &err), &err, E_INVALID,
+                    "symmetric grid");
+}
+END_TEST
+
+/* Law: signed codes are those from 0 on, less 2^(b−1); the values are the same. */
+START_TEST(signed_codes_are_the_others_shifted)
+{
+    for (int bits = QUANTIZER_BITS_MIN; bits <= QUANTIZER_BITS_MAX; bits++) {
+        struct quantizer plain = make_kind(bits, ASYMMETRIC, -0.7, 2.1);
+        struct quantizer with_sign = make_kind(bits, SIGNED_CODES, -0.7, 2.1);
+        int32_t half = 1 << (bits - 1);
+        ck_assert(plain.scales[0] == with_sign.scales[0]);
+        ck_assert_int_eq(plain.zero_points[0] - half, with_sign.zero_points[0]);
+        for (int i = -100; i <= 300; i++) {
+            float x = 0.01f * (float)i, a, b;
+            quantizer_apply(&plain, 0, &x, 1, &a);
+            quantizer_apply(&with_sign, 0, &x, 1, &b);
+            ck_assert(a == b);
+            ck_assert_int_eq(quantizer_encode(&plain, 0, x) - half,
+                             quantizer_encode(&with_sign, 0, x));
+        }
     }
 }
 END_TEST
@@ -145,7 +181,7 @@ START_TEST(the_range_reaches_both_ends)
         double scale = (double)quantizer.scales[0];
         double low = ((double)quantizer.low - quantizer.zero_points[0]) * scale;
         double high = ((double)quantizer.high - quantizer.zero_points[0]) * scale;
-        double slack = kind == 0 ? 0.5 * scale : 0.0; /* the zero point is a whole number */
+        double slack = kinds[kind].symmetric ? 0.0 : 0.5 * scale; /* zero points are whole */
         ck_assert_double_le(low, -1.0 + slack + 1e-6);
         ck_assert_double_ge(high, 1.5 - slack - 1e-6);
     }
@@ -169,7 +205,7 @@ END_TEST
 
 START_TEST(a_range_must_be_finite_and_in_order)
 {
-    struct quantizer quantizer = make(4, false, false, -1.0, 1.0);
+    struct quantizer quantizer = make_kind(4, ASYMMETRIC, -1.0, 1.0);
     ck_assert_fails(quantizer_set_range(&quantizer, 0, NAN, 1.0, &err), &err, E_INVALID,
                     "nan to 1");
     ck_assert_fails(quantizer_set_range(&quantizer, 0, 0.0, INFINITY, &err), &err, E_INVALID,
@@ -198,6 +234,8 @@ int main(void)
     tcase_add_checked_fixture(tcase, setup, teardown);
     tcase_add_test(tcase, the_grid_has_the_codes_of_its_width);
     tcase_add_test(tcase, widths_outside_two_to_eight_and_float_are_refused);
+    tcase_add_test(tcase, an_asymmetric_grid_is_not_narrow);
+    tcase_add_test(tcase, signed_codes_are_the_others_shifted);
     tcase_add_test(tcase, float_has_no_scales_and_needs_no_range);
     tcase_add_test(tcase, zero_stays_zero);
     tcase_add_test(tcase, quantizing_twice_is_quantizing_once);

@@ -8,7 +8,8 @@
  *
  *   activations  QuantizeLinear → Clip to the codes of the width → DequantizeLinear, uint8 codes
  *                when asymmetric, int8 when symmetric; no Clip where 8 bits fill the container
- *   weights      int8 codes, one per byte, → DequantizeLinear per output channel (axis 0) or tensor
+ *   weights      int8 codes, one per byte, → DequantizeLinear per output channel (axis 0) or
+ *                tensor, with int8 zero points when asymmetric
  *   biases       int32 codes → DequantizeLinear, scale s_x · s_w[k], no zero point
  *
  * Codes are in the width of their quantizer, whatever the container. Weights, biases and

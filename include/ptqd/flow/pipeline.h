@@ -16,7 +16,7 @@ struct pipeline {
     int equalize;    /* enum pipeline_equalize */
     struct {
         int64_t bits;
-        int scheme; /* always SCHEME_SYMMETRIC */
+        int scheme; /* enum pipeline_scheme */
         bool narrow;
         int granularity; /* enum pipeline_weight_granularity */
         int init;        /* row of observers.def; the one after the last: the layer's output */

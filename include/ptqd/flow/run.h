@@ -56,11 +56,12 @@ struct run_request {
 
 struct run_layer { /* its numbers are part of checkpoints: a new one needs a row in run_state.c */
     const char *name, *op;
-    double weight_sqnr_db;        /* of the quantized weights; infinite in float */
-    double input_sqnr_db;         /* of the quantized input, on the calibration set */
-    double output_sqnr_before_db; /* rounded to nearest, on the quantized input */
-    double output_sqnr_after_db;  /* optimized, linear output */
-    const float *weight_scales;   /* [weight_channels]; none in float */
+    double weight_sqnr_db;             /* of the quantized weights; infinite in float */
+    double input_sqnr_db;              /* of the quantized input, on the calibration set */
+    double output_sqnr_before_db;      /* rounded to nearest, on the quantized input */
+    double output_sqnr_after_db;       /* optimized, linear output */
+    const float *weight_scales;        /* [weight_channels]; none in float */
+    const int32_t *weight_zero_points; /* [weight_channels]; NULL: symmetric or float */
     int64_t weight_channels;
     float input_scale; /* NaN: the input stays in float */
     int32_t input_zero_point;

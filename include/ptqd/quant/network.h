@@ -48,7 +48,7 @@ struct quant_network {
 };
 
 struct quant_options {
-    struct quantizer_format weights, activations;
+    struct quantizer_format weights, activations; /* codes of weights are always signed */
     int input_bits;   /* of the network's input, where activations are quantized */
     int sum_bits;     /* of what only sums read, likewise; 0: as the other activations */
     bool per_channel; /* weights */

@@ -4,8 +4,9 @@
  *
  *     x_int = clamp(round(x / s) + z, n, p)        x̂ = s · (x_int − z)
  *
- * with round half to even. Asymmetric b bits: n = 0, p = 2^b − 1. Symmetric: z = 0,
- * n = −2^(b−1), p = 2^(b−1) − 1, or n = −p when narrow. Zero is always on the grid: n ≤ z ≤ p.
+ * with round half to even. Asymmetric b bits: n = 0, p = 2^b − 1, or with signed codes, as int8
+ * holds them, n = −2^(b−1), p = 2^(b−1) − 1. Symmetric: z = 0, n = −2^(b−1), p = 2^(b−1) − 1, or
+ * n = −p when narrow. Zero is always on the grid: n ≤ z ≤ p.
  *
  * All zeros give scale 1. NaN quantizes to NaN, ±infinity to the ends of the grid.
  *
@@ -25,7 +26,8 @@ enum { QUANTIZER_BITS_MIN = 2, QUANTIZER_BITS_MAX = 8, QUANTIZER_BITS_FLOAT = 32
 struct quantizer_format {
     int bits; /* 2 to 8; QUANTIZER_BITS_FLOAT */
     bool symmetric;
-    bool narrow; /* symmetric only: −p … p */
+    bool narrow;       /* symmetric only: −p … p */
+    bool signed_codes; /* asymmetric only: from −2^(b−1), not from 0 */
 };
 
 struct quantizer {

@@ -1,7 +1,7 @@
 /* AdaRound (Nagel et al., arXiv 2004.10568) on the Gram form of the linear objective.
  *
- * Every weight is rounded down or up: its code is clamp(⌊w / s⌋ + h(α), n, p), with the rectified
- * sigmoid h(α) = clip(σ(α)(ζ − γ) + γ, 0, 1), ζ = 1.1, γ = −0.1 (eq. 23), started where
+ * Every weight is rounded down or up: its code is clamp(⌊w / s⌋ + z + h(α), n, p), with the
+ * rectified sigmoid h(α) = clip(σ(α)(ζ − γ) + γ, 0, 1), ζ = 1.1, γ = −0.1 (eq. 23), started where
  * h(α) = frac(w / s). Minimized over α is
  *
  *     Σ_k E_k(ŵ(α)) / e  +  λ Σ (1 − |2 h(α) − 1|^β)                       (eq. 21, 24)
@@ -41,6 +41,23 @@ static float scale_of(const struct rounding *rounding, int64_t k)
 {
     const struct quantizer *quantizer = &rounding->layer->quantizer;
     return quantizer->scales[quantizer->channels == 1 ? 0 : k];
+}
+
+/* Codes without the zero point: w / s, and the ends n − z and p − z. */
+struct ends {
+    int32_t zero_point;
+    float low, high;
+};
+
+static struct ends ends_of(const struct rounding *rounding, int64_t k)
+{
+    const struct quantizer *quantizer = &rounding->layer->quantizer;
+    int32_t zero_point = quantizer->zero_points[quantizer->channels == 1 ? 0 : k];
+    return (struct ends){
+        .zero_point = zero_point,
+        .low = (float)(quantizer->low - zero_point),
+        .high = (float)(quantizer->high - zero_point),
+    };
 }
 
 static void copy_to_float(const double *from, int64_t count, float *to)
@@ -102,17 +119,16 @@ static bool rounding_create(struct arena *arena, const struct linear_problem *pr
 static void soften(struct rounding *rounding)
 {
     int64_t D = rounding->problem->D;
-    float low = (float)rounding->layer->quantizer.low,
-          high = (float)rounding->layer->quantizer.high;
     for (int64_t k = 0; k < rounding->problem->K; k++) {
         float scale = scale_of(rounding, k);
+        struct ends ends = ends_of(rounding, k);
         for (int64_t i = k * D; i < (k + 1) * D; i++) {
             float sigmoid = 1.0f / (1.0f + expf(-rounding->alpha[i]));
             float h = sigmoid * (float)(ZETA - GAMMA) + (float)GAMMA;
             bool inside = h > 0.0f && h < 1.0f;
             float code = rounding->floors[i] + (h < 0.0f ? 0.0f : h > 1.0f ? 1.0f : h);
-            bool on_grid = code >= low && code <= high;
-            code = code < low ? low : code > high ? high : code;
+            bool on_grid = code >= ends.low && code <= ends.high;
+            code = code < ends.low ? ends.low : code > ends.high ? ends.high : code;
             rounding->soft[i] = scale * code;
             rounding->slope[i] = inside && on_grid
                                      ? scale * sigmoid * (1.0f - sigmoid) * (float)(ZETA - GAMMA)
@@ -180,11 +196,14 @@ static void add_terms(struct rounding *rounding, double lambda, double beta)
 
 static void harden(const struct rounding *rounding)
 {
-    const struct quantizer *quantizer = &rounding->layer->quantizer;
-    for (int64_t i = 0; i < rounding->problem->K * rounding->problem->D; i++) {
-        float code = rounding->floors[i] + (rounding->alpha[i] >= 0.0f ? 1.0f : 0.0f);
-        code = fminf(fmaxf(code, (float)quantizer->low), (float)quantizer->high);
-        rounding->layer->codes[i] = (int8_t)code;
+    int64_t D = rounding->problem->D;
+    for (int64_t k = 0; k < rounding->problem->K; k++) {
+        struct ends ends = ends_of(rounding, k);
+        for (int64_t i = k * D; i < (k + 1) * D; i++) {
+            float code = rounding->floors[i] + (rounding->alpha[i] >= 0.0f ? 1.0f : 0.0f);
+            code = fminf(fmaxf(code, ends.low), ends.high);
+            rounding->layer->codes[i] = (int8_t)((int32_t)code + ends.zero_point);
+        }
     }
 }
 
@@ -193,7 +212,7 @@ static void harden(const struct rounding *rounding)
 static void polish_channel(const struct rounding *rounding, int64_t k, double *residual)
 {
     const struct linear_problem *problem = rounding->problem;
-    const struct quantizer *quantizer = &rounding->layer->quantizer;
+    struct ends ends = ends_of(rounding, k);
     int64_t D = problem->D;
     const double *H = problem->H + k / (problem->K / problem->G) * D * D;
     const float *floors = rounding->floors + k * D;
@@ -203,19 +222,20 @@ static void polish_channel(const struct rounding *rounding, int64_t k, double *r
         residual[d] = -problem->target[k * D + d];
     for (int64_t i = 0; i < D; i++)
         for (int64_t d = 0; d < D; d++)
-            residual[d] += scale * codes[i] * H[i * D + d];
+            residual[d] += scale * (codes[i] - ends.zero_point) * H[i * D + d];
 
     bool moved = true;
     for (int sweep = 0; moved && sweep < POLISH_SWEEPS; sweep++) {
         moved = false;
         for (int64_t d = 0; d < D; d++) {
-            float other = floors[d] + (codes[d] > floors[d] ? 0.0f : 1.0f);
-            if (other < (float)quantizer->low || other > (float)quantizer->high)
+            int32_t code = codes[d] - ends.zero_point;
+            float other = floors[d] + ((float)code > floors[d] ? 0.0f : 1.0f);
+            if (other < ends.low || other > ends.high)
                 continue;
-            double step = scale * ((double)other - codes[d]);
+            double step = scale * ((double)other - code);
             if (!(2.0 * step * residual[d] + step * step * H[d * D + d] < 0.0))
                 continue;
-            codes[d] = (int8_t)other;
+            codes[d] = (int8_t)((int32_t)other + ends.zero_point);
             for (int64_t j = 0; j < D; j++)
                 residual[j] += step * H[d * D + j];
             moved = true;
