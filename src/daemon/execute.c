@@ -121,6 +121,7 @@ bool execute_run(struct arena *arena, const struct execute_request *request,
         .seed = request->seed,
         .origin = origin,
         .monitor = request->monitor,
+        .shared = request->shared,
     };
     return run_execute(arena, &run, out_result, err);
 }

@@ -12,6 +12,7 @@
 #include "ptqd/api/report.h"
 #include "ptqd/api/result.h"
 #include "ptqd/base/file.h"
+#include "ptqd/flow/shared.h"
 #include "ptqd/store/run_row.h"
 
 #include <inttypes.h>
@@ -32,6 +33,7 @@ struct local {
     const char **choices; /* [variants] */
     struct report_run *runs;
     size_t count;
+    struct shared *shared; /* by all runs of the job */
 
     pthread_mutex_t lock; /* of what follows */
     size_t next, finished, failed;
@@ -143,6 +145,7 @@ static bool compute(struct local_worker *worker, size_t index, const char *direc
         .seed = (uint64_t)local->spec.seeds[index % local->spec.seed_count],
         .source = {.open = open_path, .context = local},
         .monitor = {.report = on_progress, .context = worker},
+        .shared = local->shared,
     };
     if (!execute_run(arena, &request, &result, err))
         return false;
@@ -311,10 +314,15 @@ int command_run(const struct settings *settings, const struct arguments *argumen
         return 2;
     }
     struct error err = {0};
-    struct local local = {.settings = settings, .out = arguments->out, .arena = arena_create(0)};
+    struct local local = {.settings = settings,
+                          .out = arguments->out,
+                          .arena = arena_create(0),
+                          .shared = shared_create(EXECUTE_SHARED_BYTES)};
     pthread_mutex_init(&local.lock, NULL);
-    bool ok = local.arena != NULL && run_job(&local, arguments->words[0], &err);
+    bool ok =
+        local.arena != NULL && local.shared != NULL && run_job(&local, arguments->words[0], &err);
     pthread_mutex_destroy(&local.lock);
+    shared_destroy(local.shared);
     arena_destroy(local.arena);
     if (!ok)
         return command_fail("run", &err);

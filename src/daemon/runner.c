@@ -168,6 +168,7 @@ static bool execute_in(const struct runner *runner, struct arena *arena,
         .seed = (uint64_t)ticket->seed,
         .source = {.open = open_blob, .context = source},
         .monitor = {.report = on_progress, .context = &reporter},
+        .shared = runner->shared,
     };
     return execute_run(arena, &request, &result, err) &&
            make_outcome(runner, ticket, result, out_outcome, err);

@@ -7,10 +7,12 @@
 #include <stddef.h>
 
 struct blobs;
+struct shared;
 
 struct runner {
-    struct blobs *blobs; /* borrowed */
-    size_t run_bytes;    /* memory of one run */
+    struct blobs *blobs;   /* borrowed */
+    struct shared *shared; /* by all runs of the process; borrowed */
+    size_t run_bytes;      /* memory of one run */
 };
 
 /* For struct jobs_executor; `context` is the runner. */

@@ -5,11 +5,13 @@
  */
 
 #include "commands.h"
+#include "execute.h"
 #include "notify.h"
 #include "runner.h"
 
 #include "ptqd/api/api.h"
 #include "ptqd/base/log.h"
+#include "ptqd/flow/shared.h"
 #include "ptqd/http/listen.h"
 #include "ptqd/http/server.h"
 #include "ptqd/jobs/jobs.h"
@@ -23,6 +25,7 @@
 struct service {
     const struct settings *settings; /* borrowed */
     struct store *store;
+    struct shared *shared;
     struct runner runner;
     struct jobs *jobs;
     struct api *api;
@@ -62,7 +65,11 @@ static bool read_tokens(struct service *service, struct error *err)
 static bool start_queue(struct service *service, struct error *err)
 {
     const struct settings *settings = service->settings;
+    service->shared = shared_create(EXECUTE_SHARED_BYTES);
+    if (service->shared == NULL)
+        return FAIL(err, E_MEMORY, "no memory for what runs share");
     service->runner = (struct runner){.blobs = store_blobs(service->store),
+                                      .shared = service->shared,
                                       .run_bytes = settings_bytes(settings->run_memory)};
     const struct jobs_options options = {
         .workers = settings->workers,
@@ -127,6 +134,7 @@ static void stop(struct service *service)
         jobs_stop(service->jobs);
     api_destroy(service->api);
     jobs_destroy(service->jobs);
+    shared_destroy(service->shared);
     store_close(service->store);
 }
 

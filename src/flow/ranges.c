@@ -73,33 +73,82 @@ static bool fit_histogram(const struct ranges *ranges, const struct fit *fit, st
     return observer_fit(fit->observer, &seen, &ranges->activation_options, fit->quantizer, 0, err);
 }
 
-static bool fit_activation(const struct ranges *ranges, const struct node *node, struct error *err)
+/* The tensor of the float network to which the one of `node` is added on the way into a Relu; -1
+ * when there is none, or it was not executed yet. */
+static int addend_of(const struct ranges *ranges, const struct node *node)
 {
     const struct graph *graph = ranges->network->graph;
     int tensor = node->inputs[0];
+    return branch_is_rectified(graph, tensor)
+               ? branch_executed(ranges->walk, graph, branch_addend(graph, tensor))
+               : -1;
+}
+
+struct fitted {
+    float scale;
+    int32_t zero_point;
+};
+
+/* What computes a range that no other run has fitted yet. */
+struct fit_context {
+    const struct ranges *ranges;
+    const struct node *node;
+    int addend; /* -1: none */
+};
+
+static bool fit_activation(void *context, void *out_fitted, struct error *err)
+{
+    const struct fit_context *at = context;
+    const struct ranges *ranges = at->ranges;
+    const struct graph *graph = ranges->network->graph;
+    int tensor = at->node->inputs[0];
     struct fit fit = {
         .observer = observer_table()[ranges->activation_init],
-        .quantizer = node->detail,
+        .quantizer = at->node->detail,
         .values = walk_float(ranges->walk, tensor),
         .count = tensor_elements(&graph->tensors[tensor], ranges->samples),
     };
     if (!find_extremes(fit.values, fit.count, graph->tensors[tensor].name, &fit.min, &fit.max, err))
         return false;
-    int addend = branch_is_rectified(graph, tensor)
-                     ? branch_executed(ranges->walk, graph, branch_addend(graph, tensor))
-                     : -1;
-    if (addend >= 0)
-        return fit_pairs(ranges, &fit, walk_float(ranges->walk, addend), err);
-    return fit_histogram(ranges, &fit, err);
+    struct arena_mark mark = arena_mark(ranges->arena);
+    bool done = at->addend >= 0 ? fit_pairs(ranges, &fit, walk_float(ranges->walk, at->addend), err)
+                                : fit_histogram(ranges, &fit, err);
+    arena_reset(ranges->arena, mark);
+    if (done)
+        *(struct fitted *)out_fitted =
+            (struct fitted){fit.quantizer->scales[0], fit.quantizer->zero_points[0]};
+    return done;
 }
 
-bool ranges_fit_activation(const struct ranges *ranges, const struct node *node, struct error *err)
+/* The range follows from float values, which other runs have too. */
+static bool share_activation(const struct ranges *ranges, const struct node *node,
+                             const struct recon_monitor *monitor, struct error *err)
 {
-    struct arena_mark mark = arena_mark(ranges->arena);
-    bool done = fit_activation(ranges, node, err);
-    arena_reset(ranges->arena, mark);
-    return done || error_context(err, "activation '%s'",
-                                 ranges->network->graph->tensors[node->inputs[0]].name);
+    struct quantizer *quantizer = node->detail;
+    const struct quantizer_format *format = &quantizer->format;
+    struct fit_context context = {ranges, node, addend_of(ranges, node)};
+    const struct shared_work work = {fit_activation, &context};
+    struct shared_key key;
+    struct fitted fitted;
+    if (!shared_key_print(&key, err, "range %s %s init=%s percentile=%a bits=%d%s%s tensor=%d %s",
+                          ranges->scope->network.hex, ranges->scope->calibration.hex,
+                          observer_table()[ranges->activation_init]->name,
+                          ranges->activation_options.percentile, format->bits,
+                          format->symmetric ? " symmetric" : "", format->narrow ? " narrow" : "",
+                          node->inputs[0], context.addend >= 0 ? "rectified sum" : "") ||
+        !shared_get(ranges->scope->cache, &key, sizeof(fitted), &work, monitor, &fitted, err))
+        return false;
+    quantizer->scales[0] = fitted.scale;
+    quantizer->zero_points[0] = fitted.zero_point;
+    return true;
+}
+
+bool ranges_fit_activation(const struct ranges *ranges, const struct node *node,
+                           const struct recon_monitor *monitor, struct error *err)
+{
+    return share_activation(ranges, node, monitor, err) ||
+           error_context(err, "activation '%s'",
+                         ranges->network->graph->tensors[node->inputs[0]].name);
 }
 
 /* A bias takes at most 24 bits in units of its channel's step: weights that small do nothing beside

@@ -234,7 +234,7 @@ static bool walk_one(struct reconstruction *r, int node_index)
     since = progress_account(r->progress, "float", since);
     bool decided = is_decided(r, node_index);
     if (node->op == &op_fake_quantize && !decided) {
-        if (!ranges_fit_activation(&r->ranges, node, r->err))
+        if (!ranges_fit_activation(&r->ranges, node, monitor, r->err))
             return false;
         since = progress_account(r->progress, "ranges", since);
     }
@@ -278,9 +278,10 @@ bool float_outputs_init(struct arena *arena, const struct quant_network *network
 }
 
 bool reconstruct_network(struct arena *arena, const struct pipeline *pipeline,
-                         const struct samples *samples, struct quant_network *network,
-                         struct progress *progress, struct run_state *state,
-                         struct run_layer *layers, struct float_outputs *outputs, struct error *err)
+                         const struct samples *samples, const struct shared_scope *scope,
+                         struct quant_network *network, struct progress *progress,
+                         struct run_state *state, struct run_layer *layers,
+                         struct float_outputs *outputs, struct error *err)
 {
     const struct graph *graph = network->graph;
     struct reconstruction r = {
@@ -302,6 +303,7 @@ bool reconstruct_network(struct arena *arena, const struct pipeline *pipeline,
         .arena = arena,
         .network = network,
         .walk = r.walk,
+        .scope = scope,
         .samples = samples->count,
         .weight_observer = observer_table()[pipeline->weights.init],
         .activation_init = pipeline->activations.init,

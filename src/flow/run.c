@@ -7,6 +7,7 @@
 #include "ptqd/flow/progress.h"
 #include "ptqd/flow/reconstruct.h"
 #include "ptqd/flow/run_state.h"
+#include "ptqd/flow/shared_scope.h"
 #include "ptqd/nn/fold.h"
 #include "ptqd/quant/bias.h"
 #include "ptqd/recon/bias_correct.h"
@@ -26,6 +27,7 @@ struct run {
     struct progress progress;
     struct samples samples;
     struct graph *folded;
+    struct shared_scope scope;
     struct quant_network *network;
     struct float_outputs float_outputs;
     struct run_state state;
@@ -51,6 +53,9 @@ static bool prepare(struct run *run)
     run->folded = folded;
     if (pipeline->equalize == EQUALIZE_CLE &&
         !equalize_graph(run->arena, folded, &run->folded, NULL, run->err))
+        return false;
+    if (!shared_scope_init(run->request->shared, &run->request->origin, run->folded, &run->samples,
+                           &run->scope, run->err))
         return false;
 
     struct quant_options options = {
@@ -86,7 +91,7 @@ static bool reconstruct(struct run *run)
     if (run_state_done(&run->state, STEP_RECONSTRUCT) == RUN_STATE_ALL_DONE)
         return true;
     return progress_step(&run->progress, STEP_RECONSTRUCT, run->result->layer_count, run->err) &&
-           reconstruct_network(run->arena, run->pipeline, &run->samples, run->network,
+           reconstruct_network(run->arena, run->pipeline, &run->samples, &run->scope, run->network,
                                &run->progress, &run->state, run->result->layers,
                                &run->float_outputs, run->err);
 }
@@ -132,26 +137,23 @@ static bool postprocess(struct run *run)
     return done;
 }
 
-/* Outputs of both networks on a selection; in the arena until the caller resets it. */
-static bool both_outputs(struct run *run, const struct samples *samples, float **out_real,
-                         float **out_quantized)
+/* Outputs of a network on a selection; in the arena until the caller resets it. */
+static bool outputs_of(struct run *run, const struct graph *graph, const struct samples *samples,
+                       float **out_outputs)
 {
-    const struct recon_monitor *monitor = &run->progress.monitor;
-    int64_t elements = tensor_elements(&run->folded->tensors[run->folded->output], 1);
-    *out_real = ARENA_ARRAY(run->arena, float, samples->count *elements, run->err);
-    *out_quantized = ARENA_ARRAY(run->arena, float, samples->count *elements, run->err);
-    return *out_real && *out_quantized &&
-           evaluate_outputs(run->folded, samples, monitor, run->arena, *out_real, run->err) &&
-           evaluate_outputs(run->network->graph, samples, monitor, run->arena, *out_quantized,
-                            run->err);
+    int64_t elements = tensor_elements(&graph->tensors[graph->output], 1);
+    *out_outputs = ARENA_ARRAY(run->arena, float, samples->count *elements, run->err);
+    return *out_outputs && evaluate_outputs(graph, samples, &run->progress.monitor, run->arena,
+                                            *out_outputs, run->err);
 }
 
 static bool evaluate_calibration(struct run *run)
 {
-    float *real, *quantized;
+    const float *real = run->float_outputs.values;
+    float *quantized;
     int64_t elements = tensor_elements(&run->folded->tensors[run->folded->output], 1);
     if (!progress_unit(&run->progress, 1, "calibration set", run->err) ||
-        !both_outputs(run, &run->samples, &real, &quantized))
+        !outputs_of(run, run->network->graph, &run->samples, &quantized))
         return false;
     run->result->agreement = evaluate_agreement(real, quantized, elements, run->samples.count);
     run->result->output_sqnr_db = evaluate_sqnr_db(real, quantized, elements * run->samples.count);
@@ -168,7 +170,9 @@ static bool evaluate_labels(struct run *run)
         !dataset_check_input(dataset, run->request->model, run->err) ||
         !dataset_check_labels(dataset, run->request->model, run->err) ||
         !samples_draw(run->arena, dataset, 0, NULL, &all, run->err) ||
-        !both_outputs(run, &all, &real, &quantized))
+        !shared_float_outputs(&run->scope, run->folded, &all, run->request->origin.evaluation,
+                              &run->progress.monitor, run->arena, &real, run->err) ||
+        !outputs_of(run, run->network->graph, &all, &quantized))
         return false;
     struct run_result *result = run->result;
     result->evaluation_samples = all.count;

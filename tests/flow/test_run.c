@@ -1,5 +1,6 @@
 #include "ptqd/flow/run.h"
 
+#include "ptqd/flow/shared.h"
 #include "ptqd/recon/method.h"
 
 #include "small_network.h"
@@ -78,6 +79,70 @@ START_TEST(a_run_repeats_to_the_bit)
     ck_assert_int_eq(first->artifact_count, second->artifact_count);
     for (int i = 0; i < first->artifact_count; i++)
         ck_assert_str_eq(first->artifacts[i].sha256, second->artifacts[i].sha256);
+}
+END_TEST
+
+/* Everything that a report is made of. */
+static void check_same(const struct run_result *a, const struct run_result *b)
+{
+    ck_assert(a->accuracy == b->accuracy && a->float_accuracy == b->float_accuracy);
+    ck_assert(a->agreement == b->agreement && a->output_sqnr_db == b->output_sqnr_db);
+    for (int i = 0; i < a->layer_count; i++) {
+        const struct run_layer *one = &a->layers[i], *other = &b->layers[i];
+        ck_assert(one->input_scale == other->input_scale);
+        ck_assert_int_eq(one->input_zero_point, other->input_zero_point);
+        ck_assert(one->output_sqnr_after_db == other->output_sqnr_after_db);
+        ck_assert_mem_eq(one->weight_scales, other->weight_scales,
+                         (size_t)one->weight_channels * sizeof(float));
+    }
+    for (int i = 0; i < a->artifact_count; i++)
+        ck_assert_str_eq(a->artifacts[i].sha256, b->artifacts[i].sha256);
+}
+
+/* Law: variants and seeds that share what they can give the bits that each gives alone. */
+START_TEST(sharing_changes_no_bit)
+{
+    static const int64_t bits[] = {4, 3, 4, 3};
+    const struct run_result *alone[4];
+    pipeline.samples = 48; /* so that seeds differ in what they fit */
+    request.origin.model = "model";
+    request.origin.calibration = "calibration";
+    request.origin.evaluation = "evaluation";
+    for (int i = 0; i < 4; i++) {
+        pipeline.weights.bits = bits[i];
+        request.seed = (uint64_t)(i / 2);
+        alone[i] = run();
+    }
+    request.shared = shared_create(1 << 20);
+    for (int round = 0; round < 2; round++)
+        for (int i = 0; i < 4; i++) {
+            pipeline.weights.bits = bits[i];
+            request.seed = (uint64_t)(i / 2);
+            int64_t computed = shared_count(request.shared).computed;
+            check_same(run(), alone[i]);
+            if (round == 1)
+                ck_assert_int_eq(shared_count(request.shared).computed, computed);
+        }
+    shared_destroy(request.shared);
+}
+END_TEST
+
+/* Law: nothing is shared under names that are not known, nor between networks that differ. */
+START_TEST(only_what_is_the_same_is_shared)
+{
+    request.shared = shared_create(1 << 20);
+    (void)run(); /* for what it leaves in the cache */
+    ck_assert_int_eq(shared_count(request.shared).computed, 0);
+    request.origin.model = "model";
+    request.origin.calibration = "calibration";
+    (void)run(); /* likewise */
+    int64_t computed = shared_count(request.shared).computed;
+    ck_assert_int_gt(computed, 0);
+    pipeline.equalize = EQUALIZE_CLE;
+    (void)run(); /* likewise */
+    ck_assert_int_eq(shared_count(request.shared).found, 0);
+    ck_assert_int_eq(shared_count(request.shared).computed, 2 * computed);
+    shared_destroy(request.shared);
 }
 END_TEST
 
@@ -271,6 +336,8 @@ int main(void)
     tcase_add_checked_fixture(tcase, setup, teardown);
     tcase_add_test(tcase, a_run_reports_everything);
     tcase_add_test(tcase, a_run_repeats_to_the_bit);
+    tcase_add_test(tcase, sharing_changes_no_bit);
+    tcase_add_test(tcase, only_what_is_the_same_is_shared);
     tcase_add_test(tcase, more_bits_are_closer_to_the_float_network);
     tcase_add_test(tcase, a_run_in_float_changes_nothing);
     tcase_add_test(tcase, weights_and_activations_are_quantized_on_their_own);

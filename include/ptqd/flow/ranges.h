@@ -2,6 +2,7 @@
 
 /* Step 2 of the pipeline: the ranges of quantizers from the float network's values. */
 
+#include "ptqd/flow/shared_scope.h"
 #include "ptqd/quant/network.h"
 #include "ptqd/quant/observer.h"
 #include "ptqd/recon/linear_problem.h"
@@ -11,6 +12,7 @@ struct ranges {
     struct arena *arena; /* for scratch, reset after each call; all borrowed */
     const struct quant_network *network;
     struct walk *walk; /* executed up to the node in question */
+    const struct shared_scope *scope;
     int64_t samples;
     const struct observer *weight_observer; /* NULL: by the error of the layer's output */
     int activation_init;                    /* row of observers.def */
@@ -19,7 +21,8 @@ struct ranges {
 
 /* Fits the quantizer of a FakeQuantize node of network->graph. E_INVALID when the float network's
  * values are not finite. */
-bool ranges_fit_activation(const struct ranges *ranges, const struct node *node, struct error *err);
+bool ranges_fit_activation(const struct ranges *ranges, const struct node *node,
+                           const struct recon_monitor *monitor, struct error *err);
 
 /* Fits the quantizer of a layer's weights; its input's must be fitted already. `problem` is the
  * layer's, with its targets; it may be NULL where ranges do not go by the output. */

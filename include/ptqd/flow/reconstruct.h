@@ -4,6 +4,7 @@
  * layer in execution order, each with its input from the part that is quantized already. */
 
 #include "ptqd/flow/progress.h"
+#include "ptqd/flow/shared_scope.h"
 #include "ptqd/recon/samples.h"
 
 /* What the float network gave, and how large each layer's output is. */
@@ -21,7 +22,7 @@ struct run_state;
 /* Fills network (scales, codes, biases), the numbers of the report's layers (all but final costs)
  * and the float outputs. What the state says is decided stays as it is, and is only walked over. */
 bool reconstruct_network(struct arena *arena, const struct pipeline *pipeline,
-                         const struct samples *samples, struct quant_network *network,
-                         struct progress *progress, struct run_state *state,
-                         struct run_layer *layers, struct float_outputs *outputs,
-                         struct error *err);
+                         const struct samples *samples, const struct shared_scope *scope,
+                         struct quant_network *network, struct progress *progress,
+                         struct run_state *state, struct run_layer *layers,
+                         struct float_outputs *outputs, struct error *err);

@@ -8,6 +8,8 @@
 #include "ptqd/nn/dataset.h"
 #include "ptqd/quant/cost.h"
 
+struct shared; /* flow/shared.h */
+
 struct run_progress {
     const char *step;      /* "float", "ranges", "optimize", "tune", "evaluate", "export" */
     int unit, units;       /* unit 1 … units of the step; 0 of 0 when it has none */
@@ -52,6 +54,7 @@ struct run_request {
     struct artifact_origin origin; /* for manifests; `seed` is filled in by the run */
     struct run_monitor monitor;    /* report may be NULL */
     struct run_checkpoints checkpoints;
+    struct shared *shared; /* with other runs, where `origin` has names; NULL: nothing */
 };
 
 struct run_layer { /* its numbers are part of checkpoints: a new one needs a row in run_state.c */

@@ -1,0 +1,26 @@
+#pragma once
+
+/* What a run may share with others: the names of its float network and of its data. */
+
+#include "ptqd/artifact/artifact.h"
+#include "ptqd/flow/shared.h"
+#include "ptqd/nn/graph.h"
+#include "ptqd/recon/samples.h"
+
+struct shared_scope {
+    struct shared *cache;          /* borrowed; NULL: nothing is shared */
+    struct shared_key network;     /* the float network after preprocessing */
+    struct shared_key calibration; /* samples drawn, of which data set, as the network sees them */
+};
+
+/* `origin` names model and data by content; where it has no name of one, nothing is shared. */
+bool shared_scope_init(struct shared *cache, const struct artifact_origin *origin,
+                       const struct graph *folded, const struct samples *calibration,
+                       struct shared_scope *out_scope, struct error *err);
+
+/* The float network's output for all samples of a selection, in `arena`: [samples][elements].
+ * `origin` is the content id of their data set; NULL: not shared. */
+bool shared_float_outputs(const struct shared_scope *scope, const struct graph *folded,
+                          const struct samples *samples, const char *origin,
+                          const struct recon_monitor *monitor, struct arena *arena,
+                          float **out_outputs, struct error *err);
