@@ -406,6 +406,7 @@ static const struct onnx_rule rules[] = {
     {"ReduceMean", write_reduce, {"keepdims"}},
     {"Relu", write_plain, {0}},
     {"Reshape", write_reshape, {0}},
+    {"Resize", onnx_write_resize, {0}},
     {"Sigmoid", write_plain, {0}},
     {"Slice", onnx_write_slice, {0}},
     {"Softmax", write_softmax, {0}},

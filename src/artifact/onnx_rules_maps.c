@@ -2,7 +2,9 @@
 
 #include "onnx_rules.h"
 
+#include "onnx_order.h"
 #include "ptqd/nn/infer.h"
+#include "ptqd/nn/resize_node.h"
 
 /* Lists are attributes before opset 10. A list that the node doesn't give is written as axes 0, 1 …
  * and as steps of 1. */
@@ -58,4 +60,85 @@ void onnx_write_split(struct onnx_state *state, const struct node *node,
     onnx_rule_input(state, written, node->inputs[0]);
     onnx_rule_integers(state, written, node, "split", lengths, (size_t)node->output_count);
     onnx_file_int(&state->file, written, "axis", onnx_rule_axis(in, axis));
+}
+
+/* A new constant list; its name. */
+static const char *add_list(struct onnx_state *state, const struct node *node, const char *what,
+                            int32_t data_type, const void *values, int count, size_t element_bytes)
+{
+    const char *name = onnx_derived_name(state, node->outputs[0], what);
+    struct shape list = {.rank = 1, .dim = {count}};
+    onnx_file_initializer(&state->file, name, data_type, &list, values, element_bytes);
+    return name;
+}
+
+static const char *add_integers(struct onnx_state *state, const struct node *node, const char *what,
+                                const int64_t *values, int count)
+{
+    return add_list(state, node, what, ONNX__TENSOR_PROTO__DATA_TYPE__INT64, values, count,
+                    sizeof(*values));
+}
+
+/* A new node that computes integers; its output is called as it is. */
+static Onnx__NodeProto *add_node(struct onnx_state *state, const char *op_type, const char *name)
+{
+    Onnx__NodeProto *node = onnx_file_node(&state->file, op_type, name);
+    onnx_file_output(&state->file, node, name);
+    return node;
+}
+
+/* The name of the extents of the output. For any number of samples the first is that of the input:
+ * Shape → Slice → Concat. */
+static const char *add_sizes(struct onnx_state *state, const struct node *node)
+{
+    struct onnx_file *file = &state->file;
+    int out = node->outputs[0];
+    struct shape shape = onnx_order_shape(&state->graph->tensors[out]);
+    if (!state->graph->batchable)
+        return add_integers(state, node, "sizes", shape.dim, shape.rank);
+
+    const char *extents = onnx_derived_name(state, out, "extents");
+    const char *samples = onnx_derived_name(state, out, "samples");
+    const char *sizes = onnx_derived_name(state, out, "sizes");
+    onnx_rule_input(state, add_node(state, "Shape", extents), node->inputs[0]);
+    Onnx__NodeProto *first = add_node(state, "Slice", samples);
+    onnx_file_input(file, first, extents);
+    onnx_file_input(file, first, add_integers(state, node, "from", (const int64_t[]){0}, 1));
+    onnx_file_input(file, first, add_integers(state, node, "to", (const int64_t[]){1}, 1));
+    Onnx__NodeProto *joined = add_node(state, "Concat", sizes);
+    onnx_file_input(file, joined, samples);
+    onnx_file_input(file, joined, add_integers(state, node, "map", shape.dim + 1, shape.rank - 1));
+    onnx_file_int(file, joined, "axis", 0);
+    return sizes;
+}
+
+static const char *add_scales(struct onnx_state *state, const struct node *node)
+{
+    const struct resize_node *resize = resize_node_of(node);
+    const struct tensor *in = &state->graph->tensors[node->inputs[0]];
+    float scales[SHAPE_RANK_MAX];
+    for (int i = 0; i < in->shape.rank; i++)
+        scales[onnx_order_axis(in->channels_last, i, in->shape.rank)] = resize->scale[i];
+    return add_list(state, node, "scales", ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT, scales,
+                    in->shape.rank, sizeof(scales[0]));
+}
+
+/* In the form of opset 13: no region (input 1), scales or sizes (2, 3) of all axes, as the model
+ * has them, and every choice said. */
+void onnx_write_resize(struct onnx_state *state, const struct node *node,
+                       const struct onnx_rule *rule)
+{
+    (void)rule;
+    struct onnx_file *file = &state->file;
+    const struct resize_node *resize = resize_node_of(node);
+    const char *list = resize->by_sizes ? add_sizes(state, node) : add_scales(state, node);
+    Onnx__NodeProto *written = onnx_rule_begin(state, node, node->op_type);
+    onnx_rule_input(state, written, node->inputs[0]);
+    onnx_file_input(file, written, NULL);
+    if (resize->by_sizes)
+        onnx_file_input(file, written, NULL);
+    onnx_file_input(file, written, list);
+    onnx_file_string(file, written, "mode", resize->linear ? "linear" : "nearest");
+    onnx_file_string(file, written, "coordinate_transformation_mode", resize->coordinates);
+    onnx_file_string(file, written, "nearest_mode", resize->rounding);
 }

@@ -62,8 +62,7 @@ bool graph_add_tensor(struct graph *graph, const struct tensor *tensor, bool cop
     copy.name = arena_strdup(graph->arena, tensor->name != NULL ? tensor->name : "", err);
     if (copy.name == NULL)
         return false;
-    bool empty_list = copy.type == TENSOR_I64 && copy.shape.rank == 1 && copy.shape.dim[0] == 0;
-    if (constant && !empty_list && !shape_check(&copy.shape, copy.name, err))
+    if (constant && !shape_is_empty_list(&copy.shape) && !shape_check(&copy.shape, copy.name, err))
         return false;
     if (copy_data && !copy_constant(graph, &copy, err))
         return false;

@@ -131,6 +131,9 @@ bool infer_input(const struct graph *graph, const struct node *node, int input,
     if (tensor->type != TENSOR_F32)
         return FAIL(err, E_UNSUPPORTED, "input %d '%s' is int64; only float32 is supported", input,
                     tensor->name);
+    if (shape_is_empty_list(&tensor->shape))
+        return FAIL(err, E_INVALID, "input %d '%s' is an empty list; it needs values", input,
+                    tensor->name);
     *out = tensor;
     return true;
 }

@@ -17,6 +17,11 @@ int64_t shape_elements(const struct shape *shape)
     return count;
 }
 
+bool shape_is_empty_list(const struct shape *shape)
+{
+    return shape->rank == 1 && shape->dim[0] == 0;
+}
+
 bool shape_check(const struct shape *shape, const char *what, struct error *err)
 {
     if (shape->rank < 0 || shape->rank > SHAPE_RANK_MAX)

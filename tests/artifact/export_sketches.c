@@ -256,6 +256,79 @@ static int build_unsqueeze_input(struct sketch *sketch, int x)
     return sketch_node(sketch, "Relu", "y", wide, SKETCH_END);
 }
 
+struct resize_form {
+    const char *mode, *coordinates, *rounding; /* NULL: the default */
+};
+
+static void set_form(struct sketch *sketch, const struct resize_form *form)
+{
+    sketch_text(sketch, "mode", form->mode);
+    if (form->coordinates != NULL)
+        sketch_text(sketch, "coordinate_transformation_mode", form->coordinates);
+    if (form->rounding != NULL)
+        sketch_text(sketch, "nearest_mode", form->rounding);
+}
+
+static int resize_sizes(struct sketch *sketch, int x, struct resize_form form, struct shape extents)
+{
+    int a = sketch_conv(sketch, "conv", x, 3, 2, SKETCH(3, 3));
+    int sizes = sketch_integers(sketch, "sizes", extents);
+    set_form(sketch, &form);
+    return sketch_node(sketch, "Resize", "y", a, NODE_ABSENT, NODE_ABSENT, sizes, SKETCH_END);
+}
+
+static int build_resize_linear(struct sketch *sketch, int x)
+{
+    return resize_sizes(sketch, x, (struct resize_form){.mode = "linear"}, SKETCH(1, 3, 8, 4));
+}
+
+static int build_resize_aligned(struct sketch *sketch, int x)
+{
+    return resize_sizes(sketch, x,
+                        (struct resize_form){.mode = "linear", .coordinates = "align_corners"},
+                        SKETCH(1, 3, 11, 7));
+}
+
+static int build_resize_nearest(struct sketch *sketch, int x)
+{
+    return resize_sizes(sketch, x, (struct resize_form){.mode = "nearest", .rounding = "ceil"},
+                        SKETCH(1, 3, 8, 4));
+}
+
+/* floor((i + 1/2) / scale), which opset 13 says in other words. */
+static int build_resize_half_pixel_for_nn(struct sketch *sketch, int x)
+{
+    return resize_sizes(sketch, x, (struct resize_form){"nearest", "tf_half_pixel_for_nn", "floor"},
+                        SKETCH(1, 3, 3, 13));
+}
+
+static int resize_scales(struct sketch *sketch, int x, struct resize_form form,
+                         const float scales[static 4])
+{
+    struct error err;
+    int list, a = sketch_conv(sketch, "conv", x, 3, 2, SKETCH(3, 3));
+    struct tensor tensor = {
+        .name = "scales", .shape = {.rank = 1, .dim = {4}}, .values = scales, .producer = -1};
+    ck_assert_ok(graph_add_tensor(sketch->graph, &tensor, true, &list, &err), &err);
+    set_form(sketch, &form);
+    return sketch->graph->opset < 11
+               ? sketch_node(sketch, "Resize", "y", a, list, SKETCH_END)
+               : sketch_node(sketch, "Resize", "y", a, NODE_ABSENT, list, SKETCH_END);
+}
+
+static int build_resize_scales(struct sketch *sketch, int x)
+{
+    return resize_scales(
+        sketch, x, (struct resize_form){.mode = "linear", .coordinates = "pytorch_half_pixel"},
+        (const float[]){1, 1, 0.7F, 2.3F});
+}
+
+static int build_resize_first_version(struct sketch *sketch, int x)
+{
+    return resize_scales(sketch, x, (struct resize_form){.mode = "linear"},
+                         (const float[]){1, 1, 2, 1.5F});
+}
+
 static int build_slice(struct sketch *sketch, int x)
 {
     int a = sketch_conv(sketch, "conv", x, 3, 2, SKETCH(3, 3));
@@ -365,6 +438,12 @@ static const struct case_row cases[] = {
     {"reduce_spatial", 13, {1, 2, 5, 6}, build_reduce_spatial},
     {"relu", 13, {1, 2, 5, 6}, build_relu},
     {"reshape", 13, {1, 2, 5, 6}, build_reshape},
+    {"resize_aligned", 13, {1, 2, 5, 6}, build_resize_aligned},
+    {"resize_first_version", 10, {1, 2, 5, 6}, build_resize_first_version},
+    {"resize_half_pixel_for_nn", 11, {1, 2, 5, 6}, build_resize_half_pixel_for_nn},
+    {"resize_linear", 13, {1, 2, 5, 6}, build_resize_linear},
+    {"resize_nearest", 13, {1, 2, 5, 6}, build_resize_nearest},
+    {"resize_scales", 13, {1, 2, 5, 6}, build_resize_scales},
     {"sigmoid", 13, {1, 2, 5, 6}, build_sigmoid},
     {"slice", 13, {1, 2, 5, 6}, build_slice},
     {"slice_attributes", 9, {1, 2, 5, 6}, build_slice_attributes},

@@ -37,7 +37,7 @@ struct tensor {
     struct shape shape;      /* leading extent for one sample */
     bool batched;            /* depends on the network's input */
     bool channels_last;      /* axes moved: (N, C, …) of the file is (N, …, C) here */
-    const float *values;     /* constant of TENSOR_F32, else NULL */
+    const float *values;     /* constant of TENSOR_F32, else NULL; a list (one axis) may be empty */
     const int64_t *integers; /* constant of TENSOR_I64 (shapes, axes), else NULL */
     int producer;            /* node that writes it, -1 for inputs and constants */
 };
@@ -126,6 +126,8 @@ int graph_only_reader(const struct graph *graph, int tensor);
 /* The attribute, or NULL. */
 const struct attribute *node_attribute(const struct node *node, const char *name);
 
+/* True for one axis of extent 0: what files give for an optional input that isn't given. */
+bool shape_is_empty_list(const struct shape *shape);
 /* Elements of a shape (graph_finish has shown that they can be counted). */
 int64_t shape_elements(const struct shape *shape);
 /* E_INVALID when an extent is below 1 or the product is above 2^40. */

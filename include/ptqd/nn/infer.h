@@ -46,7 +46,8 @@ bool infer_input_counts(const struct node *node, int min, int max, struct error 
 /* The same, and E_UNSUPPORTED unless there is one output. */
 bool infer_counts(const struct node *node, int min, int max, struct error *err);
 
-/* Tensor of an input that must be float32. Borrowed until the next graph_add_tensor. */
+/* Tensor of an input that must be float32 and have values. Borrowed until the next
+ * graph_add_tensor. */
 bool infer_input(const struct graph *graph, const struct node *node, int input,
                  const struct tensor **out, struct error *err);
 

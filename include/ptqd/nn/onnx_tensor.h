@@ -12,8 +12,9 @@ struct Onnx__TensorProto;
  * become float32, bool and integers of up to 64 bits int64 (uint64 excepted). Values are in the
  * arena, the name is borrowed from `proto`.
  *
- * E_INVALID for extents below 1 and when shape and data disagree, with both numbers; E_UNSUPPORTED
- * for other element types, more than SHAPE_RANK_MAX axes and values in other files. */
+ * E_INVALID for extents below 1 (of an empty list, 0) and when shape and data disagree, with both
+ * numbers; E_UNSUPPORTED for other element types, more than SHAPE_RANK_MAX axes and values in other
+ * files. */
 bool onnx_tensor_decode(struct arena *arena, const struct Onnx__TensorProto *proto,
                         struct tensor *out_tensor, struct error *err);
 

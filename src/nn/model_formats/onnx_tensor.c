@@ -184,7 +184,8 @@ static bool decode_shape(const Onnx__TensorProto *proto, struct shape *out, stru
     struct shape shape = {.rank = (int)proto->n_dims};
     for (size_t i = 0; i < proto->n_dims; i++)
         shape.dim[i] = proto->dims[i];
-    if (!shape_check(&shape, proto->name != NULL ? proto->name : "", err))
+    if (!shape_is_empty_list(&shape) &&
+        !shape_check(&shape, proto->name != NULL ? proto->name : "", err))
         return false;
     *out = shape;
     return true;
