@@ -13,6 +13,7 @@
 #include "ptqd/recon/bias_correct.h"
 #include "ptqd/recon/bias_tune.h"
 #include "ptqd/recon/equalize.h"
+#include "ptqd/recon/split_channels.h"
 
 #include <math.h>
 
@@ -34,6 +35,40 @@ struct run {
     struct error *err;
 };
 
+static struct quant_options quant_options_of(const struct pipeline *pipeline)
+{
+    return (struct quant_options){
+        .weights = {.bits = (int)pipeline->weights.bits,
+                    .symmetric = pipeline->weights.scheme == SCHEME_SYMMETRIC,
+                    .narrow = pipeline->weights.narrow},
+        .activations = {.bits = pipeline_activation_bits(pipeline),
+                        .symmetric = pipeline->activations.scheme == SCHEME_SYMMETRIC},
+        .input_bits = (int)pipeline->activations.input_bits,
+        .sum_bits = (int)pipeline->activations.sum_bits,
+        .per_channel = pipeline->weights.granularity == WEIGHTS_PER_CHANNEL,
+    };
+}
+
+/* Step 1: rewrites the folded network into one that computes the same. */
+static bool preprocess(struct run *run, const struct graph *folded,
+                       const struct quant_options *options)
+{
+    switch ((enum pipeline_equalize)run->pipeline->equalize) {
+    case EQUALIZE_NONE:
+        return true;
+    case EQUALIZE_CLE:
+        return equalize_graph(run->arena, folded, &run->folded, NULL, run->err);
+    case EQUALIZE_OCS:
+        break;
+    }
+    struct split_options split = {
+        .expand_ratio = run->pipeline->expand_ratio,
+        .weights = options->weights,
+        .per_channel = options->per_channel,
+    };
+    return split_channels(run->arena, folded, &split, &run->folded, NULL, run->err);
+}
+
 /* Step 1 and the network that the later steps fill in. */
 static bool prepare(struct run *run)
 {
@@ -51,24 +86,11 @@ static bool prepare(struct run *run)
     if (!cost_of_graph(run->arena, folded, &run->result->float_cost, run->err))
         return false;
     run->folded = folded;
-    if (pipeline->equalize == EQUALIZE_CLE &&
-        !equalize_graph(run->arena, folded, &run->folded, NULL, run->err))
-        return false;
-    if (!shared_scope_init(run->request->shared, &run->request->origin, run->folded, &run->samples,
-                           &run->scope, run->err))
-        return false;
-
-    struct quant_options options = {
-        .weights = {.bits = (int)pipeline->weights.bits,
-                    .symmetric = pipeline->weights.scheme == SCHEME_SYMMETRIC,
-                    .narrow = pipeline->weights.narrow},
-        .activations = {.bits = pipeline_activation_bits(pipeline),
-                        .symmetric = pipeline->activations.scheme == SCHEME_SYMMETRIC},
-        .input_bits = (int)pipeline->activations.input_bits,
-        .sum_bits = (int)pipeline->activations.sum_bits,
-        .per_channel = pipeline->weights.granularity == WEIGHTS_PER_CHANNEL,
-    };
-    bool done = quant_network_create(run->arena, run->folded, &options, &run->network, run->err);
+    struct quant_options options = quant_options_of(pipeline);
+    bool done = preprocess(run, folded, &options) &&
+                shared_scope_init(run->request->shared, &run->request->origin, run->folded,
+                                  &run->samples, &run->scope, run->err) &&
+                quant_network_create(run->arena, run->folded, &options, &run->network, run->err);
     (void)progress_account(&run->progress, "prepare", since); /* the next step reads the clock */
     return done;
 }

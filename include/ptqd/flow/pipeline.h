@@ -5,7 +5,7 @@
 
 #include "ptqd/base/param.h"
 
-enum pipeline_equalize { EQUALIZE_NONE, EQUALIZE_CLE };
+enum pipeline_equalize { EQUALIZE_NONE, EQUALIZE_CLE, EQUALIZE_OCS };
 enum pipeline_scheme { SCHEME_SYMMETRIC, SCHEME_ASYMMETRIC };
 enum pipeline_weight_granularity { WEIGHTS_PER_CHANNEL, WEIGHTS_PER_TENSOR };
 enum pipeline_loss { LOSS_LINEAR, LOSS_ACTIVATED };
@@ -14,6 +14,7 @@ enum pipeline_bias { BIAS_NONE, BIAS_TUNE, BIAS_CORRECT };
 struct pipeline {
     int64_t samples; /* calibration samples drawn; 0: all */
     int equalize;    /* enum pipeline_equalize */
+    double expand_ratio;
     struct {
         int64_t bits;
         int scheme; /* enum pipeline_scheme */

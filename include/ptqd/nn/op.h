@@ -70,6 +70,8 @@ struct op {
     /* Only moves or selects values, or puts zero in their place: what was on a quantizer's grid,
      * which always holds zero, stays on it. */
     bool keeps_grid;
+    /* Output 0 is made element by element from input 0, all by the same function. */
+    bool pointwise;
     /* Channel by channel, a positive factor on the input is the same factor on the output. */
     bool homogeneous;
     /* The number of outputs is part of the node's meaning: those that nobody reads stay. */

@@ -76,5 +76,6 @@ const struct op op_clip = {
     .forward = forward,
     .backward = backward,
     .in_place = true,
+    .pointwise = true,
     .limits = "bounds must be constants",
 };

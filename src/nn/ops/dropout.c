@@ -35,6 +35,7 @@ const struct op op_dropout = {
     .forward = view_forward,
     .backward = view_backward,
     .in_place = true,
+    .pointwise = true,
     .view = true,
     .limits = "inference only, without the mask output",
     .keeps_grid = true,

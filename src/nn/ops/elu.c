@@ -55,4 +55,5 @@ const struct op op_elu = {
     .forward = forward,
     .backward = backward,
     .in_place = true,
+    .pointwise = true,
 };

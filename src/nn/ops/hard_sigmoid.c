@@ -55,4 +55,5 @@ const struct op op_hard_sigmoid = {
     .forward = forward,
     .backward = backward,
     .in_place = true,
+    .pointwise = true,
 };

@@ -49,4 +49,5 @@ const struct op op_hard_swish = {
     .forward = forward,
     .backward = backward,
     .in_place = true,
+    .pointwise = true,
 };

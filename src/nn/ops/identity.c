@@ -9,6 +9,7 @@ const struct op op_identity = {
     .forward = view_forward,
     .backward = view_backward,
     .in_place = true,
+    .pointwise = true,
     .view = true,
     .keeps_grid = true,
     .homogeneous = true,

@@ -51,5 +51,6 @@ const struct op op_leaky_relu = {
     .forward = forward,
     .backward = backward,
     .in_place = true,
+    .pointwise = true,
     .homogeneous = true,
 };

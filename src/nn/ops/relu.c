@@ -36,6 +36,7 @@ const struct op op_relu = {
     .forward = forward,
     .backward = backward,
     .in_place = true,
+    .pointwise = true,
     .keeps_grid = true,
     .homogeneous = true,
 };

@@ -38,4 +38,5 @@ const struct op op_sigmoid = {
     .forward = forward,
     .backward = backward,
     .in_place = true,
+    .pointwise = true,
 };

@@ -36,4 +36,5 @@ const struct op op_tanh = {
     .forward = forward,
     .backward = backward,
     .in_place = true,
+    .pointwise = true,
 };
