@@ -24,6 +24,7 @@ static void add_quality(struct json *layer, const struct run_layer *quality)
     json_add_number(layer, "input_sqnr_db", quality->input_sqnr_db);
     json_add_number(layer, "output_sqnr_before_db", quality->output_sqnr_before_db);
     json_add_number(layer, "output_sqnr_after_db", quality->output_sqnr_after_db);
+    json_add_number(layer, "output_sqnr_final_db", quality->output_sqnr_final_db);
     json_add_number(layer, "input_scale", (double)quality->input_scale);
     if (isnan(quality->input_scale))
         json_add_null(layer, "input_zero_point");

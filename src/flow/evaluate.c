@@ -63,7 +63,8 @@ double evaluate_agreement(const float *a, const float *b, int64_t elements, int6
     return (double)same / (double)samples;
 }
 
-double evaluate_sqnr_db(const float *reference, const float *values, int64_t count)
+void evaluate_add_error(struct evaluate_error *error, const float *reference, const float *values,
+                        int64_t count)
 {
     double signal = 0.0, noise = 0.0;
     for (int64_t i = 0; i < count; i++) {
@@ -71,5 +72,18 @@ double evaluate_sqnr_db(const float *reference, const float *values, int64_t cou
         signal += x * x;
         noise += d * d;
     }
-    return noise > 0.0 ? 10.0 * log10(signal / noise) : HUGE_VAL;
+    error->signal += signal;
+    error->noise += noise;
+}
+
+double evaluate_error_db(const struct evaluate_error *error)
+{
+    return error->noise > 0.0 ? 10.0 * log10(error->signal / error->noise) : HUGE_VAL;
+}
+
+double evaluate_sqnr_db(const float *reference, const float *values, int64_t count)
+{
+    struct evaluate_error error = {0};
+    evaluate_add_error(&error, reference, values, count);
+    return evaluate_error_db(&error);
 }

@@ -4,6 +4,7 @@
 
 #include "ptqd/base/log.h"
 #include "ptqd/flow/evaluate.h"
+#include "ptqd/flow/final_walk.h"
 #include "ptqd/flow/progress.h"
 #include "ptqd/flow/reconstruct.h"
 #include "ptqd/flow/run_state.h"
@@ -159,26 +160,18 @@ static bool postprocess(struct run *run)
     return done;
 }
 
-/* Outputs of a network on a selection; in the arena until the caller resets it. */
-static bool outputs_of(struct run *run, const struct graph *graph, const struct samples *samples,
-                       float **out_outputs)
-{
-    int64_t elements = tensor_elements(&graph->tensors[graph->output], 1);
-    *out_outputs = ARENA_ARRAY(run->arena, float, samples->count *elements, run->err);
-    return *out_outputs && evaluate_outputs(graph, samples, &run->progress.monitor, run->arena,
-                                            *out_outputs, run->err);
-}
-
 static bool evaluate_calibration(struct run *run)
 {
-    const float *real = run->float_outputs.values;
-    float *quantized;
     int64_t elements = tensor_elements(&run->folded->tensors[run->folded->output], 1);
-    if (!progress_unit(&run->progress, 1, "calibration set", run->err) ||
-        !outputs_of(run, run->network->graph, &run->samples, &quantized))
+    int64_t count = run->samples.count * elements;
+    float *real = ARENA_ARRAY(run->arena, float, count, run->err);
+    float *quantized = ARENA_ARRAY(run->arena, float, count, run->err);
+    if (!real || !quantized || !progress_unit(&run->progress, 1, "calibration set", run->err) ||
+        !final_walk(run->network, &run->samples, &run->progress.monitor, run->arena,
+                    run->result->layers, real, quantized, run->err))
         return false;
     run->result->agreement = evaluate_agreement(real, quantized, elements, run->samples.count);
-    run->result->output_sqnr_db = evaluate_sqnr_db(real, quantized, elements * run->samples.count);
+    run->result->output_sqnr_db = evaluate_sqnr_db(real, quantized, count);
     return true;
 }
 
@@ -194,7 +187,9 @@ static bool evaluate_labels(struct run *run)
         !samples_draw(run->arena, dataset, 0, NULL, &all, run->err) ||
         !shared_float_outputs(&run->scope, run->folded, &all, run->request->origin.evaluation,
                               &run->progress.monitor, run->arena, &real, run->err) ||
-        !outputs_of(run, run->network->graph, &all, &quantized))
+        !(quantized = ARENA_ARRAY(run->arena, float, all.count *elements, run->err)) ||
+        !evaluate_outputs(run->network->graph, &all, &run->progress.monitor, run->arena, quantized,
+                          run->err))
         return false;
     struct run_result *result = run->result;
     result->evaluation_samples = all.count;

@@ -61,11 +61,13 @@ static void print_details(const struct run_result *result)
 {
     for (int i = 0; i < result->step_count; i++)
         printf("    %-10s %7.3f s\n", result->steps[i].name, result->steps[i].seconds);
-    printf("    %-40s %8s %8s %8s %8s  dB\n", "", "weights", "input", "before", "after");
+    printf("    %-40s %8s %8s %8s %8s %8s  dB\n", "", "weights", "input", "before", "after",
+           "final");
     for (int i = 0; i < result->layer_count; i++) {
         const struct run_layer *layer = &result->layers[i];
-        printf("    %-40s %8.1f %8.1f %8.1f %8.1f\n", layer->name, layer->weight_sqnr_db,
-               layer->input_sqnr_db, layer->output_sqnr_before_db, layer->output_sqnr_after_db);
+        printf("    %-40s %8.1f %8.1f %8.1f %8.1f %8.1f\n", layer->name, layer->weight_sqnr_db,
+               layer->input_sqnr_db, layer->output_sqnr_before_db, layer->output_sqnr_after_db,
+               layer->output_sqnr_final_db);
     }
 }
 

@@ -45,6 +45,10 @@ START_TEST(the_noise_ratio_is_in_decibels)
     const float reference[] = {3.0f, 4.0f}, close[] = {3.0f, 4.5f};
     ck_assert_double_le(fabs(evaluate_sqnr_db(reference, close, 2) - 20.0), 1e-9);
     ck_assert(isinf(evaluate_sqnr_db(reference, reference, 2)));
+    struct evaluate_error error = {0};
+    evaluate_add_error(&error, reference, close, 1);
+    evaluate_add_error(&error, reference + 1, close + 1, 1);
+    ck_assert_double_le(fabs(evaluate_error_db(&error) - 20.0), 1e-9);
 }
 END_TEST
 

@@ -63,6 +63,7 @@ START_TEST(a_run_reports_everything)
         ck_assert_str_eq(layer->name, result->cost.layers[i].name);
         ck_assert(isfinite(layer->weight_sqnr_db) && isfinite(layer->input_sqnr_db));
         ck_assert(isfinite(layer->output_sqnr_before_db) && isfinite(layer->output_sqnr_after_db));
+        ck_assert(isfinite(layer->output_sqnr_final_db));
         ck_assert(layer->input_scale > 0.0f && layer->weight_scales[0] > 0.0f);
     }
     ck_assert_int_gt(result->step_count, 4);
@@ -143,6 +144,26 @@ START_TEST(only_what_is_the_same_is_shared)
     ck_assert_int_eq(shared_count(request.shared).found, 0);
     ck_assert_int_eq(shared_count(request.shared).computed, 2 * computed);
     shared_destroy(request.shared);
+}
+END_TEST
+
+/* Law: where nothing changes behind the walk that decided the layers, a layer's final error is the
+ * one it was left with (1e-3 dB: another number of samples may take another kernel; biases are on
+ * their grid already); tuned biases change it. */
+START_TEST(the_final_errors_are_those_of_the_finished_network)
+{
+    pipeline.postprocess.bias = BIAS_NONE;
+    const struct run_result *plain = run();
+    pipeline.postprocess.bias = BIAS_TUNE;
+    const struct run_result *tuned = run();
+    double change = 0.0;
+    for (int i = 0; i < plain->layer_count; i++) {
+        const struct run_layer *one = &plain->layers[i], *other = &tuned->layers[i];
+        ck_assert_double_eq_tol(one->output_sqnr_final_db, one->output_sqnr_after_db, 1e-3);
+        ck_assert(other->output_sqnr_after_db == one->output_sqnr_after_db);
+        change += fabs(other->output_sqnr_final_db - other->output_sqnr_after_db);
+    }
+    ck_assert_double_gt(change, 0.1);
 }
 END_TEST
 
@@ -338,6 +359,7 @@ int main(void)
     tcase_add_test(tcase, a_run_repeats_to_the_bit);
     tcase_add_test(tcase, sharing_changes_no_bit);
     tcase_add_test(tcase, only_what_is_the_same_is_shared);
+    tcase_add_test(tcase, the_final_errors_are_those_of_the_finished_network);
     tcase_add_test(tcase, more_bits_are_closer_to_the_float_network);
     tcase_add_test(tcase, a_run_in_float_changes_nothing);
     tcase_add_test(tcase, weights_and_activations_are_quantized_on_their_own);

@@ -20,5 +20,15 @@ double evaluate_accuracy(const float *outputs, int64_t elements, const int64_t *
 /* Share of the samples for which the largest value of both is the same. */
 double evaluate_agreement(const float *a, const float *b, int64_t elements, int64_t samples);
 
-/* 10 log10(Σ reference² / Σ (reference − values)²); infinite when they are equal. */
+/* Signal and noise of values that come in parts; zeroed before the first. */
+struct evaluate_error {
+    double signal, noise; /* Σ reference², Σ (reference − values)² */
+};
+void evaluate_add_error(struct evaluate_error *error, const float *reference, const float *values,
+                        int64_t count);
+
+/* 10 log10(signal / noise); infinite when all values were equal. */
+double evaluate_error_db(const struct evaluate_error *error);
+
+/* The same of values that are there at once. */
 double evaluate_sqnr_db(const float *reference, const float *values, int64_t count);

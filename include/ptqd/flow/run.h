@@ -63,6 +63,7 @@ struct run_layer { /* its numbers are part of checkpoints: a new one needs a row
     double input_sqnr_db;              /* of the quantized input, on the calibration set */
     double output_sqnr_before_db;      /* rounded to nearest, on the quantized input */
     double output_sqnr_after_db;       /* optimized, linear output */
+    double output_sqnr_final_db;       /* in the finished network; not part of checkpoints */
     const float *weight_scales;        /* [weight_channels]; none in float */
     const int32_t *weight_zero_points; /* [weight_channels]; NULL: symmetric or float */
     int64_t weight_channels;
