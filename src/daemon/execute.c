@@ -122,6 +122,7 @@ bool execute_run(struct arena *arena, const struct execute_request *request,
         .origin = origin,
         .monitor = request->monitor,
         .shared = request->shared,
+        .checkpoints = request->checkpoints,
     };
     return run_execute(arena, &run, out_result, err);
 }

@@ -24,6 +24,7 @@ struct execute_request {
     struct execute_source source;
     struct run_monitor monitor;
     struct shared *shared; /* of flow/shared.h; borrowed, may be NULL */
+    struct run_checkpoints checkpoints;
 };
 
 /* Loads model and data and computes the run; everything lives in `arena`, whose ceiling is the

@@ -3,7 +3,9 @@
 #include "execute.h"
 
 #include "ptqd/api/result.h"
+#include "ptqd/base/log.h"
 #include "ptqd/store/blob.h"
+#include "ptqd/store/run_file.h"
 
 #include <errno.h>
 #include <math.h>
@@ -94,6 +96,62 @@ static bool on_progress(void *context, const struct run_progress *progress)
     return ticket_report(reporter->ticket, &report);
 }
 
+/* ---- checkpoints ---- */
+
+struct keeper {
+    const char *directory, *run; /* borrowed */
+    struct arena *arena;         /* the one that was read is not part of the run's memory */
+    bool failed;                 /* the last one could not be written */
+};
+
+static void on_resumed(void *context, const struct run_resumption *resumption)
+{
+    const struct keeper *keeper = context;
+    if (resumption->problem == NULL) {
+        log_write(LOG_INFO, "daemon", "run goes on from its checkpoint|run=%s step=%s units=%d",
+                  keeper->run, resumption->step, resumption->units);
+        return;
+    }
+    struct error problem = *resumption->problem;
+    error_context(&problem, "run %s", keeper->run);
+    log_failure("daemon", "a checkpoint is not used", &problem);
+}
+
+/* A run that can't keep its checkpoint goes on without. */
+static void on_checkpoint(void *context, const uint8_t *bytes, size_t size)
+{
+    struct keeper *keeper = context;
+    struct error err = {.message = ""};
+    bool failed = !run_file_write(keeper->directory, keeper->run, bytes, size, &err);
+    if (failed && !keeper->failed)
+        log_failure("daemon", "can't keep a checkpoint", &err);
+    keeper->failed = failed;
+}
+
+static struct run_checkpoints open_checkpoints(const struct runner *runner, struct keeper *keeper)
+{
+    struct run_checkpoints checkpoints = {
+        .resumed = on_resumed,
+        .save = on_checkpoint,
+        .interval_seconds = runner->checkpoint_seconds,
+        .context = keeper,
+    };
+    struct error err = {.message = ""};
+    if (!run_file_read(keeper->arena, keeper->directory, keeper->run, runner->run_bytes,
+                       &checkpoints.resume, &checkpoints.resume_bytes, &err) &&
+        err.code != E_NOT_FOUND)
+        log_failure("daemon", "can't read a checkpoint", &err);
+    return checkpoints;
+}
+
+void runner_discard(void *context, const char *run)
+{
+    const struct runner *runner = context;
+    struct error err = {.message = ""};
+    if (!run_file_remove(runner->directory, run, &err))
+        log_failure("daemon", "can't remove a checkpoint", &err);
+}
+
 /* ---- outcome ---- */
 
 static bool store_artifact(const struct runner *runner, const struct artifact *artifact,
@@ -154,7 +212,7 @@ static bool make_outcome(const struct runner *runner, const struct run_ticket *t
 
 static bool execute_in(const struct runner *runner, struct arena *arena,
                        const struct run_ticket *ticket, struct blob_source *source,
-                       struct run_outcome *out_outcome, struct error *err)
+                       struct keeper *keeper, struct run_outcome *out_outcome, struct error *err)
 {
     static const struct job_spec_options options = {.allow_paths = false};
     struct reporter reporter = {.ticket = ticket, .start = now()};
@@ -169,6 +227,7 @@ static bool execute_in(const struct runner *runner, struct arena *arena,
         .source = {.open = open_blob, .context = source},
         .monitor = {.report = on_progress, .context = &reporter},
         .shared = runner->shared,
+        .checkpoints = open_checkpoints(runner, keeper),
     };
     return execute_run(arena, &request, &result, err) &&
            make_outcome(runner, ticket, result, out_outcome, err);
@@ -180,9 +239,17 @@ bool runner_execute(void *context, const struct run_ticket *ticket, struct run_o
     const struct runner *runner = context;
     struct blob_source source = {.blobs = runner->blobs};
     struct arena *arena = arena_create(runner->run_bytes);
-    if (arena == NULL)
-        return FAIL(err, E_MEMORY, "no memory to start run %s", ticket->run);
-    bool ok = execute_in(runner, arena, ticket, &source, out_outcome, err);
+    struct keeper keeper = {
+        .directory = runner->directory,
+        .run = ticket->run,
+        .arena = arena_create(0),
+    };
+    bool ok = false;
+    if (arena == NULL || keeper.arena == NULL)
+        (void)FAIL(err, E_MEMORY, "no memory to start run %s", ticket->run);
+    else
+        ok = execute_in(runner, arena, ticket, &source, &keeper, out_outcome, err);
+    arena_destroy(keeper.arena);
     arena_destroy(arena);
     close_blobs(&source);
     return ok;

@@ -15,6 +15,7 @@
 #include "ptqd/http/listen.h"
 #include "ptqd/http/server.h"
 #include "ptqd/jobs/jobs.h"
+#include "ptqd/store/run_file.h"
 #include "ptqd/store/store.h"
 #include "ptqd/store/token_row.h"
 
@@ -70,12 +71,19 @@ static bool start_queue(struct service *service, struct error *err)
         return FAIL(err, E_MEMORY, "no memory for what runs share");
     service->runner = (struct runner){.blobs = store_blobs(service->store),
                                       .shared = service->shared,
-                                      .run_bytes = settings_bytes(settings->run_memory)};
+                                      .directory = settings->data,
+                                      .run_bytes = settings_bytes(settings->run_memory),
+                                      .checkpoint_seconds = (double)settings->checkpoint_seconds};
     const struct jobs_options options = {
         .workers = settings->workers,
-        .executor = {.execute = runner_execute, .context = &service->runner},
+        .executor = {.execute = runner_execute,
+                     .discard = runner_discard,
+                     .context = &service->runner},
     };
-    return jobs_create(service->store, &options, &service->jobs, err);
+    struct database *database;
+    return jobs_create(service->store, &options, &service->jobs, err) &&
+           store_reader(service->store, &database, err) &&
+           run_file_collect(database, settings->data, err);
 }
 
 static bool start_api(struct service *service, struct error *err)

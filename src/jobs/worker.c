@@ -181,10 +181,11 @@ static bool may_pass(const struct error *err)
            err->code == E_MEMORY;
 }
 
-/* Writes the outcome, as often as it takes. Hours of work are not thrown away because the disk is
- * full for a minute; when the daemon stops meanwhile, the next start finds the run running and
- * queues it again. An outcome that can't be stored for another reason is a failure of the run. */
-static void write_record(struct record *record)
+/* Writes the outcome, as often as it takes; true when it is on disk. Hours of work are not thrown
+ * away because the disk is full for a minute; when the daemon stops meanwhile, the next start finds
+ * the run running and queues it again. An outcome that can't be stored for another reason is a
+ * failure of the run. */
+static bool write_record(struct record *record)
 {
     struct worker *worker = record->worker;
     struct jobs *jobs = worker->jobs;
@@ -195,15 +196,16 @@ static void write_record(struct record *record)
                 log_failure("jobs", "can't record a run; trying again", &err);
             told = true;
             if (wait_or_stop(jobs))
-                return;
+                return false;
         } else if (record->ending == ENDS_SUCCEEDED) {
             record->ending = ENDS_FAILED;
             record->problem = err;
         } else {
             log_failure("jobs", "can't record a run", &err);
-            return;
+            return false;
         }
     }
+    return true;
 }
 
 static void log_ending(const struct record *record)
@@ -229,7 +231,9 @@ static void do_run(struct worker *worker)
     log_write(LOG_INFO, "jobs", "run starts|run=%s attempt=%" PRId64 " worker=%s",
               worker->run_row.id, worker->run_row.attempts, worker->name);
     execute(worker, &record);
-    write_record(&record);
+    const struct jobs_executor *executor = &jobs->options.executor;
+    if (write_record(&record) && record.ending != ENDS_REQUEUED && executor->discard != NULL)
+        executor->discard(executor->context, worker->run_row.id);
     log_ending(&record);
 
     uv_mutex_lock(&jobs->mutex);

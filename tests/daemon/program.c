@@ -62,8 +62,10 @@ static int read_port(int log)
 
 void program_serve(struct program *program, const char *directory)
 {
-    const char *const arguments[] = {"serve",  "--config", "/dev/null", "--data", directory,
-                                     "--port", "0",        "--workers", "1",      NULL};
+    const char *const arguments[] = {
+        "serve",  "--config", "/dev/null", "--data", directory,
+        "--port", "0",        "--workers", "1",      "--checkpoint-seconds",
+        "0",      NULL};
     int ends[2];
     ck_assert_int_eq(pipe2(ends, O_CLOEXEC), 0);
     program->pid = start(arguments, ends[1]);
@@ -80,24 +82,13 @@ static int wait_for(pid_t pid)
     return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
 }
 
-int program_end(struct program *program, int signal_number)
+/* Reads and closes; the start of the text goes to `out_text` (or NULL). */
+static void drain(int fd, char *out_text, size_t size)
 {
-    ck_assert_int_eq(kill(program->pid, signal_number), 0);
-    int status = wait_for(program->pid);
-    close(program->log);
-    return status;
-}
-
-int program_run(const char *const *arguments, char *out_text, size_t size)
-{
-    int ends[2];
-    ck_assert_int_eq(pipe2(ends, O_CLOEXEC), 0);
-    pid_t pid = start(arguments, ends[1]);
-    close(ends[1]);
     size_t used = 0;
     char chunk[1024];
     ssize_t got;
-    while ((got = read(ends[0], chunk, sizeof(chunk))) > 0) {
+    while ((got = read(fd, chunk, sizeof(chunk))) > 0) {
         size_t room = out_text == NULL ? 0 : size - 1 - used;
         size_t kept = (size_t)got < room ? (size_t)got : room;
         if (out_text != NULL)
@@ -106,6 +97,28 @@ int program_run(const char *const *arguments, char *out_text, size_t size)
     }
     if (out_text != NULL)
         out_text[used] = '\0';
-    close(ends[0]);
+    close(fd);
+}
+
+int program_end_log(struct program *program, int signal_number, char *out_log, size_t size)
+{
+    ck_assert_int_eq(kill(program->pid, signal_number), 0);
+    int status = wait_for(program->pid);
+    drain(program->log, out_log, size);
+    return status;
+}
+
+int program_end(struct program *program, int signal_number)
+{
+    return program_end_log(program, signal_number, NULL, 0);
+}
+
+int program_run(const char *const *arguments, char *out_text, size_t size)
+{
+    int ends[2];
+    ck_assert_int_eq(pipe2(ends, O_CLOEXEC), 0);
+    pid_t pid = start(arguments, ends[1]);
+    close(ends[1]);
+    drain(ends[0], out_text, size);
     return wait_for(pid);
 }

@@ -3,6 +3,7 @@
 /* The real program as a child process, in a directory of its own. */
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <sys/types.h>
 
 struct program {
@@ -11,10 +12,13 @@ struct program {
     int port;
 };
 
-/* `ptqd serve --data DIRECTORY --port 0` with one worker; ready when this returns. */
+/* `ptqd serve --data DIRECTORY --port 0` with one worker and all checkpoints; ready when this
+ * returns. */
 void program_serve(struct program *program, const char *directory);
 /* Signals and waits; the exit status, or minus the signal that ended it. */
 int program_end(struct program *program, int signal_number);
+/* The same; `out_log` gets the start of what it has logged since it was ready. */
+int program_end_log(struct program *program, int signal_number, char *out_log, size_t size);
 
 /* Runs the program to its end; the exit status. `out_text` (or NULL) gets the start of what it
  * writes to standard output and error. */

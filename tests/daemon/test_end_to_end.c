@@ -125,6 +125,10 @@ static const char quick[] = "\"seeds\":2,\"pipeline\":{\"weights\":{\"bits\":[4,
 /* Long enough to be interrupted: bias tuning takes most of it. */
 static const char slow[] = "\"seeds\":1,\"pipeline\":{\"weights\":{\"bits\":3},"
                            "\"optimize\":{\"iterations\":200},\"postprocess\":{\"epochs\":200}}";
+/* The same, but the layers take most of it. */
+static const char layers[] = "\"seeds\":1,\"pipeline\":{\"weights\":{\"bits\":3},"
+                             "\"optimize\":{\"variable\":\"round\",\"iterations\":50000},"
+                             "\"postprocess\":{\"epochs\":2}}";
 static const char endless[] = "\"seeds\":1,\"pipeline\":{\"optimize\":{\"iterations\":100000},"
                               "\"postprocess\":{\"epochs\":1000}}";
 
@@ -203,6 +207,81 @@ START_TEST(after_kill_9_the_run_finishes_with_the_same_bits)
     ck_assert_double_eq(number_of(run, "attempts"), 2);
     ck_assert_str_eq(artifacts_of(program.port, job), undisturbed(slow));
     ck_assert_int_eq(program_end(&program, SIGTERM), 0);
+}
+END_TEST
+
+static bool has_checkpoint(const char *job)
+{
+    char path[512];
+    (void)snprintf(path, sizeof(path), "%s/checkpoints/%s-v000-s0", directory, job);
+    return access(path, F_OK) == 0;
+}
+
+static void wait_for_checkpoint(const char *job)
+{
+    long end = client_now_ms() + CLIENT_DEADLINE_MS;
+    while (!has_checkpoint(job)) {
+        ck_assert_msg(client_now_ms() < end, "no checkpoint");
+        usleep(2000);
+    }
+}
+
+/* Laws: killed at any moment, a run decides nothing again that its checkpoint has, gives the bits
+ * that it would have given, and leaves no file behind. */
+START_TEST(after_kill_9_the_run_goes_on_from_its_checkpoint)
+{
+    struct program program;
+    char log[8192];
+    program_serve(&program, directory);
+    const char *job = submit(program.port, layers);
+    wait_for_checkpoint(job);
+    ck_assert_int_eq(program_end(&program, SIGKILL), -SIGKILL);
+
+    program_serve(&program, directory);
+    ck_assert_str_eq(finish(program.port, job), "succeeded");
+    ck_assert_str_eq(artifacts_of(program.port, job), undisturbed(layers));
+    ck_assert_int_eq(program_end_log(&program, SIGTERM, log, sizeof(log)), 0);
+    ck_assert(!has_checkpoint(job));
+    ck_assert_msg(support_contains(log, "msg=\"run goes on from its checkpoint\" run=j1-v000-s0 "
+                                        "step=reconstruct units="),
+                  "%s", log);
+    ck_assert_msg(!support_contains(log, "units=0"), "%s", log);
+}
+END_TEST
+
+/* Law: a checkpoint that a disk has changed is told of and not used. */
+START_TEST(a_damaged_checkpoint_only_costs_time)
+{
+    struct program program;
+    char log[8192], path[512];
+    program_serve(&program, directory);
+    const char *job = submit(program.port, layers);
+    wait_for_checkpoint(job);
+    ck_assert_int_eq(program_end(&program, SIGKILL), -SIGKILL);
+    (void)snprintf(path, sizeof(path), "%s/checkpoints/%s-v000-s0", directory, job);
+    ck_assert_ok(file_write(path, "ptqdckpt", 8, &err), &err);
+
+    program_serve(&program, directory);
+    ck_assert_str_eq(finish(program.port, job), "succeeded");
+    ck_assert_str_eq(artifacts_of(program.port, job), undisturbed(layers));
+    ck_assert_int_eq(program_end_log(&program, SIGTERM, log, sizeof(log)), 0);
+    ck_assert_msg(support_contains(log, "a checkpoint is not used") &&
+                      support_contains(log, "8 bytes that are no checkpoint"),
+                  "%s", log);
+}
+END_TEST
+
+START_TEST(a_cancelled_run_leaves_no_checkpoint)
+{
+    struct program program;
+    program_serve(&program, directory);
+    const char *job = submit(program.port, layers);
+    wait_for_checkpoint(job);
+    call(program.port, "POST", arena_printf(arena, &err, "/v1/jobs/%s/cancel", job), NULL, "", 0,
+         200);
+    ck_assert_str_eq(finish(program.port, job), "cancelled");
+    ck_assert_int_eq(program_end(&program, SIGTERM), 0); /* what was discarded is gone */
+    ck_assert(!has_checkpoint(job));
 }
 END_TEST
 
@@ -379,6 +458,9 @@ int main(void)
     tcase_add_checked_fixture(tcase, setup, teardown);
     tcase_add_test(tcase, a_job_goes_from_upload_to_artifact);
     tcase_add_test(tcase, after_kill_9_the_run_finishes_with_the_same_bits);
+    tcase_add_test(tcase, after_kill_9_the_run_goes_on_from_its_checkpoint);
+    tcase_add_test(tcase, a_damaged_checkpoint_only_costs_time);
+    tcase_add_test(tcase, a_cancelled_run_leaves_no_checkpoint);
     tcase_add_test(tcase, after_sigterm_the_run_finishes_with_the_same_bits);
     tcase_add_test(tcase, a_running_job_is_cancelled_within_a_second);
     tcase_add_test(tcase, ptqd_run_gives_the_same_artifact_as_the_daemon);

@@ -12,6 +12,7 @@ void fake_executor_init(struct fake_executor *fake, enum fake_mode mode)
 {
     memset(fake, 0, sizeof(*fake));
     atomic_init(&fake->mode, mode);
+    atomic_init(&fake->discarded, 0);
     ck_assert_int_eq(uv_mutex_init(&fake->mutex), 0);
     ck_assert_int_eq(uv_cond_init(&fake->changed), 0);
 }
@@ -90,9 +91,16 @@ static bool execute(void *context, const struct run_ticket *ticket, struct run_o
     return true;
 }
 
+static void discard(void *context, const char *run)
+{
+    struct fake_executor *fake = context;
+    (void)run; /* only how many */
+    atomic_fetch_add(&fake->discarded, 1);
+}
+
 struct jobs_executor fake_executor_interface(struct fake_executor *fake)
 {
-    return (struct jobs_executor){.execute = execute, .context = fake};
+    return (struct jobs_executor){.execute = execute, .discard = discard, .context = fake};
 }
 
 bool fake_executor_wait_started(struct fake_executor *fake, int count)

@@ -17,6 +17,7 @@ enum { FAKE_RUNS_MAX = 64 };
 
 struct fake_executor {
     atomic_int mode;           /* enum fake_mode */
+    atomic_int discarded;      /* runs that it was told to forget */
     const char *artifact_blob; /* id of one artifact of each success; NULL: none */
     void (*started)(void *context, const struct run_ticket *ticket); /* may be NULL */
     void *context;

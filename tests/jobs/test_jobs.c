@@ -437,6 +437,32 @@ START_TEST(a_stop_puts_running_runs_back_and_a_start_takes_them_up)
 }
 END_TEST
 
+/* Law: what an executor keeps to go on with a run is discarded at the run's end, whatever it is,
+ * and not when the run only goes back to the queue. */
+START_TEST(what_is_kept_of_a_run_is_discarded_at_its_end)
+{
+    char id[JOB_ID_BYTES];
+    int64_t runs;
+    create(1, FAKE_SUCCEED);
+    start();
+    submit("ada", 1, 2, id);
+    (void)wait_for_end(id);
+    atomic_store(&fake.mode, FAKE_FAIL);
+    submit("ada", 1, 1, id);
+    (void)wait_for_end(id);
+    atomic_store(&fake.mode, FAKE_WAIT);
+    submit("ada", 1, 1, id);
+    ck_assert(fake_executor_wait_started(&fake, 4));
+    ck_assert_ok(cancel(id, &runs), &err);
+    (void)wait_for_end(id);
+    submit("ada", 1, 1, id);
+    ck_assert(fake_executor_wait_started(&fake, 5));
+    jobs_stop(jobs); /* the last one goes back */
+    ck_assert_int_eq(store_fixture_find_job(&fixture, id).state, JOB_QUEUED);
+    ck_assert_int_eq(atomic_load(&fake.discarded), 4);
+}
+END_TEST
+
 START_TEST(a_number_of_workers_out_of_range_is_refused)
 {
     struct jobs_options options = {.workers = 257};
@@ -552,6 +578,7 @@ int main(void)
     tcase_add_test(progress, a_queued_job_has_no_estimate);
     tcase_add_test(progress, waiting_for_a_change_has_a_deadline);
     tcase_add_test(stops, a_stop_puts_running_runs_back_and_a_start_takes_them_up);
+    tcase_add_test(stops, what_is_kept_of_a_run_is_discarded_at_its_end);
     tcase_add_test(stops, a_number_of_workers_out_of_range_is_refused);
     tcase_add_test(stops, a_run_that_kills_the_daemon_three_times_is_failed);
     tcase_add_test(stops, a_run_that_the_daemon_died_in_is_done_again);

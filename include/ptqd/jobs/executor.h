@@ -41,5 +41,8 @@ struct jobs_executor {
      * with any error, E_CANCELLED by custom. Artifacts are blobs already. */
     bool (*execute)(void *context, const struct run_ticket *ticket, struct run_outcome *out_outcome,
                     struct error *err);
+    /* Called when it is on disk that the run is over, whatever its end: what was kept to go on with
+     * it later may go. NULL: nothing is kept. */
+    void (*discard)(void *context, const char *run);
     void *context; /* borrowed */
 };
