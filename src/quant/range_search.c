@@ -21,8 +21,12 @@ struct range_grid range_grid_of(const struct quantizer_format *format, const str
         grid.scale = fmax(range->max / grid.high, range->min / grid.low);
     } else {
         grid.scale = (range->max - range->min) / grid.high;
+        double start = format->signed_codes ? -steps / 2.0 : 0.0;
+        grid.low += start;
+        grid.high += start;
         if (grid.scale > 0.0)
-            grid.zero_point = fmin(fmax(-rint(range->min / grid.scale), 0.0), grid.high);
+            grid.zero_point =
+                fmin(fmax(grid.low - rint(range->min / grid.scale), grid.low), grid.high);
     }
     return grid;
 }

@@ -2,6 +2,8 @@
 
 #include "support.h"
 
+#include "golden/quantizer_codes.h"
+
 #include "ptqd/base/rng.h"
 
 #include <math.h>
@@ -54,6 +56,33 @@ START_TEST(the_grid_has_the_codes_of_its_width)
         int missing = kind == NARROW ? 1 : 0;
         ck_assert_int_eq(codes, (1 << bits) - missing);
         ck_assert_int_eq(quantizer.low, kind == ASYMMETRIC ? 0 : -(1 << (bits - 1)) + missing);
+    }
+}
+END_TEST
+
+/* Law: scales, zero points, codes and values are numpy's to the bit, ties and infinities too. */
+START_TEST(every_format_is_that_of_numpy)
+{
+    for (int i = 0; i < GOLDEN_FORMATS; i++) {
+        const struct golden_format *golden = &golden_formats[i];
+        struct quantizer_format format = {.bits = golden->bits,
+                                          .symmetric = golden->symmetric,
+                                          .narrow = golden->narrow,
+                                          .signed_codes = golden->signed_codes};
+        struct quantizer quantizer;
+        ck_assert_ok(quantizer_create(arena, &format, 1, &quantizer, &err), &err);
+        ck_assert_ok(quantizer_set_range(&quantizer, 0, golden->min, golden->max, &err), &err);
+        ck_assert_msg(quantizer.scales[0] == golden->scale, "%d bits, %g to %g", golden->bits,
+                      golden->min, golden->max);
+        ck_assert_int_eq(quantizer.zero_points[0], golden->zero_point);
+        for (int j = 0; j < GOLDEN_VALUES; j++) {
+            float value,
+                expected = golden->scale * (float)(golden_codes[i][j] - golden->zero_point);
+            quantizer_apply(&quantizer, 0, &golden_values[j], 1, &value);
+            ck_assert_int_eq(quantizer_encode(&quantizer, 0, golden_values[j]), golden_codes[i][j]);
+            ck_assert_msg(value == expected, "%g: %g, not %g", (double)golden_values[j],
+                          (double)value, (double)expected);
+        }
     }
 }
 END_TEST
@@ -233,6 +262,7 @@ int main(void)
     TCase *tcase = tcase_create("laws");
     tcase_add_checked_fixture(tcase, setup, teardown);
     tcase_add_test(tcase, the_grid_has_the_codes_of_its_width);
+    tcase_add_test(tcase, every_format_is_that_of_numpy);
     tcase_add_test(tcase, widths_outside_two_to_eight_and_float_are_refused);
     tcase_add_test(tcase, an_asymmetric_grid_is_not_narrow);
     tcase_add_test(tcase, signed_codes_are_the_others_shifted);

@@ -4,6 +4,8 @@
 #include "small_network.h"
 #include "support.h"
 
+#include "golden/equalized_chain.h"
+
 #include "ptqd/nn/exec.h"
 #include "ptqd/nn/fold.h"
 
@@ -113,6 +115,70 @@ START_TEST(layers_with_moved_channels_between_are_no_pair)
 }
 END_TEST
 
+static int golden_conv(struct sketch *sketch, const char *name, int input, struct shape weights,
+                       const float *values, const float *bias)
+{
+    struct tensor tensors[] = {
+        {.name = name, .shape = weights, .values = values, .producer = -1},
+        {.name = name, .shape = SKETCH(weights.dim[0]), .values = bias, .producer = -1},
+    };
+    int constants[2];
+    for (int i = 0; i < 2; i++)
+        ck_assert_ok(graph_add_tensor(sketch->graph, &tensors[i], true, &constants[i], &err), &err);
+    int64_t pad = weights.dim[2] / 2;
+    sketch_ints(sketch, "pads", SKETCH(pad, pad, pad, pad));
+    return sketch_node(sketch, "Conv", name, input, constants[0], constants[1], SKETCH_END);
+}
+
+static const struct graph *golden_chain(void)
+{
+    struct sketch s;
+    struct graph *graph;
+    sketch_init(&s, arena, 13);
+    int x = sketch_input(&s, "x", SKETCH(1, 3, 4, 4));
+    int first = golden_conv(&s, "0", x, SKETCH(4, 3, 1, 1), golden_first, golden_bias_0);
+    int relu_0 = sketch_node(&s, "Relu", "relu_0", first, SKETCH_END);
+    sketch_int(&s, "group", 4);
+    int depthwise =
+        golden_conv(&s, "1", relu_0, SKETCH(4, 1, 3, 3), golden_depthwise, golden_bias_1);
+    int relu_1 = sketch_node(&s, "Relu", "relu_1", depthwise, SKETCH_END);
+    int third = golden_conv(&s, "2", relu_1, SKETCH(5, 4, 1, 1), golden_third, golden_bias_2);
+    int relu_2 = sketch_node(&s, "Relu", "relu_2", third, SKETCH_END);
+    int last = golden_conv(&s, "3", relu_2, SKETCH(3, 5, 1, 1), golden_last, golden_bias_3);
+    ck_assert_ok(graph_fold(sketch_finish(&s, last), arena, &graph, &err), &err);
+    return graph;
+}
+
+/* Law: ranges and biases are those that numpy converges to (0.5 %: here every factor is below 0.1 %
+ * at the end). */
+START_TEST(a_chain_converges_to_what_numpy_finds)
+{
+    const double tolerance = 0.005;
+    const double *const ranges[] = {golden_range_0, golden_range_1, golden_range_2};
+    const float *const biases[] = {golden_equalized_bias_0, golden_equalized_bias_1,
+                                   golden_equalized_bias_2};
+    static const char *const nodes[] = {"0", "1", "2"};
+    struct graph *graph;
+    int pairs;
+    ck_assert_ok(equalize_graph(arena, golden_chain(), &graph, &pairs, &err), &err);
+    ck_assert_int_eq(pairs, 3);
+    for (int i = 0; i < 3; i++) {
+        const struct tensor *weights = constant(graph, nodes[i], 1);
+        const float *bias = constant(graph, nodes[i], 2)->values;
+        int64_t K = weights->shape.dim[0], D = shape_elements(&weights->shape) / K;
+        for (int64_t k = 0; k < K; k++) {
+            double range = 0.0;
+            for (int64_t d = 0; d < D; d++)
+                range = fmax(range, fabs((double)weights->values[k * D + d]));
+            ck_assert_msg(fabs(range / ranges[i][k] - 1.0) <= tolerance,
+                          "layer %d, channel %d: %g, not %g", i, (int)k, range, ranges[i][k]);
+            ck_assert_msg(fabs((double)(bias[k] / biases[i][k]) - 1.0) <= tolerance,
+                          "bias %d of layer %d", (int)k, i);
+        }
+    }
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("equalize");
@@ -120,6 +186,7 @@ int main(void)
     tcase_add_checked_fixture(tcase, setup, teardown);
     tcase_add_test(tcase, the_function_stays_the_same);
     tcase_add_test(tcase, ranges_of_a_pair_are_equal);
+    tcase_add_test(tcase, a_chain_converges_to_what_numpy_finds);
     tcase_add_test(tcase, the_given_graph_is_left_alone);
     tcase_add_test(tcase, layers_with_moved_channels_between_are_no_pair);
     suite_add_tcase(suite, tcase);

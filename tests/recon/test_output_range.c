@@ -86,7 +86,9 @@ START_TEST(no_range_of_the_weights_alone_is_better)
             for (int per_channel = 0; per_channel < 2; per_channel++) {
                 struct layer_fixture f;
                 layer_fixture_init(&f, arena, &base);
-                struct quantizer_format format = {.bits = bits, .symmetric = symmetric};
+                struct quantizer_format format = {.bits = bits,
+                                                  .symmetric = symmetric,
+                                                  .signed_codes = !symmetric};
                 set_format(&f, &format, per_channel ? f.K : 1);
                 double fitted = fitted_error(&f);
                 for (const struct observer *const *row = observer_table(); *row; row++) {

@@ -37,8 +37,8 @@ enum {
 /* What Q has where P has nothing but clipped values (MXNet's smoothing), as a count. */
 static const double Q_LEAST = 1e-4;
 
-/* What is smaller is rounding. */
-static const double DIVERGENCE_LEAST = 1e-9;
+/* What differs by less is equal: the order of the sums must not decide. */
+static const double DIVERGENCE_STEP = 1e-9;
 
 /* Running sums: element i is of the bins 0 … i − 1. */
 struct bins {
@@ -103,13 +103,13 @@ static int bin_from(const struct bins *bins, double x)
     return (int)fmin(fmax(place, 0.0), bins->count);
 }
 
-/* Σ p log (p / q) over the bins first … last − 1, which are one cell, with what is clipped into the
- * bins `low_end` and `high_end`, where these are among them. */
+/* How many values are outside the cells, and the bins that they are added to. */
 struct clipped {
     int low_end, high_end;
     double below, above;
 };
 
+/* Σ p log (p / q) over the bins first … last − 1, which are one cell. */
 static double cell_divergence(const struct bins *bins, int first, int last,
                               const struct clipped *clipped)
 {
@@ -155,8 +155,7 @@ static double divergence(const struct bins *bins, const struct range_grid *grid)
         sum += cell_divergence(bins, from, to, &clipped);
         from = to;
     }
-    double result = sum / total - log(total / kept);
-    return result > DIVERGENCE_LEAST ? result : 0.0;
+    return DIVERGENCE_STEP * rint((sum / total - log(total / kept)) / DIVERGENCE_STEP);
 }
 
 static void kl_range(const struct observation *seen, const struct quantizer_format *format,
