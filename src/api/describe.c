@@ -165,6 +165,42 @@ bool describe_read_model(const struct json *detail, struct arena *arena, struct 
     return true;
 }
 
+static bool read_products(const struct json *layer, const char **out_name, int64_t *out_macs,
+                          struct error *err)
+{
+    const struct json *name, *macs;
+    return json_member(layer, "name", &name, err) && json_as_string(name, out_name, err) &&
+           json_member(layer, "macs", &macs, err) &&
+           json_as_integer(macs, 0, INT64_MAX, out_macs, err);
+}
+
+bool describe_read_layers(const struct json *detail, struct arena *arena, const char ***out_names,
+                          int *out_count, struct error *err)
+{
+    static const struct json_limits limits = {.bytes = (size_t)64 << 20,
+                                              .depth = 4,
+                                              .values = 4 * 1000 * 1000};
+    const struct json *text;
+    const char *bytes;
+    struct json *list;
+    if (!json_member(detail, "layers", &text, err) || !json_as_string(text, &bytes, err) ||
+        !json_parse(arena, bytes, strlen(bytes), &limits, &list, err))
+        return false;
+    const char **names = ARENA_ARRAY(arena, const char *, json_count(list), err);
+    int count = 0;
+    if (names == NULL)
+        return false;
+    for (const struct json *v = json_first(list); v != NULL; v = json_next(v)) {
+        int64_t macs;
+        if (!read_products(v, &names[count], &macs, err))
+            return error_context(err, "the stored description of a model");
+        count += macs > 0;
+    }
+    *out_names = names;
+    *out_count = count;
+    return true;
+}
+
 /* ---- data sets ---- */
 
 /* True for an integer `.npy` with one axis: labels, which no network takes as input. */

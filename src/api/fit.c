@@ -1,9 +1,10 @@
-/* Do model and data of a job fit each other? Answered at submission, from what was found out at
- * upload, so that a job that can't run is refused with the numbers. */
+/* Do model, data and layer rules of a job fit each other? Answered at submission, from what was
+ * found out at upload, so that a job that can't run is refused with the numbers. */
 
 #include "api_private.h"
 
 #include "ptqd/api/describe.h"
+#include "ptqd/flow/layer_formats.h"
 #include "ptqd/jobs/spec.h"
 #include "ptqd/store/dataset_row.h"
 #include "ptqd/store/model_row.h"
@@ -14,7 +15,8 @@
 struct fit {
     struct database *database;
     struct arena *arena;
-    struct graph *ends; /* input and output of the model */
+    const struct json *model; /* its stored description */
+    struct graph *ends;       /* input and output of the model */
     struct error *err;
 };
 
@@ -35,8 +37,23 @@ static bool read_model(struct fit *fit, const struct job_file *file)
     struct json *detail;
     if (!model_row_find(fit->database, file->id, fit->arena, &row, fit->err))
         return fail_field(fit, "/model");
-    return json_parse(fit->arena, row.detail, strlen(row.detail), &limits, &detail, fit->err) &&
-           describe_read_model(detail, fit->arena, &fit->ends, fit->err);
+    if (!json_parse(fit->arena, row.detail, strlen(row.detail), &limits, &detail, fit->err))
+        return false;
+    fit->model = detail;
+    return describe_read_model(detail, fit->arena, &fit->ends, fit->err);
+}
+
+/* Every layer rule is about a layer of the model. */
+static bool check_rules(const struct fit *fit, const struct job_spec *spec)
+{
+    const struct pipeline pipeline = {.rules = spec->rules, .rule_count = spec->rule_count};
+    const char **names;
+    int count;
+    if (spec->rule_count == 0)
+        return true;
+    return describe_read_layers(fit->model, fit->arena, &names, &count, fit->err) &&
+           (layer_formats_check(&pipeline, names, count, fit->err) ||
+            error_pointer_prefix(fit->err, "/pipeline"));
 }
 
 static bool read_dataset(const struct fit *fit, const char *id, const char *pointer,
@@ -116,7 +133,7 @@ bool check_fit(struct database *database, struct job_spec *spec, struct arena *a
     static const struct field calibration = {"/calibration", "/calibration/labels"};
     static const struct field evaluation = {"/evaluation", "/evaluation/labels"};
     struct fit fit = {.database = database, .arena = arena, .err = err};
-    return read_model(&fit, &spec->model) &&
+    return read_model(&fit, &spec->model) && check_rules(&fit, spec) &&
            check_data(&fit, &spec->calibration, &calibration, false) &&
            (!spec->has_evaluation || check_data(&fit, &spec->evaluation, &evaluation, true));
 }

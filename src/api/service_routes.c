@@ -50,6 +50,7 @@ static bool get_catalog(struct http_request *request, void *context, struct erro
     struct json *object = json_object(http_arena(request));
     json_add_string(object, "version", PTQD_VERSION);
     json_params_catalog(json_add_array(object, "pipeline"), pipeline_table());
+    json_params_catalog(json_add_array(object, "layers"), layer_rule_table());
     struct json *artifacts = json_add_array(object, "artifacts");
     for (const struct artifact_format *const *f = artifact_format_table(); *f != NULL; f++) {
         struct json *row = json_add_object(artifacts, NULL);

@@ -124,5 +124,7 @@ bool execute_run(struct arena *arena, const struct execute_request *request,
         .shared = request->shared,
         .checkpoints = request->checkpoints,
     };
-    return run_execute(arena, &run, out_result, err);
+    if (run_execute(arena, &run, out_result, err))
+        return true;
+    return err->pointer[0] != '\0' && error_pointer_prefix(err, "/pipeline");
 }

@@ -11,25 +11,26 @@
 
 #include "ptqd/flow/pipeline.h"
 
+#include "choices.h"
 #include "ptqd/artifact/artifact.h"
 #include "ptqd/quant/quantizer.h"
 
 #include <stddef.h>
 
 static const char *const equalize_choices[] = {"none", "cle", "ocs", NULL};
-static const char *const scheme_choices[] = {"symmetric", "asymmetric", NULL};
-static const char *const weight_granularity_choices[] = {"channel", "tensor", NULL};
+const char *const scheme_choices[] = {"symmetric", "asymmetric", NULL};
+const char *const weight_granularity_choices[] = {"channel", "tensor", NULL};
 static const char *const activation_granularity_choices[] = {"tensor", NULL};
 static const char *const granularity_choices[] = {"layer", NULL};
 static const char *const loss_choices[] = {"linear", "activated", NULL};
 static const char *const bias_choices[] = {"none", "tune", "correct", NULL};
-static const char *const observer_choices[] = {
+const char *const observer_choices[] = {
 #define OBSERVER(name) #name,
 #include "ptqd/quant/observers.def"
 #undef OBSERVER
     NULL,
 };
-static const char *const weight_init_choices[] = {
+const char *const weight_init_choices[] = {
 #define OBSERVER(name) #name,
 #include "ptqd/quant/observers.def"
 #undef OBSERVER
@@ -317,14 +318,25 @@ const struct param_table *pipeline_table(void)
     return &table;
 }
 
+static bool fail_narrow(struct error *err)
+{
+    return FAIL(err, E_INVALID,
+                "weights.narrow is true with weights.scheme \"asymmetric\"; it makes a symmetric "
+                "range reach as far down as up, an asymmetric one is as it is found");
+}
+
 bool pipeline_check(const struct pipeline *pipeline, struct error *err)
 {
     if (pipeline->weights.narrow && pipeline->weights.scheme == SCHEME_ASYMMETRIC) {
-        (void)FAIL(
-            err, E_INVALID,
-            "weights.narrow is true with weights.scheme \"asymmetric\"; it makes a symmetric "
-            "range reach as far down as up, an asymmetric one is as it is found");
+        (void)fail_narrow(err);
         return error_at(err, "/weights/narrow");
+    }
+    for (size_t i = 0; i < pipeline->rule_count; i++) {
+        const struct layer_rule *rule = &pipeline->rules[i];
+        if (!rule->weights.narrow || rule->weights.scheme != SCHEME_ASYMMETRIC)
+            continue; /* both given, as what is not given is 0 */
+        (void)fail_narrow(err);
+        return error_at(err, "/layers/%zu/weights/narrow", i);
     }
     if (pipeline->postprocess.bias == BIAS_TUNE && pipeline->samples > 0 &&
         pipeline->postprocess.batch > pipeline->samples) {

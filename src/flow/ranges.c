@@ -33,7 +33,7 @@ enum { PAIRS = 1 << 16 };
 
 /* One tensor of the float network whose quantizer is to be fitted. */
 struct fit {
-    const struct observer *observer;
+    const struct range_choice *range;
     struct quantizer *quantizer;
     const float *values;
     int64_t count;
@@ -59,7 +59,7 @@ static bool fit_pairs(const struct ranges *ranges, const struct fit *fit, const 
         .min = fit->min,
         .max = fit->max,
     };
-    return observer_fit(fit->observer, &seen, &ranges->activation_options, fit->quantizer, 0, err);
+    return observer_fit(fit->range->observer, &seen, &fit->range->options, fit->quantizer, 0, err);
 }
 
 static bool fit_histogram(const struct ranges *ranges, const struct fit *fit, struct error *err)
@@ -70,7 +70,7 @@ static bool fit_histogram(const struct ranges *ranges, const struct fit *fit, st
     histogram_init(histogram, fit->min, fit->max);
     histogram_add(histogram, fit->values, (size_t)fit->count);
     struct observation seen = histogram_observation(histogram);
-    return observer_fit(fit->observer, &seen, &ranges->activation_options, fit->quantizer, 0, err);
+    return observer_fit(fit->range->observer, &seen, &fit->range->options, fit->quantizer, 0, err);
 }
 
 /* The tensor of the float network to which the one of `node` is added on the way into a Relu; -1
@@ -89,10 +89,21 @@ struct fitted {
     int32_t zero_point;
 };
 
+/* The activation that a FakeQuantize node is of. */
+static const struct quant_activation *activation_of(const struct quant_network *network,
+                                                    const struct node *node)
+{
+    int i = 0;
+    while (network->activations[i].output != node->outputs[0])
+        i++;
+    return &network->activations[i];
+}
+
 /* What computes a range that no other run has fitted yet. */
 struct fit_context {
     const struct ranges *ranges;
     const struct node *node;
+    const struct range_choice *range;
     int addend; /* -1: none */
 };
 
@@ -103,7 +114,7 @@ static bool fit_activation(void *context, void *out_fitted, struct error *err)
     const struct graph *graph = ranges->network->graph;
     int tensor = at->node->inputs[0];
     struct fit fit = {
-        .observer = observer_table()[ranges->activation_init],
+        .range = at->range,
         .quantizer = at->node->detail,
         .values = walk_float(ranges->walk, tensor),
         .count = tensor_elements(&graph->tensors[tensor], ranges->samples),
@@ -126,14 +137,14 @@ static bool share_activation(const struct ranges *ranges, const struct node *nod
 {
     struct quantizer *quantizer = node->detail;
     const struct quantizer_format *format = &quantizer->format;
-    struct fit_context context = {ranges, node, addend_of(ranges, node)};
+    const struct range_choice *range = &activation_of(ranges->network, node)->range;
+    struct fit_context context = {ranges, node, range, addend_of(ranges, node)};
     const struct shared_work work = {fit_activation, &context};
     struct shared_key key;
     struct fitted fitted;
     if (!shared_key_print(&key, err, "range %s %s init=%s percentile=%a bits=%d%s%s tensor=%d %s",
                           ranges->scope->network.hex, ranges->scope->calibration.hex,
-                          observer_table()[ranges->activation_init]->name,
-                          ranges->activation_options.percentile, format->bits,
+                          range->observer->name, range->options.percentile, format->bits,
                           format->symmetric ? " symmetric" : "", format->narrow ? " narrow" : "",
                           node->inputs[0], context.addend >= 0 ? "rectified sum" : "") ||
         !shared_get(ranges->scope->cache, &key, sizeof(fitted), &work, monitor, &fitted, err))
@@ -184,8 +195,7 @@ static bool widen_for_bias(const struct ranges *ranges, struct quant_layer *laye
     return true;
 }
 
-static bool observe_weights(const struct ranges *ranges, struct quant_layer *layer,
-                            struct error *err)
+static bool observe_weights(struct quant_layer *layer, struct error *err)
 {
     int64_t channels = layer->quantizer.channels;
     int64_t count = layer->K * layer->D / channels;
@@ -195,8 +205,8 @@ static bool observe_weights(const struct ranges *ranges, struct quant_layer *lay
             .count = (size_t)count,
         };
         if (!find_extremes(seen.values, count, layer->name, &seen.min, &seen.max, err) ||
-            !observer_fit(ranges->weight_observer, &seen, &ranges->weight_options,
-                          &layer->quantizer, channel, err))
+            !observer_fit(layer->range.observer, &seen, &layer->range.options, &layer->quantizer,
+                          channel, err))
             return false;
     }
     return true;
@@ -207,8 +217,8 @@ bool ranges_fit_weights(const struct ranges *ranges, const struct linear_problem
                         struct error *err)
 {
     struct arena_mark mark = arena_mark(ranges->arena);
-    bool done = ranges->weight_observer
-                    ? observe_weights(ranges, layer, err)
+    bool done = layer->range.observer
+                    ? observe_weights(layer, err)
                     : output_range_fit(problem, monitor, ranges->arena, layer, err);
     arena_reset(ranges->arena, mark);
     if (!done)

@@ -171,7 +171,7 @@ static bool decide_codes(struct reconstruction *r, struct quant_layer *layer,
 {
     if (quant_layer_is_float(layer))
         return true;
-    if (r->method->uses_data || !r->ranges.weight_observer)
+    if (r->method->uses_data || !layer->range.observer)
         return solve_layer(r, layer, report);
     return fit_weights(r, layer, NULL) && solve(r, layer, NULL, 0);
 }
@@ -305,10 +305,6 @@ bool reconstruct_network(struct arena *arena, const struct pipeline *pipeline,
         .walk = r.walk,
         .scope = scope,
         .samples = samples->count,
-        .weight_observer = observer_table()[pipeline->weights.init],
-        .activation_init = pipeline->activations.init,
-        .weight_options = {.percentile = pipeline->weights.percentile},
-        .activation_options = {.percentile = pipeline->activations.percentile},
     };
 
     bool done = true;

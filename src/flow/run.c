@@ -5,6 +5,7 @@
 #include "ptqd/base/log.h"
 #include "ptqd/flow/evaluate.h"
 #include "ptqd/flow/final_walk.h"
+#include "ptqd/flow/layer_formats.h"
 #include "ptqd/flow/progress.h"
 #include "ptqd/flow/reconstruct.h"
 #include "ptqd/flow/run_state.h"
@@ -36,20 +37,6 @@ struct run {
     struct error *err;
 };
 
-static struct quant_options quant_options_of(const struct pipeline *pipeline)
-{
-    return (struct quant_options){
-        .weights = {.bits = (int)pipeline->weights.bits,
-                    .symmetric = pipeline->weights.scheme == SCHEME_SYMMETRIC,
-                    .narrow = pipeline->weights.narrow},
-        .activations = {.bits = pipeline_activation_bits(pipeline),
-                        .symmetric = pipeline->activations.scheme == SCHEME_SYMMETRIC},
-        .input_bits = (int)pipeline->activations.input_bits,
-        .sum_bits = (int)pipeline->activations.sum_bits,
-        .per_channel = pipeline->weights.granularity == WEIGHTS_PER_CHANNEL,
-    };
-}
-
 /* Step 1: rewrites the folded network into one that computes the same. */
 static bool preprocess(struct run *run, const struct graph *folded,
                        const struct quant_options *options)
@@ -64,8 +51,7 @@ static bool preprocess(struct run *run, const struct graph *folded,
     }
     struct split_options split = {
         .expand_ratio = run->pipeline->expand_ratio,
-        .weights = options->weights,
-        .per_channel = options->per_channel,
+        .formats = options,
     };
     return split_channels(run->arena, folded, &split, &run->folded, NULL, run->err);
 }
@@ -87,8 +73,9 @@ static bool prepare(struct run *run)
     if (!cost_of_graph(run->arena, folded, &run->result->float_cost, run->err))
         return false;
     run->folded = folded;
-    struct quant_options options = quant_options_of(pipeline);
-    bool done = preprocess(run, folded, &options) &&
+    struct quant_options options;
+    bool done = layer_formats_options(run->arena, pipeline, folded, &options, run->err) &&
+                preprocess(run, folded, &options) &&
                 shared_scope_init(run->request->shared, &run->request->origin, run->folded,
                                   &run->samples, &run->scope, run->err) &&
                 quant_network_create(run->arena, run->folded, &options, &run->network, run->err);

@@ -1,5 +1,7 @@
 #include "ptqd/jobs/spec.h"
 
+#include "spec_rules.h"
+
 #include "ptqd/base/digest.h"
 #include "ptqd/base/text.h"
 #include "ptqd/flow/pipeline.h"
@@ -264,8 +266,11 @@ static bool check_variants(const struct reader *reader, const struct job_spec *s
 static bool read_pipeline(const struct reader *reader, const struct json *object,
                           struct job_spec *spec)
 {
-    if (!json_params_parse(reader->arena, object, pipeline_table(), NULL, &spec->pipeline,
-                           reader->err))
+    static const char *const others[] = {"layers", NULL};
+    if (!json_params_parse(reader->arena, object, pipeline_table(), others, &spec->pipeline,
+                           reader->err) ||
+        !spec_rules_parse(reader->arena, json_find(object, "layers"), &spec->rules,
+                          &spec->rule_count, reader->err))
         return false;
     if (!param_sweep_count(&spec->pipeline, JOB_VARIANTS_MAX, &spec->variant_count, reader->err))
         return error_at(reader->err, "/pipeline");
@@ -308,4 +313,6 @@ bool job_spec_parse_text(const char *bytes, size_t size, const struct job_spec_o
 void job_spec_variant(const struct job_spec *spec, size_t variant, struct pipeline *out_pipeline)
 {
     param_sweep_store(&spec->pipeline, variant, out_pipeline);
+    out_pipeline->rules = spec->rules;
+    out_pipeline->rule_count = spec->rule_count;
 }

@@ -2,6 +2,8 @@
 
 #include "ptqd/jobs/spec.h"
 
+#include "spec_rules.h"
+
 #include "ptqd/flow/pipeline.h"
 #include "ptqd/json/json.h"
 #include "ptqd/json/params.h"
@@ -55,7 +57,9 @@ bool job_spec_print(const struct job_spec *spec, struct arena *arena, const char
     struct json *seeds = json_add_array(root, "seeds");
     for (size_t i = 0; i < spec->seed_count; i++)
         json_add_integer(seeds, NULL, spec->seeds[i]);
-    json_params_print(json_add_object(root, "pipeline"), &spec->pipeline);
+    struct json *pipeline = json_add_object(root, "pipeline");
+    json_params_print(pipeline, &spec->pipeline);
+    spec_rules_print(pipeline, spec->rules, spec->rule_count);
 
     char *text = json_print_string(root, arena, NULL, err);
     if (text == NULL)
@@ -76,6 +80,8 @@ bool job_spec_choices(const struct job_spec *spec, size_t variant, bool all, str
         if (all || spec->pipeline.rows[i].count > 1)
             json_add_param(root, row->name, row, &value);
     }
+    if (all)
+        spec_rules_print(root, spec->rules, spec->rule_count);
     char *text = json_print_string(root, arena, NULL, err);
     if (text == NULL)
         return false;

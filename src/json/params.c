@@ -5,6 +5,7 @@
 
 #include "node.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -304,5 +305,27 @@ bool json_params_read(struct arena *arena, const struct json *object,
     if (!parse(arena, object, table, others, false, &sweep, err))
         return false;
     param_sweep_store(&sweep, 0, out_object);
+    return true;
+}
+
+bool json_params_read_given(struct arena *arena, const struct json *object,
+                            const struct param_table *table, void *out_object, uint64_t *out_given,
+                            struct error *err)
+{
+    struct reader reader = {.arena = arena,
+                            .table = table,
+                            .rows = ARENA_ARRAY(arena, struct param_list, table->count, err),
+                            .err = err};
+    assert(table->count <= 64);
+    if (reader.rows == NULL || !read_group(&reader, object, ""))
+        return false;
+    uint64_t given = 0;
+    for (size_t i = 0; i < table->count; i++) {
+        if (reader.rows[i].count == 0)
+            continue;
+        param_store(&table->rows[i], &reader.rows[i].values[0], out_object);
+        given |= UINT64_C(1) << i;
+    }
+    *out_given = given;
     return true;
 }

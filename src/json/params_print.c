@@ -85,15 +85,27 @@ void json_params_print(struct json *parent, const struct param_sweep *sweep)
     }
 }
 
+static void print_row(struct json *parent, const struct param *param, const void *object)
+{
+    struct param_value value = param_load(param, object);
+    const char *key;
+    struct json *group = innermost(parent, param->name, &key);
+    json_add_param(group, key, param, &value);
+}
+
 void json_params_print_object(struct json *parent, const struct param_table *table,
                               const void *object)
 {
+    for (size_t i = 0; i < table->count; i++)
+        print_row(parent, &table->rows[i], object);
+}
+
+void json_params_print_given(struct json *parent, const struct param_table *table,
+                             const void *object, uint64_t given)
+{
     for (size_t i = 0; i < table->count; i++) {
-        const struct param *param = &table->rows[i];
-        struct param_value value = param_load(param, object);
-        const char *key;
-        struct json *group = innermost(parent, param->name, &key);
-        json_add_param(group, key, param, &value);
+        if (given >> i & 1)
+            print_row(parent, &table->rows[i], object);
     }
 }
 

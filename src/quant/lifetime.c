@@ -133,15 +133,35 @@ static void raise_bits(struct lifetime *lifetime, int tensor, int bits)
         buffer->bits = bits;
 }
 
-/* Bits of the widest quantizer in each buffer; 0 where there is none. */
-static void bits_of_quantizers(const struct graph *graph, struct lifetime *lifetime)
+/* True when the values of a tensor are on the grid of a quantizer. */
+static bool is_quantized(const struct graph *graph, int tensor)
+{
+    for (;;) {
+        int producer = graph->tensors[tensor].producer;
+        if (producer < 0)
+            return false;
+        const struct node *node = &graph->nodes[producer];
+        if (node->op == &op_fake_quantize)
+            return true;
+        if (!node->op->keeps_grid)
+            return false;
+        tensor = node->inputs[0];
+    }
+}
+
+/* Bits of the widest quantizer in each buffer, float where products read it so; 0 where there are
+ * neither. */
+static void bits_of_readers(const struct graph *graph, struct lifetime *lifetime)
 {
     for (int n = 0; n < graph->node_count; n++) {
         const struct node *node = &graph->nodes[n];
-        if (node->op != &op_fake_quantize)
-            continue;
-        const struct quantizer *quantizer = node->detail;
-        raise_bits(lifetime, node->outputs[0], quantizer->format.bits);
+        int data = node->input_count > 0 ? node->inputs[0] : NODE_ABSENT;
+        if (node->op == &op_fake_quantize) {
+            const struct quantizer *quantizer = node->detail;
+            raise_bits(lifetime, node->outputs[0], quantizer->format.bits);
+        } else if (node->op->mac && is_activation(graph, data) && !is_quantized(graph, data)) {
+            raise_bits(lifetime, data, QUANTIZER_BITS_FLOAT);
+        }
     }
 }
 
@@ -225,7 +245,7 @@ bool lifetime_plan(struct arena *arena, const struct graph *graph, struct lifeti
 
     find_last_uses(graph, last_use);
     assign_buffers(graph, last_use, &lifetime);
-    bits_of_quantizers(graph, &lifetime);
+    bits_of_readers(graph, &lifetime);
     for (int b = 0; b < lifetime.buffer_count; b++)
         own[b] = lifetime.buffers[b].bits > 0;
     spread_bits(graph, own, &lifetime);

@@ -2,15 +2,12 @@
  *
  * All tensors keep their index; quantized copies come after them. Each node is copied in order, and
  * before the first node that needs a quantized tensor stands the FakeQuantize node that makes it:
- * by then both branches of a sum are known.
- *
- * Some operators map grid values to values of the same grid (zero is always on it): moving,
- * selecting and ReLU. Behind them no second quantizer is needed, so `grid_of` follows each
- * quantizer's values through them.
+ * by then both branches of a sum are known. Which these are is planned before (formats.h).
  */
 
 #include "ptqd/quant/network.h"
 
+#include "formats.h"
 #include "ptqd/nn/op.h"
 
 #include <string.h>
@@ -20,46 +17,20 @@ enum { NO_QUANTIZER = -1 };
 struct builder {
     struct quant_network *network;
     const struct quant_options *options;
-    int *replaced; /* [folded tensors] the quantized copy that MAC operators read, or -1 */
-    int *grid_of;  /* [folded tensors] the activation whose grid the values are on, or -1 */
+    struct formats formats;
+    int *activation_of; /* [folded tensors] the quantizer that reads it, NO_QUANTIZER: none yet */
     struct error *err;
 };
 
-/* Which inputs of a node are quantized: the data of MAC operators, both inputs of Add. */
-static bool reads_quantized(const struct builder *builder, const struct node *node, int input)
-{
-    const struct graph *graph = builder->network->folded;
-    int tensor = node->inputs[input];
-    if (quantizer_format_is_float(&builder->options->activations))
-        return false;
-    if (tensor == NODE_ABSENT || graph->tensors[tensor].values || graph->tensors[tensor].integers)
-        return false;
-    if (node->op->mac)
-        return input == 0;
-    return strcmp(node->op_type, "Add") == 0;
-}
-
-static bool is_multiplied(const struct graph *graph, int tensor)
-{
-    for (int i = 0; i < graph->node_count; i++)
-        if (graph->nodes[i].op->mac && graph->nodes[i].inputs[0] == tensor)
-            return true;
-    return false;
-}
-
-/* Appends the FakeQuantize node of a tensor and notes the copy that replaces it. */
+/* Appends the FakeQuantize node of a tensor. */
 static bool quantize_tensor(struct builder *builder, int tensor)
 {
     struct quant_network *network = builder->network;
     struct graph *graph = network->graph;
     int index = network->activation_count;
     struct quant_activation *activation = &network->activations[index];
-    struct quantizer_format format = builder->options->activations;
-    if (tensor == network->folded->input)
-        format.bits = builder->options->input_bits;
-    else if (builder->options->sum_bits && !is_multiplied(network->folded, tensor))
-        format.bits = builder->options->sum_bits;
-    if (!quantizer_create(graph->arena, &format, 1, &activation->quantizer, builder->err))
+    const struct tensor_format *planned = &builder->formats.tensors[tensor];
+    if (!quantizer_create(graph->arena, &planned->format, 1, &activation->quantizer, builder->err))
         return error_context(builder->err, "activation '%s'", graph->tensors[tensor].name);
 
     struct tensor copy = graph->tensors[tensor];
@@ -69,6 +40,8 @@ static bool quantize_tensor(struct builder *builder, int tensor)
         return false;
     activation->name = graph->tensors[tensor].name;
     activation->input = tensor;
+    activation->range = planned->range;
+    activation->of_input = planned->of_input;
     struct node node = {
         .name = graph->tensors[activation->output].name,
         .op_type = op_fake_quantize.name,
@@ -81,14 +54,14 @@ static bool quantize_tensor(struct builder *builder, int tensor)
     };
     if (!graph_add_node(graph, &node, &activation->node, builder->err))
         return false;
-    builder->replaced[tensor] = activation->output;
-    builder->grid_of[tensor] = index;
+    builder->activation_of[tensor] = index;
     network->activation_count++;
     return true;
 }
 
-/* Weights and bias of a MAC node become the network's own, as matrix and vector. */
-static bool add_layer(struct builder *builder, const struct node *node)
+/* Weights and bias of a MAC node become the network's own, as matrix and vector. `activation` is
+ * the quantizer of its input. */
+static bool add_layer(struct builder *builder, const struct node *node, int activation)
 {
     struct quant_network *network = builder->network;
     struct graph *graph = network->graph;
@@ -121,13 +94,14 @@ static bool add_layer(struct builder *builder, const struct node *node)
             arena_memdup(arena, matrix->values, (size_t)(K * D) * sizeof(float), builder->err),
         .bias_values = arena_memdup(arena, folded->tensors[bias].values, (size_t)K * sizeof(float),
                                     builder->err),
-        .activation = builder->grid_of[node->inputs[0]],
+        .activation = activation,
     };
     if (!layer->weight_values || !layer->bias_values)
         return false;
-    struct quantizer_format format = builder->options->weights;
-    format.signed_codes = true; /* they are int8 */
-    if (!quantizer_create(arena, &format, builder->options->per_channel ? K : 1, &layer->quantizer,
+    struct quant_layer_format wanted = quant_options_layer(builder->options, network->layer_count);
+    wanted.weights.signed_codes = true; /* they are int8 */
+    layer->range = wanted.weight_range;
+    if (!quantizer_create(arena, &wanted.weights, wanted.per_channel ? K : 1, &layer->quantizer,
                           builder->err))
         return error_context(builder->err, "weights of '%s'", node->name);
     if (!quant_layer_is_float(layer)) {
@@ -145,41 +119,44 @@ static bool add_layer(struct builder *builder, const struct node *node)
            graph_add_tensor(graph, &own_bias, false, &layer->bias, builder->err);
 }
 
-static bool copy_node(struct builder *builder, const struct node *node)
+/* Makes `tensor`, an input that the node reads from `source`, the quantized copy where that is it.
+ */
+static bool read_source(struct builder *builder, int source, int *tensor)
+{
+    if (source == READS_FLOAT)
+        return true;
+    if (builder->activation_of[source] == NO_QUANTIZER && !quantize_tensor(builder, source))
+        return false;
+    if (source == *tensor)
+        *tensor = builder->network->activations[builder->activation_of[source]].output;
+    return true;
+}
+
+static bool copy_node(struct builder *builder, int index)
 {
     struct quant_network *network = builder->network;
-    const struct graph *folded = network->folded;
-    int *copy_inputs = arena_memdup(network->arena, node->inputs,
-                                    (size_t)node->input_count * sizeof(int), builder->err);
-    if (!copy_inputs)
+    const struct node *node = &network->folded->nodes[index];
+    int layer = builder->formats.layer_of[index];
+    int *inputs = arena_memdup(network->arena, node->inputs,
+                               (size_t)node->input_count * sizeof(int), builder->err);
+    if (!inputs)
         return false;
-    for (int i = 0; i < node->input_count; i++) {
-        int tensor = node->inputs[i];
-        if (tensor == NODE_ABSENT)
-            continue;
-        bool wanted = reads_quantized(builder, node, i);
-        if (wanted && builder->grid_of[tensor] == NO_QUANTIZER && !quantize_tensor(builder, tensor))
+    for (int i = 0; i < node->input_count; i++)
+        if (!read_source(builder, formats_source(&builder->formats, node, layer, i), &inputs[i]))
             return false;
-        bool is_input = tensor == folded->input; /* everyone sees the quantized input */
-        if ((wanted || is_input) && builder->replaced[tensor] >= 0)
-            copy_inputs[i] = builder->replaced[tensor];
-    }
 
     struct node copy = *node;
-    copy.inputs = copy_inputs;
+    copy.inputs = inputs;
     copy.op = NULL; /* resolved and inferred again */
     copy.detail = NULL;
-    if (node->op->mac) {
-        if (!add_layer(builder, node))
+    if (layer >= 0) {
+        int source = formats_source(&builder->formats, node, layer, 0);
+        int activation = source == READS_FLOAT ? NO_QUANTIZER : builder->activation_of[source];
+        if (!add_layer(builder, node, activation))
             return false;
-        const struct quant_layer *layer = &network->layers[network->layer_count - 1];
-        copy_inputs[1] = layer->weights;
-        copy_inputs[2] = layer->bias;
+        inputs[1] = network->layers[layer].weights;
+        inputs[2] = network->layers[layer].bias;
     }
-    for (int i = 0; node->op->keeps_grid && i < node->output_count; i++)
-        if (node->outputs[i] != NODE_ABSENT)
-            builder->grid_of[node->outputs[i]] = builder->grid_of[node->inputs[0]];
-    int index;
     return graph_add_node(network->graph, &copy, &index, builder->err);
 }
 
@@ -206,17 +183,15 @@ static bool build(struct builder *builder)
         int index;
         if (!graph_add_tensor(network->graph, &copy, false, &index, builder->err))
             return false;
-        builder->replaced[tensor] = -1;
-        builder->grid_of[tensor] = NO_QUANTIZER;
+        builder->activation_of[tensor] = NO_QUANTIZER;
     }
     network->graph->opset = folded->opset;
     network->graph->input = folded->input;
     network->graph->output = folded->output;
-    bool is_float = quantizer_format_is_float(&builder->options->activations);
-    if (!is_float && !quantize_tensor(builder, folded->input))
+    if (builder->formats.input_first && !quantize_tensor(builder, folded->input))
         return false;
     for (int node = 0; node < folded->node_count; node++)
-        if (!copy_node(builder, &folded->nodes[node]))
+        if (!copy_node(builder, node))
             return false;
     if (!graph_refinish(network->graph, builder->err))
         return false;
@@ -239,11 +214,11 @@ bool quant_network_create(struct arena *arena, const struct graph *folded,
     struct builder builder = {
         .network = network,
         .options = options,
-        .replaced = ARENA_ARRAY(arena, int, folded->tensor_count, err),
-        .grid_of = ARENA_ARRAY(arena, int, folded->tensor_count, err),
+        .activation_of = ARENA_ARRAY(arena, int, folded->tensor_count, err),
         .err = err,
     };
-    if (!network->layers || !network->activations || !builder.replaced || !builder.grid_of ||
+    if (!network->layers || !network->activations || !builder.activation_of ||
+        !formats_plan(arena, folded, options, &builder.formats, err) ||
         !graph_create(arena, &network->graph, err) || !build(&builder))
         return error_context(err, "quantized network");
     *out_network = network;

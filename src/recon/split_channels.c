@@ -18,9 +18,10 @@
 struct splitting {
     struct arena *arena;
     const struct split_options *options;
-    struct graph *graph; /* the copy that is widened */
-    int *chain;          /* nodes between the layer and its source, which are widened with it */
-    int chain_length;    /* the source comes last */
+    struct quant_layer_format format; /* of the present layer */
+    struct graph *graph;              /* the copy that is widened */
+    int *chain;       /* nodes between the layer and its source, which are widened with it */
+    int chain_length; /* the source comes last */
     int added;
     struct error *err;
 };
@@ -158,7 +159,7 @@ static void split_columns(const struct columns *columns)
 }
 
 /* Steps of a quantizer that covers the present range of each row, or of all. */
-static void set_steps(const struct split_options *options, const struct columns *columns)
+static void set_steps(const struct quant_layer_format *format, const struct columns *columns)
 {
     int64_t count = columns->positions * (columns->C + columns->extra);
     struct range all = {0};
@@ -170,10 +171,10 @@ static void set_steps(const struct split_options *options, const struct columns 
         }
         all.min = fmin(all.min, row.min);
         all.max = fmax(all.max, row.max);
-        columns->steps[k] = (float)range_grid_of(&options->weights, &row).scale;
+        columns->steps[k] = (float)range_grid_of(&format->weights, &row).scale;
     }
-    for (int64_t k = 0; k < columns->K && !options->per_channel; k++)
-        columns->steps[k] = (float)range_grid_of(&options->weights, &all).scale;
+    for (int64_t k = 0; k < columns->K && !format->per_channel; k++)
+        columns->steps[k] = (float)range_grid_of(&format->weights, &all).scale;
 }
 
 /* Makes the layer's matrix wider. */
@@ -189,8 +190,8 @@ static bool widen_inputs(struct splitting *s, const struct node *node, struct co
     if (!columns->to || !columns->ranges || !columns->steps || !columns->origins)
         return false;
     split_columns(columns);
-    if (!quantizer_format_is_float(&s->options->weights)) {
-        set_steps(s->options, columns);
+    if (!quantizer_format_is_float(&s->format.weights)) {
+        set_steps(&s->format, columns);
         split_columns(columns);
     }
     weights->values = columns->to;
@@ -289,9 +290,15 @@ bool split_channels(struct arena *arena, const struct graph *folded,
     };
     if (!s.chain || !copy_graph(&s, folded))
         return false;
-    for (int node = 0; node < s.graph->node_count; node++)
-        if (!split_layer(&s, &s.graph->nodes[node]))
-            return error_context(err, "layer '%s'", s.graph->nodes[node].name);
+    int layer = 0;
+    for (int n = 0; n < s.graph->node_count; n++) {
+        const struct node *node = &s.graph->nodes[n];
+        if (!node->op->mac)
+            continue;
+        s.format = quant_options_layer(options->formats, layer++);
+        if (!split_layer(&s, node))
+            return error_context(err, "layer '%s'", node->name);
+    }
     if (!graph_refinish(s.graph, err))
         return error_context(err, "network with split channels");
     *out_graph = s.graph;

@@ -30,6 +30,12 @@ static const struct {
      "/pipeline/weights/bits"},
     {"\"bits\":4", "\"bitz\":4", "\"weights.bitz\" is not a known field", "/pipeline/weights/bitz"},
     {"\"seeds\":1", "\"seeds\":0", "\"seeds\" is 0", "/seeds"},
+    {"{\"weights\":", "{\"layers\":[{\"match\":\"last\"},{\"match\":\"conv*\"}],\"weights\":",
+     "no layer is called 'conv*', or fits it as a pattern; there are stem, depthwise, pointwise, "
+     "dense",
+     "/pipeline/layers/1/match"},
+    {"{\"weights\":", "{\"layers\":[{\"match\":\"first\",\"weights\":{\"bits\":9}}],\"weights\":",
+     "weights.bits is 9; 2 to 8 and 32 are supported", "/pipeline/layers/0/weights/bits"},
 };
 
 /* The text with the first occurrence of `pattern` replaced. */

@@ -1,12 +1,12 @@
 /* One run of a real network, for judge.mjs: writes the artifacts and what the simulation computes
  * for the developer split.
  *
- *   export_network CASE SCALE OUT [FIELD=VALUE …]
+ *   export_network CASE SCALE OUT [FIELD=VALUE …] [@PATTERN FIELD=VALUE …] …
  *
  * CASE is a directory with model.onnx, calib.npy and test_x.npy, SCALE that of the stored samples;
  * OUT gets model.onnx, manifest.json and simulated.npy [samples][outputs]. The fields are those of
- * the pipeline. Weights are rounded to nearest: the artifact does not depend on how codes were
- * found. */
+ * the pipeline, behind a pattern those of a layer rule. Weights are rounded to nearest: the
+ * artifact does not depend on how codes were found. */
 
 #include "ptqd/base/file.h"
 #include "ptqd/base/text.h"
@@ -63,17 +63,42 @@ static bool choose(struct arena *arena, const char *name, const char *text,
     return true;
 }
 
+/* Rules of the command line: "@first weights.bits=8 activations.bits=8". */
+enum { RULES_MAX = 8 };
+static struct layer_rule rules[RULES_MAX];
+
+static bool choose_in_rule(struct arena *arena, const char *name, const char *text,
+                           struct layer_rule *rule, struct error *err)
+{
+    const struct param_table *table = layer_rule_table();
+    const struct param *param = param_find(table, name);
+    struct param_value value;
+    if (!param)
+        return FAIL(err, E_INVALID, "a rule has no field '%s'", name);
+    if (!param_parse(param, text, arena, &value, err))
+        return false;
+    param_store(param, &value, rule);
+    rule->given |= UINT64_C(1) << (param - table->rows);
+    return true;
+}
+
 static bool choose_all(struct arena *arena, char **choices, struct pipeline *pipeline,
                        struct error *err)
 {
     for (; *choices; choices++) {
-        size_t length = strcspn(*choices, "=");
-        const char *name = arena_strndup(arena, *choices, length, err);
-        if (!name)
-            return false;
-        if ((*choices)[length] != '=')
+        char *value = strchr(*choices, '=');
+        size_t count = pipeline->rule_count;
+        if (**choices == '@') {
+            if (count == RULES_MAX)
+                return FAIL(err, E_INVALID, "'%s' is one rule too many", *choices);
+            rules[pipeline->rule_count++].match = *choices + 1;
+            continue;
+        }
+        if (!value)
             return FAIL(err, E_INVALID, "'%s' is not NAME=VALUE", *choices);
-        if (!choose(arena, name, *choices + length + 1, pipeline, err))
+        const char *name = arena_strndup(arena, *choices, (size_t)(value - *choices), err);
+        if (!name || !(count == 0 ? choose(arena, name, value + 1, pipeline, err)
+                                  : choose_in_rule(arena, name, value + 1, &rules[count - 1], err)))
             return false;
     }
     return true;
@@ -82,6 +107,8 @@ static bool choose_all(struct arena *arena, char **choices, struct pipeline *pip
 static bool choose_pipeline(struct arena *arena, const struct arguments *arguments,
                             struct pipeline *pipeline, struct error *err)
 {
+    pipeline->rules = rules;
+    pipeline->rule_count = 0;
     return param_defaults(pipeline_table(), arena, pipeline, err) &&
            choose(arena, "samples", "128", pipeline, err) &&
            choose(arena, "optimize.variable", "none", pipeline, err) &&
@@ -150,7 +177,8 @@ int main(int count, char **words)
     struct error err;
     struct arguments arguments;
     if (count < 4) {
-        (void)fprintf(stderr, "usage: export_network CASE SCALE OUT [FIELD=VALUE …]\n");
+        (void)fprintf(stderr,
+                      "usage: export_network CASE SCALE OUT [FIELD=VALUE …] [@PATTERN …]\n");
         return EXIT_FAILURE;
     }
     arguments = (struct arguments){

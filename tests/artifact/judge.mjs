@@ -24,6 +24,8 @@ const MORE_FORMATS = [
   'weights.bits=4 activations.bits=32',
   'weights.bits=32 activations.bits=4',
   'weights.bits=3 weights.scheme=asymmetric activations.bits=8',
+  'weights.bits=4 @first weights.bits=8 activations.bits=8 @*0* weights.scheme=asymmetric ' +
+    '@*2* activations.bits=6 weights.bits=5 @*3* skip=true @last skip=true',
 ];
 const BATCH = 50;
 

@@ -273,6 +273,72 @@ START_TEST(corrected_biases_bring_rounded_weights_closer)
 }
 END_TEST
 
+/* Bit of a rule's field in `given`. */
+static uint64_t given(const char *name)
+{
+    const struct param_table *table = layer_rule_table();
+    return UINT64_C(1) << (param_find(table, name) - table->rows);
+}
+
+/* Layers: stem, depthwise, pointwise, dense. */
+START_TEST(rules_change_the_layers_that_they_are_about)
+{
+    const struct layer_rule rules[] = {
+        {.match = "*wise",
+         .given = given("weights.bits") | given("weights.scheme") | given("activations.bits"),
+         .weights = {.bits = 7, .scheme = SCHEME_ASYMMETRIC},
+         .activations = {.bits = 6}},
+        {.match = "last", .given = given("skip"), .skip = true},
+    };
+    static const int expected[][2] = {{3, 8}, {7, 6}, {7, 6}, {32, 32}};
+    pipeline.weights.bits = 3;
+    double plain_db = run()->output_sqnr_db;
+    pipeline.rules = rules;
+    pipeline.rule_count = 2;
+    const struct run_result *result = run();
+    ck_assert_double_gt(result->output_sqnr_db, plain_db + 3.0);
+    for (int i = 0; i < 4; i++) {
+        ck_assert_int_eq(result->cost.layers[i].weight_bits, expected[i][0]);
+        ck_assert_int_eq(result->cost.layers[i].input_bits, expected[i][1]);
+        ck_assert((result->layers[i].weight_zero_points != NULL) == (i == 1 || i == 2));
+    }
+    ck_assert(isinf(result->layers[3].weight_sqnr_db) && isnan(result->layers[3].input_scale));
+}
+END_TEST
+
+/* Law: rules that say what the pipeline says change no bit. */
+START_TEST(a_rule_for_all_layers_is_the_pipeline)
+{
+    const struct layer_rule rules[] = {
+        {.match = "*",
+         .given = given("weights.bits") | given("weights.init"),
+         .weights = {.bits = 4}}, /* init: minmax, the first */
+    };
+    pipeline.weights.init = 0;
+    const struct run_result *plain = run();
+    pipeline.weights.bits = 2;
+    pipeline.weights.init = 1;
+    pipeline.activations.bits = 4;
+    pipeline.rules = rules;
+    pipeline.rule_count = 1;
+    const struct run_result *ruled = run();
+    ck_assert(plain->output_sqnr_db == ruled->output_sqnr_db);
+    ck_assert_str_eq(plain->artifacts[0].sha256, ruled->artifacts[0].sha256);
+}
+END_TEST
+
+START_TEST(a_rule_about_no_layer_ends_the_run_with_the_reason)
+{
+    const struct layer_rule rules[] = {{.match = "conv?", .given = given("skip"), .skip = true}};
+    struct run_result *result;
+    pipeline.rules = rules;
+    pipeline.rule_count = 1;
+    ck_assert_fails(run_execute(arena, &request, &result, &err), &err, E_INVALID,
+                    "no layer is called 'conv?'");
+    ck_assert_str_eq(err.pointer, "/layers/0/match");
+}
+END_TEST
+
 START_TEST(without_an_evaluation_set_there_is_agreement)
 {
     request.evaluation = NULL;
@@ -366,6 +432,9 @@ int main(void)
     tcase_add_test(tcase, every_range_works_at_eight_bits);
     tcase_add_test(tcase, corrected_biases_bring_rounded_weights_closer);
     tcase_add_test(tcase, asymmetric_weights_fit_at_least_as_well);
+    tcase_add_test(tcase, rules_change_the_layers_that_they_are_about);
+    tcase_add_test(tcase, a_rule_for_all_layers_is_the_pipeline);
+    tcase_add_test(tcase, a_rule_about_no_layer_ends_the_run_with_the_reason);
     tcase_add_test(tcase, without_an_evaluation_set_there_is_agreement);
     tcase_add_test(tcase, fewer_samples_are_drawn_by_the_seed);
     tcase_add_test(tcase, progress_goes_forward);

@@ -152,6 +152,30 @@ START_TEST(errors_name_field_value_and_rule)
          "/pipeline/activations/input_bits", "activations.input_bits is 32; 2 to 8 are supported"},
         {"{" FILES ",\"pipeline\":{\"weights\":{\"bit\":4}}}", E_INVALID, "/pipeline/weights/bit",
          "bits"},
+        {"{" FILES ",\"pipeline\":{\"layers\":{}}}", E_INVALID, "/pipeline/layers", "a list"},
+        {"{" FILES ",\"pipeline\":{\"layers\":[7]}}", E_INVALID, "/pipeline/layers/0", "an object"},
+        {"{" FILES ",\"pipeline\":{\"layers\":[{\"match\":\"a\"},{\"skip\":true}]}}", E_INVALID,
+         "/pipeline/layers/1", "match must be given"},
+        {"{" FILES ",\"pipeline\":{\"layers\":[{\"match\":\"\"}]}}", E_INVALID,
+         "/pipeline/layers/0/match", "match has 0 bytes; 1 to 200 are supported"},
+        {"{" FILES ",\"pipeline\":{\"layers\":[{\"match\":\"a\",\"skip\":1}]}}", E_INVALID,
+         "/pipeline/layers/0/skip", "true or false"},
+        {"{" FILES ",\"pipeline\":{\"layers\":[{\"match\":\"a\",\"bits\":4}]}}", E_INVALID,
+         "/pipeline/layers/0/bits", "\"bits\" is not a known field"},
+        {"{" FILES ",\"pipeline\":{\"layers\":[{\"match\":\"a\"},{\"match\":\"b\",\"weights\":"
+         "{\"bits\":9}}]}}",
+         E_INVALID, "/pipeline/layers/1/weights/bits",
+         "weights.bits is 9; 2 to 8 and 32 are supported"},
+        {"{" FILES ",\"pipeline\":{\"layers\":[{\"match\":\"a\",\"weights\":{\"bits\":[2,4]}}]}}",
+         E_INVALID, "/pipeline/layers/0/weights/bits",
+         "weights.bits is a list; one value is expected"},
+        {"{" FILES ",\"pipeline\":{\"layers\":[{\"match\":\"a\",\"activations\":{\"init\":"
+         "\"output\"}}]}}",
+         E_INVALID, "/pipeline/layers/0/activations/init", "output"},
+        {"{" FILES ",\"pipeline\":{\"layers\":[{\"match\":\"a\",\"weights\":{\"narrow\":true,"
+         "\"scheme\":\"asymmetric\"}}]}}",
+         E_INVALID, "/pipeline/layers/0/weights/narrow",
+         "weights.narrow is true with weights.scheme \"asymmetric\""},
         {"{" FILES ",\"pipeline\":{\"optimize\":{\"variable\":\"magic\"}}}", E_INVALID,
          "/pipeline/optimize/variable", "magic"},
         {"{" FILES ",\"pipeline\":{\"activations\":{\"init\":\"output\"}}}", E_INVALID,
@@ -172,6 +196,56 @@ START_TEST(rules_between_rows_are_checked_in_every_variant)
                           "\"postprocess\":{\"bias\":\"tune\",\"batch\":[16,64]}}}"),
                     &err, E_INVALID, "can't be more than the 32 samples");
     ck_assert_str_eq(err.pointer, "/pipeline/postprocess/batch");
+}
+END_TEST
+
+START_TEST(rules_for_layers_are_read_in_their_order)
+{
+    ck_assert_ok(
+        parse("{" FILES ",\"pipeline\":{\"weights\":{\"bits\":[2,4]},\"layers\":["
+              "{\"match\":\"first\",\"weights\":{\"bits\":8,\"scheme\":\"asymmetric\"},"
+              "\"activations\":{\"bits\":\"same\"}},{\"match\":\"block*\",\"skip\":true}]}}"),
+        &err);
+    ck_assert_uint_eq(spec.variant_count, 2);
+    ck_assert_uint_eq(spec.rule_count, 2);
+    const struct param_table *table = layer_rule_table();
+    for (size_t i = 0; i < table->count; i++) {
+        static const char *const given[] = {"match", "weights.bits", "weights.scheme",
+                                            "activations.bits"};
+        bool is_given = false;
+        for (int j = 0; j < 4; j++)
+            is_given |= strcmp(table->rows[i].name, given[j]) == 0;
+        ck_assert_msg((spec.rules[0].given >> i & 1) == is_given, "%s", table->rows[i].name);
+    }
+    for (size_t variant = 0; variant < 2; variant++) {
+        struct pipeline pipeline = {0};
+        job_spec_variant(&spec, variant, &pipeline);
+        ck_assert_uint_eq(pipeline.rule_count, 2);
+        ck_assert_str_eq(pipeline.rules[0].match, "first");
+        ck_assert_int_eq(pipeline.rules[0].weights.bits, 8);
+        ck_assert_int_eq(pipeline.rules[0].weights.scheme, SCHEME_ASYMMETRIC);
+        ck_assert_int_eq(pipeline.rules[0].activations.bits, 0);
+        ck_assert_str_eq(pipeline.rules[1].match, "block*");
+        ck_assert(pipeline.rules[1].skip);
+    }
+}
+END_TEST
+
+START_TEST(a_pipeline_has_a_limit_of_rules)
+{
+    static char text[16384];
+    for (int rules = LAYER_RULES_MAX; rules <= LAYER_RULES_MAX + 1; rules++) {
+        size_t length =
+            (size_t)snprintf(text, sizeof(text), "{" FILES ",\"pipeline\":{\"layers\":[");
+        for (int i = 0; i < rules; i++)
+            length += (size_t)snprintf(text + length, sizeof(text) - length,
+                                       "%s{\"match\":\"c%d\"}", i == 0 ? "" : ",", i);
+        (void)snprintf(text + length, sizeof(text) - length, "]}}");
+        ck_assert(parse(text) == (rules == LAYER_RULES_MAX));
+    }
+    ck_assert_msg(support_contains(err.message, "257 rules for layers; a pipeline may have 256"),
+                  "%s", err.message);
+    ck_assert_str_eq(err.pointer, "/pipeline/layers");
 }
 END_TEST
 
@@ -254,6 +328,9 @@ START_TEST(a_printed_specification_is_complete_and_stable)
         "\"pipeline\":{\"weights\":{\"bits\":[2,4],\"init\":[\"minmax\",\"mse\"]},"
         "\"activations\":{\"bits\":[\"same\",8]},\"artifacts\":[]}}",
         "{\"model\":{\"path\":\"m\"},\"calibration\":{\"path\":\"c\",\"scale\":2}}",
+        "{" FILES ",\"pipeline\":{\"layers\":[{\"match\":\"*\",\"weights\":{\"bits\":3,"
+        "\"percentile\":99.5},\"activations\":{\"bits\":\"same\",\"init\":\"minmax\"}},"
+        "{\"match\":\"\\u00e4\\\"\",\"skip\":false}]}}",
     };
     for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
         const char *once, *twice;
@@ -270,6 +347,7 @@ START_TEST(a_printed_specification_is_complete_and_stable)
         ck_assert_ptr_nonnull(json_find(json_find(pipeline, "weights"), "bits"));
         ck_assert_ptr_nonnull(json_find(json_find(pipeline, "postprocess"), "epochs"));
         ck_assert_ptr_nonnull(json_find(pipeline, "artifacts"));
+        ck_assert_uint_eq(json_count(json_find(pipeline, "layers")), spec.rule_count);
         ck_assert_ptr_nonnull(json_find(root, "seeds"));
     }
 }
@@ -301,7 +379,23 @@ START_TEST(variants_are_the_combinations_of_what_is_swept)
         ck_assert_str_eq(choices, expected[i].choices);
         ck_assert_ok(job_spec_choices(&spec, i, true, arena, &choices, &err), &err);
         ck_assert_ptr_nonnull(strstr(choices, "\"preprocess.equalize\":\""));
+        ck_assert_ptr_nonnull(strstr(choices, "\"layers\":[]"));
     }
+}
+END_TEST
+
+/* What tells runs apart has the rules, too. */
+START_TEST(all_choices_of_a_variant_have_the_rules)
+{
+    const char *choices;
+    ck_assert_ok(parse("{" FILES ",\"pipeline\":{\"weights\":{\"bits\":[2,4]},\"layers\":["
+                       "{\"match\":\"last\",\"weights\":{\"bits\":8}}]}}"),
+                 &err);
+    ck_assert_ok(job_spec_choices(&spec, 1, true, arena, &choices, &err), &err);
+    ck_assert_ptr_nonnull(
+        strstr(choices, "\"layers\":[{\"match\":\"last\",\"weights\":{\"bits\":8}}]"));
+    ck_assert_ok(job_spec_choices(&spec, 1, false, arena, &choices, &err), &err);
+    ck_assert_str_eq(choices, "{\"weights.bits\":4}");
 }
 END_TEST
 
@@ -332,7 +426,8 @@ static bool parse_and_print(struct arena *scratch, void *context, struct error *
 {
     static const char text[] = "{\"name\":\"n\",\"labels\":{\"a\":\"b\"}," FILES
                                ",\"evaluation\":{\"id\":\"" E "\",\"scale\":2},\"seeds\":2,"
-                               "\"pipeline\":{\"weights\":{\"bits\":[2,4]}}}";
+                               "\"pipeline\":{\"weights\":{\"bits\":[2,4]},"
+                               "\"layers\":[{\"match\":\"a\",\"skip\":true}]}}";
     struct job_insert insert;
     struct job_spec parsed;
     (void)context;
@@ -357,11 +452,14 @@ int main(void)
     tcase_add_test(cases, ids_are_written_in_lower_case);
     tcase_add_test(cases, errors_name_field_value_and_rule);
     tcase_add_test(cases, rules_between_rows_are_checked_in_every_variant);
+    tcase_add_test(cases, rules_for_layers_are_read_in_their_order);
+    tcase_add_test(cases, a_pipeline_has_a_limit_of_rules);
     tcase_add_test(cases, names_and_labels_have_limits);
     tcase_add_test(cases, too_many_variants_or_runs_are_refused);
     tcase_add_test(cases, paths_are_taken_where_they_are_allowed);
     tcase_add_test(cases, a_printed_specification_is_complete_and_stable);
     tcase_add_test(cases, variants_are_the_combinations_of_what_is_swept);
+    tcase_add_test(cases, all_choices_of_a_variant_have_the_rules);
     tcase_add_test(cases, a_job_for_the_store_has_all_of_the_specification);
     tcase_add_test(cases, every_allocation_may_fail);
     suite_add_tcase(suite, cases);

@@ -255,6 +255,52 @@ START_TEST(a_row_without_default_must_be_given)
 }
 END_TEST
 
+/* Law: what is not given stays as it was, and what is given prints alone and reads back. */
+START_TEST(some_fields_may_be_given)
+{
+    static const char text[] = "{\"weights\":{\"bits\":3,\"narrow\":true},\"tune\":{\"rate\":0.5}}";
+    struct settings settings = {.samples = 77, .init = 1, .note = "as it was"};
+    uint64_t given;
+    ck_assert_ok(json_params_read_given(arena, parse(text), &table, &settings, &given, &err), &err);
+    ck_assert_int_eq(settings.bits, 3);
+    ck_assert(settings.narrow);
+    ck_assert_double_eq(settings.rate, 0.5);
+    ck_assert_int_eq(settings.samples, 77);
+    ck_assert_int_eq(settings.init, 1);
+    ck_assert_str_eq(settings.note, "as it was");
+    for (size_t i = 0; i < table.count; i++) {
+        const char *name = rows[i].name;
+        bool is_given = !strcmp(name, "weights.bits") || !strcmp(name, "weights.narrow") ||
+                        !strcmp(name, "tune.rate");
+        ck_assert_msg((given >> i & 1) == is_given, "%s", name);
+    }
+    struct json *object = json_object(arena);
+    json_params_print_given(object, &table, &settings, given);
+    ck_assert_str_eq(json_print_string(object, arena, NULL, &err), text);
+    ck_assert_ok(json_params_read_given(arena, parse("{}"), &table, &settings, &given, &err), &err);
+    ck_assert_uint_eq(given, 0);
+}
+END_TEST
+
+START_TEST(fields_that_are_given_are_held_to_their_rows)
+{
+    struct settings settings;
+    uint64_t given;
+    ck_assert_fails(json_params_read_given(arena, parse("{\"weights\":{\"bits\":9}}"), &table,
+                                           &settings, &given, &err),
+                    &err, E_INVALID, "weights.bits is 9; 2 to 8 are supported");
+    ck_assert_str_eq(err.pointer, "/weights/bits");
+    ck_assert_fails(json_params_read_given(arena, parse("{\"weights\":{\"bits\":[2]}}"), &table,
+                                           &settings, &given, &err),
+                    &err, E_INVALID, "weights.bits is a list; one value is expected");
+    ck_assert_fails(json_params_read_given(arena, parse("{\"weight\":{}}"), &table, &settings,
+                                           &given, &err),
+                    &err, E_INVALID, "\"weight\" is not a known field; did you mean \"weights\"?");
+    ck_assert_fails(json_params_read_given(arena, parse("[]"), &table, &settings, &given, &err),
+                    &err, E_INVALID, "an object");
+}
+END_TEST
+
 START_TEST(the_catalogue_has_every_row)
 {
     struct json *list = json_array(arena);
@@ -285,6 +331,8 @@ int main(void)
     tcase_add_test(tcase, values_reach_the_owner_s_struct);
     tcase_add_test(tcase, a_list_where_one_value_is_wanted_is_refused);
     tcase_add_test(tcase, a_row_without_default_must_be_given);
+    tcase_add_test(tcase, some_fields_may_be_given);
+    tcase_add_test(tcase, fields_that_are_given_are_held_to_their_rows);
     tcase_add_test(tcase, the_catalogue_has_every_row);
     suite_add_tcase(suite, tcase);
     return support_run(suite);

@@ -268,6 +268,36 @@ START_TEST(asymmetric_weights_need_zero_points)
 }
 END_TEST
 
+/* Law: a tensor that one layer reads in float is alive in float, whatever width others read. */
+START_TEST(a_layer_in_float_counts_and_keeps_32_bits)
+{
+    int x = sketch_input(&sketch, "x", SKETCH(1, 1, 6, 6));
+    int stem = sketch_conv(&sketch, "stem", x, 4, 1, SKETCH(1, 1));
+    int a = sketch_conv(&sketch, "a", stem, 2, 4, SKETCH(1, 1));
+    int b = sketch_conv(&sketch, "b", stem, 2, 4, SKETCH(1, 1));
+    struct graph *folded =
+        sketch_finish(&sketch, sketch_node(&sketch, "Add", "sum", a, b, SKETCH_END));
+    struct quant_options options = {.weights = {.bits = 4, .symmetric = true},
+                                    .activations = {.bits = 4},
+                                    .input_bits = 8,
+                                    .per_channel = true};
+    struct quant_layer_format layers[3];
+    for (int i = 0; i < 3; i++)
+        layers[i] = quant_options_layer(&options, i);
+    options.layers = layers;
+    layers[2].weights.bits = layers[2].input.bits = 32; /* b */
+    struct cost cost = cost_with(folded, &options);
+    ck_assert_int_eq(cost.layers[1].input_bits, 4);
+    ck_assert_int_eq(cost.layers[2].input_bits, 32);
+    ck_assert_int_eq(cost.layers[2].weight_bits, 32);
+    ck_assert_double_eq(cost.layers[2].bops, 36.0 * 8 * 32 * 32);
+    ck_assert_int_eq(cost.layers[2].flash_bytes, 4 * (8 + 2));
+    /* while a runs: 144 values in float, 72 of 4 bits; while b does: the same and 72 more */
+    ck_assert_int_eq(cost.layers[1].live_bytes, 4 * 144 + 36);
+    ck_assert_int_eq(cost.layers[2].live_bytes, 4 * 144 + 2 * 36);
+}
+END_TEST
+
 START_TEST(quantizers_take_no_memory)
 {
     int x = sketch_input(&sketch, "x", SKETCH(1, 1, 8, 8));
@@ -311,6 +341,7 @@ int main(void)
     tcase_add_test(tests, values_behind_a_selection_keep_the_bits_they_came_with);
     tcase_add_test(tests, what_stays_in_float_counts_32_bits);
     tcase_add_test(tests, asymmetric_weights_need_zero_points);
+    tcase_add_test(tests, a_layer_in_float_counts_and_keeps_32_bits);
     tcase_add_test(tests, quantizers_take_no_memory);
     tcase_add_test(tests, running_out_of_memory_is_reported);
     suite_add_tcase(suite, tests);

@@ -13,11 +13,9 @@
 
 static struct arena *arena;
 static struct error err;
-static const struct split_options quarter = {
-    .expand_ratio = 0.25,
-    .weights = {.bits = 4, .symmetric = true},
-    .per_channel = true,
-};
+static const struct quant_options formats = {.weights = {.bits = 4, .symmetric = true},
+                                             .per_channel = true};
+static const struct split_options quarter = {.expand_ratio = 0.25, .formats = &formats};
 
 static void setup(void)
 {
@@ -128,9 +126,9 @@ START_TEST(the_function_stays_the_same)
     for (double ratio = 0.0; ratio <= 1.0; ratio += 0.2)
         for (int bits = 2; bits <= 8; bits += 2)
             for (int per_channel = 0; per_channel < 2; per_channel++) {
-                struct split_options options = {.expand_ratio = ratio,
-                                                .weights = {.bits = bits, .symmetric = true},
-                                                .per_channel = per_channel};
+                struct quant_options wanted = {.weights = {.bits = bits, .symmetric = true},
+                                               .per_channel = per_channel};
+                struct split_options options = {.expand_ratio = ratio, .formats = &wanted};
                 const struct graph *graph = split(folded, &options, NULL);
                 double found = difference(folded, graph);
                 ck_assert_msg(found <= 1e-5, "ratio %g, %d bits: %g", ratio, bits, found);

@@ -83,9 +83,8 @@ static bool check(const struct network *network, int wanted_layers)
 {
     struct error err = {.message = ""};
     struct arena *arena = network->arena;
-    struct split_options options = {.expand_ratio = 0.05,
-                                    .weights = {.bits = 4, .symmetric = true},
-                                    .per_channel = false};
+    const struct quant_options formats = {.weights = {.bits = 4, .symmetric = true}};
+    struct split_options options = {.expand_ratio = 0.05, .formats = &formats};
     struct graph *folded, *graph;
     int added, layers;
     if (!graph_fold(network->graph, arena, &folded, &err) ||

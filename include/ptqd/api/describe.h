@@ -4,7 +4,7 @@
  *
  *   model    {"input": {"name", "shape"}, "output": {"name", "shape"}, "macs", "parameters",
  *             "layers"}, where "layers" is the text of a list [{"name", "op", "input_shape",
- *             "output_shape", "kernel", "groups", "macs", "parameters"}]: long, and only shown.
+ *             "output_shape", "kernel", "groups", "macs", "parameters"}]: long, and seldom read.
  * Shapes are in the order of the model file samples  {"shape", "dtype", "labels": true, "classes",
  * "min", "max"} labels   {"shape": [], "dtype", "labels": true, "classes", "min", "max"}
  */
@@ -27,6 +27,9 @@ void describe_dataset(struct json *object, const struct dataset *dataset, bool l
 /* The two ends of a described model: enough for dataset_check_input and dataset_check_labels. */
 bool describe_read_model(const struct json *detail, struct arena *arena, struct graph **out_ends,
                          struct error *err);
+/* The names of its layers, in execution order: nodes with products. */
+bool describe_read_layers(const struct json *detail, struct arena *arena, const char ***out_names,
+                          int *out_count, struct error *err);
 /* Shape, number of classes and whether it has labels; no values. */
 struct described_dataset {
     struct dataset dataset;

@@ -11,6 +11,30 @@ enum pipeline_weight_granularity { WEIGHTS_PER_CHANNEL, WEIGHTS_PER_TENSOR };
 enum pipeline_loss { LOSS_LINEAR, LOSS_ACTIVATED };
 enum pipeline_bias { BIAS_NONE, BIAS_TUNE, BIAS_CORRECT };
 
+enum { LAYER_RULES_MAX = 256, LAYER_MATCH_MAX = 200 /* bytes */ };
+
+/* What one layer, or some, have of their own. Fields are as in struct pipeline; those that were not
+ * given are 0 and mean nothing. */
+struct layer_rule {
+    const char *match; /* a name, a shell pattern, "first" or "last" */
+    uint64_t given;    /* bit i: row i of layer_rule_table() */
+    bool skip;         /* weights and input stay in float */
+    struct {
+        int64_t bits;
+        int scheme;
+        bool narrow;
+        int granularity;
+        int init;
+        double percentile;
+    } weights;
+    struct {
+        int64_t bits; /* 0: as the layer's weights */
+        int scheme;
+        int init;
+        double percentile;
+    } activations; /* the layer's input */
+};
+
 struct pipeline {
     int64_t samples; /* calibration samples drawn; 0: all */
     int equalize;    /* enum pipeline_equalize */
@@ -48,9 +72,17 @@ struct pipeline {
         double learning_rate;
     } postprocess;
     uint64_t artifacts; /* bit i: row i of artifacts.def */
+    /* In their order, at most LAYER_RULES_MAX; borrowed. No row of the table: they are not swept.
+     */
+    const struct layer_rule *rules;
+    size_t rule_count;
 };
 
 const struct param_table *pipeline_table(void);
+
+/* Rows of a layer rule, none with a default: what is not given stays as it is. All but "match" and
+ * "skip" are called as rows of the pipeline and have their values. */
+const struct param_table *layer_rule_table(void);
 
 /* Rules between rows; E_INVALID with the pointer of the field. */
 bool pipeline_check(const struct pipeline *pipeline, struct error *err);

@@ -14,9 +14,6 @@ struct ranges {
     struct walk *walk; /* executed up to the node in question */
     const struct shared_scope *scope;
     int64_t samples;
-    const struct observer *weight_observer; /* NULL: by the error of the layer's output */
-    int activation_init;                    /* row of observers.def */
-    struct observer_options weight_options, activation_options;
 };
 
 /* Fits the quantizer of a FakeQuantize node of network->graph. E_INVALID when the float network's

@@ -94,6 +94,6 @@ struct run_result {
     const struct quant_network *network; /* what the artifacts were made from */
 };
 
-/* Everything lives in `arena`. */
+/* Everything lives in `arena`. An error about a field of the pipeline has its pointer in there. */
 bool run_execute(struct arena *arena, const struct run_request *request,
                  struct run_result **out_result, struct error *err);

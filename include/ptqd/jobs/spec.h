@@ -11,7 +11,8 @@
  *
  * Only model and calibration must be given. A number of seeds n stands for 0 to n − 1. The
  * pipeline's rows are those of flow/pipeline.h; a list where a row is swept makes one variant per
- * value. An unknown field is an error that names it; each error carries a JSON pointer.
+ * value. "layers" of the pipeline is a list of rules (struct layer_rule), the same for every
+ * variant. An unknown field is an error that names it; each error carries a JSON pointer.
  */
 
 #include "ptqd/base/arena.h"
@@ -33,6 +34,7 @@ enum {
 };
 
 struct json;
+struct layer_rule;
 struct pipeline;
 
 /* One file: by id ("sha256:…"), or by path where that is allowed. Exactly one of the two is set. */
@@ -60,6 +62,8 @@ struct job_spec {
     int64_t *seeds; /* [seed_count], distinct */
     size_t seed_count;
     struct param_sweep pipeline;
+    struct layer_rule *rules; /* [rule_count] of the pipeline */
+    size_t rule_count;
     size_t variant_count;
 };
 
@@ -79,11 +83,11 @@ bool job_spec_parse_text(const char *bytes, size_t size, const struct job_spec_o
 bool job_spec_print(const struct job_spec *spec, struct arena *arena, const char **out_text,
                     struct error *err);
 
-/* The pipeline of one variant. */
+/* The pipeline of one variant; its rules are those of the specification. */
 void job_spec_variant(const struct job_spec *spec, size_t variant, struct pipeline *out_pipeline);
 
 /* JSON object of a variant's choices by row name, {"weights.bits":4,…}: the swept rows only, or
- * `all` of them. */
+ * `all` of them and the layer rules. */
 bool job_spec_choices(const struct job_spec *spec, size_t variant, bool all, struct arena *arena,
                       const char **out_text, struct error *err);
 

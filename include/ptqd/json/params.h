@@ -23,11 +23,20 @@ bool json_params_read(struct arena *arena, const struct json *object,
                       const struct param_table *table, const char *const *others, void *out_object,
                       struct error *err);
 
+/* As json_params_read, but what is not there stays as it is in the owner's struct: no default, and
+ * no row must be given. Bit i of `out_given` says that row i (of 64 at most) is there. */
+bool json_params_read_given(struct arena *arena, const struct json *object,
+                            const struct param_table *table, void *out_object, uint64_t *out_given,
+                            struct error *err);
+
 /* Adds every row to `parent`, nested as it is read, swept rows as lists. */
 void json_params_print(struct json *parent, const struct param_sweep *sweep);
 /* Adds every row to `parent` with the value it has in the owner's struct. */
 void json_params_print_object(struct json *parent, const struct param_table *table,
                               const void *object);
+/* As json_params_print_object, but only the rows whose bit is set. */
+void json_params_print_given(struct json *parent, const struct param_table *table,
+                             const void *object, uint64_t given);
 /* Adds one value under `key` as its row writes it. */
 void json_add_param(struct json *parent, const char *key, const struct param *param,
                     const struct param_value *value);

@@ -2,19 +2,22 @@
 
 /* The quantized network: a graph with explicit FakeQuantize nodes.
  *
- * Where a width is 32, values stay in float: weights keep theirs, activations have no node. Else
- * quantized are the network's input, the input of every MAC operator (Conv, Gemm), both inputs of
+ * Quantized are the network's input, the input of every MAC operator (Conv, Gemm), both inputs of
  * Add, and the weights of every MAC operator. A tensor that several of these read is quantized
  * once, by one node "<tensor>:quantized"; other readers (pooling, the last Softmax) see the float
  * value. What is only added may have a width of its own. Biases stay float. Because the quantizers
  * are nodes, execution, gradients, costs and artifacts need to know nothing else.
+ *
+ * Where a width is 32, values stay in float: weights keep theirs, a layer's input is the float
+ * tensor, also where others read it quantized. Layers that read one tensor in different widths
+ * share the widest.
  *
  * Weights are matrices [K][D] of the folded graph (nn/fold.h): K output channels, D = R·S·C/G for
  * Conv (order r, s, c) and D = C for Gemm.
  */
 
 #include "ptqd/nn/graph.h"
-#include "ptqd/quant/quantizer.h"
+#include "ptqd/quant/observer.h"
 
 struct quant_layer {
     const char *name;           /* of the node in the model file */
@@ -22,6 +25,7 @@ struct quant_layer {
     int weights, bias;          /* constant tensors of network->graph */
     int64_t K, D, G;            /* output channels, weights per channel, groups */
     struct quantizer quantizer; /* of the weights: 1 or K channels; none in float */
+    struct range_choice range;  /* how its range is found */
     const float *float_weights; /* [K][D], borrowed from the folded graph */
     const float *float_bias;    /* [K] */
     int8_t *codes;              /* [K][D]; NULL where the weights stay in float */
@@ -35,6 +39,8 @@ struct quant_activation {
     int node;                   /* the FakeQuantize node in network->graph */
     int input, output;          /* its tensors */
     struct quantizer quantizer; /* 1 channel; passes values through while not calibrated */
+    struct range_choice range;  /* how its range is found */
+    bool of_input;              /* values of the network's input, as they came, moved or selected */
 };
 
 struct quant_network {
@@ -43,16 +49,33 @@ struct quant_network {
     struct graph *graph;
     struct quant_layer *layers; /* in execution order */
     int layer_count;
-    struct quant_activation *activations; /* in execution order; the first is the network's input */
+    struct quant_activation *activations; /* in execution order */
     int activation_count;
 };
 
+enum { QUANT_BITS_OF_TENSOR = 0 };
+
+/* What a layer wants. */
+struct quant_layer_format {
+    struct quantizer_format weights; /* their codes are always signed */
+    bool per_channel;                /* weights */
+    struct range_choice weight_range;
+    struct quantizer_format input; /* bits QUANT_BITS_OF_TENSOR: as the tensor has otherwise */
+    struct range_choice input_range;
+};
+
 struct quant_options {
-    struct quantizer_format weights, activations; /* codes of weights are always signed */
+    struct quantizer_format weights, activations;
+    struct range_choice weight_range, activation_range;
     int input_bits;   /* of the network's input, where activations are quantized */
     int sum_bits;     /* of what only sums read, likewise; 0: as the other activations */
     bool per_channel; /* weights */
+    /* [MAC nodes of the folded graph, in order], in place of what is above; NULL: all alike. */
+    const struct quant_layer_format *layers;
 };
+
+/* What layer `layer` wants. */
+struct quant_layer_format quant_options_layer(const struct quant_options *options, int layer);
 
 /* Builds the network from a folded graph. Starts with the float weights and uncalibrated
  * quantizers, so that it computes what the folded graph computes. E_UNSUPPORTED names a MAC node

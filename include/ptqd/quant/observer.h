@@ -30,6 +30,12 @@ struct observer {
                   const struct observer_options *options, double *out_min, double *out_max);
 };
 
+/* How the range of a quantizer is to be found, by whoever fits it. */
+struct range_choice {
+    const struct observer *observer; /* NULL: by the error of the layer's output */
+    struct observer_options options;
+};
+
 /* Rows of observers.def, NULL-terminated. */
 const struct observer *const *observer_table(void);
 const struct observer *observer_find(const char *name);

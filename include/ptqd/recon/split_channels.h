@@ -18,14 +18,13 @@
  */
 
 #include "ptqd/nn/graph.h"
-#include "ptqd/quant/quantizer.h"
+#include "ptqd/quant/network.h"
 
 struct split_options {
     double expand_ratio; /* a layer with C input channels gets ⌈ratio · C⌉ more, 0 to 1 */
     /* What the weights are going to be: halves are set apart by half a step, so that their rounded
      * sum is the rounded weight (section 3.3 of the paper). The step is that of the whole range. */
-    struct quantizer_format weights;
-    bool per_channel;
+    const struct quant_options *formats;
 };
 
 /* A finished graph that computes the same function as the folded one. `out_added` counts the
