@@ -255,6 +255,20 @@ START_TEST(a_network_of_sums_stays_as_it_is)
 }
 END_TEST
 
+static bool split_again(struct arena *memory, void *context, struct error *failure)
+{
+    const struct graph *const *folded = context;
+    struct graph *graph;
+    return split_channels(memory, *folded, &quarter, &graph, NULL, failure);
+}
+
+START_TEST(every_failing_allocation_is_reported)
+{
+    const struct graph *folded = long_chain();
+    ck_assert_uint_gt(support_fail_each_allocation(split_again, &folded), 10);
+}
+END_TEST
+
 START_TEST(the_given_graph_is_left_alone)
 {
     const struct graph *folded = long_chain();
@@ -277,6 +291,7 @@ int main(void)
     tcase_add_test(tcase, rounded_halves_add_up);
     tcase_add_test(tcase, what_mixes_or_names_channels_ends_the_search);
     tcase_add_test(tcase, a_network_of_sums_stays_as_it_is);
+    tcase_add_test(tcase, every_failing_allocation_is_reported);
     tcase_add_test(tcase, the_given_graph_is_left_alone);
     suite_add_tcase(suite, tcase);
     return support_run(suite);

@@ -17,7 +17,7 @@ struct observation {
     const float *addends;
 };
 
-/* What observers can be told. */
+/* What observers can be told; may be NULL for those that have no option. */
 struct observer_options {
     double percentile; /* of the values up to the upper end, and down to the lower one: 50 to 100 */
 };
