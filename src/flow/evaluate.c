@@ -63,6 +63,29 @@ double evaluate_agreement(const float *a, const float *b, int64_t elements, int6
     return (double)same / (double)samples;
 }
 
+double evaluate_divergence(const float *reference, const float *values, int64_t elements,
+                           int64_t samples)
+{
+    const double least = 1e-12; /* what is impossible costs 27 nats, not infinity */
+    double sum = 0.0;
+    for (int64_t i = 0; i < samples * elements; i++) {
+        double p = (double)reference[i], q = (double)values[i];
+        sum += p > 0.0 ? p * log(fmax(p, least) / fmax(q, least)) : 0.0;
+    }
+    return sum / (double)samples;
+}
+
+void evaluate_softmax(float *values, int64_t elements, int64_t samples)
+{
+    for (float *row = values; row < values + samples * elements; row += elements) {
+        double largest = (double)row[evaluate_top(row, elements)], sum = 0.0;
+        for (int64_t i = 0; i < elements; i++)
+            sum += exp((double)row[i] - largest);
+        for (int64_t i = 0; i < elements; i++)
+            row[i] = (float)(exp((double)row[i] - largest) / sum);
+    }
+}
+
 void evaluate_add_error(struct evaluate_error *error, const float *reference, const float *values,
                         int64_t count)
 {

@@ -137,20 +137,23 @@ static bool share_activation(const struct ranges *ranges, const struct node *nod
 {
     struct quantizer *quantizer = node->detail;
     const struct quantizer_format *format = &quantizer->format;
-    const struct range_choice *range = &activation_of(ranges->network, node)->range;
+    const struct quant_activation *activation = activation_of(ranges->network, node);
+    const struct range_choice *range = &activation->range;
     struct fit_context context = {ranges, node, range, addend_of(ranges, node)};
     const struct shared_work work = {fit_activation, &context};
     struct shared_key key;
     struct fitted fitted;
-    if (!shared_key_print(&key, err, "range %s %s init=%s percentile=%a bits=%d%s%s tensor=%d %s",
+    if (!shared_key_print(&key, err, "range %s %s init=%s percentile=%a bits=%d%s%s%s tensor=%d %s",
                           ranges->scope->network.hex, ranges->scope->calibration.hex,
                           range->observer->name, range->options.percentile, format->bits,
                           format->symmetric ? " symmetric" : "", format->narrow ? " narrow" : "",
-                          node->inputs[0], context.addend >= 0 ? "rectified sum" : "") ||
+                          format->signed_codes ? " signed" : "", node->inputs[0],
+                          context.addend >= 0 ? "rectified sum" : "") ||
         !shared_get(ranges->scope->cache, &key, sizeof(fitted), &work, monitor, &fitted, err))
         return false;
     quantizer->scales[0] = fitted.scale;
     quantizer->zero_points[0] = fitted.zero_point;
+    initial_ranges_keep_activation(ranges->initial, ranges->network, activation);
     return true;
 }
 
@@ -223,5 +226,8 @@ bool ranges_fit_weights(const struct ranges *ranges, const struct linear_problem
     arena_reset(ranges->arena, mark);
     if (!done)
         return error_context(err, "weights of '%s'", layer->name);
-    return widen_for_bias(ranges, layer, err);
+    if (!widen_for_bias(ranges, layer, err))
+        return false;
+    initial_ranges_keep_weights(ranges->initial, ranges->network, layer);
+    return true;
 }

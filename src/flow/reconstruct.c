@@ -304,6 +304,7 @@ bool reconstruct_network(struct arena *arena, const struct pipeline *pipeline,
         .network = network,
         .walk = r.walk,
         .scope = scope,
+        .initial = state->initial,
         .samples = samples->count,
     };
 

@@ -9,6 +9,7 @@
 #include "ptqd/flow/progress.h"
 #include "ptqd/flow/reconstruct.h"
 #include "ptqd/flow/run_state.h"
+#include "ptqd/flow/sensitivity.h"
 #include "ptqd/flow/shared_scope.h"
 #include "ptqd/nn/fold.h"
 #include "ptqd/quant/bias.h"
@@ -31,15 +32,16 @@ struct run {
     struct samples samples;
     struct graph *folded;
     struct shared_scope scope;
+    struct quant_options options;
     struct quant_network *network;
+    struct initial_ranges *initial; /* NULL: nobody wants them */
     struct float_outputs float_outputs;
     struct run_state state;
     struct error *err;
 };
 
 /* Step 1: rewrites the folded network into one that computes the same. */
-static bool preprocess(struct run *run, const struct graph *folded,
-                       const struct quant_options *options)
+static bool preprocess(struct run *run, const struct graph *folded)
 {
     switch ((enum pipeline_equalize)run->pipeline->equalize) {
     case EQUALIZE_NONE:
@@ -51,7 +53,7 @@ static bool preprocess(struct run *run, const struct graph *folded,
     }
     struct split_options split = {
         .expand_ratio = run->pipeline->expand_ratio,
-        .formats = options,
+        .formats = &run->options,
     };
     return split_channels(run->arena, folded, &split, &run->folded, NULL, run->err);
 }
@@ -73,12 +75,12 @@ static bool prepare(struct run *run)
     if (!cost_of_graph(run->arena, folded, &run->result->float_cost, run->err))
         return false;
     run->folded = folded;
-    struct quant_options options;
-    bool done = layer_formats_options(run->arena, pipeline, folded, &options, run->err) &&
-                preprocess(run, folded, &options) &&
-                shared_scope_init(run->request->shared, &run->request->origin, run->folded,
-                                  &run->samples, &run->scope, run->err) &&
-                quant_network_create(run->arena, run->folded, &options, &run->network, run->err);
+    bool done =
+        layer_formats_options(run->arena, pipeline, folded, &run->options, run->err) &&
+        preprocess(run, folded) &&
+        shared_scope_init(run->request->shared, &run->request->origin, run->folded, &run->samples,
+                          &run->scope, run->err) &&
+        quant_network_create(run->arena, run->folded, &run->options, &run->network, run->err);
     (void)progress_account(&run->progress, "prepare", since); /* the next step reads the clock */
     return done;
 }
@@ -87,13 +89,19 @@ static bool prepare(struct run *run)
 static bool open_state(struct run *run)
 {
     struct run_result *result = run->result;
+    if (run->pipeline->report.sensitivity) {
+        run->initial = ARENA_NEW(run->arena, struct initial_ranges, run->err);
+        if (!run->initial ||
+            !initial_ranges_create(run->arena, run->network, run->initial, run->err))
+            return false;
+    }
     result->layer_count = run->network->layer_count;
     result->layers = ARENA_ARRAY(run->arena, struct run_layer, result->layer_count, run->err);
     return result->layers &&
            float_outputs_init(run->arena, run->network, run->samples.count, &run->float_outputs,
                               run->err) &&
            run_state_open(run->arena, run->request, run->network, result->layers,
-                          &run->float_outputs, &run->state, run->err);
+                          &run->float_outputs, run->initial, &run->state, run->err);
 }
 
 static bool reconstruct(struct run *run)
@@ -198,6 +206,29 @@ static bool evaluate(struct run *run)
     return done;
 }
 
+static bool measure_sensitivity(struct run *run)
+{
+    const struct sensitivity_request request = {
+        .network = run->network,
+        .options = &run->options,
+        .ranges = run->initial,
+        .calibration = &run->samples,
+        .evaluation = run->request->evaluation,
+        .origin = &run->request->origin,
+        .scope = &run->scope,
+        .progress = &run->progress,
+    };
+    double since = progress_now();
+    if (!run->pipeline->report.sensitivity)
+        return true;
+    if (!progress_step(&run->progress, STEP_SENSITIVITY, sensitivity_units(run->network),
+                       run->err) ||
+        !sensitivity_measure(run->arena, &request, &run->result->sensitivity, run->err))
+        return false;
+    (void)progress_account(&run->progress, "sensitivity", since); /* the next reads the clock */
+    return true;
+}
+
 /* What of the network's state the report names. */
 static void describe_layers(struct run *run)
 {
@@ -248,9 +279,10 @@ bool run_execute(struct arena *arena, const struct run_request *request,
     };
     progress_init(&run.progress, &request->monitor, result);
     run.progress.skipped[STEP_TUNE] = request->pipeline->postprocess.bias == BIAS_NONE;
+    run.progress.skipped[STEP_SENSITIVITY] = !request->pipeline->report.sensitivity;
     if (!pipeline_check(request->pipeline, err) || !prepare(&run) || !open_state(&run) ||
         !reconstruct(&run) || !postprocess(&run) || !quant_network_round_biases(run.network, err) ||
-        !evaluate(&run) || !export_artifacts(&run))
+        !evaluate(&run) || !measure_sensitivity(&run) || !export_artifacts(&run))
         return false;
     describe_layers(&run);
     result->calibration_samples = run.samples.count;

@@ -9,7 +9,7 @@
 
 /* ---- the fields ---- */
 
-enum { FIELDS_OF_RUN = 3, FIELDS_OF_ACTIVATION = 2, FIELDS_OF_LAYER = 9 };
+enum { FIELDS_OF_RUN = 3, FIELDS_OF_QUANTIZER = 2, FIELDS_OF_LAYER = 9 };
 
 struct builder {
     struct arena *arena;
@@ -33,13 +33,14 @@ static bool add(struct builder *builder, const char *group, int index,
     return true;
 }
 
-static bool add_activation(struct builder *builder, int index, struct quantizer *quantizer)
+static bool add_quantizer(struct builder *builder, const char *group, int index,
+                          const struct quantizer *quantizer)
 {
-    const struct keeper_field rows[FIELDS_OF_ACTIVATION] = {
+    const struct keeper_field rows[FIELDS_OF_QUANTIZER] = {
         {"scales", KEEP_F32, quantizer->channels, quantizer->scales},
         {"zero_points", KEEP_I32, quantizer->channels, quantizer->zero_points},
     };
-    return add(builder, "activation", index, rows, FIELDS_OF_ACTIVATION);
+    return add(builder, group, index, rows, FIELDS_OF_QUANTIZER);
 }
 
 static bool add_layer(struct builder *builder, int index, struct quant_layer *layer,
@@ -63,13 +64,14 @@ static bool add_layer(struct builder *builder, int index, struct quant_layer *la
 static bool list_fields(struct run_state *state, struct quant_network *network,
                         struct run_layer *layers, struct float_outputs *outputs, struct error *err)
 {
+    const struct initial_ranges *initial = state->initial;
     const struct keeper_field of_run[FIELDS_OF_RUN] = {
         {"position", KEEP_I64, 2, state->position},
         {"float.outputs", KEEP_F32, outputs->count, outputs->values},
         {"float.layer_scale", KEEP_F64, network->layer_count, outputs->layer_scale},
     };
-    int most = FIELDS_OF_RUN + FIELDS_OF_ACTIVATION * network->activation_count +
-               FIELDS_OF_LAYER * network->layer_count;
+    int most = FIELDS_OF_RUN + 2 * FIELDS_OF_QUANTIZER * network->activation_count +
+               (FIELDS_OF_LAYER + FIELDS_OF_QUANTIZER) * network->layer_count;
     struct builder builder = {
         .arena = state->arena,
         .fields = ARENA_ARRAY(state->arena, struct keeper_field, most, err),
@@ -80,10 +82,13 @@ static bool list_fields(struct run_state *state, struct quant_network *network,
         return false;
     memcpy(builder.fields, of_run, sizeof(of_run));
     for (int i = 0; i < network->activation_count; i++)
-        if (!add_activation(&builder, i, &network->activations[i].quantizer))
+        if (!add_quantizer(&builder, "activation", i, &network->activations[i].quantizer) ||
+            (initial &&
+             !add_quantizer(&builder, "initial.activation", i, &initial->activations[i])))
             return false;
     for (int i = 0; i < network->layer_count; i++)
-        if (!add_layer(&builder, i, &network->layers[i], &layers[i]))
+        if (!add_layer(&builder, i, &network->layers[i], &layers[i]) ||
+            (initial && !add_quantizer(&builder, "initial.layer", i, &initial->weights[i])))
             return false;
     state->fields = builder.fields;
     state->field_count = builder.count;
@@ -141,11 +146,12 @@ static bool take_up(struct run_state *state, const struct run_checkpoints *check
 
 bool run_state_open(struct arena *arena, const struct run_request *request,
                     struct quant_network *network, struct run_layer *layers,
-                    struct float_outputs *outputs, struct run_state *out_state, struct error *err)
+                    struct float_outputs *outputs, const struct initial_ranges *initial,
+                    struct run_state *out_state, struct error *err)
 {
     struct run_state *state = out_state; /* its fields point into it */
     const struct run_checkpoints *checkpoints = &request->checkpoints;
-    *state = (struct run_state){.arena = arena, .checkpoints = checkpoints};
+    *state = (struct run_state){.arena = arena, .checkpoints = checkpoints, .initial = initial};
     state->saved_at = progress_now();
     if (!checkpoints->resume && !checkpoints->save)
         return true;

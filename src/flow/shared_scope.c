@@ -36,8 +36,8 @@ static bool print_network(const struct graph *folded, const char *model, struct 
                             folded->node_count, constants);
 }
 
-static bool print_samples(const struct samples *samples, const char *origin,
-                          struct shared_key *out_key, struct error *err)
+bool shared_key_samples(const struct samples *samples, const char *origin,
+                        struct shared_key *out_key, struct error *err)
 {
     char indices[DIGEST_HEX_BYTES];
     return digest_bytes(samples->indices, (size_t)samples->count * sizeof(*samples->indices),
@@ -53,8 +53,9 @@ bool shared_scope_init(struct shared *cache, const struct artifact_origin *origi
     struct shared_scope scope = {.cache = cache};
     if (!origin->model || !origin->calibration)
         scope.cache = NULL;
-    if (scope.cache && (!print_network(folded, origin->model, &scope.network, err) ||
-                        !print_samples(calibration, origin->calibration, &scope.calibration, err)))
+    if (scope.cache &&
+        (!print_network(folded, origin->model, &scope.network, err) ||
+         !shared_key_samples(calibration, origin->calibration, &scope.calibration, err)))
         return false;
     *out_scope = scope;
     return true;
@@ -87,7 +88,7 @@ bool shared_float_outputs(const struct shared_scope *scope, const struct graph *
         return false;
     if (!scope->cache || !origin)
         return execute(&execution, outputs, err);
-    return print_samples(samples, origin, &selection, err) &&
+    return shared_key_samples(samples, origin, &selection, err) &&
            shared_key_print(&key, err, "float outputs %s %s", scope->network.hex, selection.hex) &&
            shared_get(scope->cache, &key, (size_t)count * sizeof(float), &work, monitor, outputs,
                       err);

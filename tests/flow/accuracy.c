@@ -14,6 +14,7 @@
 #include "ptqd/base/log.h"
 #include "ptqd/base/text.h"
 #include "ptqd/flow/run.h"
+#include "ptqd/flow/sensitivity.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -71,6 +72,24 @@ static void print_details(const struct run_result *result)
     }
 }
 
+static void print_effect(const char *name, const char *part,
+                         const struct sensitivity_effect *effect)
+{
+    printf("    %-40s %-10s drop %6.2f  agreement %6.2f  output %5.1f dB  divergence %8.5f\n", name,
+           part, 100.0 * effect->accuracy_drop, 100.0 * effect->agreement, effect->output_sqnr_db,
+           effect->divergence);
+}
+
+static void print_sensitivity(const struct run_result *result)
+{
+    const struct sensitivity *sensitivity = result->sensitivity;
+    for (int i = 0; i < sensitivity->layer_count; i++)
+        print_effect(result->layers[i].name, "weights", &sensitivity->weights[i]);
+    for (int i = 0; i < sensitivity->activation_count; i++)
+        print_effect(result->network->activations[i].name, "activation",
+                     &sensitivity->activations[i]);
+}
+
 static struct summary measure(const struct network *network, const struct pipeline *pipeline,
                               int seeds, bool details)
 {
@@ -97,6 +116,8 @@ static struct summary measure(const struct network *network, const struct pipeli
         summary.seconds += result->seconds / seeds;
         if (seed == 0 && details)
             print_details(result);
+        if (seed == 0 && result->sensitivity)
+            print_sensitivity(result);
         arena_destroy(arena);
     }
     for (int seed = 0; seed < seeds; seed++)

@@ -52,6 +52,21 @@ START_TEST(the_noise_ratio_is_in_decibels)
 }
 END_TEST
 
+/* Golden: math.log and math.exp of Python on the definitions. */
+START_TEST(divergence_is_that_of_the_definition)
+{
+    const float p[] = {0.7f, 0.2f, 0.1f, 1.0f, 0.0f, 0.0f};
+    const float q[] = {0.6f, 0.3f, 0.1f, 0.5f, 0.25f, 0.25f};
+    ck_assert_double_eq_tol(evaluate_divergence(p, q, 3, 2), 0.35997982, 1e-7);
+    ck_assert(evaluate_divergence(p, p, 3, 2) == 0.0);
+    float logits[] = {1.0f, 2.0f, 3.0f, 1000.0f, 0.0f, -1000.0f};
+    evaluate_softmax(logits, 3, 2);
+    const double expected[] = {0.09003057, 0.24472847, 0.66524096, 1.0, 0.0, 0.0};
+    for (int i = 0; i < 6; i++)
+        ck_assert_double_eq_tol((double)logits[i], expected[i], 1e-7);
+}
+END_TEST
+
 /* Law: in batches, and with an uneven rest, the outputs are those of single samples (1e-5: the
  * library may pick another kernel for another batch). */
 START_TEST(outputs_are_those_of_single_samples)
@@ -88,6 +103,7 @@ int main(void)
     tcase_add_test(tcase, the_first_of_equal_values_is_the_top);
     tcase_add_test(tcase, accuracy_and_agreement_are_shares);
     tcase_add_test(tcase, the_noise_ratio_is_in_decibels);
+    tcase_add_test(tcase, divergence_is_that_of_the_definition);
     tcase_add_test(tcase, outputs_are_those_of_single_samples);
     suite_add_tcase(suite, tcase);
     return support_run(suite);

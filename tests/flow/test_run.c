@@ -1,5 +1,6 @@
 #include "ptqd/flow/run.h"
 
+#include "ptqd/flow/sensitivity.h"
 #include "ptqd/flow/shared.h"
 #include "ptqd/recon/method.h"
 
@@ -144,6 +145,25 @@ START_TEST(only_what_is_the_same_is_shared)
     ck_assert_int_eq(shared_count(request.shared).found, 0);
     ck_assert_int_eq(shared_count(request.shared).computed, 2 * computed);
     shared_destroy(request.shared);
+}
+END_TEST
+
+/* Law: what is measured for the report changes nothing of the run, and takes time only when it is
+ * asked for. */
+START_TEST(sensitivity_is_measured_when_it_is_asked_for)
+{
+    const struct run_result *plain = run();
+    pipeline.report.sensitivity = true;
+    const struct run_result *measured = run();
+    check_same(plain, measured);
+    ck_assert_ptr_null(plain->sensitivity);
+    for (int i = 0; i < plain->step_count; i++)
+        ck_assert_str_ne(plain->steps[i].name, "sensitivity");
+    ck_assert_ptr_nonnull(measured->sensitivity);
+    ck_assert_int_eq(measured->sensitivity->samples, 100);
+    ck_assert_int_ne(measured->sensitivity->worst_part, SENSITIVE_NONE);
+    for (int i = 0; i < measured->layer_count; i++)
+        ck_assert(isfinite(measured->sensitivity->weights[i].accuracy_drop));
 }
 END_TEST
 
@@ -425,6 +445,7 @@ int main(void)
     tcase_add_test(tcase, a_run_repeats_to_the_bit);
     tcase_add_test(tcase, sharing_changes_no_bit);
     tcase_add_test(tcase, only_what_is_the_same_is_shared);
+    tcase_add_test(tcase, sensitivity_is_measured_when_it_is_asked_for);
     tcase_add_test(tcase, the_final_errors_are_those_of_the_finished_network);
     tcase_add_test(tcase, more_bits_are_closer_to_the_float_network);
     tcase_add_test(tcase, a_run_in_float_changes_nothing);

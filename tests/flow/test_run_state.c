@@ -2,6 +2,8 @@
 
 #include "ptqd/flow/run.h"
 
+#include "ptqd/flow/sensitivity.h"
+
 #include "small_network.h"
 #include "support.h"
 
@@ -76,6 +78,7 @@ static void setup(void)
     pipeline.optimize.iterations = 40;
     pipeline.postprocess.batch = 16;
     pipeline.postprocess.epochs = EPOCHS;
+    pipeline.report.sensitivity = true; /* of ranges that an earlier attempt has found */
     struct graph *graph = small_network_create(arena, 1);
     request = (struct run_request){
         .model = graph,
@@ -108,6 +111,7 @@ static void assert_same_layer(const struct run_layer *a, const struct run_layer 
     assert_same_bits(&a->input_sqnr_db, &b->input_sqnr_db);
     assert_same_bits(&a->output_sqnr_before_db, &b->output_sqnr_before_db);
     assert_same_bits(&a->output_sqnr_after_db, &b->output_sqnr_after_db);
+    assert_same_bits(&a->output_sqnr_final_db, &b->output_sqnr_final_db);
     ck_assert_int_eq(a->weight_channels, b->weight_channels);
     ck_assert_mem_eq(a->weight_scales, b->weight_scales, (size_t)a->weight_channels * 4);
     ck_assert_mem_eq(&a->input_scale, &b->input_scale, sizeof(a->input_scale));
@@ -124,6 +128,11 @@ static void assert_same_result(const struct run_result *a, const struct run_resu
     ck_assert_int_eq(a->layer_count, b->layer_count);
     for (int i = 0; i < a->layer_count; i++)
         assert_same_layer(&a->layers[i], &b->layers[i]);
+    size_t effect = sizeof(struct sensitivity_effect);
+    ck_assert_mem_eq(a->sensitivity->weights, b->sensitivity->weights,
+                     (size_t)a->layer_count * effect);
+    ck_assert_mem_eq(a->sensitivity->activations, b->sensitivity->activations,
+                     (size_t)a->sensitivity->activation_count * effect);
     ck_assert_int_eq(a->artifact_count, b->artifact_count);
     for (int i = 0; i < a->artifact_count; i++)
         ck_assert_str_eq(a->artifacts[i].sha256, b->artifacts[i].sha256);

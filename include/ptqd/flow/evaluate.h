@@ -20,6 +20,13 @@ double evaluate_accuracy(const float *outputs, int64_t elements, const int64_t *
 /* Share of the samples for which the largest value of both is the same. */
 double evaluate_agreement(const float *a, const float *b, int64_t elements, int64_t samples);
 
+/* Mean Kullback-Leibler divergence of class probabilities from those of a reference, in nats. */
+double evaluate_divergence(const float *reference, const float *values, int64_t elements,
+                           int64_t samples);
+
+/* Class probabilities from logits, in place. */
+void evaluate_softmax(float *values, int64_t elements, int64_t samples);
+
 /* Signal and noise of values that come in parts; zeroed before the first. */
 struct evaluate_error {
     double signal, noise; /* Σ reference², Σ (reference − values)² */

@@ -71,6 +71,9 @@ struct pipeline {
         int64_t batch;
         double learning_rate;
     } postprocess;
+    struct {
+        bool sensitivity;
+    } report;
     uint64_t artifacts; /* bit i: row i of artifacts.def */
     /* In their order, at most LAYER_RULES_MAX; borrowed. No row of the table: they are not swept.
      */

@@ -10,6 +10,7 @@ enum run_step_id {
     STEP_RECONSTRUCT,
     STEP_TUNE,
     STEP_EVALUATE,
+    STEP_SENSITIVITY,
     STEP_EXPORT,
     STEP_COUNT
 };

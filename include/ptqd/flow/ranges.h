@@ -2,6 +2,7 @@
 
 /* Step 2 of the pipeline: the ranges of quantizers from the float network's values. */
 
+#include "ptqd/flow/initial_ranges.h"
 #include "ptqd/flow/shared_scope.h"
 #include "ptqd/quant/network.h"
 #include "ptqd/quant/observer.h"
@@ -13,6 +14,7 @@ struct ranges {
     const struct quant_network *network;
     struct walk *walk; /* executed up to the node in question */
     const struct shared_scope *scope;
+    const struct initial_ranges *initial; /* what is fitted is kept here; NULL: nowhere */
     int64_t samples;
 };
 

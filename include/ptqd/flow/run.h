@@ -8,7 +8,8 @@
 #include "ptqd/nn/dataset.h"
 #include "ptqd/quant/cost.h"
 
-struct shared; /* flow/shared.h */
+struct sensitivity; /* flow/sensitivity.h */
+struct shared;      /* flow/shared.h */
 
 struct run_progress {
     const char *step;      /* "float", "ranges", "optimize", "tune", "evaluate", "export" */
@@ -84,7 +85,8 @@ struct run_result {
     double output_sqnr_db;           /* of the network's output on the calibration set */
     int64_t calibration_samples, evaluation_samples;
     struct cost float_cost, cost;
-    struct run_layer *layers; /* parallel to cost.layers */
+    const struct sensitivity *sensitivity; /* NULL: was not asked for */
+    struct run_layer *layers;              /* parallel to cost.layers */
     int layer_count;
     struct run_step steps[RUN_STEPS_MAX];
     int step_count;

@@ -1,13 +1,15 @@
 #pragma once
 
 /* What changes while a run runs, and is in its checkpoints: scales, zero points, codes, weights and
- * biases of the network, the numbers of its report, the float network's output; what a stage adds
- * of its own; and how far the run is. Everything else follows from the request.
+ * biases of the network, its initial ranges where they are wanted, the numbers of its report, the
+ * float network's output; what a stage adds of its own; and how far the run is. Everything else
+ * follows from the request.
  *
  * Stages that go unit by unit ask how many units are done, walk over those and save after each of
  * the others. A computation inside of a unit is given a keeper (recon/keeper.h). */
 
 #include "ptqd/flow/checkpoint.h"
+#include "ptqd/flow/initial_ranges.h"
 #include "ptqd/flow/progress.h"
 #include "ptqd/flow/reconstruct.h"
 #include "ptqd/quant/network.h"
@@ -17,7 +19,8 @@ enum { RUN_STATE_ALL_DONE = INT32_MAX };
 struct run_state {
     struct arena *arena; /* everything is borrowed */
     const struct run_checkpoints *checkpoints;
-    struct keeper_field *fields; /* of the run as a whole, the position first */
+    const struct initial_ranges *initial; /* NULL: not wanted */
+    struct keeper_field *fields;          /* of the run as a whole, the position first */
     int field_count;
     int64_t position[2]; /* what is saved: the step, units of it done */
     char identity[DIGEST_HEX_BYTES];
@@ -32,7 +35,8 @@ struct run_state {
  * the same run, and tells the listener; what can't be used is not an error. */
 bool run_state_open(struct arena *arena, const struct run_request *request,
                     struct quant_network *network, struct run_layer *layers,
-                    struct float_outputs *outputs, struct run_state *out_state, struct error *err);
+                    struct float_outputs *outputs, const struct initial_ranges *initial,
+                    struct run_state *out_state, struct error *err);
 
 /* Units of the step that are done and need not be decided again; RUN_STATE_ALL_DONE when the run
  * was in a later step already. */

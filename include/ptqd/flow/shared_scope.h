@@ -18,6 +18,10 @@ bool shared_scope_init(struct shared *cache, const struct artifact_origin *origi
                        const struct graph *folded, const struct samples *calibration,
                        struct shared_scope *out_scope, struct error *err);
 
+/* The name of a selection of samples; `origin` is the content id of their data set. */
+bool shared_key_samples(const struct samples *samples, const char *origin,
+                        struct shared_key *out_key, struct error *err);
+
 /* The float network's output for all samples of a selection, in `arena`: [samples][elements].
  * `origin` is the content id of their data set; NULL: not shared. */
 bool shared_float_outputs(const struct shared_scope *scope, const struct graph *folded,
