@@ -35,6 +35,9 @@ bool reply_json(struct http_request *request, int status, const struct json *val
                 struct error *err);
 /* The same with an ETag made from the text. */
 bool reply_json_tagged(struct http_request *request, const struct json *value, struct error *err);
+/* Answers with a text, which is copied. */
+bool reply_text(struct http_request *request, const char *media_type, const struct text *text,
+                struct error *err);
 /* {"items": […], "next": cursor or null}: the array to be filled in. */
 struct json *reply_list(struct json *object, const char *next);
 bool reply_nothing(struct http_request *request); /* 204 */

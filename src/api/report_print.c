@@ -5,12 +5,14 @@
 
 #include "ptqd/api/report.h"
 
+#include "table.h"
+
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 
-enum { CELL_BYTES = 96 };
+enum { CELL_BYTES = TABLE_CELL_BYTES };
 
 /* One line of the table: a variant, or the float network (`variant` NULL). */
 struct line {
@@ -320,50 +322,27 @@ static const char *choice_key(const struct report *report, size_t index)
 }
 
 /* Cell of the table: the variant's name, then choices, then the fixed columns. */
-static void print_cell(const struct line *line, size_t column, char out[static CELL_BYTES])
+static void print_cell(const void *context, size_t index, size_t column,
+                       char out[static CELL_BYTES])
 {
-    size_t fixed = column_count(line->report) - FIXED_COLUMNS;
+    const struct report *report = context;
+    struct line line = line_at(report, index);
+    size_t fixed = column_count(report) - FIXED_COLUMNS;
     if (column == 0)
-        (void)snprintf(out, CELL_BYTES, "%s", line_name(line));
+        (void)snprintf(out, CELL_BYTES, "%s", line_name(&line));
     else if (column < fixed)
-        print_choice(line, choice_key(line->report, column - 1), out);
+        print_choice(&line, choice_key(report, column - 1), out);
     else
-        columns[column - fixed].print(line, out);
+        columns[column - fixed].print(&line, out);
 }
 
-static const char *column_title(const struct report *report, size_t column)
+static const char *column_title(const void *context, size_t column)
 {
+    const struct report *report = context;
     size_t fixed = column_count(report) - FIXED_COLUMNS;
     if (column == 0)
         return "variant";
     return column < fixed ? choice_key(report, column - 1) : columns[column - fixed].title;
-}
-
-/* Characters, not bytes: continuation bytes of UTF-8 take no room. */
-static size_t display_width(const char *string)
-{
-    size_t width = 0;
-    for (; *string != '\0'; string++)
-        width += ((unsigned char)*string & 0xc0) != 0x80;
-    return width;
-}
-
-static size_t column_width(const struct report *report, size_t column)
-{
-    size_t widest = display_width(column_title(report, column));
-    for (size_t i = 0; i < line_count(report); i++) {
-        struct line line = line_at(report, i);
-        char cell[CELL_BYTES];
-        print_cell(&line, column, cell);
-        size_t width = display_width(cell);
-        widest = width > widest ? width : widest;
-    }
-    return widest;
-}
-
-static void pad(struct text *text, const char *string, size_t width)
-{
-    text_printf(text, "| %s%*s ", string, (int)(width - display_width(string)), "");
 }
 
 static void put_legend(const struct report *report, struct text *text)
@@ -377,33 +356,15 @@ static void put_legend(const struct report *report, struct text *text)
 
 bool report_markdown(const struct report *report, struct text *text, struct error *err)
 {
-    enum { COLUMNS_MAX = 64 };
-    size_t widths[COLUMNS_MAX];
-    size_t count = column_count(report);
-    if (count > COLUMNS_MAX)
-        return FAIL(err, E_TOO_LARGE, "the report has %zu columns; a table has at most %d", count,
-                    COLUMNS_MAX);
-    for (size_t column = 0; column < count; column++) {
-        widths[column] = column_width(report, column);
-        pad(text, column_title(report, column), widths[column]);
-    }
-    text_puts(text, "|\n");
-    for (size_t column = 0; column < count; column++) {
-        text_puts(text, "|-");
-        for (size_t i = 0; i < widths[column]; i++)
-            text_puts(text, "-");
-        text_puts(text, "-");
-    }
-    text_puts(text, "|\n");
-    for (size_t i = 0; i < line_count(report); i++) {
-        struct line line = line_at(report, i);
-        for (size_t column = 0; column < count; column++) {
-            char cell[CELL_BYTES];
-            print_cell(&line, column, cell);
-            pad(text, cell, widths[column]);
-        }
-        text_puts(text, "|\n");
-    }
+    const struct table table = {
+        .columns = column_count(report),
+        .lines = line_count(report),
+        .title = column_title,
+        .print_cell = print_cell,
+        .context = report,
+    };
+    if (!table_print(&table, text, err))
+        return false;
     put_legend(report, text);
     return text_check(text, err);
 }

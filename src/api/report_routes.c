@@ -42,18 +42,16 @@ static bool read_runs(struct database *database, const char *job, struct arena *
 }
 
 static bool
-reply_text(struct http_request *request, const struct report *report, const char *media_type,
-           bool (*print)(const struct report *report, struct text *text, struct error *err),
-           struct error *err)
+reply_report(struct http_request *request, const struct report *report, const char *media_type,
+             bool (*print)(const struct report *report, struct text *text, struct error *err),
+             struct error *err)
 {
     enum { REPORT_BYTES_MAX = 64 << 20 };
     struct text text;
     text_init(&text, REPORT_BYTES_MAX);
-    char *copy = print(report, &text, err) ? text_dup(&text, http_arena(request), err) : NULL;
-    if (copy != NULL)
-        http_answer(request, 200, media_type, copy, text.length, false);
+    bool ok = print(report, &text, err) && reply_text(request, media_type, &text, err);
     text_finish(&text);
-    return copy != NULL;
+    return ok;
 }
 
 static bool get(struct http_request *request, void *context, struct error *err)
@@ -76,11 +74,11 @@ static bool get(struct http_request *request, void *context, struct error *err)
     if (type == 0)
         return reply_json_tagged(request, report_json(&report, arena), err);
     if (type == 1)
-        return reply_text(request, &report, "text/csv; charset=utf-8; header=present", report_csv,
-                          err);
-    return reply_text(request, &report,
-                      type == 2 ? "text/markdown; charset=utf-8" : "text/plain; charset=utf-8",
-                      report_markdown, err);
+        return reply_report(request, &report, "text/csv; charset=utf-8; header=present", report_csv,
+                            err);
+    return reply_report(request, &report,
+                        type == 2 ? "text/markdown; charset=utf-8" : "text/plain; charset=utf-8",
+                        report_markdown, err);
 }
 
 static const struct http_route routes[] = {

@@ -1,5 +1,7 @@
 #include "ptqd/api/result.h"
 
+#include "result_sensitivity.h"
+
 #include <math.h>
 #include <string.h>
 
@@ -50,6 +52,8 @@ static void add_layers(struct json *object, const struct run_result *result)
         add_cost_layer(layer, &result->cost.layers[i]);
         if (i < result->layer_count)
             add_quality(layer, &result->layers[i]);
+        if (i < result->layer_count && result->sensitivity != NULL)
+            add_layer_sensitivity(layer, result, i);
     }
 }
 
@@ -90,6 +94,8 @@ const char *result_print(const struct run_result *result, struct arena *arena, s
     add_seconds(object, result);
     add_cost(object, "float_cost", &result->float_cost);
     add_cost(object, "cost", &result->cost);
+    if (result->sensitivity != NULL)
+        add_sensitivity(object, result);
     add_layers(object, result);
     return json_print_string(object, arena, NULL, err);
 }

@@ -2,6 +2,8 @@
 
 #include "api_private.h"
 
+#include "ptqd/api/layers.h"
+
 #include <string.h>
 
 static bool find_run(struct http_request *request, struct api *api, struct database **out_database,
@@ -51,26 +53,46 @@ static bool get(struct http_request *request, void *context, struct error *err)
            reply_json_tagged(request, object, err);
 }
 
+static bool reply_layers_table(struct http_request *request, const char *media_type,
+                               const struct json *result, struct error *err)
+{
+    enum { LAYERS_BYTES_MAX = 16 << 20 };
+    struct text text;
+    text_init(&text, LAYERS_BYTES_MAX);
+    bool ok = layers_markdown(result, &text, err) && reply_text(request, media_type, &text, err);
+    text_finish(&text);
+    return ok;
+}
+
 static bool get_layers(struct http_request *request, void *context, struct error *err)
 {
     /* What result_print wrote. */
     static const struct json_limits limits = {.bytes = (size_t)256 << 20,
                                               .depth = 16,
                                               .values = 4 * 1000 * 1000};
+    static const char *const types[] = {"application/json", "text/markdown", "text/plain", NULL};
     struct arena *arena = http_arena(request);
     struct database *database;
     struct run_row row;
     struct json *result;
-    if (!find_run(request, context, &database, &row, err))
+    int type;
+    if (!http_negotiate(request, types, &type, err) ||
+        !find_run(request, context, &database, &row, err))
         return false;
     if (row.result == NULL)
         return FAIL(err, E_CONFLICT, "run %s is %s; layers are known when it has succeeded", row.id,
                     run_state_name(row.state));
     if (!json_parse(arena, row.result, strlen(row.result), &limits, &result, err))
         return error_context(err, "the stored result of run %s", row.id);
+    http_add_header(request, "Vary", "Accept");
+    if (type > 0)
+        return reply_layers_table(request,
+                                  type == 1 ? "text/markdown; charset=utf-8"
+                                            : "text/plain; charset=utf-8",
+                                  result, err);
     struct json *object = json_object(arena);
     json_add_string(object, "run", row.id);
-    json_add_copy(object, "layers", json_find(result, "layers"));
+    layers_add(object, result);
     return reply_json_tagged(request, object, err);
 }
 
@@ -115,7 +137,8 @@ static const struct http_route routes[] = {
      .pattern = "/v1/runs/{id}/layers",
      .access = ACCESS_READ,
      .handle = get_layers,
-     .summary = "Costs and signal-to-noise ratios of each layer of a run that succeeded"},
+     .summary = "Costs, signal-to-noise ratios and sensitivity of each layer of a run that "
+                "succeeded: JSON or Markdown by Accept"},
     {.method = "GET",
      .pattern = "/v1/runs/{id}/artifacts",
      .access = ACCESS_READ,

@@ -8,6 +8,7 @@
 #include "commands.h"
 #include "execute.h"
 
+#include "ptqd/api/layers.h"
 #include "ptqd/api/problem.h"
 #include "ptqd/api/report.h"
 #include "ptqd/api/result.h"
@@ -111,6 +112,18 @@ static bool write_json(const char *directory, const char *name, const struct jso
     return ok;
 }
 
+static bool write_layers_table(const char *directory, const struct json *result,
+                               struct arena *arena, struct error *err)
+{
+    struct text text;
+    text_init(&text, (size_t)1 << 30);
+    const char *path = file_join(arena, directory, "layers.md", err);
+    bool ok = path != NULL && layers_markdown(result, &text, err) &&
+              file_write(path, text.bytes, text.length, err);
+    text_finish(&text);
+    return ok;
+}
+
 static bool write_result(const char *directory, const char *text, const struct run_result *result,
                          struct arena *arena, struct error *err)
 {
@@ -122,8 +135,9 @@ static bool write_result(const char *directory, const char *text, const struct r
         !write_json(directory, "result.json", object, arena, err))
         return false;
     struct json *layers = json_object(arena);
-    json_add_copy(layers, "layers", json_find(object, "layers"));
-    if (!write_json(directory, "layers.json", layers, arena, err))
+    layers_add(layers, object);
+    if (!write_json(directory, "layers.json", layers, arena, err) ||
+        !write_layers_table(directory, object, arena, err))
         return false;
     for (int i = 0; i < result->artifact_count; i++) {
         const struct artifact *artifact = &result->artifacts[i];

@@ -157,6 +157,20 @@ START_TEST(a_job_runs_and_reports)
 }
 END_TEST
 
+START_TEST(layers_come_as_a_table_too)
+{
+    const char *id = service_submit(&service, service_spec(&service, ",\"seeds\":1"));
+    service_finish(&service, id);
+    const char *target = arena_printf(service.arena, NULL, "/v1/runs/%s-v000-s0/layers", id);
+    struct reply table =
+        client_call(service.port, "GET", target, "Accept: text/markdown\r\n", NULL, 0);
+    ck_assert_int_eq(table.status, 200);
+    ck_assert_msg(support_contains(table.body, "| stem  | Conv |"), "%s", table.body);
+    reply_free(&table);
+    service_call(&service, "GET", target, "Accept: image/png\r\n", NULL, 0, 406);
+}
+END_TEST
+
 START_TEST(the_report_comes_as_csv_and_markdown)
 {
     const char *id = service_submit(&service, service_spec(&service, ",\"seeds\":2"));
@@ -396,6 +410,7 @@ int main(void)
     tcase_add_test(tcase, data_sets_and_labels_are_described);
     tcase_add_test(tcase, lists_come_in_pages);
     tcase_add_test(tcase, a_job_runs_and_reports);
+    tcase_add_test(tcase, layers_come_as_a_table_too);
     tcase_add_test(tcase, the_report_comes_as_csv_and_markdown);
     tcase_add_test(tcase, an_artifact_has_range_digest_and_etag);
     tcase_add_test(tcase, waiting_ends_when_the_job_does);

@@ -4,8 +4,9 @@
  *
  *   {"float_accuracy", "accuracy", "loss", "agreement", "output_sqnr_db",
  *    "calibration_samples", "evaluation_samples", "seconds": {"total", "<step>": …},
- *    "float_cost": cost, "cost": cost, "layers": [layer]}
+ *    "float_cost": cost, "cost": cost, "sensitivity": {…}, "layers": [layer]}
  *
+ * "sensitivity", here and of a layer, is there only when it was asked for.
  * Fractions are 0 to 1 and null where they are not known.
  */
 

@@ -1,0 +1,13 @@
+#pragma once
+
+/* Sensitivity as part of a result: of a layer, and of the network. */
+
+#include "ptqd/flow/run.h"
+#include "ptqd/json/json.h"
+
+/* {"weights": effect, "input": effect} of layer `index`; an effect that was not measured is null.
+ */
+void add_layer_sensitivity(struct json *layer, const struct run_result *result, int index);
+
+/* {"set", "samples", "float_accuracy", "sums": [{"name", effect…}], "worst": {"name", "part"}}. */
+void add_sensitivity(struct json *object, const struct run_result *result);
