@@ -198,7 +198,7 @@ submit_all() {
         done <"$work/inputs"
     done
     jq -r .job "$work/jobs" >"$work/ids"
-    echo "$(wc -l <"$work/ids") jobs"
+    echo "jobs: $(wc -l <"$work/ids")"
 }
 
 # ---- following ----
