@@ -30,6 +30,7 @@ study() {
         --networks "HAR CNN" --widths 4,2 --variables round --seeds 1
 }
 
+: >"$out/first"
 study >"$out/first" 2>&1 &
 first=$!
 tries=0
