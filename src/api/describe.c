@@ -66,7 +66,7 @@ static void add_kernel(struct json *layer, const struct graph *graph, const stru
         return;
     }
     /* The attribute may be left out: weights are (K, C/G, …) in the file. */
-    if (strcmp(node->op_type, "Conv") != 0) {
+    if (strcmp(node->op_type, "Conv") != 0 && strcmp(node->op_type, "ConvTranspose") != 0) {
         json_add_null(layer, "kernel");
         return;
     }

@@ -43,6 +43,32 @@ const void *onnx_order_values(struct arena *arena, const struct tensor *tensor, 
     return out;
 }
 
+const void *onnx_order_transposed(struct arena *arena, const struct tensor *tensor,
+                                  const void *values, size_t element_bytes, struct shape *out_shape,
+                                  struct error *err)
+{
+    const uint8_t *from = values;
+    struct shape shape = tensor->shape;
+    int rank = shape.rank;
+    int64_t K = shape.dim[0], C = shape.dim[rank - 1];
+    int64_t taps = shape_elements(&shape) / (K * C);
+    uint8_t *out = arena_array(arena, (size_t)(K * C * taps), element_bytes, err);
+    if (!out)
+        return NULL;
+    for (int axis = rank - 1; axis >= 2; axis--)
+        shape.dim[axis] = shape.dim[axis - 1];
+    shape.dim[0] = C;
+    shape.dim[1] = K;
+    *out_shape = shape;
+    uint8_t *to = out;
+    for (int64_t c = 0; c < C; c++)
+        for (int64_t k = 0; k < K; k++)
+            for (int64_t tap = taps - 1; tap >= 0; tap--, to += element_bytes)
+                memcpy(to, from + (size_t)((k * taps + tap) * C + c) * element_bytes,
+                       element_bytes);
+    return out;
+}
+
 void onnx_order_perm(const struct tensor *in, const struct tensor *out, const struct node *node,
                      int64_t out_perm[static SHAPE_RANK_MAX])
 {

@@ -5,6 +5,8 @@
 #include "onnx_state.h"
 #include "ptqd/quant/bias.h"
 
+#include <string.h>
+
 enum { CONTAINER_BITS = 8 };
 
 static const struct shape scalar = {.rank = 0};
@@ -66,10 +68,11 @@ void onnx_write_activation(struct onnx_state *state, const struct node *node)
     add_link(state, "DequantizeLinear", codes, scale, zero, state->names[out]);
 }
 
-/* DequantizeLinear of constant codes to `tensor`; axis 0 where there is a scale per channel.
+/* DequantizeLinear of constant codes to `tensor`; `axis` where there is a scale per channel.
  * `zero_points` may be NULL: all 0. */
 static void dequantize_constant(struct onnx_state *state, int tensor, const char *codes,
-                                const float *scales, const int8_t *zero_points, int64_t channels)
+                                const float *scales, const int8_t *zero_points, int64_t channels,
+                                int axis)
 {
     struct shape vector = {.rank = 1, .dim = {channels}};
     const struct shape *shape = channels > 1 ? &vector : &scalar;
@@ -82,7 +85,7 @@ static void dequantize_constant(struct onnx_state *state, int tensor, const char
     Onnx__NodeProto *node =
         add_link(state, "DequantizeLinear", codes, scale, zero, state->names[tensor]);
     if (channels > 1)
-        onnx_file_int(&state->file, node, "axis", 0);
+        onnx_file_int(&state->file, node, "axis", axis);
     state->written[tensor] = true;
 }
 
@@ -95,12 +98,26 @@ static const int8_t *narrow_zero_points(struct onnx_state *state, const struct q
     return bytes;
 }
 
+/* Codes of a layer's weights as they lie in the file, and their axis of output channels. */
+static const void *order_codes(struct onnx_state *state, const struct quant_layer *layer,
+                               struct shape *out_shape, int *out_axis)
+{
+    struct onnx_file *file = &state->file;
+    const struct tensor *tensor = &state->graph->tensors[layer->weights];
+    bool transposed = strcmp(state->graph->nodes[layer->node].op_type, "ConvTranspose") == 0;
+    *out_axis = transposed ? 1 : 0;
+    if (transposed)
+        return onnx_order_transposed(file->arena, tensor, layer->codes, sizeof(*layer->codes),
+                                     out_shape, file->err);
+    *out_shape = onnx_order_shape(tensor);
+    return onnx_order_values(file->arena, tensor, layer->codes, sizeof(*layer->codes), file->err);
+}
+
 static void write_weights(struct onnx_state *state, const struct quant_layer *layer)
 {
-    const struct tensor *tensor = &state->graph->tensors[layer->weights];
-    struct shape shape = onnx_order_shape(tensor);
-    const void *codes = onnx_order_values(state->file.arena, tensor, layer->codes,
-                                          sizeof(*layer->codes), state->file.err);
+    struct shape shape;
+    int axis;
+    const void *codes = order_codes(state, layer, &shape, &axis);
     const struct quantizer *quantizer = &layer->quantizer;
     bool symmetric = quantizer->format.symmetric;
     const int8_t *zero_points = symmetric ? NULL : narrow_zero_points(state, quantizer);
@@ -112,7 +129,7 @@ static void write_weights(struct onnx_state *state, const struct quant_layer *la
         add_constant(state, layer->weights, "codes", ONNX__TENSOR_PROTO__DATA_TYPE__INT8, &shape,
                      codes, sizeof(*layer->codes));
     dequantize_constant(state, layer->weights, name, quantizer->scales, zero_points,
-                        quantizer->channels);
+                        quantizer->channels, axis);
 }
 
 /* The scales are per channel when those of the weights are: scale of channel 0 otherwise. */
@@ -132,7 +149,7 @@ static void write_bias(struct onnx_state *state, const struct quant_layer *layer
     const char *name =
         add_constant(state, layer->bias, "codes", ONNX__TENSOR_PROTO__DATA_TYPE__INT32,
                      &tensor->shape, codes, sizeof(*codes));
-    dequantize_constant(state, layer->bias, name, scales, NULL, channels);
+    dequantize_constant(state, layer->bias, name, scales, NULL, channels, 0);
 }
 
 void onnx_write_layer_constants(struct onnx_state *state, const struct quant_layer *layer)

@@ -4,7 +4,7 @@
 
 #include "onnx_state.h"
 
-enum { ONNX_RULE_ATTRIBUTES_MAX = 7 };
+enum { ONNX_RULE_ATTRIBUTES_MAX = 8 };
 
 struct onnx_rule {
     const char *op_type;
@@ -30,6 +30,8 @@ void onnx_rule_attributes(struct onnx_state *state, Onnx__NodeProto *written,
 int64_t onnx_rule_axis(const struct tensor *tensor, int64_t axis);
 
 /* onnx_rules_maps.c */
+void onnx_write_conv_transpose(struct onnx_state *state, const struct node *node,
+                               const struct onnx_rule *rule);
 void onnx_write_resize(struct onnx_state *state, const struct node *node,
                        const struct onnx_rule *rule);
 void onnx_write_slice(struct onnx_state *state, const struct node *node,

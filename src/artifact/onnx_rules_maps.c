@@ -79,7 +79,7 @@ static const char *add_integers(struct onnx_state *state, const struct node *nod
                     sizeof(*values));
 }
 
-/* A new node that computes integers; its output is called as it is. */
+/* A new node; its output is called as it is. */
 static Onnx__NodeProto *add_node(struct onnx_state *state, const char *op_type, const char *name)
 {
     Onnx__NodeProto *node = onnx_file_node(&state->file, op_type, name);
@@ -141,4 +141,66 @@ void onnx_write_resize(struct onnx_state *state, const struct node *node,
     onnx_file_string(file, written, "mode", resize->linear ? "linear" : "nearest");
     onnx_file_string(file, written, "coordinate_transformation_mode", resize->coordinates);
     onnx_file_string(file, written, "nearest_mode", resize->rounding);
+}
+
+/* Weights as a constant in the file, unless a DequantizeLinear gives them already. */
+static void write_filters(struct onnx_state *state, int tensor)
+{
+    struct onnx_file *file = &state->file;
+    const struct tensor *weights = &state->graph->tensors[tensor];
+    struct shape shape;
+    if (state->written[tensor])
+        return;
+    const void *values = onnx_order_transposed(file->arena, weights, weights->values,
+                                               sizeof(*weights->values), &shape, file->err);
+    if (!values) {
+        onnx_file_fail(file);
+        return;
+    }
+    onnx_file_initializer(file, state->names[tensor], ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT, &shape,
+                          values, sizeof(*weights->values));
+    state->written[tensor] = true;
+}
+
+/* From (C/G, K, R, S) to ONNX's (C, K/G, R, S): Reshape to (C/G, G, K/G, R·S) → Transpose →
+ * Reshape. A scale per output channel needs all of these on one axis, so the codes can't lie as
+ * ONNX has the weights. */
+static const char *part_groups(struct onnx_state *state, const struct node *node, int64_t G)
+{
+    struct onnx_file *file = &state->file;
+    const struct shape *moved = &state->graph->tensors[node->inputs[1]].shape;
+    int64_t K = moved->dim[0], C = moved->dim[moved->rank - 1];
+    const int64_t parts[] = {C, G, K / G, shape_elements(moved) / (K * C)};
+    struct shape whole = {.rank = moved->rank, .dim = {G * C, K / G}};
+    for (int axis = 2; axis < whole.rank; axis++)
+        whole.dim[axis] = moved->dim[axis - 1];
+
+    const char *parted = onnx_derived_name(state, node->outputs[0], "parted");
+    const char *swapped = onnx_derived_name(state, node->outputs[0], "swapped");
+    const char *weights = onnx_derived_name(state, node->outputs[0], "weights");
+    Onnx__NodeProto *part = add_node(state, "Reshape", parted);
+    onnx_rule_input(state, part, node->inputs[1]);
+    onnx_file_input(file, part, add_integers(state, node, "parts", parts, 4));
+    Onnx__NodeProto *swap = add_node(state, "Transpose", swapped);
+    onnx_file_input(file, swap, parted);
+    onnx_file_ints(file, swap, "perm", (const int64_t[]){1, 0, 2, 3}, 4);
+    Onnx__NodeProto *join = add_node(state, "Reshape", weights);
+    onnx_file_input(file, join, swapped);
+    onnx_file_input(file, join, add_integers(state, node, "whole", whole.dim, whole.rank));
+    return weights;
+}
+
+void onnx_write_conv_transpose(struct onnx_state *state, const struct node *node,
+                               const struct onnx_rule *rule)
+{
+    const struct attribute *group = node_attribute(node, "group");
+    write_filters(state, node->inputs[1]);
+    const char *weights = group && group->integer > 1 ? part_groups(state, node, group->integer)
+                                                      : state->names[node->inputs[1]];
+    Onnx__NodeProto *written = onnx_rule_begin(state, node, node->op_type);
+    onnx_rule_input(state, written, node->inputs[0]);
+    onnx_file_input(&state->file, written, weights);
+    if (infer_has_input(node, 2))
+        onnx_rule_input(state, written, node->inputs[2]);
+    onnx_rule_attributes(state, written, node, rule);
 }

@@ -1,6 +1,6 @@
-/* One pass over the nodes in order of execution. A node is copied into the new graph; a Conv, Gemm
- * or MatMul takes the nodes behind it along, as long as they can be folded into its weights and
- * bias and nothing else reads what is between. */
+/* One pass over the nodes in order of execution. A node is copied into the new graph; a Conv,
+ * ConvTranspose, Gemm or MatMul takes the nodes behind it along, as long as they can be folded into
+ * its weights and bias and nothing else reads what is between. */
 
 #include "ptqd/nn/fold.h"
 
@@ -22,6 +22,12 @@ struct fold {
 static bool is_op(const struct node *node, const char *op_type)
 {
     return strcmp(node->op_type, op_type) == 0;
+}
+
+/* With weights whose output channels lead. */
+static bool is_convolution(const struct node *node)
+{
+    return is_op(node, "Conv") || is_op(node, "ConvTranspose");
 }
 
 /* Index in the new graph of a tensor, which is added when it is not there. */
@@ -113,7 +119,7 @@ static bool begin(const struct fold *fold, const struct node *node, struct layer
         return begin_gemm(fold, node, layer, out_role, err);
     if (is_op(node, "MatMul"))
         return begin_matmul(fold, node, layer, out_role, err);
-    if (is_op(node, "Conv")) {
+    if (is_convolution(node)) {
         *out_role = ROLE_LAYER;
         return begin_conv(fold, node, layer, err);
     }
@@ -197,7 +203,7 @@ static bool add_layer(struct fold *fold, const struct layer *layer, struct error
     node.input_count = 3;
     node.outputs = &output;
     node.output_count = 1;
-    if (!is_op(&node, "Conv")) {
+    if (!is_convolution(&node)) {
         node.op_type = "Gemm";
         node.op = op_find("Gemm");
         node.attributes = &transpose_b;

@@ -63,6 +63,18 @@ bool attribute_ints(const struct node *node, const char *name, struct integer_li
     return true;
 }
 
+bool attribute_reals(const struct node *node, const char *name, struct real_list *out,
+                     struct error *err)
+{
+    const struct attribute *attribute = NULL;
+    if (!find_typed(node, name, ATTRIBUTE_FLOATS, &attribute, err))
+        return false;
+    *out = (struct real_list){0};
+    if (attribute != NULL)
+        *out = (struct real_list){.values = attribute->reals, .count = attribute->count};
+    return true;
+}
+
 bool infer_has_input(const struct node *node, int input)
 {
     return input >= 0 && input < node->input_count && node->inputs[input] != NODE_ABSENT;
@@ -170,41 +182,45 @@ static int find_moved(const struct graph *graph, const char *name, const struct 
     return -1;
 }
 
+bool relayout_replace(struct graph *graph, struct node *node, int input, const struct shape *shape,
+                      const float *values, const char *suffix, struct error *err)
+{
+    int index = node->inputs[input];
+    struct tensor moved = graph->tensors[index];
+    const char *name = arena_printf(graph->arena, err, "%s:%s", moved.name, suffix);
+    if (name == NULL)
+        return false;
+    int found = find_moved(graph, name, shape);
+    if (found >= 0) {
+        node->inputs[input] = found;
+        return true;
+    }
+    moved.channels_last = true;
+    moved.shape = *shape;
+    moved.values = values;
+    if (graph_reader_count(graph, index) > 1) {
+        moved.name = name;
+        return graph_add_tensor(graph, &moved, false, &node->inputs[input], err);
+    }
+    graph->tensors[index] = moved;
+    return true;
+}
+
 bool relayout_constant(struct graph *graph, struct node *node, int input, const int *perm,
                        const char *suffix, struct error *err)
 {
-    int index = node->inputs[input];
-    const struct tensor *tensor = &graph->tensors[index];
+    const struct tensor *tensor = &graph->tensors[node->inputs[input]];
     if (tensor->values == NULL)
         return FAIL(err, E_UNSUPPORTED, "input %d '%s' is computed; it must be a constant", input,
                     tensor->name);
     if (tensor->channels_last)
         return true;
-
-    struct tensor moved = *tensor;
-    moved.channels_last = true;
-    moved.shape = shape_permuted(&tensor->shape, perm);
-    const char *name = arena_printf(graph->arena, err, "%s:%s", tensor->name, suffix);
-    if (name == NULL)
-        return false;
-    int found = find_moved(graph, name, &moved.shape);
-    if (found >= 0) {
-        node->inputs[input] = found;
-        return true;
-    }
-
-    bool shared = graph_reader_count(graph, index) > 1;
-    if (shared)
-        moved.name = name;
     float *values = ARENA_ARRAY(graph->arena, float, shape_elements(&tensor->shape), err);
     if (values == NULL)
         return false;
     permute_f32(tensor->values, &tensor->shape, perm, values);
-    moved.values = values;
-    if (shared)
-        return graph_add_tensor(graph, &moved, false, &node->inputs[input], err);
-    graph->tensors[index] = moved;
-    return true;
+    struct shape shape = shape_permuted(&tensor->shape, perm);
+    return relayout_replace(graph, node, input, &shape, values, suffix, err);
 }
 
 /* Replaces the attribute of this name, or adds it. */
@@ -233,6 +249,14 @@ bool relayout_attribute_int(struct graph *graph, struct node *node, const char *
 {
     struct attribute attribute = {.name = name, .type = ATTRIBUTE_INT, .integer = value};
     return put_attribute(graph, node, &attribute, err);
+}
+
+bool relayout_attribute_reals(struct graph *graph, struct node *node, const char *name,
+                              const float *values, size_t count, struct error *err)
+{
+    const float *kept = arena_memdup(graph->arena, values, count * sizeof(*values), err);
+    struct attribute list = {.name = name, .type = ATTRIBUTE_FLOATS, .reals = kept, .count = count};
+    return kept != NULL && put_attribute(graph, node, &list, err);
 }
 
 bool relayout_ints(struct graph *graph, struct node *node, const char *attribute, int input,

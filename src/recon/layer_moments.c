@@ -1,6 +1,7 @@
 /* The moments of a layer's linear problem, in chunks of samples: products in float32 within a
  * chunk, sums of chunks in float64. Σ t x̂ᵀ is what a gradient with respect to the weights is, so it
- * is made by the kernels that make those. */
+ * is made by the kernels that make those. A ConvTranspose is the convolution of its input with
+ * zeros stuffed in between, and its moments are those of that. */
 
 #include "ptqd/recon/layer_moments.h"
 
@@ -16,23 +17,54 @@ enum { CHUNK_CONV = 32, CHUNK_DENSE = 1024 };
 
 struct geometry {
     const struct node *node;
-    bool is_conv;
+    bool is_transposed;      /* a ConvTranspose */
+    bool is_conv;            /* that, or a Conv */
     int64_t chunk;           /* samples */
-    struct conv_shape shape; /* of a Conv, for a chunk */
+    struct conv_shape shape; /* of a convolution, for a chunk; its input may be stuffed */
     int64_t inputs, outputs; /* elements of one sample */
 };
+
+static struct conv_shape conv_of(const struct layer_data *data, const struct geometry *geometry,
+                                 int64_t samples)
+{
+    if (!geometry->is_transposed)
+        return conv_node_shape(data->graph, geometry->node, samples);
+    struct deconv_shape shape = conv_transpose_node_shape(data->graph, geometry->node, samples);
+    return deconv_as_conv(&shape);
+}
 
 static struct geometry geometry_of(const struct layer_data *data, const struct quant_layer *layer)
 {
     const struct graph *graph = data->graph;
     struct geometry geometry = {.node = &graph->nodes[layer->node]};
-    geometry.is_conv = strcmp(geometry.node->op_type, "Conv") == 0;
+    geometry.is_transposed = strcmp(geometry.node->op_type, "ConvTranspose") == 0;
+    geometry.is_conv = geometry.is_transposed || strcmp(geometry.node->op_type, "Conv") == 0;
     geometry.chunk = !graph->batchable ? 1 : geometry.is_conv ? CHUNK_CONV : CHUNK_DENSE;
     geometry.inputs = tensor_elements(&graph->tensors[geometry.node->inputs[0]], 1);
     geometry.outputs = tensor_elements(&graph->tensors[geometry.node->outputs[0]], 1);
     if (geometry.is_conv)
-        geometry.shape = conv_node_shape(graph, geometry.node, geometry.chunk);
+        geometry.shape = conv_of(data, &geometry, geometry.chunk);
     return geometry;
+}
+
+/* Memory for stuffed chunks; of one element where nothing is stuffed. */
+static float *stuffed_create(const struct geometry *geometry, struct arena *scratch,
+                             struct error *err)
+{
+    int64_t count = geometry->is_transposed ? conv_input_elements(&geometry->shape) : 1;
+    return ARENA_ARRAY(scratch, float, count, err);
+}
+
+/* The input of `count` samples as the layer's columns are cut from it. */
+static const float *input_of(const struct layer_data *data, const struct geometry *geometry,
+                             int64_t first, int64_t count, float *stuffed)
+{
+    const float *x = data->input + first * geometry->inputs;
+    if (!geometry->is_transposed)
+        return x;
+    struct deconv_shape shape = conv_transpose_node_shape(data->graph, geometry->node, count);
+    deconv_stuff_f32(&shape, x, stuffed);
+    return stuffed;
 }
 
 static int64_t chunk_at(const struct layer_data *data, const struct geometry *geometry,
@@ -50,13 +82,14 @@ bool layer_moments_add_input(const struct layer_data *data, const struct quant_l
     size_t bytes = geometry.is_conv ? gram_conv_scratch_bytes(&geometry.shape)
                                     : gram_dense_scratch_bytes(layer->D);
     void *memory = arena_alloc(scratch, bytes, err);
-    if (!memory)
+    float *stuffed = stuffed_create(&geometry, scratch, err);
+    if (!memory || !stuffed)
         return false;
     for (int64_t first = 0; first < data->samples; first += geometry.chunk) {
         int64_t count = chunk_at(data, &geometry, first);
-        const float *x = data->input + first * geometry.inputs;
+        const float *x = input_of(data, &geometry, first, count, stuffed);
         if (geometry.is_conv) {
-            struct conv_shape shape = conv_node_shape(data->graph, geometry.node, count);
+            struct conv_shape shape = conv_of(data, &geometry, count);
             gram_add_conv(gram, &shape, x, x, memory);
         } else {
             gram_add_dense(gram, count * geometry.inputs / layer->D, x, x, memory);
@@ -100,14 +133,15 @@ bool layer_moments_add_targets(const struct layer_data *data, const struct quant
     int64_t cells = layer->K * layer->D;
     float *target = ARENA_ARRAY(scratch, float, geometry.chunk *geometry.outputs, err);
     float *products = ARENA_ARRAY(scratch, float, cells, err);
+    float *stuffed = stuffed_create(&geometry, scratch, err);
     struct conv_plan *plan = NULL;
-    if (!target || !products ||
+    if (!target || !products || !stuffed ||
         (geometry.is_conv && !conv_plan_create(&geometry.shape, true, &plan, err)))
         return false;
     bool done = true;
     for (int64_t first = 0; done && first < data->samples; first += geometry.chunk) {
         int64_t count = chunk_at(data, &geometry, first), elements = count * geometry.outputs;
-        const float *x = data->input + first * geometry.inputs;
+        const float *x = input_of(data, &geometry, first, count, stuffed);
         make_targets(data, first * geometry.outputs, elements, target);
         add_sums(target, elements / layer->K, layer->K, targets);
         if (geometry.is_conv) {

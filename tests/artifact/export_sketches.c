@@ -1,17 +1,19 @@
 /* Small graphs with every operator, for judge_sketches.mjs and check_models.py: writes each as ONNX
- * together with an input and what this program computes for it.
+ * together with an input and what this program computes for it; once in float, once quantized.
  *
  *   export_sketches OUT
  *
- * OUT gets <name>.onnx, <name>.x.npy and <name>.y.npy for each sketch. */
+ * OUT gets <name>.onnx, <name>.x.npy and <name>.y.npy for each sketch, and <name>.quantized.… */
 
 #include "ptqd/artifact/onnx_writer.h"
 #include "ptqd/base/file.h"
 #include "ptqd/base/rng.h"
 #include "ptqd/nn/exec.h"
+#include "ptqd/nn/fold.h"
 #include "ptqd/nn/npy.h"
+#include "ptqd/quant/bias.h"
 
-#include "sketch.h"
+#include "sketch_cases.h"
 #include "support.h"
 
 #include <stdio.h>
@@ -20,478 +22,33 @@
 
 enum { SAMPLES = 3 };
 
-struct case_row {
-    const char *name;
-    int64_t opset;
-    int64_t input[4];                           /* extents; 0: one axis less */
-    int (*build)(struct sketch *sketch, int x); /* from the input to the output */
-};
-
-static int unary(struct sketch *sketch, int x, const char *op_type)
-{
-    int a = sketch_conv(sketch, "conv", x, 3, 2, SKETCH(3, 3));
-    return sketch_node(sketch, op_type, "y", a, SKETCH_END);
-}
-
-static int build_relu(struct sketch *sketch, int x)
-{
-    return unary(sketch, x, "Relu");
-}
-
-static int build_sigmoid(struct sketch *sketch, int x)
-{
-    return unary(sketch, x, "Sigmoid");
-}
-
-static int build_tanh(struct sketch *sketch, int x)
-{
-    return unary(sketch, x, "Tanh");
-}
-
-static int build_hard_swish(struct sketch *sketch, int x)
-{
-    return unary(sketch, x, "HardSwish");
-}
-
-static int build_identity(struct sketch *sketch, int x)
-{
-    return unary(sketch, x, "Identity");
-}
-
-static int build_dropout(struct sketch *sketch, int x)
-{
-    sketch_real(sketch, "ratio", 0.3);
-    return sketch_node(sketch, "Dropout", "y", x, SKETCH_END);
-}
-
-static int build_hard_sigmoid(struct sketch *sketch, int x)
-{
-    sketch_real(sketch, "alpha", 0.3);
-    return sketch_node(sketch, "HardSigmoid", "y", x, SKETCH_END);
-}
-
-static int build_leaky_relu(struct sketch *sketch, int x)
-{
-    sketch_real(sketch, "alpha", 0.3);
-    return sketch_node(sketch, "LeakyRelu", "y", x, SKETCH_END);
-}
-
-static int build_elu(struct sketch *sketch, int x)
-{
-    sketch_real(sketch, "alpha", 0.7);
-    return sketch_node(sketch, "Elu", "y", x, SKETCH_END);
-}
-
-static int build_clip_attributes(struct sketch *sketch, int x)
-{
-    sketch_real(sketch, "min", -0.2);
-    sketch_real(sketch, "max", 0.4);
-    return sketch_node(sketch, "Clip", "y", x, SKETCH_END);
-}
-
-static int build_clip_above(struct sketch *sketch, int x)
-{
-    int max = sketch_scalar(sketch, "max", 0.25f);
-    return sketch_node(sketch, "Clip", "y", x, NODE_ABSENT, max, SKETCH_END);
-}
-
-static int build_conv_1d(struct sketch *sketch, int x)
-{
-    int a = sketch_conv(sketch, "a", x, 4, 3, SKETCH(3));
-    return sketch_conv(sketch, "b", a, 2, 4, SKETCH(2));
-}
-
-static int build_conv_grouped(struct sketch *sketch, int x)
-{
-    int weight = sketch_constant(sketch, "weight", SKETCH(6, 2, 3, 2));
-    sketch_int(sketch, "group", 2);
-    sketch_ints(sketch, "strides", SKETCH(2, 1));
-    sketch_ints(sketch, "dilations", SKETCH(1, 2));
-    sketch_ints(sketch, "pads", SKETCH(1, 0, 2, 1));
-    return sketch_node(sketch, "Conv", "y", x, weight, SKETCH_END);
-}
-
-static int build_conv_depthwise(struct sketch *sketch, int x)
-{
-    int weight = sketch_constant(sketch, "weight", SKETCH(4, 1, 3, 3));
-    int bias = sketch_constant(sketch, "bias", SKETCH(4));
-    sketch_int(sketch, "group", 4);
-    sketch_text(sketch, "auto_pad", "SAME_UPPER");
-    return sketch_node(sketch, "Conv", "y", x, weight, bias, SKETCH_END);
-}
-
-static int build_max_pool(struct sketch *sketch, int x)
-{
-    sketch_ints(sketch, "kernel_shape", SKETCH(3, 2));
-    sketch_ints(sketch, "strides", SKETCH(2, 2));
-    sketch_ints(sketch, "pads", SKETCH(1, 0, 1, 1));
-    return sketch_node(sketch, "MaxPool", "y", x, SKETCH_END);
-}
-
-static int build_average_pool(struct sketch *sketch, int x)
-{
-    sketch_ints(sketch, "kernel_shape", SKETCH(2, 3));
-    sketch_ints(sketch, "pads", SKETCH(0, 1, 0, 1));
-    sketch_int(sketch, "count_include_pad", 1);
-    return sketch_node(sketch, "AveragePool", "y", x, SKETCH_END);
-}
-
-static int build_global_pool(struct sketch *sketch, int x)
-{
-    int pool = sketch_node(sketch, "GlobalAveragePool", "pool", x, SKETCH_END);
-    int flat = sketch_node(sketch, "Flatten", "flat", pool, SKETCH_END);
-    int weight = sketch_constant(sketch, "fc.weight", SKETCH(5, 2));
-    int bias = sketch_constant(sketch, "fc.bias", SKETCH(5));
-    sketch_int(sketch, "transB", 1);
-    sketch_real(sketch, "alpha", 0.5);
-    return sketch_node(sketch, "Gemm", "y", flat, weight, bias, SKETCH_END);
-}
-
-static int build_flatten_matmul(struct sketch *sketch, int x)
-{
-    int a = sketch_conv(sketch, "conv", x, 3, 2, SKETCH(3, 3));
-    int flat = sketch_node(sketch, "Flatten", "flat", a, SKETCH_END);
-    int weight = sketch_constant(sketch, "weight", SKETCH(90, 4));
-    int product = sketch_node(sketch, "MatMul", "product", flat, weight, SKETCH_END);
-    int bias = sketch_constant(sketch, "bias", SKETCH(4));
-    return sketch_node(sketch, "Sub", "y", product, bias, SKETCH_END);
-}
-
-static int build_batch_normalization(struct sketch *sketch, int x)
-{
-    int a = sketch_conv(sketch, "conv", x, 3, 2, SKETCH(3, 3));
-    int scale = sketch_constant(sketch, "scale", SKETCH(3));
-    int shift = sketch_constant(sketch, "shift", SKETCH(3));
-    int mean = sketch_constant(sketch, "mean", SKETCH(3));
-    int deviation = sketch_constant(sketch, "deviation", SKETCH(3));
-    int variance = sketch_node(sketch, "Mul", "variance", deviation, deviation, SKETCH_END);
-    sketch_real(sketch, "epsilon", 0.01);
-    return sketch_node(sketch, "BatchNormalization", "y", a, scale, shift, mean, variance,
-                       SKETCH_END);
-}
-
-static int build_broadcast(struct sketch *sketch, int x)
-{
-    int a = sketch_conv(sketch, "conv", x, 3, 2, SKETCH(3, 3));
-    int gain = sketch_constant(sketch, "gain", SKETCH(3, 1, 1));
-    int scaled = sketch_node(sketch, "Mul", "scaled", a, gain, SKETCH_END);
-    int column = sketch_constant(sketch, "column", SKETCH(6));
-    int shifted = sketch_node(sketch, "Add", "shifted", scaled, column, SKETCH_END);
-    return sketch_node(sketch, "Add", "y", shifted, a, SKETCH_END);
-}
-
-static int build_concat_channels(struct sketch *sketch, int x)
-{
-    int a = sketch_conv(sketch, "a", x, 3, 2, SKETCH(3, 3));
-    int b = sketch_conv(sketch, "b", x, 2, 2, SKETCH(1, 1));
-    sketch_int(sketch, "axis", 1);
-    int joined = sketch_node(sketch, "Concat", "joined", a, b, x, SKETCH_END);
-    sketch_int(sketch, "axis", -1);
-    return sketch_node(sketch, "Concat", "y", joined, joined, SKETCH_END);
-}
-
-static int build_pad(struct sketch *sketch, int x)
-{
-    int a = sketch_conv(sketch, "conv", x, 3, 2, SKETCH(3, 3));
-    int pads = sketch_integers(sketch, "pads", SKETCH(0, 1, 0, 2, 0, 0, 3, 1));
-    int value = sketch_scalar(sketch, "value", 0.5f);
-    return sketch_node(sketch, "Pad", "y", a, pads, value, SKETCH_END);
-}
-
-static int build_pad_attribute(struct sketch *sketch, int x)
-{
-    int a = sketch_conv(sketch, "conv", x, 3, 2, SKETCH(3, 3));
-    sketch_ints(sketch, "pads", SKETCH(0, 0, 1, 2, 0, 0, 3, 1));
-    sketch_text(sketch, "mode", "reflect");
-    return sketch_node(sketch, "Pad", "y", a, SKETCH_END);
-}
-
-static int build_prelu(struct sketch *sketch, int x)
-{
-    int a = sketch_conv(sketch, "conv", x, 3, 2, SKETCH(3, 3));
-    int slope = sketch_constant(sketch, "slope", SKETCH(3, 1, 1));
-    return sketch_node(sketch, "PRelu", "y", a, slope, SKETCH_END);
-}
-
-/* A slope per channel as opset 6 has it, in the file's order. */
-static int build_prelu_first_version(struct sketch *sketch, int x)
-{
-    int slope = sketch_constant(sketch, "slope", SKETCH(2));
-    return sketch_node(sketch, "PRelu", "y", x, slope, SKETCH_END);
-}
-
-static int build_reduce_spatial(struct sketch *sketch, int x)
-{
-    int a = sketch_conv(sketch, "conv", x, 3, 2, SKETCH(3, 3));
-    sketch_ints(sketch, "axes", SKETCH(2, 3));
-    sketch_int(sketch, "keepdims", 0);
-    return sketch_node(sketch, "ReduceMean", "y", a, SKETCH_END);
-}
-
-static int build_reduce_channels(struct sketch *sketch, int x)
-{
-    int a = sketch_conv(sketch, "conv", x, 3, 2, SKETCH(3, 3));
-    sketch_ints(sketch, "axes", SKETCH(1));
-    return sketch_node(sketch, "ReduceMean", "y", a, SKETCH_END);
-}
-
-static int build_reshape(struct sketch *sketch, int x)
-{
-    int a = sketch_conv(sketch, "conv", x, 3, 2, SKETCH(3, 3));
-    int shape = sketch_integers(sketch, "shape", SKETCH(1, 6, -1));
-    return sketch_node(sketch, "Reshape", "y", a, shape, SKETCH_END);
-}
-
-static int build_squeeze(struct sketch *sketch, int x)
-{
-    sketch_ints(sketch, "axes", SKETCH(1, -1));
-    int wide = sketch_node(sketch, "Unsqueeze", "wide", x, SKETCH_END);
-    return sketch_node(sketch, "Squeeze", "y", wide, SKETCH_END);
-}
-
-static int build_unsqueeze_input(struct sketch *sketch, int x)
-{
-    int axes = sketch_integers(sketch, "axes", SKETCH(2));
-    int wide = sketch_node(sketch, "Unsqueeze", "wide", x, axes, SKETCH_END);
-    return sketch_node(sketch, "Relu", "y", wide, SKETCH_END);
-}
-
-struct resize_form {
-    const char *mode, *coordinates, *rounding; /* NULL: the default */
-};
-
-static void set_form(struct sketch *sketch, const struct resize_form *form)
-{
-    sketch_text(sketch, "mode", form->mode);
-    if (form->coordinates != NULL)
-        sketch_text(sketch, "coordinate_transformation_mode", form->coordinates);
-    if (form->rounding != NULL)
-        sketch_text(sketch, "nearest_mode", form->rounding);
-}
-
-static int resize_sizes(struct sketch *sketch, int x, struct resize_form form, struct shape extents)
-{
-    int a = sketch_conv(sketch, "conv", x, 3, 2, SKETCH(3, 3));
-    int sizes = sketch_integers(sketch, "sizes", extents);
-    set_form(sketch, &form);
-    return sketch_node(sketch, "Resize", "y", a, NODE_ABSENT, NODE_ABSENT, sizes, SKETCH_END);
-}
-
-static int build_resize_linear(struct sketch *sketch, int x)
-{
-    return resize_sizes(sketch, x, (struct resize_form){.mode = "linear"}, SKETCH(1, 3, 8, 4));
-}
-
-static int build_resize_aligned(struct sketch *sketch, int x)
-{
-    return resize_sizes(sketch, x,
-                        (struct resize_form){.mode = "linear", .coordinates = "align_corners"},
-                        SKETCH(1, 3, 11, 7));
-}
-
-static int build_resize_nearest(struct sketch *sketch, int x)
-{
-    return resize_sizes(sketch, x, (struct resize_form){.mode = "nearest", .rounding = "ceil"},
-                        SKETCH(1, 3, 8, 4));
-}
-
-/* floor((i + 1/2) / scale), which opset 13 says in other words. */
-static int build_resize_half_pixel_for_nn(struct sketch *sketch, int x)
-{
-    return resize_sizes(sketch, x, (struct resize_form){"nearest", "tf_half_pixel_for_nn", "floor"},
-                        SKETCH(1, 3, 3, 13));
-}
-
-static int resize_scales(struct sketch *sketch, int x, struct resize_form form,
-                         const float scales[static 4])
-{
-    struct error err;
-    int list, a = sketch_conv(sketch, "conv", x, 3, 2, SKETCH(3, 3));
-    struct tensor tensor = {
-        .name = "scales", .shape = {.rank = 1, .dim = {4}}, .values = scales, .producer = -1};
-    ck_assert_ok(graph_add_tensor(sketch->graph, &tensor, true, &list, &err), &err);
-    set_form(sketch, &form);
-    return sketch->graph->opset < 11
-               ? sketch_node(sketch, "Resize", "y", a, list, SKETCH_END)
-               : sketch_node(sketch, "Resize", "y", a, NODE_ABSENT, list, SKETCH_END);
-}
-
-static int build_resize_scales(struct sketch *sketch, int x)
-{
-    return resize_scales(
-        sketch, x, (struct resize_form){.mode = "linear", .coordinates = "pytorch_half_pixel"},
-        (const float[]){1, 1, 0.7F, 2.3F});
-}
-
-static int build_resize_first_version(struct sketch *sketch, int x)
-{
-    return resize_scales(sketch, x, (struct resize_form){.mode = "linear"},
-                         (const float[]){1, 1, 2, 1.5F});
-}
-
-static int build_slice(struct sketch *sketch, int x)
-{
-    int a = sketch_conv(sketch, "conv", x, 3, 2, SKETCH(3, 3));
-    int starts = sketch_integers(sketch, "starts", SKETCH(-1, 1));
-    int ends = sketch_integers(sketch, "ends", SKETCH(-5, 3));
-    int axes = sketch_integers(sketch, "axes", SKETCH(-1, 1));
-    int steps = sketch_integers(sketch, "steps", SKETCH(-2, 1));
-    return sketch_node(sketch, "Slice", "y", a, starts, ends, axes, steps, SKETCH_END);
-}
-
-static int build_slice_attributes(struct sketch *sketch, int x)
-{
-    int a = sketch_conv(sketch, "conv", x, 3, 2, SKETCH(3, 3));
-    sketch_ints(sketch, "starts", SKETCH(0, 1, 2));
-    sketch_ints(sketch, "ends", SKETCH(INT64_MAX, 3, 1000));
-    return sketch_node(sketch, "Slice", "y", a, SKETCH_END);
-}
-
-/* Of three parts the one in the middle is not read. */
-static int build_split(struct sketch *sketch, int x)
-{
-    int parts[3], a = sketch_conv(sketch, "conv", x, 6, 2, SKETCH(3, 3));
-    int lengths = sketch_integers(sketch, "lengths", SKETCH(2, 1, 3));
-    sketch_int(sketch, "axis", -3);
-    sketch_node_outputs(sketch, "Split", "parts", a, lengths, parts, 3);
-    sketch_int(sketch, "axis", 1);
-    return sketch_node(sketch, "Concat", "y", parts[2], parts[0], SKETCH_END);
-}
-
-static int build_split_equal(struct sketch *sketch, int x)
-{
-    int parts[2];
-    sketch_int(sketch, "axis", 2);
-    sketch_node_outputs(sketch, "Split", "parts", x, NODE_ABSENT, parts, 2);
-    return sketch_node(sketch, "Sub", "y", parts[0], parts[1], SKETCH_END);
-}
-
-static int build_softmax(struct sketch *sketch, int x)
-{
-    return sketch_node(sketch, "Softmax", "y", x, SKETCH_END);
-}
-
-static int build_softmax_channels(struct sketch *sketch, int x)
-{
-    int a = sketch_conv(sketch, "conv", x, 3, 2, SKETCH(3, 3));
-    sketch_int(sketch, "axis", 1);
-    return sketch_node(sketch, "LogSoftmax", "y", a, SKETCH_END);
-}
-
-static int build_transpose(struct sketch *sketch, int x)
-{
-    int a = sketch_conv(sketch, "conv", x, 3, 2, SKETCH(3, 3));
-    sketch_ints(sketch, "perm", SKETCH(0, 2, 3, 1));
-    int turned = sketch_node(sketch, "Transpose", "turned", a, SKETCH_END);
-    int relu = sketch_node(sketch, "Relu", "relu", turned, SKETCH_END);
-    sketch_ints(sketch, "perm", SKETCH(0, 3, 2, 1));
-    return sketch_node(sketch, "Transpose", "y", relu, SKETCH_END);
-}
-
-/* The order of a TFLite file: its convolutions stand between transposes. */
-static int build_channels_last_file(struct sketch *sketch, int x)
-{
-    sketch_ints(sketch, "perm", SKETCH(0, 3, 1, 2));
-    int moved = sketch_node(sketch, "Transpose", "x:nchw", x, SKETCH_END);
-    int a = sketch_conv(sketch, "a:nchw", moved, 3, 6, SKETCH(3, 3));
-    sketch_ints(sketch, "perm", SKETCH(0, 2, 3, 1));
-    int back = sketch_node(sketch, "Transpose", "a", a, SKETCH_END);
-    int relu = sketch_node(sketch, "Relu", "relu", back, SKETCH_END);
-    int shape = sketch_integers(sketch, "shape", SKETCH(-1, 30));
-    return sketch_node(sketch, "Reshape", "y", relu, shape, SKETCH_END);
-}
-
-/* An output that is the input but for an exchange of the program's own. */
-static int build_two_transposes(struct sketch *sketch, int x)
-{
-    sketch_ints(sketch, "perm", SKETCH(0, 2, 3, 1));
-    int turned = sketch_node(sketch, "Transpose", "turned", x, SKETCH_END);
-    sketch_ints(sketch, "perm", SKETCH(0, 3, 1, 2));
-    return sketch_node(sketch, "Transpose", "y", turned, SKETCH_END);
-}
-
-static const struct case_row cases[] = {
-    {"average_pool", 13, {1, 2, 5, 6}, build_average_pool},
-    {"batch_normalization", 13, {1, 2, 5, 6}, build_batch_normalization},
-    {"broadcast", 13, {1, 2, 5, 6}, build_broadcast},
-    {"channels_last_file", 13, {1, 5, 2, 6}, build_channels_last_file},
-    {"clip_above", 13, {1, 2, 5, 6}, build_clip_above},
-    {"clip_attributes", 6, {1, 2, 5, 6}, build_clip_attributes},
-    {"concat_channels", 13, {1, 2, 5, 6}, build_concat_channels},
-    {"conv_1d", 13, {1, 3, 8}, build_conv_1d},
-    {"conv_depthwise", 13, {1, 4, 7, 6}, build_conv_depthwise},
-    {"conv_grouped", 13, {1, 4, 7, 6}, build_conv_grouped},
-    {"dropout", 7, {1, 2, 5, 6}, build_dropout},
-    {"elu", 13, {1, 2, 5, 6}, build_elu},
-    {"flatten_matmul", 13, {1, 2, 5, 6}, build_flatten_matmul},
-    {"global_pool", 13, {1, 2, 5, 6}, build_global_pool},
-    {"hard_sigmoid", 13, {1, 2, 5, 6}, build_hard_sigmoid},
-    {"hard_swish", 14, {1, 2, 5, 6}, build_hard_swish},
-    {"identity", 13, {1, 2, 5, 6}, build_identity},
-    {"leaky_relu", 13, {1, 2, 5, 6}, build_leaky_relu},
-    {"max_pool", 13, {1, 4, 7, 6}, build_max_pool},
-    {"pad", 13, {1, 2, 5, 6}, build_pad},
-    {"pad_attribute", 10, {1, 2, 5, 6}, build_pad_attribute},
-    {"prelu", 13, {1, 2, 5, 6}, build_prelu},
-    {"prelu_first_version", 6, {1, 2, 5, 6}, build_prelu_first_version},
-    {"reduce_channels", 13, {1, 2, 5, 6}, build_reduce_channels},
-    {"reduce_spatial", 13, {1, 2, 5, 6}, build_reduce_spatial},
-    {"relu", 13, {1, 2, 5, 6}, build_relu},
-    {"reshape", 13, {1, 2, 5, 6}, build_reshape},
-    {"resize_aligned", 13, {1, 2, 5, 6}, build_resize_aligned},
-    {"resize_first_version", 10, {1, 2, 5, 6}, build_resize_first_version},
-    {"resize_half_pixel_for_nn", 11, {1, 2, 5, 6}, build_resize_half_pixel_for_nn},
-    {"resize_linear", 13, {1, 2, 5, 6}, build_resize_linear},
-    {"resize_nearest", 13, {1, 2, 5, 6}, build_resize_nearest},
-    {"resize_scales", 13, {1, 2, 5, 6}, build_resize_scales},
-    {"sigmoid", 13, {1, 2, 5, 6}, build_sigmoid},
-    {"slice", 13, {1, 2, 5, 6}, build_slice},
-    {"slice_attributes", 9, {1, 2, 5, 6}, build_slice_attributes},
-    {"softmax", 13, {1, 3, 8}, build_softmax},
-    {"softmax_channels", 13, {1, 2, 5, 6}, build_softmax_channels},
-    {"softmax_coerced", 11, {1, 3, 8}, build_softmax},
-    {"split", 13, {1, 2, 5, 6}, build_split},
-    {"split_equal", 11, {1, 3, 8}, build_split_equal},
-    {"squeeze", 11, {1, 3, 8}, build_squeeze},
-    {"tanh", 13, {1, 2, 5, 6}, build_tanh},
-    {"transpose", 13, {1, 2, 5, 6}, build_transpose},
-    {"two_transposes", 13, {1, 2, 5, 6}, build_two_transposes},
-    {"unsqueeze_input", 13, {1, 3, 8}, build_unsqueeze_input},
-};
-
 static const char *directory; /* OUT */
 
-static void write_array(struct arena *arena, const char *name, const struct tensor *tensor,
-                        const float *values)
+static void write_array(struct arena *arena, const char *name, const char *letter,
+                        const struct tensor *tensor, const float *values)
 {
     struct error err;
     struct shape shape = tensor->shape;
     uint8_t *bytes;
     size_t size;
     shape.dim[0] *= SAMPLES;
+    const char *path = arena_printf(arena, &err, "%s/%s.%s.npy", directory, name, letter);
     ck_assert_ok(npy_encode(arena, "<f4", shape.rank, shape.dim, values, &bytes, &size, &err),
                  &err);
-    ck_assert_ok(file_write(file_join(arena, directory, name, &err), bytes, size, &err), &err);
+    ck_assert_ok(file_write(path, bytes, size, &err), &err);
 }
 
-START_TEST(an_operator_is_written)
+static void write_model(struct arena *arena, const char *name, const uint8_t *bytes, size_t size)
 {
-    const struct case_row *row = &cases[_i];
     struct error err;
-    struct arena *arena = arena_create(0);
-    struct sketch sketch;
-    sketch_init(&sketch, arena, row->opset);
-    struct shape shape = {.rank = row->input[3] > 0 ? 4 : 3};
-    memcpy(shape.dim, row->input, sizeof(row->input));
-    int x = sketch_input(&sketch, "x", shape);
-    const struct graph *graph = sketch_finish(&sketch, row->build(&sketch, x));
-
-    const uint8_t *bytes;
-    size_t size;
-    const char *path = arena_printf(arena, &err, "%s/%s.onnx", directory, row->name);
-    ck_assert_ok(onnx_write_graph(arena, graph, "test", &bytes, &size, &err), &err);
+    const char *path = arena_printf(arena, &err, "%s/%s.onnx", directory, name);
     ck_assert_ok(file_write(path, bytes, size, &err), &err);
+}
 
+/* An input, and what the graph computes for it. */
+static void write_values(struct arena *arena, const char *name, const struct graph *graph)
+{
+    struct error err;
     const struct tensor *input = &graph->tensors[graph->input];
     int64_t count = tensor_elements(input, SAMPLES);
     float *values = ARENA_ARRAY(arena, float, count, &err);
@@ -503,11 +60,76 @@ START_TEST(an_operator_is_written)
     struct exec_options options = {.batch = SAMPLES};
     ck_assert_ok(exec_create(graph, &options, &exec, &err), &err);
     ck_assert_ok(exec_forward(exec, values, SAMPLES, &err), &err);
-    write_array(arena, arena_printf(arena, &err, "%s.x.npy", row->name), input, values);
-    write_array(arena, arena_printf(arena, &err, "%s.y.npy", row->name),
-                &graph->tensors[graph->output], exec_values(exec, graph->output));
+    write_array(arena, name, "x", input, values);
+    write_array(arena, name, "y", &graph->tensors[graph->output], exec_values(exec, graph->output));
     exec_destroy(exec);
+}
+
+/* The quantized network with ranges that the sketches' values are mostly in. */
+static struct quant_network *quantize(struct arena *arena, const struct graph *graph)
+{
+    struct error err;
+    struct graph *folded;
+    struct quant_network *network;
+    struct quant_options options = {.weights = {.bits = 4, .symmetric = true},
+                                    .activations = {.bits = 6},
+                                    .input_bits = 8,
+                                    .per_channel = true};
+    ck_assert_ok(graph_fold(graph, arena, &folded, &err), &err);
+    ck_assert_ok(quant_network_create(arena, folded, &options, &network, &err), &err);
+    for (int i = 0; i < network->activation_count; i++)
+        ck_assert_ok(quantizer_set_range(&network->activations[i].quantizer, 0, -2.1, 2.7, &err),
+                     &err);
+    for (int i = 0; i < network->layer_count; i++) {
+        struct quant_layer *layer = &network->layers[i];
+        for (int64_t k = 0; k < layer->quantizer.channels; k++)
+            ck_assert_ok(quantizer_set_range(&layer->quantizer, k, -1.0, 0.9 + 0.05 * (double)k,
+                                             &err),
+                         &err);
+        quant_layer_round(layer);
+    }
+    ck_assert_ok(quant_network_round_biases(network, &err), &err);
+    return network;
+}
+
+static struct graph *build(struct arena *arena, const struct sketch_case *row)
+{
+    struct sketch sketch;
+    sketch_init(&sketch, arena, row->opset);
+    struct shape shape = {.rank = row->input[3] > 0 ? 4 : 3};
+    memcpy(shape.dim, row->input, sizeof(row->input));
+    int x = sketch_input(&sketch, "x", shape);
+    return sketch_finish(&sketch, row->build(&sketch, x));
+}
+
+static void export(const struct sketch_case *row)
+{
+    struct error err;
+    struct arena *arena = arena_create(0);
+    struct graph *graph = build(arena, row);
+    const uint8_t *bytes;
+    size_t size;
+    ck_assert_ok(onnx_write_graph(arena, graph, "test", &bytes, &size, &err), &err);
+    write_model(arena, row->name, bytes, size);
+    write_values(arena, row->name, graph);
+
+    const char *name = arena_printf(arena, &err, "%s.quantized", row->name);
+    struct quant_network *network = quantize(arena, graph);
+    ck_assert_ok(onnx_write_network(arena, network, "test", &bytes, &size, &err), &err);
+    write_model(arena, name, bytes, size);
+    write_values(arena, name, network->graph);
     arena_destroy(arena);
+}
+
+START_TEST(an_operator_is_written)
+{
+    export(&sketch_cases_plain.rows[_i]);
+}
+END_TEST
+
+START_TEST(an_operator_on_maps_is_written)
+{
+    export(&sketch_cases_maps.rows[_i]);
 }
 END_TEST
 
@@ -520,7 +142,8 @@ int main(int count, char **words)
     directory = words[1];
     Suite *suite = suite_create("export_sketches");
     TCase *tests = tcase_create("operators");
-    tcase_add_loop_test(tests, an_operator_is_written, 0, sizeof(cases) / sizeof(cases[0]));
+    tcase_add_loop_test(tests, an_operator_is_written, 0, sketch_cases_plain.count);
+    tcase_add_loop_test(tests, an_operator_on_maps_is_written, 0, sketch_cases_maps.count);
     suite_add_tcase(suite, tests);
     return support_run(suite);
 }

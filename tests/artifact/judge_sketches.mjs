@@ -1,5 +1,6 @@
-// Does a float graph that this program writes compute the same elsewhere? onnxruntime executes one
-// small file with each operator, and gives the output that this program gave, element by element.
+// Does a graph that this program writes compute the same elsewhere? onnxruntime executes one small
+// file with each operator, in float and quantized, and gives the output that this program gave,
+// element by element.
 //
 //   node judge_sketches.mjs EXPORT_SKETCHES ROOT
 //
@@ -14,6 +15,10 @@ import { SKIPPED, execute, loadRuntime, openModel, readNpy, withDirectory } from
 // Two sums of a few hundred float32 products in different orders.
 const TOLERANCE = 2e-5;
 
+// A sum that falls on a rounding boundary may move one code in one of the two, and with it the
+// outputs that read it: of a quantized graph so many may differ.
+const MOVED_SHARE_MAX = 0.02;
+
 async function judge(runtime, directory, name) {
   const session = await openModel(runtime, join(directory, `${name}.onnx`));
   const input = readNpy(join(directory, `${name}.x.npy`));
@@ -22,9 +27,11 @@ async function judge(runtime, directory, name) {
   await session.release();
   if (String(output.shape) !== String(expected.shape))
     return `the shape is ${output.shape}; ${expected.shape} is expected`;
-  const wrong = expected.values.findIndex(
-    (value, i) => !(Math.abs(value - output.values[i]) <= TOLERANCE * (1 + Math.abs(value))));
-  return wrong < 0 ? '' :
+  const differs = (value, i) =>
+    !(Math.abs(value - output.values[i]) <= TOLERANCE * (1 + Math.abs(value)));
+  const wrong = expected.values.findIndex(differs);
+  const allowed = name.endsWith('.quantized') ? MOVED_SHARE_MAX * expected.values.length : 0;
+  return expected.values.filter(differs).length <= allowed ? '' :
     `element ${wrong} is ${output.values[wrong]}; ${expected.values[wrong]} is expected`;
 }
 

@@ -157,6 +157,45 @@ static int conv_one_axis(struct sketch *sketch, int x, const char *op_type)
     return sketch_node(sketch, op_type, "y", x, w, b, SKETCH_END);
 }
 
+static int transposed_conv(struct sketch *sketch, int x, const char *op_type, struct shape weights,
+                           int64_t K)
+{
+    int w = sketch_constant(sketch, "w", weights);
+    int b = sketch_constant(sketch, "b", SKETCH(K));
+    return sketch_node(sketch, op_type, "y", x, w, b, SKETCH_END);
+}
+
+static int conv_transpose_dense(struct sketch *sketch, int x, const char *op_type)
+{
+    sketch_ints(sketch, "strides", SKETCH(2, 3));
+    sketch_ints(sketch, "pads", SKETCH(0, 1, 1, 0));
+    sketch_ints(sketch, "output_padding", SKETCH(1, 2));
+    return transposed_conv(sketch, x, op_type, SKETCH(3, 2, 3, 2), 2);
+}
+
+static int conv_transpose_grouped(struct sketch *sketch, int x, const char *op_type)
+{
+    sketch_int(sketch, "group", 2);
+    sketch_ints(sketch, "dilations", SKETCH(2, 1));
+    return transposed_conv(sketch, x, op_type, SKETCH(4, 3, 2, 2), 6);
+}
+
+static int conv_transpose_depthwise(struct sketch *sketch, int x, const char *op_type)
+{
+    int w = sketch_constant(sketch, "w", SKETCH(3, 1, 3, 3));
+    sketch_int(sketch, "group", 3);
+    sketch_ints(sketch, "strides", SKETCH(2, 2));
+    sketch_text(sketch, "auto_pad", "SAME_UPPER");
+    return sketch_node(sketch, op_type, "y", x, w, SKETCH_END);
+}
+
+static int conv_transpose_one_axis(struct sketch *sketch, int x, const char *op_type)
+{
+    sketch_ints(sketch, "strides", SKETCH(2));
+    sketch_ints(sketch, "output_shape", SKETCH(13));
+    return transposed_conv(sketch, x, op_type, SKETCH(3, 2, 4), 2);
+}
+
 static int pool(struct sketch *sketch, int x, const char *op_type)
 {
     sketch_ints(sketch, "kernel_shape", SKETCH(3, 2));
@@ -340,6 +379,10 @@ const struct operator_case operator_cases[] = {
     {.op_type = "Conv", .build = conv_dense, .input = {4, {1, 3, 5, 4}}},
     {.op_type = "Conv", .build = conv_depthwise, .input = {4, {1, 3, 5, 4}}},
     {.op_type = "Conv", .build = conv_one_axis, .input = {3, {1, 3, 7}}},
+    {.op_type = "ConvTranspose", .build = conv_transpose_dense, .input = {4, {1, 3, 4, 3}}},
+    {.op_type = "ConvTranspose", .build = conv_transpose_grouped, .input = {4, {1, 4, 4, 3}}},
+    {.op_type = "ConvTranspose", .build = conv_transpose_depthwise, .input = {4, {1, 3, 4, 3}}},
+    {.op_type = "ConvTranspose", .build = conv_transpose_one_axis, .input = {3, {1, 3, 7}}},
     {.op_type = "Dropout", .build = unary, .input = {2, {1, 6}}},
     {.op_type = "Elu", .build = unary, .input = {4, {1, 3, 5, 4}}},
     {.op_type = "Flatten", .build = unary, .input = {4, {1, 3, 5, 4}}},

@@ -113,6 +113,20 @@ START_TEST(batch_normalization_goes_into_depthwise_convolutions_without_bias)
 }
 END_TEST
 
+START_TEST(batch_normalization_goes_into_transposed_convolutions)
+{
+    int x = sketch_input(&sketch, "x", SKETCH(1, 4, 3, 5));
+    int w = sketch_constant(&sketch, "w", SKETCH(4, 3, 3, 2));
+    sketch_int(&sketch, "group", 2);
+    sketch_ints(&sketch, "strides", SKETCH(2, 2));
+    int a = sketch_node(&sketch, "ConvTranspose", "up", x, w, SKETCH_END);
+    struct graph *folded = fold(normalize("bn", a, 6));
+    const struct node *up = check_layer(folded, "up", "ConvTranspose", 6);
+    ck_assert_int_eq(shape_elements(&folded->tensors[up->inputs[1]].shape), 6 * 3 * 2 * 2);
+    ck_assert_int_eq(graph_run_count(folded, "BatchNormalization"), 0);
+}
+END_TEST
+
 START_TEST(batch_normalization_goes_into_dense_layers)
 {
     int x = sketch_input(&sketch, "x", SKETCH(1, 6));
@@ -294,6 +308,7 @@ int main(void)
     tcase_add_checked_fixture(tcase, setup, teardown);
     tcase_add_test(tcase, batch_normalization_goes_into_the_convolution);
     tcase_add_test(tcase, batch_normalization_goes_into_depthwise_convolutions_without_bias);
+    tcase_add_test(tcase, batch_normalization_goes_into_transposed_convolutions);
     tcase_add_test(tcase, batch_normalization_goes_into_dense_layers);
     tcase_add_test(tcase, batch_normalization_stays_where_others_read_the_convolution);
     tcase_add_test(tcase, batch_normalization_behind_something_else_stays);

@@ -1,9 +1,11 @@
 #include "ptqd/recon/layer_moments.h"
 
+#include "sketch.h"
 #include "small_network.h"
 #include "support.h"
 
 #include "ptqd/base/rng.h"
+#include "ptqd/nn/exec.h"
 #include "ptqd/nn/fold.h"
 
 #include <math.h>
@@ -130,6 +132,119 @@ START_TEST(the_input_gives_its_second_moments)
 }
 END_TEST
 
+/* The only layer of a network, of each kind. */
+
+static int build_conv(struct sketch *sketch, int input)
+{
+    return sketch_conv(sketch, "y", input, 6, 4, SKETCH(3, 2));
+}
+
+static int build_dense(struct sketch *sketch, int input)
+{
+    int flat = sketch_node(sketch, "Flatten", "flat", input, SKETCH_END);
+    int weight = sketch_constant(sketch, "weight", SKETCH(4 * 5 * 3, 6));
+    return sketch_node(sketch, "MatMul", "y", flat, weight, SKETCH_END);
+}
+
+static int transpose_conv(struct sketch *sketch, int input, struct shape weights)
+{
+    int weight = sketch_constant(sketch, "weight", weights);
+    sketch_ints(sketch, "strides", SKETCH(2, 3));
+    sketch_ints(sketch, "pads", SKETCH(1, 0, 0, 1));
+    sketch_ints(sketch, "output_padding", SKETCH(0, 2));
+    return sketch_node(sketch, "ConvTranspose", "y", input, weight, SKETCH_END);
+}
+
+static int build_conv_transpose(struct sketch *sketch, int input)
+{
+    return transpose_conv(sketch, input, SKETCH(4, 6, 3, 2));
+}
+
+static int build_conv_transpose_grouped(struct sketch *sketch, int input)
+{
+    sketch_int(sketch, "group", 2);
+    return transpose_conv(sketch, input, SKETCH(4, 3, 3, 2));
+}
+
+static int (*const layer_kinds[])(struct sketch *sketch,
+                                  int input) = {build_conv, build_dense, build_conv_transpose,
+                                                build_conv_transpose_grouped};
+enum { LAYER_KINDS = sizeof(layer_kinds) / sizeof(layer_kinds[0]) };
+
+/* A network of one layer, its weights rounded to 4 bits, on inputs that are not quantized. */
+static struct quant_network *one_layer(int (*build)(struct sketch *sketch, int input))
+{
+    struct quant_options format = {.weights = {.bits = 4, .symmetric = true},
+                                   .activations = {.bits = 8},
+                                   .input_bits = 8};
+    struct sketch sketch;
+    struct graph *folded;
+    sketch_init(&sketch, arena, 13);
+    int input = sketch_input(&sketch, "x", SKETCH(1, 4, 5, 3));
+    struct graph *graph = sketch_finish(&sketch, build(&sketch, input));
+    struct quant_network *single;
+    ck_assert_ok(graph_fold(graph, arena, &folded, &err), &err);
+    ck_assert_ok(quant_network_create(arena, folded, &format, &single, &err), &err);
+    ck_assert_int_eq(single->layer_count, 1);
+    ck_assert_ok(quantizer_set_range(&single->layers[0].quantizer, 0, -1.0, 1.0, &err), &err);
+    quant_layer_round(&single->layers[0]);
+    return single;
+}
+
+/* Values of all samples of tensors that a graph computes; in the arena. */
+static const float *values_of(const struct graph *graph, const float *input, int tensor)
+{
+    struct exec *exec;
+    struct exec_options options = {.batch = SAMPLES, .gradients = true};
+    ck_assert_ok(exec_create(graph, &options, &exec, &err), &err);
+    ck_assert_ok(exec_forward(exec, input, SAMPLES, &err), &err);
+    size_t count = (size_t)tensor_elements(&graph->tensors[tensor], SAMPLES);
+    const float *values =
+        arena_memdup(arena, exec_values(exec, tensor), count * sizeof(float), &err);
+    exec_destroy(exec);
+    return values;
+}
+
+/* Law: the error in the Gram form is that of executing the layer, sample by sample. */
+START_TEST(the_moments_know_the_error_of_each_kind_of_layer)
+{
+    struct quant_network *single = one_layer(layer_kinds[_i]);
+    const struct quant_layer *only = &single->layers[0];
+    const struct node *node = &single->graph->nodes[only->node];
+    struct recon_monitor monitor = {0};
+    struct linear_targets targets;
+    struct linear_problem problem;
+    struct gram gram;
+    struct rng rng;
+    rng_init(&rng, 3, 0);
+    const float *input = random_values(&rng, SAMPLES * 4 * 5 * 3);
+    struct layer_data moments = {
+        .graph = single->graph,
+        .samples = SAMPLES,
+        .input = values_of(single->graph, input, node->inputs[0]),
+        .output = values_of(single->folded, input, node->outputs[0]),
+    };
+    const float *quantized = values_of(single->graph, input, node->outputs[0]);
+    ck_assert_ok(linear_gram_init(arena, only, &gram, &err), &err);
+    ck_assert_ok(linear_targets_init(arena, only, &targets, &err), &err);
+    ck_assert_ok(layer_moments_add_input(&moments, only, &monitor, arena, &gram, &err), &err);
+    ck_assert_ok(layer_moments_add_targets(&moments, only, &monitor, arena, &targets, &err), &err);
+    ck_assert_ok(linear_problem_create(&gram, only, &problem, &err), &err);
+    linear_problem_set_targets(&problem, &targets);
+
+    int64_t count = tensor_elements(&single->graph->tensors[node->outputs[0]], SAMPLES);
+    double sum = 0.0;
+    for (int64_t i = 0; i < count; i++) {
+        double difference = (double)moments.output[i] - (double)quantized[i];
+        sum += difference * difference;
+    }
+    double executed = sum / (double)count;
+    ck_assert_double_gt(executed, 1e-4);
+    ck_assert_double_le(fabs(linear_problem_layer_error(&problem, only) - executed),
+                        1e-3 * executed);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("layer_moments");
@@ -139,6 +254,7 @@ int main(void)
     tcase_add_test(tcase, what_another_branch_lacks_joins_the_target);
     tcase_add_test(tcase, behind_a_relu_targets_give_way);
     tcase_add_test(tcase, the_input_gives_its_second_moments);
+    tcase_add_loop_test(tcase, the_moments_know_the_error_of_each_kind_of_layer, 0, LAYER_KINDS);
     suite_add_tcase(suite, tcase);
     return support_run(suite);
 }

@@ -2,12 +2,12 @@
 
 /* Folding: the float network in the form that quantization works on.
  *
- * - BatchNormalization behind a Conv or Gemm that nothing else reads goes into its weights and
- * bias;
+ * - BatchNormalization behind a Conv, ConvTranspose or Gemm that nothing else reads goes into its
+ *   weights and bias;
  * - MatMul of a matrix with constant weights becomes Gemm, with a constant Add behind it as bias;
- * - Gemm has transB = 1, so that weights are [K][C] (and those of Conv [K][R][S][C/G]: output
- *   channels lead everywhere), alpha = beta = 1 and a bias [K];
- * - Conv and Gemm always have a bias, zeros where the file had none;
+ * - Gemm has transB = 1, so that weights are [K][C] (and those of both convolutions
+ *   [K][R][S][C/G]: output channels lead everywhere), alpha = beta = 1 and a bias [K];
+ * - these three always have a bias, zeros where the file had none;
  * - Identity and Dropout are gone, but in front of the network's output.
  *
  * What can't be folded (a BatchNormalization behind something else, a Gemm with a full matrix C)

@@ -8,7 +8,7 @@
 struct layer {
     const struct graph *graph; /* that is folded; borrowed */
     struct arena *arena;       /* of the new graph */
-    const struct node *node;   /* Conv, Gemm or MatMul; input 1 has the weights */
+    const struct node *node;   /* Conv, ConvTranspose, Gemm or MatMul; input 1 has the weights */
     int output;                /* what the last folded node writes */
     int64_t K, D;
     struct shape weight_shape;

@@ -31,6 +31,14 @@ struct integer_list {
 bool attribute_ints(const struct node *node, const char *name, struct integer_list *out,
                     struct error *err);
 
+/* The same of floats. */
+struct real_list {
+    const float *values;
+    size_t count;
+};
+bool attribute_reals(const struct node *node, const char *name, struct real_list *out,
+                     struct error *err);
+
 /* The list of an attribute (before some opset) or of a constant integer input (since): the input
  * wins. `input` -1: attribute only. A runtime or float32 input is E_UNSUPPORTED, by name. */
 bool infer_ints(const struct graph *graph, const struct node *node, const char *attribute,
@@ -77,9 +85,18 @@ void permute_f32(const float *in, const struct shape *in_shape, const int *perm,
 bool relayout_constant(struct graph *graph, struct node *node, int input, const int *perm,
                        const char *suffix, struct error *err);
 
+/* The same with values in another order than a permutation gives: `values` are in the graph's
+ * arena. */
+bool relayout_replace(struct graph *graph, struct node *node, int input, const struct shape *shape,
+                      const float *values, const char *suffix, struct error *err);
+
 /* For relayout: replaces (or adds) an integer attribute. */
 bool relayout_attribute_int(struct graph *graph, struct node *node, const char *name, int64_t value,
                             struct error *err);
+
+/* Replaces (or adds) an attribute that is a list of floats; `values` are copied. */
+bool relayout_attribute_reals(struct graph *graph, struct node *node, const char *name,
+                              const float *values, size_t count, struct error *err);
 
 /* For relayout: replaces the list that infer_ints reads, whether attribute or input. */
 bool relayout_ints(struct graph *graph, struct node *node, const char *attribute, int input,

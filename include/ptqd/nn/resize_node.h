@@ -24,10 +24,10 @@ struct resize_node {
     float scale[SHAPE_RANK_MAX]; /* of each axis of the input; 1 for samples and channels */
 };
 
-/* Reads and checks a node; `out_shape` is that of its output. Lists that are not constant and what
- * no runtime of small devices has are E_UNSUPPORTED. */
-bool resize_node_read(const struct graph *graph, const struct node *node,
-                      struct resize_node *out_resize, struct shape *out_shape, struct error *err);
+/* Reads and checks a node, whose lists become attributes; `out_shape` is that of its output. Lists
+ * that are not constant and what no runtime of small devices has are E_UNSUPPORTED. */
+bool resize_node_read(struct graph *graph, struct node *node, struct resize_node *out_resize,
+                      struct shape *out_shape, struct error *err);
 
 /* Of a node of a finished graph. */
 const struct resize_node *resize_node_of(const struct node *node);

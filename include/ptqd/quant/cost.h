@@ -2,7 +2,7 @@
 
 /* What a network costs: multiply-accumulates, bit operations, flash and memory, for one sample.
  *
- *   MACs              products of every Conv, Gemm, MatMul
+ *   MACs              products of every Conv, ConvTranspose, Gemm, MatMul
  *   BOPs              MACs · b_w · b_a, b_a the bits of the layer's input (arXiv 2203.05492, 4.3)
  *   BOPs, extended    MACs · (p·b_a·b_w + b_a + b_w + log2(D)), p the share of non-zero weights
  *                     and D the products per output (Baskin et al., arXiv 1804.10969)

@@ -2,18 +2,18 @@
 
 /* The quantized network: a graph with explicit FakeQuantize nodes.
  *
- * Quantized are the network's input, the input of every MAC operator (Conv, Gemm), both inputs of
- * Add, and the weights of every MAC operator. A tensor that several of these read is quantized
- * once, by one node "<tensor>:quantized"; other readers (pooling, the last Softmax) see the float
- * value. What is only added may have a width of its own. Biases stay float. Because the quantizers
- * are nodes, execution, gradients, costs and artifacts need to know nothing else.
+ * Quantized are the network's input, the input of every MAC operator (Conv, ConvTranspose, Gemm),
+ * both inputs of Add, and the weights of every MAC operator. A tensor that several of these read is
+ * quantized once, by one node "<tensor>:quantized"; other readers (pooling, the last Softmax) see
+ * the float value. What is only added may have a width of its own. Biases stay float. Because the
+ * quantizers are nodes, execution, gradients, costs and artifacts need to know nothing else.
  *
  * Where a width is 32, values stay in float: weights keep theirs, a layer's input is the float
  * tensor, also where others read it quantized. Layers that read one tensor in different widths
  * share the widest.
  *
  * Weights are matrices [K][D] of the folded graph (nn/fold.h): K output channels, D = R·S·C/G for
- * Conv (order r, s, c) and D = C for Gemm.
+ * both convolutions (order r, s, c) and D = C for Gemm.
  */
 
 #include "ptqd/nn/graph.h"

@@ -3,11 +3,11 @@
  * Weights come as (K, C/G, R, S) and are moved to (K, R, S, C/G) together with the activations;
  * the forward pass expects both moved. */
 
+#include "filter.h"
 #include "ptqd/base/mem.h"
 #include "ptqd/nn/conv_node.h"
 #include "ptqd/nn/infer.h"
 #include "ptqd/nn/op.h"
-#include "window.h"
 
 #include <inttypes.h>
 
@@ -35,15 +35,9 @@ static bool infer_weights(const struct graph *graph, const struct node *node,
                           const struct window_map *map, struct weights *out, struct error *err)
 {
     const struct tensor *tensor;
-    if (!infer_input(graph, node, 1, &tensor, err))
+    if (!filter_infer(graph, node, map, &tensor, err))
         return false;
-    if (tensor->values == NULL)
-        return FAIL(err, E_UNSUPPORTED, "weights '%s' are computed; they must be a constant",
-                    tensor->name);
     int rank = tensor->shape.rank;
-    if (rank != map->axes + 2)
-        return FAIL(err, E_INVALID, "weights '%s' have %d axes; a map of %d axes needs %d",
-                    tensor->name, rank, map->axes, map->axes + 2);
     const int64_t *dim = tensor->shape.dim;
     *out = (struct weights){
         .K = dim[0],
@@ -51,25 +45,6 @@ static bool infer_weights(const struct graph *graph, const struct node *node,
     };
     for (int i = 0; i < map->axes; i++)
         out->kernel[i] = dim[(tensor->channels_last ? 1 : 2) + i];
-    return true;
-}
-
-static bool infer_bias(const struct graph *graph, const struct node *node, int64_t K,
-                       struct error *err)
-{
-    const struct tensor *tensor;
-    if (!infer_has_input(node, 2))
-        return true;
-    if (!infer_input(graph, node, 2, &tensor, err))
-        return false;
-    if (tensor->values == NULL)
-        return FAIL(err, E_UNSUPPORTED, "bias '%s' is computed; it must be a constant",
-                    tensor->name);
-    if (tensor->shape.rank != 1 || tensor->shape.dim[0] != K)
-        return FAIL(err, E_INVALID,
-                    "bias '%s' has %" PRId64 " elements in %d axes; it must have "
-                    "one for each of %" PRId64 " output channels",
-                    tensor->name, shape_elements(&tensor->shape), tensor->shape.rank, K);
     return true;
 }
 
@@ -92,17 +67,6 @@ static bool infer_group(const struct node *node, const struct window_map *map,
     return true;
 }
 
-/* So that nobody who multiplies extents needs to look again. */
-static bool check_macs(const struct conv_shape *shape, struct error *err)
-{
-    int64_t count = shape->R;
-    const int64_t factors[] = {shape->S, shape->C / shape->G, shape->K, shape->OH, shape->OW};
-    for (size_t i = 0; i < sizeof(factors) / sizeof(factors[0]); i++)
-        if (!mem_mul_i64(count, factors[i], &count))
-            return FAIL(err, E_INVALID, "more than 2^63 multiply-accumulates");
-    return true;
-}
-
 static bool conv_infer(struct graph *graph, struct node *node, struct error *err)
 {
     struct window_map map;
@@ -111,7 +75,7 @@ static bool conv_infer(struct graph *graph, struct node *node, struct error *err
     int64_t group = 1;
     if (!infer_counts(node, 2, 3, err) || !window_map_infer(graph, node, &map, err) ||
         !infer_weights(graph, node, &map, &weights, err) ||
-        !infer_bias(graph, node, weights.K, err) ||
+        !filter_infer_bias(graph, node, weights.K, err) ||
         !infer_group(node, &map, &weights, &group, err) ||
         !window_infer(node, &map, weights.kernel, false, &window, err) ||
         !window_output(graph, node, &map, window.output, weights.K, err))
@@ -141,7 +105,10 @@ static bool conv_infer(struct graph *graph, struct node *node, struct error *err
         .OW = window.output[1],
     };
     node->detail = detail;
-    return check_macs(&detail->shape, err);
+    const struct conv_shape *shape = &detail->shape;
+    const int64_t factors[] = {shape->R, shape->S,  shape->C / shape->G,
+                               shape->K, shape->OH, shape->OW};
+    return filter_check_macs(factors, sizeof(factors) / sizeof(factors[0]), err);
 }
 
 static bool conv_relayout(struct graph *graph, struct node *node, struct error *err)

@@ -147,8 +147,8 @@ static bool read_form(const struct graph *graph, const struct node *node,
 
 /* What the node gives: scales or sizes, for all axes or for some. */
 struct request {
-    const float *scales;  /* or NULL */
-    const int64_t *sizes; /* or NULL */
+    struct real_list scales; /* one of the two has values */
+    struct integer_list sizes;
     int count;
     int axes[SHAPE_RANK_MAX];
 };
@@ -162,8 +162,8 @@ static const struct tensor *find_list(const struct graph *graph, const struct no
     return shape_is_empty_list(&tensor->shape) ? NULL : tensor;
 }
 
-static bool read_lists(const struct graph *graph, const struct node *node, struct request *out,
-                       int64_t *out_count, struct error *err)
+static bool read_inputs(const struct graph *graph, const struct node *node, struct request *out,
+                        struct error *err)
 {
     bool first = graph->opset < 11;
     const struct tensor *scales = find_list(graph, node, first ? 1 : 2);
@@ -173,26 +173,47 @@ static bool read_lists(const struct graph *graph, const struct node *node, struc
                     scales == NULL ? "neither scales nor sizes are given"
                                    : "both scales and sizes are given");
     const struct tensor *list = scales != NULL ? scales : sizes;
-    out->scales = scales != NULL ? scales->values : NULL;
-    out->sizes = sizes != NULL ? sizes->integers : NULL;
-    if (out->scales == NULL && out->sizes == NULL)
+    size_t count = (size_t)shape_elements(&list->shape);
+    if (scales != NULL)
+        out->scales = (struct real_list){.values = list->values, .count = count};
+    else
+        out->sizes = (struct integer_list){.values = list->integers, .count = count};
+    if (out->scales.values == NULL && out->sizes.values == NULL)
         return FAIL(err, E_UNSUPPORTED,
                     "%s '%s' is computed, or of another type; it must be a constant",
                     scales != NULL ? "scales" : "sizes", list->name);
-    *out_count = shape_elements(&list->shape);
     return true;
 }
 
-static bool read_axes(const struct node *node, int rank, int64_t count, struct request *out,
-                      struct error *err)
+/* The lists are no data of the network: from constants they are made attributes, which a later
+ * reading finds. */
+static bool read_lists(struct graph *graph, struct node *node, struct request *out,
+                       struct error *err)
 {
+    if (node->input_count == 1 && (!attribute_reals(node, "scales", &out->scales, err) ||
+                                   !attribute_ints(node, "sizes", &out->sizes, err)))
+        return false;
+    if (out->scales.values != NULL || out->sizes.values != NULL)
+        return true;
+    if (!read_inputs(graph, node, out, err))
+        return false;
+    node->input_count = 1;
+    return out->scales.values != NULL
+               ? relayout_attribute_reals(graph, node, "scales", out->scales.values,
+                                          out->scales.count, err)
+               : relayout_ints(graph, node, "sizes", NODE_ABSENT, out->sizes.values,
+                               out->sizes.count, err);
+}
+
+static bool read_axes(const struct node *node, int rank, struct request *out, struct error *err)
+{
+    size_t count = out->scales.values != NULL ? out->scales.count : out->sizes.count;
     struct integer_list axes;
     if (!attribute_ints(node, "axes", &axes, err))
         return false;
-    int64_t wanted = axes.values != NULL ? (int64_t)axes.count : rank;
-    if (count != wanted || count > rank)
-        return FAIL(err, E_INVALID,
-                    "%" PRId64 " scales or sizes for %" PRId64 " axes of an input of %d", count,
+    size_t wanted = axes.values != NULL ? axes.count : (size_t)rank;
+    if (count != wanted || count > (size_t)rank)
+        return FAIL(err, E_INVALID, "%zu scales or sizes for %zu axes of an input of %d", count,
                     wanted, rank);
     out->count = (int)count;
     bool seen[SHAPE_RANK_MAX] = {false};
@@ -213,15 +234,15 @@ enum { EXTENT_MAX = 1 << 24 }; /* far above any map; float32 has all numbers up 
 static bool resize_axis(const struct request *request, int i, int64_t extent, int64_t *out_extent,
                         float *out_scale, struct error *err)
 {
-    float scale =
-        request->scales != NULL ? request->scales[i] : (float)request->sizes[i] / (float)extent;
+    const int64_t *size = request->sizes.values != NULL ? &request->sizes.values[i] : NULL;
+    float scale = size != NULL ? (float)*size / (float)extent : request->scales.values[i];
     float wanted = floorf((float)extent * scale);
-    if (request->sizes != NULL ? request->sizes[i] < 1 || request->sizes[i] > EXTENT_MAX
-                               : !(wanted >= 1 && wanted <= (float)EXTENT_MAX))
+    if (size != NULL ? *size < 1 || *size > EXTENT_MAX
+                     : !(wanted >= 1 && wanted <= (float)EXTENT_MAX))
         return FAIL(err, E_INVALID,
                     "axis %d with extent %" PRId64 " is scaled by %g; 1 to %d elements must result",
                     request->axes[i], extent, (double)scale, EXTENT_MAX);
-    *out_extent = request->sizes != NULL ? request->sizes[i] : (int64_t)wanted;
+    *out_extent = size != NULL ? *size : (int64_t)wanted;
     *out_scale = scale;
     return true;
 }
@@ -245,7 +266,7 @@ static bool resize_axes(const struct tensor *input, const struct request *reques
                         struct resize_node *resize, struct shape *shape, struct error *err)
 {
     int channels = input->channels_last ? shape->rank - 1 : 1;
-    resize->by_sizes = request->sizes != NULL;
+    resize->by_sizes = request->sizes.values != NULL;
     for (int i = 0; i < shape->rank; i++)
         resize->scale[i] = 1;
     for (int i = 0; i < request->count; i++) {
@@ -263,16 +284,15 @@ static bool resize_axes(const struct tensor *input, const struct request *reques
     return true;
 }
 
-bool resize_node_read(const struct graph *graph, const struct node *node,
-                      struct resize_node *out_resize, struct shape *out_shape, struct error *err)
+bool resize_node_read(struct graph *graph, struct node *node, struct resize_node *out_resize,
+                      struct shape *out_shape, struct error *err)
 {
     const struct tensor *input;
     struct resize_node resize = {.place = NULL};
     struct request request = {.count = 0};
-    int64_t count = 0;
     if (!infer_counts(node, 1, 4, err) || !infer_input(graph, node, 0, &input, err) ||
-        !read_form(graph, node, &resize, err) || !read_lists(graph, node, &request, &count, err) ||
-        !read_axes(node, input->shape.rank, count, &request, err))
+        !read_form(graph, node, &resize, err) || !read_lists(graph, node, &request, err) ||
+        !read_axes(node, input->shape.rank, &request, err))
         return false;
     struct shape shape = input->shape;
     if (!resize_axes(input, &request, &resize, &shape, err))

@@ -39,9 +39,9 @@ bool window_map_infer(const struct graph *graph, const struct node *node,
     return true;
 }
 
-/* One extent per axis of the map, from a list attribute; `fallback` where it is not given. */
-static bool read_extents(const struct node *node, const struct window_map *map, const char *name,
-                         int64_t fallback, int64_t out[static WINDOW_AXES], struct error *err)
+bool window_infer_extents(const struct node *node, const struct window_map *map, const char *name,
+                          int64_t low, int64_t fallback, int64_t out_extents[static WINDOW_AXES],
+                          struct error *err)
 {
     struct integer_list list;
     if (!attribute_ints(node, name, &list, err))
@@ -50,12 +50,13 @@ static bool read_extents(const struct node *node, const struct window_map *map, 
         return FAIL(err, E_INVALID, "%s has %zu values; the map has %d axes", name, list.count,
                     map->axes);
     for (int axis = 0; axis < WINDOW_AXES; axis++)
-        out[axis] = 1;
+        out_extents[axis] = low;
     for (int i = 0; i < map->axes; i++) {
         int64_t value = list.values != NULL ? list.values[i] : fallback;
-        if (value < 1 || value > EXTENT_MAX)
-            return FAIL(err, E_INVALID, "%s has %" PRId64 "; 1 to 2^30 are possible", name, value);
-        out[WINDOW_AXES - map->axes + i] = value;
+        if (value < low || value > EXTENT_MAX)
+            return FAIL(err, E_INVALID, "%s has %" PRId64 "; %" PRId64 " to 2^30 are possible",
+                        name, value, low);
+        out_extents[WINDOW_AXES - map->axes + i] = value;
     }
     return true;
 }
@@ -66,7 +67,7 @@ static bool read_kernel(const struct node *node, const struct window_map *map,
     bool given = node_attribute(node, "kernel_shape") != NULL;
     if (!given && kernel == NULL)
         return FAIL(err, E_INVALID, "kernel_shape is not given; it is not optional");
-    if (!read_extents(node, map, "kernel_shape", 1, window->kernel, err))
+    if (!window_infer_extents(node, map, "kernel_shape", 1, 1, window->kernel, err))
         return false;
     for (int i = 0; kernel != NULL && i < map->axes; i++) {
         int64_t *extent = &window->kernel[WINDOW_AXES - map->axes + i];
@@ -80,8 +81,8 @@ static bool read_kernel(const struct node *node, const struct window_map *map,
 }
 
 /* pads: all that come before, axis by axis, then all that come after. */
-static bool read_pads(const struct node *node, const struct window_map *map, struct window *window,
-                      struct error *err)
+bool window_infer_pads(const struct node *node, const struct window_map *map, struct window *window,
+                       struct error *err)
 {
     struct integer_list list;
     if (!attribute_ints(node, "pads", &list, err))
@@ -117,22 +118,42 @@ static void pad_same(const struct window_map *map, bool lower, struct window *wi
     }
 }
 
-/* With an auto_pad other than NOTSET the attribute pads means nothing. */
-static bool infer_pads(const struct node *node, const struct window_map *map, struct window *window,
-                       struct error *err)
+bool window_infer_auto_pad(const struct node *node, enum window_padding *out_padding,
+                           struct error *err)
 {
+    static const char *const names[] = {[PADDING_GIVEN] = "NOTSET",
+                                        [PADDING_SAME_UPPER] = "SAME_UPPER",
+                                        [PADDING_SAME_LOWER] = "SAME_LOWER",
+                                        [PADDING_NONE] = "VALID"};
     const char *mode;
     if (!attribute_string(node, "auto_pad", "NOTSET", &mode, err))
         return false;
-    if (strcmp(mode, "NOTSET") == 0)
-        return read_pads(node, map, window, err);
-    bool upper = strcmp(mode, "SAME_UPPER") == 0, lower = strcmp(mode, "SAME_LOWER") == 0;
-    if (upper || lower)
-        pad_same(map, lower, window);
-    else if (strcmp(mode, "VALID") != 0)
-        return FAIL(err, E_INVALID,
-                    "auto_pad is '%s'; NOTSET, SAME_UPPER, SAME_LOWER and VALID are possible",
-                    mode);
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+        if (strcmp(mode, names[i]) == 0) {
+            *out_padding = (enum window_padding)i;
+            return true;
+        }
+    return FAIL(err, E_INVALID,
+                "auto_pad is '%s'; NOTSET, SAME_UPPER, SAME_LOWER and VALID are possible", mode);
+}
+
+/* With an auto_pad other than NOTSET the attribute pads means nothing. */
+static bool infer_padding(const struct node *node, const struct window_map *map,
+                          struct window *window, struct error *err)
+{
+    enum window_padding padding;
+    if (!window_infer_auto_pad(node, &padding, err))
+        return false;
+    switch (padding) {
+    case PADDING_GIVEN:
+        return window_infer_pads(node, map, window, err);
+    case PADDING_SAME_UPPER:
+    case PADDING_SAME_LOWER:
+        pad_same(map, padding == PADDING_SAME_LOWER, window);
+        return true;
+    case PADDING_NONE:
+        break;
+    }
     return true;
 }
 
@@ -154,14 +175,25 @@ static bool infer_output_extents(const struct window_map *map, bool ceil_mode,
     return true;
 }
 
-bool window_infer(const struct node *node, const struct window_map *map, const int64_t *kernel,
-                  bool ceil_mode, struct window *out_window, struct error *err)
+bool window_infer_filter(const struct node *node, const struct window_map *map,
+                         const int64_t *kernel, struct window *out_window, struct error *err)
 {
     struct window window = {0};
     if (!read_kernel(node, map, kernel, &window, err) ||
-        !read_extents(node, map, "strides", 1, window.stride, err) ||
-        !read_extents(node, map, "dilations", 1, window.dilation, err) ||
-        !infer_pads(node, map, &window, err) || !infer_output_extents(map, ceil_mode, &window, err))
+        !window_infer_extents(node, map, "strides", 1, 1, window.stride, err) ||
+        !window_infer_extents(node, map, "dilations", 1, 1, window.dilation, err))
+        return false;
+    *out_window = window;
+    return true;
+}
+
+bool window_infer(const struct node *node, const struct window_map *map, const int64_t *kernel,
+                  bool ceil_mode, struct window *out_window, struct error *err)
+{
+    struct window window;
+    if (!window_infer_filter(node, map, kernel, &window, err) ||
+        !infer_padding(node, map, &window, err) ||
+        !infer_output_extents(map, ceil_mode, &window, err))
         return false;
     *out_window = window;
     return true;

@@ -35,6 +35,22 @@ bool window_map_infer(const struct graph *graph, const struct node *node,
 bool window_infer(const struct node *node, const struct window_map *map, const int64_t *kernel,
                   bool ceil_mode, struct window *out_window, struct error *err);
 
+/* The parts of window_infer, for operators whose padding means something else: all but padding and
+ * output; the attribute auto_pad; the attribute pads. */
+enum window_padding { PADDING_GIVEN, PADDING_SAME_UPPER, PADDING_SAME_LOWER, PADDING_NONE };
+bool window_infer_filter(const struct node *node, const struct window_map *map,
+                         const int64_t *kernel, struct window *out_window, struct error *err);
+bool window_infer_auto_pad(const struct node *node, enum window_padding *out_padding,
+                           struct error *err);
+bool window_infer_pads(const struct node *node, const struct window_map *map, struct window *window,
+                       struct error *err);
+
+/* An attribute with one extent per axis of the map, from `low` on; `fallback` where it is not
+ * given. */
+bool window_infer_extents(const struct node *node, const struct window_map *map, const char *name,
+                          int64_t low, int64_t fallback, int64_t out_extents[static WINDOW_AXES],
+                          struct error *err);
+
 /* Sets output 0: map->N samples of `extent` with C channels, in the order of axes of input 0. */
 bool window_output(struct graph *graph, const struct node *node, const struct window_map *map,
                    const int64_t extent[static WINDOW_AXES], int64_t C, struct error *err);
