@@ -150,20 +150,27 @@ static bool solve_layer(struct reconstruction *r, struct quant_layer *layer,
                                 : solve(r, layer, NULL, 0);
 }
 
-/* Root mean variance over the channels of a layer's float output. */
-static double output_scale(const float *values, int64_t positions, int64_t K)
+/* Root mean variance over the channels of a layer's float output, [positions][K]. */
+static bool output_scale(struct arena *arena, const float *values, int64_t positions, int64_t K,
+                         double *out_scale, struct error *err)
 {
+    double *means = ARENA_ARRAY(arena, double, K, err);
+    double *squares = ARENA_ARRAY(arena, double, K, err);
+    if (!means || !squares)
+        return false;
+    for (int64_t i = 0; i < positions; i++)
+        for (int64_t k = 0; k < K; k++) {
+            double value = (double)values[i * K + k];
+            means[k] += value;
+            squares[k] += value * value;
+        }
     double sum = 0.0;
     for (int64_t k = 0; k < K; k++) {
-        double mean = 0.0, squares = 0.0;
-        for (int64_t i = k; i < positions * K; i += K) {
-            mean += (double)values[i];
-            squares += (double)values[i] * (double)values[i];
-        }
-        mean /= (double)positions;
-        sum += fmax(squares / (double)positions - mean * mean, 0.0);
+        double mean = means[k] / (double)positions;
+        sum += fmax(squares[k] / (double)positions - mean * mean, 0.0);
     }
-    return sqrt(sum / (double)K);
+    *out_scale = sqrt(sum / (double)K);
+    return true;
 }
 
 static bool decide_codes(struct reconstruction *r, struct quant_layer *layer,
@@ -183,9 +190,9 @@ static bool decide_layer(struct reconstruction *r, int index)
     const struct node *node = &r->network->graph->nodes[layer->node];
     struct run_layer *report = &r->layers[index];
     int64_t positions = walk_elements(r, node->outputs[0]) / layer->K;
-    r->outputs->layer_scale[index] =
-        output_scale(walk_float(r->walk, node->outputs[0]), positions, layer->K);
-    if (!decide_codes(r, layer, report))
+    if (!output_scale(r->arena, walk_float(r->walk, node->outputs[0]), positions, layer->K,
+                      &r->outputs->layer_scale[index], r->err) ||
+        !decide_codes(r, layer, report))
         return error_context(r->err, "layer '%s'", layer->name);
     for (int64_t k = 0; k < layer->K; k++)
         layer->bias_values[k] = quant_bias_nearest(r->network, layer, k, layer->bias_values[k]);
