@@ -326,6 +326,27 @@ START_TEST(rules_change_the_layers_that_they_are_about)
 }
 END_TEST
 
+/* Law: a layer that is skipped has no effect of its own, and at two bits a layer whose neighbours
+ * have eight is the one that breaks the network. */
+START_TEST(sensitivity_follows_the_formats_of_layers)
+{
+    const struct layer_rule rules[] = {
+        {.match = "last", .given = given("skip"), .skip = true},
+        {.match = "stem", .given = given("weights.bits"), .weights = {.bits = 2}},
+    };
+    pipeline.weights.bits = 8;
+    pipeline.rules = rules;
+    pipeline.rule_count = 2;
+    pipeline.report.sensitivity = true;
+    const struct run_result *result = run();
+    const struct sensitivity *sensitivity = result->sensitivity;
+    ck_assert_double_nan(sensitivity->weights[3].output_sqnr_db);
+    ck_assert_int_eq(result->network->layers[3].activation, -1);
+    ck_assert_int_eq(sensitivity->worst_part, SENSITIVE_WEIGHTS);
+    ck_assert_int_eq(sensitivity->worst, 0);
+}
+END_TEST
+
 /* Law: rules that say what the pipeline says change no bit. */
 START_TEST(a_rule_for_all_layers_is_the_pipeline)
 {
@@ -454,6 +475,7 @@ int main(void)
     tcase_add_test(tcase, corrected_biases_bring_rounded_weights_closer);
     tcase_add_test(tcase, asymmetric_weights_fit_at_least_as_well);
     tcase_add_test(tcase, rules_change_the_layers_that_they_are_about);
+    tcase_add_test(tcase, sensitivity_follows_the_formats_of_layers);
     tcase_add_test(tcase, a_rule_for_all_layers_is_the_pipeline);
     tcase_add_test(tcase, a_rule_about_no_layer_ends_the_run_with_the_reason);
     tcase_add_test(tcase, without_an_evaluation_set_there_is_agreement);
