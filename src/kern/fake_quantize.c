@@ -9,6 +9,7 @@
 
 #include <assert.h>
 #include <math.h>
+#include <stdbool.h>
 
 enum { CODE_LIMIT = 1 << 22 };
 
@@ -52,6 +53,35 @@ KERN_CLONES static void quantize_run_grad_x(const float *restrict x, size_t coun
         grad_x[i] += gate_of(x[i], grid) > 0 ? grad_y[i] : 0.0f;
 }
 
+/* Sums of one block in LANES partial sums each: the order that a vector unit adds in, whatever its
+ * width. */
+enum { LANES = 16, GRAD_BLOCK = 4096 };
+
+/* One element of each lane; not for more than LANES. */
+static inline void grad_lanes(const float *restrict x, size_t lanes, struct grid grid,
+                              const float *restrict grad_y, float *restrict scale_sums,
+                              float *restrict zero_sums)
+{
+    for (size_t i = 0; i < lanes; i++) {
+        float place = x[i] / grid.scale;
+        float at = place + grid.zero;
+        float steps = code_of(x[i], grid) - grid.zero;
+        bool inside = at >= grid.low && at <= grid.high, number = at == at;
+        scale_sums[i] += grad_y[i] * (inside ? steps - place : number ? steps : 0.0f);
+        zero_sums[i] -= inside || !number ? 0.0f : grad_y[i] * grid.scale;
+    }
+}
+
+KERN_CLONES static void grad_block(const float *restrict x, size_t count, struct grid grid,
+                                   const float *restrict grad_y, float *restrict scale_sums,
+                                   float *restrict zero_sums)
+{
+    size_t first = 0;
+    for (; first + LANES <= count; first += LANES)
+        grad_lanes(x + first, LANES, grid, grad_y + first, scale_sums, zero_sums);
+    grad_lanes(x + first, count - first, grid, grad_y + first, scale_sums, zero_sums);
+}
+
 /* One position of a last-axis format: a scale per element. */
 KERN_CLONES static void quantize_row(const struct fake_quantize_channels *format, const float *x,
                                      float *y)
@@ -85,6 +115,25 @@ void fake_quantize_f32_grad_x(const float *x, size_t count, float scale, int32_t
                               int32_t low, int32_t high, const float *grad_y, float *grad_x)
 {
     quantize_run_grad_x(x, count, grid_of(scale, zero_point, low, high), grad_y, grad_x);
+}
+
+void fake_quantize_f32_grad(const float *x, size_t count, float scale, int32_t zero_point,
+                            int32_t low, int32_t high, const float *grad_y, float *grad_x,
+                            struct fake_quantize_grad *grad)
+{
+    struct grid grid = grid_of(scale, zero_point, low, high);
+    if (grad_x != NULL)
+        quantize_run_grad_x(x, count, grid, grad_y, grad_x);
+    for (size_t first = 0; first < count; first += GRAD_BLOCK) {
+        float scale_sums[LANES] = {0}, zero_sums[LANES] = {0};
+        size_t left = count - first;
+        grad_block(x + first, left < GRAD_BLOCK ? left : GRAD_BLOCK, grid, grad_y + first,
+                   scale_sums, zero_sums);
+        for (size_t i = 0; i < LANES; i++) {
+            grad->scale += (double)scale_sums[i];
+            grad->zero_point += (double)zero_sums[i];
+        }
+    }
 }
 
 static struct grid channel_grid(const struct fake_quantize_channels *format, size_t c)

@@ -162,7 +162,25 @@ static bool needs_inputs(const struct exec *exec, const struct node *node)
     return false;
 }
 
-bool exec_backward(struct exec *exec, int tensor, const float *gradient, struct error *err)
+/* Adds what the loss itself says of tensor. Not before the turn of its producer: until then the
+ * memory may be another gradient's. */
+static void plant(struct exec *exec, const struct exec_seed *seed)
+{
+    float *gradient = touch(exec, seed->tensor);
+    size_t count = gradient_bytes(exec, seed->tensor) / sizeof(float);
+    for (size_t i = 0; gradient != NULL && i < count; i++)
+        gradient[i] += seed->gradient[i];
+}
+
+static void plant_all_of(struct exec *exec, const struct exec_seed *seeds, int count, int producer)
+{
+    for (int i = 0; i < count; i++)
+        if (exec->graph->tensors[seeds[i].tensor].producer == producer)
+            plant(exec, &seeds[i]);
+}
+
+bool exec_backward_from(struct exec *exec, const struct exec_seed *seeds, int count,
+                        struct error *err)
 {
     const struct graph *graph = exec->graph;
     if (!exec->options.gradients || exec->samples == 0)
@@ -176,15 +194,20 @@ bool exec_backward(struct exec *exec, int tensor, const float *gradient, struct 
     for (int i = 0; i < graph->tensor_count; i++)
         if (exec->wanted[i])
             memset(exec->gradients[i], 0, gradient_bytes(exec, i));
-    if (!exec->needed[tensor])
-        return true;
-    memcpy(exec->gradients[tensor], gradient, gradient_bytes(exec, tensor));
-    exec->touched[tensor] = true;
-    for (int i = graph->tensors[tensor].producer; i >= 0; i--)
+    for (int i = graph->node_count - 1; i >= 0; i--) {
+        plant_all_of(exec, seeds, count, i);
         if (is_reached(exec, &graph->nodes[i]) && needs_inputs(exec, &graph->nodes[i]) &&
             !backward_node(exec, i, err))
             return false;
+    }
+    plant_all_of(exec, seeds, count, -1);
     return true;
+}
+
+bool exec_backward(struct exec *exec, int tensor, const float *gradient, struct error *err)
+{
+    struct exec_seed seed = {.tensor = tensor, .gradient = gradient};
+    return exec_backward_from(exec, &seed, 1, err);
 }
 
 const float *exec_gradient(const struct exec *exec, int tensor)

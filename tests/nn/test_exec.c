@@ -257,6 +257,34 @@ START_TEST(a_backward_pass_may_start_at_any_tensor)
 }
 END_TEST
 
+/* Law: gradients are linear in the loss, so those of a loss that sees two tensors are the sum of
+ * those of two losses. The second tensor is on the way to the first. */
+START_TEST(a_loss_may_see_several_tensors)
+{
+    struct graph *graph = branched_network();
+    float *input = graph_run_values(arena, 2 * INPUTS, 1);
+    int relu = graph_find_tensor(graph, "relu"), weight = graph_find_tensor(graph, "stem.weight");
+    int64_t inner = 2 * shape_elements(&graph->tensors[relu].shape);
+    int64_t count = shape_elements(&graph->tensors[weight].shape);
+    struct exec_seed seeds[2] = {
+        {.tensor = graph->output, .gradient = graph_run_values(arena, 2 * CLASSES, 2)},
+        {.tensor = relu, .gradient = graph_run_values(arena, inner, 3)},
+    };
+    struct exec *exec = create(graph, 2, true);
+    ck_assert_ok(exec_want_gradient(exec, weight, &err), &err);
+    ck_assert_ok(exec_forward(exec, input, 2, &err), &err);
+    float *sum = ARENA_ARRAY(arena, float, count, &err);
+    for (int i = 0; i < 2; i++) {
+        ck_assert_ok(exec_backward(exec, seeds[i].tensor, seeds[i].gradient, &err), &err);
+        for (int64_t j = 0; j < count; j++)
+            sum[j] += exec_gradient(exec, weight)[j];
+    }
+    ck_assert_ok(exec_backward_from(exec, seeds, 2, &err), &err);
+    graph_run_compare(exec_gradient(exec, weight), sum, count, 1e-5);
+    exec_destroy(exec);
+}
+END_TEST
+
 START_TEST(gradients_need_an_executor_that_was_made_for_them)
 {
     struct graph *graph = branched_network();
@@ -351,6 +379,7 @@ int main(void)
     tcase_add_test(tcase, gradients_of_all_readers_are_added);
     tcase_add_test(tcase, a_gradient_does_not_depend_on_what_else_is_wanted);
     tcase_add_test(tcase, a_backward_pass_may_start_at_any_tensor);
+    tcase_add_test(tcase, a_loss_may_see_several_tensors);
     tcase_add_test(tcase, gradients_need_an_executor_that_was_made_for_them);
     tcase_add_test(tcase, memory_that_is_not_there_is_an_error_with_the_bytes);
     tcase_add_loop_test(tcase, blocks_alive_together_do_not_overlap, 0, 20);

@@ -22,6 +22,21 @@ void fake_quantize_f32(const float *x, size_t count, float scale, int32_t zero_p
 void fake_quantize_f32_grad_x(const float *x, size_t count, float scale, int32_t zero_point,
                               int32_t low, int32_t high, const float *grad_y, float *grad_x);
 
+/* The same gradient of x (`grad_x` NULL: not wanted), and those of the format's own numbers, added
+ * up over all elements, with q the code of x:
+ *
+ *     ∂y/∂scale       inside the range q − zero_point − x/scale, outside q − zero_point
+ *     ∂y/∂zero_point  inside 0, outside −scale
+ *
+ * (Esser et al., "Learned Step Size Quantization", arXiv 1902.08153, eq. 3; Bhalgat et al., LSQ+,
+ * arXiv 2004.09576, section 3.1.) Sums run in a fixed order, in float64 over blocks of float32. */
+struct fake_quantize_grad {
+    double scale, zero_point;
+};
+void fake_quantize_f32_grad(const float *x, size_t count, float scale, int32_t zero_point,
+                            int32_t low, int32_t high, const float *grad_y, float *grad_x,
+                            struct fake_quantize_grad *grad);
+
 /* One scale and zero point per channel: x [outer][channels][inner]. inner = 1 is the last axis
  * (activations), outer = 1 the first (weights). */
 struct fake_quantize_channels {

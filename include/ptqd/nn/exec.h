@@ -37,6 +37,14 @@ bool exec_want_gradient(struct exec *exec, int tensor, struct error *err);
 /* Gradients of a scalar loss, given its gradient with respect to `tensor` (often the output), for
  * the samples of the last forward pass. Wanted gradients are set, not added to, by each call. */
 bool exec_backward(struct exec *exec, int tensor, const float *gradient, struct error *err);
+
+/* The same for a loss that sees several tensors: the gradient with respect to each. */
+struct exec_seed {
+    int tensor;
+    const float *gradient;
+};
+bool exec_backward_from(struct exec *exec, const struct exec_seed *seeds, int count,
+                        struct error *err);
 const float *exec_gradient(const struct exec *exec, int tensor);
 
 /* One node on the caller's own memory: `in` and `out` as in struct op_call. */
