@@ -21,7 +21,7 @@ static const char *const equalize_choices[] = {"none", "cle", "ocs", NULL};
 const char *const scheme_choices[] = {"symmetric", "asymmetric", NULL};
 const char *const weight_granularity_choices[] = {"channel", "tensor", NULL};
 static const char *const activation_granularity_choices[] = {"tensor", NULL};
-static const char *const granularity_choices[] = {"layer", NULL};
+static const char *const granularity_choices[] = {"layer", "block", "network", NULL};
 static const char *const loss_choices[] = {"linear", "activated", NULL};
 static const char *const bias_choices[] = {"none", "tune", "correct", NULL};
 const char *const observer_choices[] = {
@@ -218,6 +218,14 @@ static const struct param rows[] = {
      .help = "The part of the network that is optimized at once.",
      .sweep = true,
      FIELD(optimize.granularity)},
+    {.name = "optimize.start",
+     .type = PARAM_CHOICE,
+     .default_text = "grid",
+     .choices = method_choices,
+     .unit = "",
+     .help = "The layer-wise solution that the training of blocks or the network starts from.",
+     .sweep = true,
+     FIELD(optimize.start)},
     {.name = "optimize.loss",
      .type = PARAM_CHOICE,
      .default_text = "activated",
@@ -262,6 +270,68 @@ static const struct param rows[] = {
      .help = "Share of the iterations without the rounding term.",
      .sweep = true,
      FIELD(optimize.warm_start)},
+    {.name = "optimize.activations_in_loop",
+     .type = PARAM_BOOL,
+     .default_text = "false",
+     .unit = "",
+     .help = "Scales and zero points of activations are trained with their layer or block; a layer "
+             "is then trained on mini-batches. The network always trains them.",
+     .sweep = true,
+     FIELD(optimize.activations_in_loop)},
+    {.name = "optimize.drop",
+     .type = PARAM_REAL,
+     .default_text = "0",
+     .min = 0,
+     .max = 1,
+     .unit = "",
+     .help = "Share of the activations that stay float in each step of training (QDrop).",
+     .sweep = true,
+     FIELD(optimize.drop)},
+    {.name = "optimize.batch",
+     .type = PARAM_INT,
+     .default_text = "64",
+     .min = 1,
+     .max = 1024,
+     .unit = "samples",
+     .help = "Samples per step of training.",
+     .sweep = true,
+     FIELD(optimize.batch)},
+    {.name = "optimize.epochs",
+     .type = PARAM_INT,
+     .default_text = "60",
+     .min = 1,
+     .max = 10000,
+     .unit = "epochs",
+     .help = "Passes of network training over the calibration samples.",
+     .sweep = true,
+     FIELD(optimize.epochs)},
+    {.name = "optimize.share",
+     .type = PARAM_REAL,
+     .default_text = "0.5",
+     .min = 0,
+     .max = 100,
+     .unit = "",
+     .help = "Weight of the intermediate activations beside the output in network training.",
+     .sweep = true,
+     FIELD(optimize.share)},
+    {.name = "optimize.shift",
+     .type = PARAM_REAL,
+     .default_text = "0.1",
+     .min = 0,
+     .max = 0.5,
+     .unit = "",
+     .help = "In network training, samples are moved along their spatial axes by up to this share.",
+     .sweep = true,
+     FIELD(optimize.shift)},
+    {.name = "optimize.mix",
+     .type = PARAM_REAL,
+     .default_text = "0.5",
+     .min = 0,
+     .max = 1,
+     .unit = "",
+     .help = "In network training, this share of the samples is mixed with another sample.",
+     .sweep = true,
+     FIELD(optimize.mix)},
     {.name = "postprocess.bias",
      .type = PARAM_CHOICE,
      .default_text = "tune",
@@ -352,6 +422,12 @@ bool pipeline_check(const struct pipeline *pipeline, struct error *err)
         return error_at(err, "/postprocess/batch");
     }
     return true;
+}
+
+bool pipeline_trains(const struct pipeline *pipeline)
+{
+    return pipeline->optimize.granularity != OPTIMIZE_LAYER ||
+           pipeline->optimize.activations_in_loop;
 }
 
 int pipeline_activation_bits(const struct pipeline *pipeline)

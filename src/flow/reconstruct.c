@@ -30,7 +30,8 @@ struct reconstruction {
     const struct pipeline *pipeline;
     struct ranges ranges;
     const struct method *method;
-    int64_t samples;
+    const struct samples *all;
+    int64_t samples; /* how many */
     struct quant_network *network;
     struct walk *walk;
     struct progress *progress;
@@ -79,7 +80,7 @@ static bool solve(struct reconstruction *r, struct quant_layer *layer,
     ranges_least_scales(&r->ranges, layer, least_scales);
     struct method_options options = {
         .iterations = iterations > 0 ? iterations : 1,
-        .learning_rate = r->pipeline->optimize.learning_rate,
+        .learning_rate = pipeline_trains(r->pipeline) ? 0.03 : r->pipeline->optimize.learning_rate,
         .regularization = r->pipeline->optimize.regularization,
         .warm_start = r->pipeline->optimize.warm_start,
         .least_scales = least_scales,
@@ -95,7 +96,7 @@ static bool solve_rounds(struct reconstruction *r, struct quant_layer *layer,
                          struct layer_data *data, struct linear_problem *problem)
 {
     const struct node *node = &r->network->graph->nodes[layer->node];
-    int64_t iterations = r->pipeline->optimize.iterations;
+    int64_t iterations = pipeline_trains(r->pipeline) ? 500 : r->pipeline->optimize.iterations;
     bool behind_relu = r->pipeline->optimize.loss == LOSS_ACTIVATED &&
                        branch_is_rectified(r->network->graph, node->outputs[0]);
     for (int round = 0; behind_relu && round < RELU_ROUNDS; round++) {
@@ -284,47 +285,53 @@ bool float_outputs_init(struct arena *arena, const struct quant_network *network
     return true;
 }
 
-bool reconstruct_network(struct arena *arena, const struct pipeline *pipeline,
-                         const struct samples *samples, const struct shared_scope *scope,
-                         struct quant_network *network, struct progress *progress,
-                         struct run_state *state, struct run_layer *layers,
-                         struct float_outputs *outputs, struct error *err)
+static bool walk_all(struct reconstruction *r)
 {
-    const struct graph *graph = network->graph;
+    const struct graph *graph = r->network->graph;
+    int64_t elements = tensor_elements(&graph->tensors[graph->input], 1);
+    for (int64_t i = 0; i < r->samples; i++)
+        samples_read(r->all, i, walk_input(r->walk) + i * elements);
+    walk_keep(r->walk, graph->output);
+    for (int node = 0; node < graph->node_count; node++)
+        if (!walk_one(r, node))
+            return false;
+    memcpy(r->outputs->values, walk_float(r->walk, graph->output),
+           (size_t)r->outputs->count * sizeof(float));
+    return true;
+}
+
+bool reconstruct_network(const struct optimization *optimization, const struct method *method,
+                         struct error *err)
+{
+    const struct pipeline *pipeline = optimization->pipeline;
     struct reconstruction r = {
-        .arena = arena,
+        .arena = optimization->arena,
         .pipeline = pipeline,
-        .method = method_table()[pipeline->optimize.variable],
-        .samples = samples->count,
-        .network = network,
-        .progress = progress,
-        .state = state,
-        .decided = run_state_done(state, STEP_RECONSTRUCT),
-        .layers = layers,
-        .outputs = outputs,
+        .method = method,
+        .all = optimization->samples,
+        .samples = optimization->samples->count,
+        .network = optimization->network,
+        .progress = optimization->progress,
+        .state = optimization->state,
+        .decided = run_state_done(optimization->state, STEP_RECONSTRUCT),
+        .layers = optimization->layers,
+        .outputs = optimization->outputs,
         .err = err,
     };
-    if (!walk_create(network, samples->count, arena_left(arena), &r.walk, err))
+    if (r.decided == RUN_STATE_ALL_DONE)
+        return true;
+    if (!progress_step(r.progress, STEP_RECONSTRUCT, r.network->layer_count, err) ||
+        !walk_create(r.network, r.samples, arena_left(r.arena), &r.walk, err))
         return false;
     r.ranges = (struct ranges){
-        .arena = arena,
-        .network = network,
+        .arena = r.arena,
+        .network = r.network,
         .walk = r.walk,
-        .scope = scope,
-        .initial = state->initial,
-        .samples = samples->count,
+        .scope = optimization->scope,
+        .initial = optimization->state->initial,
+        .samples = r.samples,
     };
-
-    bool done = true;
-    int64_t input_elements = tensor_elements(&graph->tensors[graph->input], 1);
-    for (int64_t i = 0; i < samples->count; i++)
-        samples_read(samples, i, walk_input(r.walk) + i * input_elements);
-    walk_keep(r.walk, graph->output);
-    for (int node = 0; done && node < graph->node_count; node++)
-        done = walk_one(&r, node);
-    if (done)
-        memcpy(outputs->values, walk_float(r.walk, graph->output),
-               (size_t)outputs->count * sizeof(float));
+    bool done = walk_all(&r);
     walk_destroy(r.walk);
     return done;
 }

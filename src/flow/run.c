@@ -11,6 +11,7 @@
 #include "ptqd/flow/run_state.h"
 #include "ptqd/flow/sensitivity.h"
 #include "ptqd/flow/shared_scope.h"
+#include "ptqd/flow/unit_training.h"
 #include "ptqd/nn/fold.h"
 #include "ptqd/quant/bias.h"
 #include "ptqd/recon/bias_correct.h"
@@ -104,14 +105,24 @@ static bool open_state(struct run *run)
                           &run->float_outputs, run->initial, &run->state, run->err);
 }
 
-static bool reconstruct(struct run *run)
+/* Steps 2 and 3. */
+static bool optimize(struct run *run)
 {
-    if (run_state_done(&run->state, STEP_RECONSTRUCT) == RUN_STATE_ALL_DONE)
-        return true;
-    return progress_step(&run->progress, STEP_RECONSTRUCT, run->result->layer_count, run->err) &&
-           reconstruct_network(run->arena, run->pipeline, &run->samples, &run->scope, run->network,
-                               &run->progress, &run->state, run->result->layers,
-                               &run->float_outputs, run->err);
+    struct optimization optimization = {
+        .arena = run->arena,
+        .pipeline = run->pipeline,
+        .samples = &run->samples,
+        .scope = &run->scope,
+        .network = run->network,
+        .progress = &run->progress,
+        .state = &run->state,
+        .layers = run->result->layers,
+        .outputs = &run->float_outputs,
+    };
+    const struct pipeline *pipeline = run->pipeline;
+    int method = pipeline_trains(pipeline) ? pipeline->optimize.start : pipeline->optimize.variable;
+    return reconstruct_network(&optimization, method_table()[method], run->err) &&
+           unit_training(&optimization, run->request->seed, run->err);
 }
 
 static bool tune_biases(struct run *run, double *before, double *after)
@@ -278,10 +289,11 @@ bool run_execute(struct arena *arena, const struct run_request *request,
         .err = err,
     };
     progress_init(&run.progress, &request->monitor, result);
+    run.progress.skipped[STEP_TRAIN] = !pipeline_trains(request->pipeline);
     run.progress.skipped[STEP_TUNE] = request->pipeline->postprocess.bias == BIAS_NONE;
     run.progress.skipped[STEP_SENSITIVITY] = !request->pipeline->report.sensitivity;
     if (!pipeline_check(request->pipeline, err) || !prepare(&run) || !open_state(&run) ||
-        !reconstruct(&run) || !postprocess(&run) || !quant_network_round_biases(run.network, err) ||
+        !optimize(&run) || !postprocess(&run) || !quant_network_round_biases(run.network, err) ||
         !evaluate(&run) || !measure_sensitivity(&run) || !export_artifacts(&run))
         return false;
     describe_layers(&run);

@@ -1,16 +1,14 @@
 #include "ptqd/recon/bias_tune.h"
 
-#include "small_network.h"
+#include "calibrated_network.h"
 #include "support.h"
 
-#include "ptqd/nn/exec.h"
-#include "ptqd/nn/fold.h"
 #include "ptqd/quant/bias.h"
 
 #include <math.h>
 #include <string.h>
 
-enum { SAMPLES = 64 };
+enum { SAMPLES = CALIBRATED_SAMPLES };
 
 static struct arena *arena;
 static struct error err;
@@ -19,63 +17,16 @@ static struct samples samples;
 static struct bias_tune_target target;
 static const struct bias_tune_options options = {.epochs = 8, .batch = 16, .learning_rate = 0.01};
 
-/* A network with ranges of the right size and weights rounded to nearest at 4 bits: there is
- * something to tune. */
 static void setup(void)
 {
-    struct quant_options format = {
-        .weights = {.bits = 4, .symmetric = true},
-        .activations = {.bits = 6},
-        .input_bits = 8,
-        .per_channel = true,
-    };
+    struct calibrated_network calibrated;
     arena = arena_create(0);
     err = (struct error){.message = ""};
-    struct graph *graph = small_network_create(arena, 1), *folded;
-    ck_assert_ok(graph_fold(graph, arena, &folded, &err), &err);
-    ck_assert_ok(quant_network_create(arena, folded, &format, &network, &err), &err);
-    struct dataset *data = small_network_data(arena, graph, SAMPLES, false, 2);
-    ck_assert_ok(samples_draw(arena, data, 0, NULL, &samples, &err), &err);
-
-    struct exec *exec;
-    struct exec_options batch = {.batch = 1, .gradients = true};
-    float *input = ARENA_ARRAY(arena, float, SMALL_NETWORK_INPUTS, &err);
-    float *output = ARENA_ARRAY(arena, float, SAMPLES *SMALL_NETWORK_CLASSES, &err);
-    ck_assert_ok(exec_create(folded, &batch, &exec, &err), &err);
-    double reach[16] = {0.0};
-    for (int64_t i = 0; i < SAMPLES; i++) {
-        samples_read(&samples, i, input);
-        ck_assert_ok(exec_forward(exec, input, 1, &err), &err);
-        memcpy(output + i * SMALL_NETWORK_CLASSES, exec_values(exec, folded->output),
-               SMALL_NETWORK_CLASSES * sizeof(float));
-        for (int a = 0; a < network->activation_count; a++) {
-            int tensor = network->activations[a].input;
-            const float *values = exec_values(exec, tensor);
-            int64_t count = tensor_elements(&folded->tensors[tensor], 1);
-            for (int64_t j = 0; j < count; j++)
-                reach[a] = fmax(reach[a], fabs((double)values[j]));
-        }
-    }
-    exec_destroy(exec);
-    for (int a = 0; a < network->activation_count; a++)
-        ck_assert_ok(quantizer_set_range(&network->activations[a].quantizer, 0, -reach[a], reach[a],
-                                         &err),
-                     &err);
-    double *scale = ARENA_ARRAY(arena, double, network->layer_count, &err);
-    for (int i = 0; i < network->layer_count; i++) {
-        struct quant_layer *layer = &network->layers[i];
-        scale[i] = 1.0;
-        for (int64_t k = 0; k < layer->K; k++) {
-            float largest = 0.0f;
-            for (int64_t d = 0; d < layer->D; d++)
-                largest = fmaxf(largest, fabsf(layer->float_weights[k * layer->D + d]));
-            ck_assert_ok(quantizer_set_range(&layer->quantizer, k, -(double)largest,
-                                             (double)largest, &err),
-                         &err);
-        }
-        quant_layer_round(layer);
-    }
-    target = (struct bias_tune_target){.output = output, .output_scale = scale};
+    calibrated_network_init(&calibrated, arena, 4, 6);
+    network = calibrated.network;
+    samples = calibrated.samples;
+    target = (struct bias_tune_target){.output = calibrated.output,
+                                       .output_scale = calibrated.output_scales};
 }
 
 static void teardown(void)

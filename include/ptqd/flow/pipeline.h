@@ -9,6 +9,7 @@ enum pipeline_equalize { EQUALIZE_NONE, EQUALIZE_CLE, EQUALIZE_OCS };
 enum pipeline_scheme { SCHEME_SYMMETRIC, SCHEME_ASYMMETRIC };
 enum pipeline_weight_granularity { WEIGHTS_PER_CHANNEL, WEIGHTS_PER_TENSOR };
 enum pipeline_loss { LOSS_LINEAR, LOSS_ACTIVATED };
+enum pipeline_granularity { OPTIMIZE_LAYER, OPTIMIZE_BLOCK, OPTIMIZE_NETWORK };
 enum pipeline_bias { BIAS_NONE, BIAS_TUNE, BIAS_CORRECT };
 
 enum { LAYER_RULES_MAX = 256, LAYER_MATCH_MAX = 200 /* bytes */ };
@@ -58,12 +59,20 @@ struct pipeline {
     } activations;
     struct {
         int variable;    /* row of methods.def */
-        int granularity; /* row of the choices: "layer" */
+        int granularity; /* enum pipeline_granularity */
+        int start;       /* row of methods.def */
         int loss;        /* enum pipeline_loss */
         int64_t iterations;
         double learning_rate;
         double regularization;
         double warm_start;
+        bool activations_in_loop;
+        double drop;
+        int64_t batch;
+        int64_t epochs;
+        double share;
+        double shift;
+        double mix;
     } optimize;
     struct {
         int bias; /* enum pipeline_bias */
@@ -89,6 +98,9 @@ const struct param_table *layer_rule_table(void);
 
 /* Rules between rows; E_INVALID with the pointer of the field. */
 bool pipeline_check(const struct pipeline *pipeline, struct error *err);
+
+/* True when step 3 trains units on mini-batches after the layer-wise start. */
+bool pipeline_trains(const struct pipeline *pipeline);
 
 /* Bits of the activations after "same" is resolved. */
 int pipeline_activation_bits(const struct pipeline *pipeline);

@@ -8,6 +8,7 @@
 enum run_step_id {
     STEP_PREPARE,
     STEP_RECONSTRUCT,
+    STEP_TRAIN,
     STEP_TUNE,
     STEP_EVALUATE,
     STEP_SENSITIVITY,

@@ -30,4 +30,5 @@ struct method {
 
 /* Rows of methods.def, NULL-terminated. */
 const struct method *const *method_table(void);
+extern const struct method method_none; /* rounds to nearest */
 const struct method *method_find(const char *name);

@@ -1,0 +1,42 @@
+#pragma once
+
+/* Reconstruction by training: the variables of a unit (trainee.h) are trained on mini-batches, so
+ * that the unit gives what it gives in the float network. */
+
+#include "ptqd/recon/monitor.h"
+#include "ptqd/recon/samples.h"
+#include "ptqd/recon/trainee.h"
+
+struct train_options {
+    int64_t steps;
+    int64_t batch; /* samples of one step */
+    struct trainee_options trainee;
+    /* round: λ relative to what the error of one weight costs at the start, and the share of the
+     * steps before β falls from 20 to 2 (AdaRound, arXiv 2004.10568, 3.2; BRECQ's schedule). */
+    double regularization, warm_start;
+    /* Share of the elements that stay float in a step, of the unit's input and behind its
+     * quantizers (QDrop, arXiv 2203.05740); 0: none. */
+    double drop;
+};
+
+/* What a unit sees and should give, on all samples; borrowed. */
+struct unit_data {
+    int64_t samples;
+    const float *input;       /* [samples] · elements, in the quantized network */
+    const float *float_input; /* the same in the float network */
+    const float *target;      /* [samples] · elements of the unit's output in the float network */
+};
+
+/* Squared error of the unit's output over all samples, relative to the squared target. */
+struct train_loss {
+    double before, after;
+};
+
+/* Trains one unit. The error with hard rounding never grows: when it would, the network stays as it
+ * was. Mini-batches and what is dropped come from `rng`. E_UNSUPPORTED names an operator without a
+ * gradient. */
+bool train_unit(struct quant_network *network, const struct unit *unit,
+                const struct unit_data *data, const double *output_scales,
+                const struct train_options *options, struct rng *rng,
+                const struct recon_monitor *monitor, struct arena *scratch,
+                struct train_loss *out_loss, struct error *err);

@@ -1,0 +1,185 @@
+/* Training of units.
+ *
+ * For layers and blocks one walk over both networks (recon/walk.h): the float network executes the
+ * unit, then its variables are trained, and only then the quantized network executes it.
+ *
+ * The network as a unit is distilled (recon/distill.h).
+ */
+
+#include "ptqd/flow/unit_training.h"
+
+#include "ptqd/base/log.h"
+#include "ptqd/flow/reconstruct.h"
+#include "ptqd/flow/run_state.h"
+#include "ptqd/nn/op.h"
+#include "ptqd/recon/distill.h"
+#include "ptqd/recon/train.h"
+#include "ptqd/recon/walk.h"
+
+#include <string.h>
+
+struct unit_run {
+    const struct optimization *o;
+    const struct pipeline *pipeline;
+    struct quant_network *network;
+    struct walk *walk;
+    uint64_t seed;
+    struct rng rng;
+    struct error *err;
+};
+
+/* Of the run's seed; see flow/run.c for the others. */
+enum { STREAM_TRAIN = 3 };
+
+static struct trainee_options trainee_options(const struct pipeline *pipeline)
+{
+    const char *variable = method_table()[pipeline->optimize.variable]->name;
+    bool network = pipeline->optimize.granularity == OPTIMIZE_NETWORK;
+    bool activations = network || pipeline->optimize.activations_in_loop;
+    double rate = pipeline->optimize.learning_rate;
+    return (struct trainee_options){
+        .variable = strcmp(variable, "round") == 0    ? TRAIN_ROUND
+                    : strcmp(variable, "qparam") == 0 ? TRAIN_QPARAM
+                                                      : TRAIN_WEIGHTS,
+        .rates =
+            {
+                .weights = rate,
+                .weight_scales = 0.25 * rate,
+                .activation_scales = activations ? 0.25 * rate : 0.0,
+                .zero_points = activations ? 0.25 * rate : 0.0,
+                .biases = 0.25 * rate,
+            },
+    };
+}
+
+/* ---- layers and blocks ---- */
+
+static bool train_one(struct unit_run *run, const struct unit *unit)
+{
+    const struct pipeline *pipeline = run->pipeline;
+    struct train_options options = {
+        .steps = pipeline->optimize.iterations,
+        .batch = pipeline->optimize.batch,
+        .trainee = trainee_options(pipeline),
+        .regularization = pipeline->optimize.regularization,
+        .warm_start = pipeline->optimize.warm_start,
+        .drop = pipeline->optimize.drop,
+    };
+    struct unit_data data = {
+        .samples = run->o->samples->count,
+        .input = walk_quantized(run->walk, unit->input),
+        .float_input = walk_float(run->walk, unit->input),
+        .target = walk_float(run->walk, unit->output),
+    };
+    struct train_loss loss;
+    struct arena_mark mark = arena_mark(run->o->arena);
+    bool done = train_unit(run->network, unit, &data, run->o->outputs->layer_scale, &options,
+                           &run->rng, &run->o->progress->monitor, run->o->arena, &loss, run->err);
+    arena_reset(run->o->arena, mark);
+    if (done)
+        log_write(LOG_DEBUG, "flow", "unit trained|name=%s before=%g after=%g", unit->name,
+                  loss.before, loss.after);
+    return done;
+}
+
+static bool walk_unit(struct unit_run *run, const struct unit *unit, bool decided)
+{
+    const struct recon_monitor *monitor = &run->o->progress->monitor;
+    walk_keep(run->walk, unit->input);
+    walk_keep(run->walk, unit->output);
+    for (int node = unit->first; node <= unit->last; node++)
+        if (!walk_node_float(run->walk, node, monitor, run->err))
+            return false;
+    for (int node = unit->first; node <= unit->last; node++) {
+        if (node == unit->start && !decided && !train_one(run, unit))
+            return false;
+        if (!walk_node_quantized(run->walk, node, monitor, run->err))
+            return false;
+    }
+    walk_release(run->walk, unit->input);
+    walk_release(run->walk, unit->output);
+    return true;
+}
+
+static bool train_unit_index(struct unit_run *run, const struct unit *units, int index)
+{
+    bool decided = index < run_state_done(run->o->state, STEP_TRAIN);
+    rng_init(&run->rng, run->seed, STREAM_TRAIN + ((uint64_t)index << 8));
+    if (!progress_unit(run->o->progress, index + 1, units[index].name, run->err) ||
+        !walk_unit(run, &units[index], decided))
+        return false;
+    if (!decided)
+        run_state_save(run->o->state, STEP_TRAIN, index + 1, NULL, 0);
+    return true;
+}
+
+static bool train_parts(struct unit_run *run, enum unit_granularity granularity)
+{
+    const struct samples *samples = run->o->samples;
+    const struct graph *graph = run->network->graph;
+    struct unit *units;
+    int count;
+    if (!unit_cut(run->o->arena, run->network, granularity, &units, &count, run->err) ||
+        !progress_step(run->o->progress, STEP_TRAIN, count, run->err) ||
+        !walk_create(run->network, samples->count, arena_left(run->o->arena), &run->walk, run->err))
+        return false;
+    int64_t elements = tensor_elements(&graph->tensors[graph->input], 1);
+    for (int64_t i = 0; i < samples->count; i++)
+        samples_read(samples, i, walk_input(run->walk) + i * elements);
+    bool done = true;
+    for (int i = 0; done && i < count; i++)
+        done = train_unit_index(run, units, i);
+    walk_destroy(run->walk);
+    return done;
+}
+
+/* ---- the network ---- */
+
+static bool train_network(struct unit_run *run)
+{
+    const struct pipeline *pipeline = run->pipeline;
+    const struct optimization *o = run->o;
+    const struct graph *graph = run->network->graph;
+    const struct node *last = &graph->nodes[graph->tensors[graph->output].producer];
+    struct distill_options options = {
+        .epochs = pipeline->optimize.epochs,
+        .batch = pipeline->optimize.batch,
+        .loss = strcmp(last->op_type, "Softmax") == 0 ? DISTILL_PROBABILITIES : DISTILL_VALUES,
+        .share = pipeline->optimize.share,
+        .augment = {.shift = pipeline->optimize.shift, .mix = pipeline->optimize.mix},
+        .trainee = trainee_options(pipeline),
+    };
+    struct distill_result result;
+    if (!progress_step(o->progress, STEP_TRAIN, 0, run->err))
+        return false;
+    rng_init(&run->rng, run->seed, STREAM_TRAIN);
+    struct arena_mark mark = arena_mark(o->arena);
+    bool done = distill(run->network, o->samples, o->outputs->layer_scale, &options, &run->rng,
+                        &o->progress->monitor, o->arena, &result, run->err);
+    arena_reset(o->arena, mark);
+    if (done)
+        log_write(LOG_DEBUG, "flow", "network distilled|before=%g after=%g", result.before,
+                  result.after);
+    return done;
+}
+
+bool unit_training(const struct optimization *optimization, uint64_t seed, struct error *err)
+{
+    const struct pipeline *pipeline = optimization->pipeline;
+    struct unit_run run = {
+        .o = optimization,
+        .pipeline = pipeline,
+        .network = optimization->network,
+        .seed = seed,
+        .err = err,
+    };
+    if (!pipeline_trains(pipeline) || run.network->layer_count == 0 ||
+        run_state_done(optimization->state, STEP_TRAIN) == RUN_STATE_ALL_DONE)
+        return true;
+    double since = progress_now();
+    bool done = pipeline->optimize.granularity == OPTIMIZE_NETWORK ? train_network(&run)
+                : pipeline->optimize.granularity == OPTIMIZE_BLOCK ? train_parts(&run, UNIT_BLOCK)
+                                                                   : train_parts(&run, UNIT_LAYER);
+    (void)progress_account(optimization->progress, "train", since); /* the next reads the clock */
+    return done;
+}

@@ -1,0 +1,299 @@
+/* Distillation of the whole network.
+ *
+ * In every step both networks see the same mini-batch; the float network's activations are computed
+ * anew, since to keep them for all samples would take more memory than time. */
+
+#include "ptqd/recon/distill.h"
+
+#include <math.h>
+
+/* Moments of the training, as shares of it: the weights begin to turn into their codes, and have
+ * done so; the learning rate begins to fall. */
+static const double BLEND_BEGINS = 0.15, BLEND_ENDS = 0.65, RATE_FALLS = 0.5;
+
+/* Moments at which the loss over all samples is measured, evenly over the epochs, the last one at
+ * the end. With a rate that falls to zero the end is nearly always the best. */
+enum { MEASUREMENTS = 4 };
+
+struct distillation {
+    struct quant_network *network;
+    const struct samples *samples;
+    const struct distill_options *options;
+    struct unit_graph graph;
+    struct trainee trainee;
+    struct exec *teacher, *student;
+    int64_t batch, inputs, outputs; /* samples; elements of one */
+    float *input;                   /* [batch][inputs] */
+    struct augmenter augmenter;
+    struct exec_seed *seeds; /* the output's, then those of the activations */
+    float **gradients;       /* what the seeds point to */
+    int seed_count;
+    double unit;                  /* mean square of the teacher's output */
+    int64_t *in_order, *shuffled; /* [samples] */
+};
+
+static bool create_networks(struct distillation *d, const struct unit *unit,
+                            const double *output_scales, struct arena *scratch, struct error *err)
+{
+    struct exec_options options = {.batch = d->batch, .gradients = true}; /* keeps activations */
+    return unit_graph_create(scratch, d->network, unit, &d->graph, err) &&
+           trainee_create(scratch, d->network, unit, &d->graph, output_scales, &d->options->trainee,
+                          &d->trainee, err) &&
+           exec_create(d->network->folded, &options, &d->teacher, err) &&
+           exec_create(d->graph.graph, &options, &d->student, err) &&
+           trainee_want_gradients(&d->trainee, d->student, err);
+}
+
+/* One seed for the output, one for each quantized activation but the network's input. */
+static bool create_seeds(struct distillation *d, struct arena *scratch, struct error *err)
+{
+    const struct graph *graph = d->graph.graph;
+    d->seeds = ARENA_ARRAY(scratch, struct exec_seed, d->graph.quantizer_count + 1, err);
+    d->gradients = ARENA_ARRAY(scratch, float *, d->graph.quantizer_count + 1, err);
+    if (!d->seeds || !d->gradients)
+        return false;
+    d->seeds[d->seed_count++].tensor = graph->output;
+    for (int i = 0; d->options->share > 0.0 && i < d->graph.quantizer_count; i++) {
+        int activation = d->graph.quantizers[i].activation;
+        if (activation != 0)
+            d->seeds[d->seed_count++].tensor = d->network->activations[activation].input;
+    }
+    for (int i = 0; i < d->seed_count; i++) {
+        int64_t count = tensor_elements(&graph->tensors[d->seeds[i].tensor], d->batch);
+        d->gradients[i] = ARENA_ARRAY(scratch, float, count, err);
+        d->seeds[i].gradient = d->gradients[i];
+        if (!d->gradients[i])
+            return false;
+    }
+    return true;
+}
+
+static bool distillation_init(struct distillation *d, const double *output_scales,
+                              struct arena *scratch, struct error *err)
+{
+    const struct graph *graph = d->network->graph;
+    struct unit *units;
+    int count;
+    if (!unit_cut(scratch, d->network, UNIT_NETWORK, &units, &count, err))
+        return false;
+    if (count != 1)
+        return FAIL(err, E_INVALID, "the network has no layer that could be trained");
+    int64_t batch = graph->batchable ? d->options->batch : 1;
+    d->batch = batch < d->samples->count ? batch : d->samples->count;
+    d->inputs = tensor_elements(&graph->tensors[graph->input], 1);
+    d->outputs = tensor_elements(&graph->tensors[units[0].output], 1);
+    d->input = ARENA_ARRAY(scratch, float, d->batch * d->inputs, err);
+    return d->input && augmenter_create(scratch, graph, &d->options->augment, &d->augmenter, err) &&
+           create_networks(d, &units[0], output_scales, scratch, err) &&
+           create_seeds(d, scratch, err);
+}
+
+/* Both networks on the given samples, or (with `rng`) on what is made of them. */
+static bool forward(struct distillation *d, const int64_t *order, int64_t count, struct rng *rng,
+                    struct error *err)
+{
+    for (int64_t i = 0; i < count; i++)
+        samples_read(d->samples, order[i], d->input + i * d->inputs);
+    if (rng)
+        augmenter_apply(&d->augmenter, rng, count, d->input);
+    return exec_forward(d->teacher, d->input, count, err) &&
+           exec_forward(d->student, d->input, count, err);
+}
+
+/* log Σ exp of a row. */
+static double log_sum(const float *row, int64_t count)
+{
+    double top = -INFINITY, sum = 0.0;
+    for (int64_t i = 0; i < count; i++)
+        top = fmax(top, (double)row[i]);
+    for (int64_t i = 0; i < count; i++)
+        sum += exp((double)row[i] - top);
+    return top + log(sum);
+}
+
+/* Σ p log(p / q) of one sample and its gradient q − p with respect to the student's logits. */
+static double divergence(const float *wanted, const float *given, int64_t count, float *gradient)
+{
+    double wanted_sum = log_sum(wanted, count), given_sum = log_sum(given, count), loss = 0.0;
+    for (int64_t i = 0; i < count; i++) {
+        double log_p = (double)wanted[i] - wanted_sum, log_q = (double)given[i] - given_sum;
+        loss += exp(log_p) * (log_p - log_q);
+        gradient[i] = (float)(exp(log_q) - exp(log_p));
+    }
+    return loss;
+}
+
+/* Mean squared error of one sample relative to `unit`, and its gradient. */
+static double relative_square(const float *wanted, const float *given, int64_t count, double unit,
+                              float *gradient)
+{
+    double factor = unit > 0.0 ? 1.0 / (unit * (double)count) : 1.0 / (double)count, sum = 0.0;
+    for (int64_t i = 0; i < count; i++) {
+        double error = (double)given[i] - (double)wanted[i];
+        sum += error * error;
+        gradient[i] = (float)(2.0 * factor * error);
+    }
+    return factor * sum;
+}
+
+/* Sum of the output's loss over the samples of the last forward pass; fills its seed. */
+static double compare_outputs(struct distillation *d, int64_t count)
+{
+    int tensor = d->seeds[0].tensor;
+    const float *wanted = exec_values(d->teacher, tensor);
+    const float *given = exec_values(d->student, tensor);
+    double loss = 0.0;
+    for (int64_t i = 0; i < count; i++) {
+        int64_t at = i * d->outputs;
+        float *gradient = d->gradients[0] + at;
+        loss += d->options->loss == DISTILL_PROBABILITIES
+                    ? divergence(wanted + at, given + at, d->outputs, gradient)
+                    : relative_square(wanted + at, given + at, d->outputs, d->unit, gradient);
+        for (int64_t j = 0; j < d->outputs; j++)
+            gradient[j] /= (float)count;
+    }
+    return loss;
+}
+
+/* Fills the seeds of the intermediate activations. */
+static void compare_activations(struct distillation *d, int64_t count)
+{
+    for (int i = 1; i < d->seed_count; i++) {
+        int tensor = d->seeds[i].tensor;
+        int64_t elements = tensor_elements(&d->graph.graph->tensors[tensor], count);
+        const float *wanted = exec_values(d->teacher, tensor);
+        const float *given = exec_values(d->student, tensor);
+        double squares = 0.0;
+        for (int64_t j = 0; j < elements; j++)
+            squares += (double)wanted[j] * (double)wanted[j];
+        double factor = 2.0 * d->options->share / (double)(d->seed_count - 1);
+        float slope = squares > 0.0 ? (float)(factor / squares) : 0.0f;
+        for (int64_t j = 0; j < elements; j++)
+            d->gradients[i][j] = slope * (given[j] - wanted[j]);
+    }
+}
+
+/* Mean loss of the output over all samples, in order. */
+static bool measure(struct distillation *d, double *out_loss, struct error *err)
+{
+    double sum = 0.0;
+    for (int64_t first = 0; first < d->samples->count; first += d->batch) {
+        int64_t left = d->samples->count - first;
+        int64_t count = left < d->batch ? left : d->batch;
+        if (!forward(d, d->in_order + first, count, NULL, err))
+            return false;
+        sum += compare_outputs(d, count);
+    }
+    *out_loss = sum / (double)d->samples->count;
+    return true;
+}
+
+/* The mean square of the teacher's output over all samples. */
+static bool measure_unit(struct distillation *d, struct error *err)
+{
+    double squares = 0.0;
+    for (int64_t first = 0; first < d->samples->count; first += d->batch) {
+        int64_t left = d->samples->count - first;
+        int64_t count = left < d->batch ? left : d->batch;
+        if (!forward(d, d->in_order + first, count, NULL, err))
+            return false;
+        const float *wanted = exec_values(d->teacher, d->seeds[0].tensor);
+        for (int64_t i = 0; i < count * d->outputs; i++)
+            squares += (double)wanted[i] * (double)wanted[i];
+    }
+    d->unit = squares / (double)(d->samples->count * d->outputs);
+    return true;
+}
+
+static bool train_step(struct distillation *d, const int64_t *order, struct rng *rng,
+                       const struct trainee_step *step, struct error *err)
+{
+    if (!forward(d, order, d->batch, rng, err))
+        return false;
+    (void)compare_outputs(d, d->batch); /* for its gradient; the loss is measured on all samples */
+    compare_activations(d, d->batch);
+    if (!exec_backward_from(d->student, d->seeds, d->seed_count, err))
+        return false;
+    trainee_step(&d->trainee, d->student, step);
+    return true;
+}
+
+/* Rises from 0 to 1 between two moments of the training. */
+static double ramp(double now, double from, double to)
+{
+    return fmin(fmax((now - from) / (to - from), 0.0), 1.0);
+}
+
+static bool keep_better(struct distillation *d, struct distill_result *result, struct error *err)
+{
+    double loss;
+    if (!measure(d, &loss, err))
+        return false;
+    if (loss < result->after) {
+        result->after = loss;
+        trainee_keep(&d->trainee);
+    }
+    return true;
+}
+
+static bool train(struct distillation *d, struct rng *rng, const struct recon_monitor *monitor,
+                  struct distill_result *result, struct error *err)
+{
+    int64_t per_epoch = d->samples->count / d->batch; /* an uneven rest waits its turn */
+    int64_t steps = per_epoch * d->options->epochs, measured = 0;
+    for (int64_t step = 0; step < steps; step++) {
+        int64_t place = step % per_epoch;
+        double now = (double)step / (double)steps;
+        struct trainee_step how = {
+            .share = 0.5 + 0.5 * cos(M_PI * ramp(now, RATE_FALLS, 1.0)),
+        };
+        d->trainee.blend = ramp(now, BLEND_BEGINS, BLEND_ENDS);
+        if (place == 0)
+            rng_shuffle(rng, d->shuffled, (size_t)d->samples->count);
+        if (!train_step(d, d->shuffled + place * d->batch, rng, &how, err) ||
+            !recon_monitor_report(monitor, now, result->after, err))
+            return false;
+        if (d->trainee.blend < 1.0 || (step + 1) * MEASUREMENTS / steps == measured)
+            continue;
+        measured = (step + 1) * MEASUREMENTS / steps;
+        if (!keep_better(d, result, err))
+            return false;
+    }
+    return true;
+}
+
+bool distill(struct quant_network *network, const struct samples *samples,
+             const double *output_scales, const struct distill_options *options, struct rng *rng,
+             const struct recon_monitor *monitor, struct arena *scratch,
+             struct distill_result *out_result, struct error *err)
+{
+    struct distillation d = {.network = network, .samples = samples, .options = options};
+    struct distill_result result;
+    bool done = false;
+    d.in_order = ARENA_ARRAY(scratch, int64_t, samples->count, err);
+    d.shuffled = ARENA_ARRAY(scratch, int64_t, samples->count, err);
+    if (!d.in_order || !d.shuffled)
+        return false;
+    for (int64_t i = 0; i < samples->count; i++)
+        d.in_order[i] = d.shuffled[i] = i;
+
+    if (!distillation_init(&d, output_scales, scratch, err) ||
+        (options->loss == DISTILL_VALUES && !measure_unit(&d, err)))
+        goto out;
+    trainee_apply(&d.trainee);
+    trainee_keep(&d.trainee);
+    if (!measure(&d, &result.before, err))
+        goto out;
+    result.after = result.before;
+    if (!train(&d, rng, monitor, &result, err))
+        goto out;
+    d.trainee.blend = 1.0;
+    trainee_restore(&d.trainee);
+    trainee_apply(&d.trainee);
+    *out_result = result;
+    done = true;
+out:
+    exec_destroy(d.teacher);
+    exec_destroy(d.student);
+    return done;
+}

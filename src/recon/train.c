@@ -1,0 +1,194 @@
+/* Training of one unit on mini-batches. */
+
+#include "ptqd/recon/train.h"
+
+#include <math.h>
+#include <string.h>
+
+static const double BETA_START = 20.0, BETA_END = 2.0; /* AdaRound's authors, as in BRECQ's code */
+
+struct training {
+    const struct train_options *options;
+    const struct unit_data *data;
+    struct unit_graph graph;
+    struct trainee trainee;
+    struct exec *exec;
+    int64_t batch, inputs, outputs; /* samples; elements of one */
+    float *input;                   /* [batch][inputs] */
+    float *gradient;                /* [batch][outputs] */
+    double target_square;           /* mean over all elements */
+    double weights;                 /* how many */
+    struct rng *rng;
+};
+
+static double mean_square(const float *values, int64_t count)
+{
+    double sum = 0.0;
+    for (int64_t i = 0; i < count; i++)
+        sum += (double)values[i] * (double)values[i];
+    return sum / (double)count;
+}
+
+static bool training_init(struct training *training, struct quant_network *network,
+                          const struct unit *unit, const double *output_scales,
+                          struct arena *scratch, struct error *err)
+{
+    const struct train_options *options = training->options;
+    if (!unit_graph_create(scratch, network, unit, &training->graph, err))
+        return false;
+    const struct graph *graph = training->graph.graph;
+    int64_t batch = graph->batchable ? options->batch : 1;
+    training->batch = batch < training->data->samples ? batch : training->data->samples;
+    training->inputs = tensor_elements(&graph->tensors[graph->input], 1);
+    training->outputs = tensor_elements(&graph->tensors[graph->output], 1);
+    training->input = ARENA_ARRAY(scratch, float, training->batch * training->inputs, err);
+    training->gradient = ARENA_ARRAY(scratch, float, training->batch * training->outputs, err);
+    training->target_square =
+        mean_square(training->data->target, training->data->samples * training->outputs);
+    if (!training->input || !training->gradient ||
+        !unit_graph_prepare_drop(&training->graph, scratch, training->batch, options->drop,
+                                 training->rng, err) ||
+        !trainee_create(scratch, network, unit, &training->graph, output_scales, &options->trainee,
+                        &training->trainee, err))
+        return false;
+    for (int i = 0; i < training->trainee.layer_count; i++)
+        training->weights += (double)training->trainee.layers[i].weights->count;
+    struct exec_options exec_options = {.batch = training->batch, .gradients = true};
+    bool at_start = graph->input == network->graph->input; /* nothing in front to be trained */
+    return exec_create(graph, &exec_options, &training->exec, err) &&
+           trainee_want_gradients(&training->trainee, training->exec, err) &&
+           (at_start || exec_want_gradient(training->exec, graph->input, err));
+}
+
+/* A row of the unit's input; some elements as in the float network. */
+static void read_input(const struct training *training, int64_t sample, double drop, float *out)
+{
+    const float *quantized = training->data->input + sample * training->inputs;
+    const float *plain = training->data->float_input + sample * training->inputs;
+    memcpy(out, quantized, (size_t)training->inputs * sizeof(float));
+    for (int64_t i = 0; drop > 0.0 && i < training->inputs; i++)
+        if (rng_uniform(training->rng) < drop)
+            out[i] = plain[i];
+}
+
+/* Forward pass of `count` samples; the sum of squared errors, and its gradient per sample. */
+static bool compare(struct training *training, const int64_t *order, int64_t count, double drop,
+                    double *out_squares, struct error *err)
+{
+    for (int64_t i = 0; i < count; i++)
+        read_input(training, order[i], drop, training->input + i * training->inputs);
+    if (!exec_forward(training->exec, training->input, count, err))
+        return false;
+    const float *output = exec_values(training->exec, training->graph.graph->output);
+    double sum = 0.0;
+    for (int64_t i = 0; i < count; i++) {
+        const float *target = training->data->target + order[i] * training->outputs;
+        for (int64_t j = 0; j < training->outputs; j++) {
+            float error = output[i * training->outputs + j] - target[j];
+            training->gradient[i * training->outputs + j] = error;
+            sum += (double)error * (double)error;
+        }
+    }
+    *out_squares = sum;
+    return true;
+}
+
+/* Relative error over all samples, everything quantized and hard. */
+static bool measure(struct training *training, const int64_t *order, double *out_loss,
+                    struct error *err)
+{
+    double total = 0.0, part;
+    training->trainee.hard = true;
+    trainee_apply(&training->trainee);
+    unit_graph_set_drop(&training->graph, 0.0);
+    for (int64_t first = 0; first < training->data->samples; first += training->batch) {
+        int64_t left = training->data->samples - first;
+        int64_t count = left < training->batch ? left : training->batch;
+        if (!compare(training, order + first, count, 0.0, &part, err))
+            return false;
+        total += part;
+    }
+    training->trainee.hard = false;
+    unit_graph_set_drop(&training->graph, training->options->drop);
+    trainee_apply(&training->trainee);
+    double all = training->target_square * (double)(training->data->samples * training->outputs);
+    *out_loss = all > 0.0 ? total / all : total;
+    return true;
+}
+
+/* The loss of a step is the squared error in units of `unit`, and the rounding term. */
+static bool train_step(struct training *training, const int64_t *order, int64_t step, double unit,
+                       struct error *err)
+{
+    const struct train_options *options = training->options;
+    double squares;
+    if (!compare(training, order, training->batch, options->drop, &squares, err))
+        return false;
+    int64_t count = training->batch * training->outputs;
+    float factor = (float)(2.0 / ((double)count * unit));
+    for (int64_t i = 0; i < count; i++)
+        training->gradient[i] *= factor;
+    if (!exec_backward(training->exec, training->graph.graph->output, training->gradient, err))
+        return false;
+    double warm = options->warm_start * (double)options->steps;
+    double past = ((double)step - warm) / ((double)options->steps - warm);
+    struct trainee_step how = {
+        .share = adam_cosine(1.0, step, options->steps),
+        .lambda = past < 0.0 ? 0.0 : options->regularization,
+        .beta = BETA_START + (BETA_END - BETA_START) * past,
+    };
+    trainee_step(&training->trainee, training->exec, &how);
+    return true;
+}
+
+static bool train(struct training *training, const int64_t *in_order, int64_t *shuffled,
+                  const struct recon_monitor *monitor, struct train_loss *loss, struct error *err)
+{
+    int64_t steps = training->options->steps;
+    int64_t per_epoch = training->data->samples / training->batch; /* the rest waits its turn */
+    trainee_keep(&training->trainee);
+    if (!measure(training, in_order, &loss->before, err))
+        return false;
+    /* The error of one weight, as far as it is known: λ does not depend on the unit. */
+    double unit = loss->before * training->target_square / training->weights;
+    for (int64_t step = 0; unit > 0.0 && step < steps; step++) {
+        int64_t place = step % per_epoch;
+        if (place == 0)
+            rng_shuffle(training->rng, shuffled, (size_t)training->data->samples);
+        if (!train_step(training, shuffled + place * training->batch, step, unit, err) ||
+            !recon_monitor_report(monitor, (double)step / (double)steps, loss->before, err))
+            return false;
+    }
+    return measure(training, in_order, &loss->after, err);
+}
+
+bool train_unit(struct quant_network *network, const struct unit *unit,
+                const struct unit_data *data, const double *output_scales,
+                const struct train_options *options, struct rng *rng,
+                const struct recon_monitor *monitor, struct arena *scratch,
+                struct train_loss *out_loss, struct error *err)
+{
+    struct training training = {.options = options, .data = data, .rng = rng};
+    struct train_loss loss;
+    int64_t *in_order = ARENA_ARRAY(scratch, int64_t, data->samples, err);
+    int64_t *shuffled = ARENA_ARRAY(scratch, int64_t, data->samples, err);
+    bool done = false;
+    if (!in_order || !shuffled)
+        return false;
+    for (int64_t i = 0; i < data->samples; i++)
+        in_order[i] = shuffled[i] = i;
+    if (!training_init(&training, network, unit, output_scales, scratch, err) ||
+        !train(&training, in_order, shuffled, monitor, &loss, err))
+        goto out;
+    if (!(loss.after <= loss.before)) {
+        trainee_restore(&training.trainee);
+        loss.after = loss.before;
+    }
+    training.trainee.hard = true;
+    trainee_apply(&training.trainee);
+    *out_loss = loss;
+    done = true;
+out:
+    exec_destroy(training.exec);
+    return done || error_context(err, "unit '%s'", unit->name);
+}

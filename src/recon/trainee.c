@@ -1,0 +1,356 @@
+/* Variables of a unit that is trained. */
+
+#include "ptqd/recon/trainee.h"
+
+#include "ptqd/kern/fake_quantize.h"
+#include "ptqd/quant/bias.h"
+
+#include <math.h>
+
+/* ---- creation ---- */
+
+static struct trained_vector *add_vector(struct arena *arena, struct trainee *trainee,
+                                         int64_t count, double rate, struct error *err)
+{
+    struct trained_vector *vector = &trainee->vectors[trainee->vector_count++];
+    *vector = (struct trained_vector){
+        .count = count,
+        .rate = rate,
+        .values = ARENA_ARRAY(arena, float, count, err),
+        .gradient = ARENA_ARRAY(arena, float, count, err),
+        .best = ARENA_ARRAY(arena, float, count, err),
+    };
+    bool done = vector->values && vector->gradient && vector->best &&
+                (rate == 0.0 || adam_init(arena, (size_t)count, &vector->adam, err));
+    return done ? vector : NULL;
+}
+
+static int64_t channel_of(const struct quantizer *quantizer, int64_t k)
+{
+    return quantizer->channels == 1 ? 0 : k;
+}
+
+/* w in codes, without the zero point: as near to the float weight as rounds to the present code. */
+static float start_place(const struct quant_layer *layer, int64_t channel, int64_t i)
+{
+    const float within = 0.499f;
+    const struct quantizer *quantizer = &layer->quantizer;
+    float code = (float)(layer->codes[i] - quantizer->zero_points[channel]);
+    float place = layer->float_weights[i] / quantizer->scales[channel];
+    return fminf(fmaxf(place, code - within), code + within);
+}
+
+/* ⌊w / s⌋ and α. Where the present code is not one of the two that w lies between, it becomes one
+ * of them, on the side of w. Where it is not the nearer one, α begins just on its side of the
+ * middle. */
+static void start_rounding(struct trained_layer *trained, int64_t channel, int64_t i)
+{
+    const struct quant_layer *layer = trained->layer;
+    const struct quantizer *quantizer = &layer->quantizer;
+    float code = (float)(layer->codes[i] - quantizer->zero_points[channel]);
+    float place = layer->float_weights[i] / quantizer->scales[channel];
+    float floor = floorf(place);
+    if (code != floor && code != floor + 1.0f)
+        floor = place > code ? code : code - 1.0f;
+    float fraction = fminf(fmaxf(place - floor, 0.0f), 1.0f);
+    bool nearest = fabsf(place - code) <= 0.5f;
+    trained->floors[i] = floor;
+    trained->weights->values[i] = rectified_sigmoid_inverse(
+        (double)(nearest ? fraction : 0.45f * fraction + 0.55f * (code - floor)));
+}
+
+static bool create_layer(struct arena *arena, struct trainee *trainee, struct quant_layer *layer,
+                         double output_scale, struct error *err)
+{
+    const struct trainee_options *options = &trainee->options;
+    const struct trainee_rates *rates = &options->rates;
+    bool rounds = options->variable == TRAIN_ROUND;
+    bool is_float = quant_layer_is_float(layer);
+    bool weights_stay = options->variable == TRAIN_QPARAM || is_float;
+    bool scales_stay = rounds || is_float;
+    int64_t cells = layer->K * layer->D, channels = layer->quantizer.channels;
+    struct trained_layer *trained = &trainee->layers[trainee->layer_count++];
+    *trained = (struct trained_layer){
+        .layer = layer,
+        .output_scale = (float)output_scale,
+        .start_scales =
+            arena_memdup(arena, layer->quantizer.scales, (size_t)channels * sizeof(float), err),
+        .start_biases =
+            arena_memdup(arena, layer->bias_values, (size_t)layer->K * sizeof(float), err),
+        .floors = ARENA_ARRAY(arena, float, rounds ? cells : 1, err),
+        .codes = ARENA_ARRAY(arena, int32_t, layer->D, err),
+        .weights = add_vector(arena, trainee, cells, weights_stay ? 0.0 : rates->weights, err),
+        .scales =
+            add_vector(arena, trainee, channels, scales_stay ? 0.0 : rates->weight_scales, err),
+        .biases = add_vector(arena, trainee, layer->K, rates->biases, err),
+    };
+    if (!trained->start_scales || !trained->start_biases || !trained->floors || !trained->codes ||
+        !trained->weights || !trained->scales || !trained->biases)
+        return false;
+    for (int64_t i = 0; !is_float && i < cells; i++) {
+        int64_t channel = channel_of(&layer->quantizer, i / layer->D);
+        if (rounds)
+            start_rounding(trained, channel, i);
+        else
+            trained->weights->values[i] = start_place(layer, channel, i);
+    }
+    return true;
+}
+
+static bool create_activation(struct arena *arena, struct trainee *trainee,
+                              struct trained_quantizer *quantizer, struct error *err)
+{
+    const struct trainee_rates *rates = &trainee->options.rates;
+    struct trained_activation *trained = &trainee->activations[trainee->activation_count++];
+    bool stays = quantizer->activation == 0; /* the network's input */
+    bool symmetric = quantizer->quantizer->format.symmetric;
+    *trained = (struct trained_activation){
+        .quantizer = quantizer,
+        .start_scale = quantizer->quantizer->scales[0],
+        .scale = add_vector(arena, trainee, 1, stays ? 0.0 : rates->activation_scales, err),
+        .zero_point =
+            add_vector(arena, trainee, 1, stays || symmetric ? 0.0 : rates->zero_points, err),
+    };
+    if (!trained->scale || !trained->zero_point)
+        return false;
+    trained->zero_point->values[0] = (float)quantizer->quantizer->zero_points[0];
+    return true;
+}
+
+enum { VECTORS_PER_LAYER = 3, VECTORS_PER_ACTIVATION = 2 };
+
+bool trainee_create(struct arena *arena, struct quant_network *network, const struct unit *unit,
+                    const struct unit_graph *graph, const double *output_scales,
+                    const struct trainee_options *options, struct trainee *out_trainee,
+                    struct error *err)
+{
+    struct trainee trainee = {
+        .network = network,
+        .options = *options,
+        .blend = 1.0,
+        .layers = ARENA_ARRAY(arena, struct trained_layer, unit->layer_count, err),
+        .activations = ARENA_ARRAY(arena, struct trained_activation, graph->quantizer_count, err),
+        .vectors = ARENA_ARRAY(arena, struct trained_vector,
+                               VECTORS_PER_LAYER * unit->layer_count +
+                                   VECTORS_PER_ACTIVATION * graph->quantizer_count,
+                               err),
+    };
+    if (!trainee.layers || !trainee.activations || !trainee.vectors)
+        return false;
+    for (int i = unit->layer; i < unit->layer + unit->layer_count; i++)
+        if (!create_layer(arena, &trainee, &network->layers[i], output_scales[i], err))
+            return false;
+    for (int i = 0; i < graph->quantizer_count; i++)
+        if (!create_activation(arena, &trainee, &graph->quantizers[i], err))
+            return false;
+    *out_trainee = trainee;
+    return true;
+}
+
+bool trainee_want_gradients(const struct trainee *trainee, struct exec *exec, struct error *err)
+{
+    for (int i = 0; i < trainee->layer_count; i++) {
+        const struct quant_layer *layer = trainee->layers[i].layer;
+        if (!exec_want_gradient(exec, layer->weights, err) ||
+            !exec_want_gradient(exec, layer->bias, err))
+            return false;
+    }
+    return true;
+}
+
+/* ---- variables to values ---- */
+
+/* s of a trained logarithm, which stays within what can still be a scale: a thousand times more or
+ * less than at the start. */
+static float scale_of(float start, float *logarithm)
+{
+    const float reach = 6.9f;
+    *logarithm = fminf(fmaxf(*logarithm, -reach), reach);
+    return start * expf(*logarithm);
+}
+
+/* Codes of channel k of w, which is kept within half a step of the codes: beyond them it would feel
+ * nothing any more, and at 2 bits half of the weights are at an end. */
+static void encode_channel(const struct trained_layer *trained, int64_t k)
+{
+    struct quant_layer *layer = trained->layer;
+    const struct quantizer *quantizer = &layer->quantizer;
+    int64_t channel = channel_of(quantizer, k), first = k * layer->D;
+    float ratio = expf(trained->scales->values[channel]);
+    float lowest = ratio * ((float)(quantizer->low - quantizer->zero_points[channel]) - 0.5f);
+    float highest = ratio * ((float)(quantizer->high - quantizer->zero_points[channel]) + 0.5f);
+    for (int64_t i = first; i < first + layer->D; i++)
+        trained->weights->values[i] = fminf(fmaxf(trained->weights->values[i], lowest), highest);
+    quantize_codes_f32(trained->weights->values + first, (size_t)layer->D, ratio,
+                       quantizer->zero_points[channel], quantizer->low, quantizer->high,
+                       trained->codes);
+    for (int64_t d = 0; d < layer->D; d++)
+        layer->codes[first + d] = (int8_t)trained->codes[d];
+}
+
+/* Codes of channel k after rounding; with `soft`, values between them as well. */
+static void round_channel(const struct trained_layer *trained, int64_t k, bool soft)
+{
+    struct quant_layer *layer = trained->layer;
+    const struct quantizer *quantizer = &layer->quantizer;
+    int64_t channel = channel_of(quantizer, k);
+    float zero = (float)quantizer->zero_points[channel];
+    float low = (float)quantizer->low, high = (float)quantizer->high;
+    for (int64_t i = k * layer->D; i < (k + 1) * layer->D; i++) {
+        float alpha = trained->weights->values[i], slope;
+        float h = soft ? rectified_sigmoid(alpha, &slope) : alpha >= 0.0f ? 1.0f : 0.0f;
+        float code = fminf(fmaxf(trained->floors[i] + h + zero, low), high);
+        layer->codes[i] = (int8_t)rintf(code);
+        layer->weight_values[i] = quantizer->scales[channel] * (code - zero);
+    }
+}
+
+/* ŵ = w + λ (q − w) of a layer whose codes are decoded. */
+static void blend_layer(const struct trained_layer *trained, float share)
+{
+    struct quant_layer *layer = trained->layer;
+    for (int64_t i = 0; i < layer->K * layer->D; i++) {
+        int64_t channel = channel_of(&layer->quantizer, i / layer->D);
+        float weight = trained->start_scales[channel] * trained->weights->values[i];
+        layer->weight_values[i] = weight + share * (layer->weight_values[i] - weight);
+    }
+}
+
+static void apply_layer(const struct trainee *trainee, const struct trained_layer *trained)
+{
+    struct quant_layer *layer = trained->layer;
+    struct quantizer *quantizer = &layer->quantizer;
+    bool is_float = quant_layer_is_float(layer);
+    for (int64_t c = 0; c < quantizer->channels; c++)
+        quantizer->scales[c] = scale_of(trained->start_scales[c], &trained->scales->values[c]);
+    for (int64_t k = 0; k < layer->K; k++) {
+        float bias = trained->start_biases[k] + trained->output_scale * trained->biases->values[k];
+        if (is_float)
+            ; /* its weights stay */
+        else if (trainee->options.variable == TRAIN_ROUND)
+            round_channel(trained, k, !trainee->hard);
+        else
+            encode_channel(trained, k);
+        layer->bias_values[k] = quant_bias_nearest(trainee->network, layer, k, bias);
+    }
+    if (is_float || trainee->options.variable == TRAIN_ROUND)
+        return;
+    quant_layer_decode(layer);
+    if (trainee->blend < 1.0)
+        blend_layer(trained, (float)trainee->blend);
+}
+
+static void apply_activation(const struct trained_activation *trained)
+{
+    struct quantizer *quantizer = trained->quantizer->quantizer;
+    float *place = &trained->zero_point->values[0];
+    *place = fminf(fmaxf(*place, (float)quantizer->low), (float)quantizer->high);
+    quantizer->scales[0] = scale_of(trained->start_scale, &trained->scale->values[0]);
+    quantizer->zero_points[0] = (int32_t)rintf(*place);
+}
+
+void trainee_apply(struct trainee *trainee)
+{
+    for (int i = 0; i < trainee->activation_count; i++)
+        apply_activation(&trainee->activations[i]);
+    for (int i = 0; i < trainee->layer_count; i++) /* after the scale that biases are steps of */
+        apply_layer(trainee, &trainee->layers[i]);
+}
+
+/* ---- gradients of values to gradients of variables ---- */
+
+/* ∂ŵ/∂(w / s₀) = s₀, as w is kept within half a step of the codes; ∂ŵ/∂ log s = λ (q − w) between
+ * the codes, as far as q is rounded, and λ q beyond them (LSQ, eq. 3). */
+static void collect_straight(const struct trained_layer *trained, float blend,
+                             const float *gradient)
+{
+    const struct quant_layer *layer = trained->layer;
+    const struct quantizer *quantizer = &layer->quantizer;
+    for (int64_t i = 0; i < layer->K * layer->D; i++) {
+        int64_t channel = channel_of(quantizer, i / layer->D);
+        float zero = (float)quantizer->zero_points[channel];
+        float weight = trained->weights->values[i] * trained->start_scales[channel];
+        float place = weight / quantizer->scales[channel] + zero;
+        bool between = place >= (float)quantizer->low && place <= (float)quantizer->high;
+        float quantized = quantizer->scales[channel] * ((float)layer->codes[i] - zero);
+        trained->weights->gradient[i] += trained->start_scales[channel] * gradient[i];
+        trained->scales->gradient[channel] +=
+            blend * gradient[i] * (quantized - (between ? weight : 0.0f));
+    }
+}
+
+static void collect_rounding(const struct trained_layer *trained, const float *gradient,
+                             const struct trainee_step *step)
+{
+    const struct quant_layer *layer = trained->layer;
+    const struct quantizer *quantizer = &layer->quantizer;
+    for (int64_t i = 0; i < layer->K * layer->D; i++) {
+        int64_t channel = channel_of(quantizer, i / layer->D);
+        float slope, h = rectified_sigmoid(trained->weights->values[i], &slope);
+        float code = trained->floors[i] + h + (float)quantizer->zero_points[channel];
+        bool inside = code >= (float)quantizer->low && code <= (float)quantizer->high;
+        float sum = inside ? quantizer->scales[channel] * gradient[i] : 0.0f;
+        if (step->lambda > 0.0) {
+            float u = 2.0f * h - 1.0f;
+            float size =
+                (float)(2.0 * step->lambda * step->beta) * powf(fabsf(u), (float)step->beta - 1.0f);
+            sum -= copysignf(size, u);
+        }
+        trained->weights->gradient[i] += slope * sum;
+    }
+}
+
+static void collect_layer(const struct trainee *trainee, const struct trained_layer *trained,
+                          const struct exec *exec, const struct trainee_step *step)
+{
+    const struct quant_layer *layer = trained->layer;
+    const float *weights = exec_gradient(exec, layer->weights);
+    const float *biases = exec_gradient(exec, layer->bias);
+    if (quant_layer_is_float(layer))
+        ; /* its weights stay */
+    else if (trainee->options.variable == TRAIN_ROUND)
+        collect_rounding(trained, weights, step);
+    else
+        collect_straight(trained, (float)trainee->blend, weights);
+    for (int64_t k = 0; k < layer->K; k++)
+        trained->biases->gradient[k] += trained->output_scale * biases[k];
+}
+
+static void collect_activation(const struct trained_activation *trained)
+{
+    const struct trained_quantizer *quantizer = trained->quantizer;
+    trained->scale->gradient[0] +=
+        (float)((double)quantizer->quantizer->scales[0] * quantizer->grad_scale);
+    trained->zero_point->gradient[0] += (float)quantizer->grad_zero_point;
+}
+
+void trainee_step(struct trainee *trainee, const struct exec *exec, const struct trainee_step *step)
+{
+    for (int i = 0; i < trainee->vector_count; i++)
+        for (int64_t j = 0; j < trainee->vectors[i].count; j++)
+            trainee->vectors[i].gradient[j] = 0.0f;
+    for (int i = 0; i < trainee->layer_count; i++)
+        collect_layer(trainee, &trainee->layers[i], exec, step);
+    for (int i = 0; i < trainee->activation_count; i++)
+        collect_activation(&trainee->activations[i]);
+    for (int i = 0; i < trainee->vector_count; i++) {
+        struct trained_vector *vector = &trainee->vectors[i];
+        if (vector->rate > 0.0)
+            adam_step(&vector->adam, step->share * vector->rate, vector->gradient, vector->values);
+    }
+    trainee_apply(trainee);
+}
+
+void trainee_keep(struct trainee *trainee)
+{
+    for (int i = 0; i < trainee->vector_count; i++)
+        for (int64_t j = 0; j < trainee->vectors[i].count; j++)
+            trainee->vectors[i].best[j] = trainee->vectors[i].values[j];
+}
+
+void trainee_restore(struct trainee *trainee)
+{
+    for (int i = 0; i < trainee->vector_count; i++)
+        for (int64_t j = 0; j < trainee->vectors[i].count; j++)
+            trainee->vectors[i].values[j] = trainee->vectors[i].best[j];
+}

@@ -1,0 +1,167 @@
+#include "ptqd/recon/distill.h"
+
+#include "calibrated_network.h"
+#include "small_network.h"
+#include "support.h"
+
+#include "ptqd/quant/bias.h"
+
+#include <math.h>
+#include <string.h>
+
+static struct arena *arena;
+static struct error err;
+static struct calibrated_network calibrated;
+static const struct recon_monitor nobody;
+
+static void setup(void)
+{
+    arena = arena_create(0);
+    err = (struct error){.message = ""};
+    calibrated_network_init(&calibrated, arena, 3, 4);
+    ck_assert_ok(quant_network_round_biases(calibrated.network, &err), &err);
+}
+
+static void teardown(void)
+{
+    arena_destroy(arena);
+}
+
+static const struct distill_options plain = {
+    .epochs = 16,
+    .batch = 16,
+    .share = 0.5,
+    .augment = {.shift = 0.15, .mix = 0.5},
+    .trainee = {.variable = TRAIN_WEIGHTS,
+                .rates = {.weights = 0.01,
+                          .weight_scales = 0.01,
+                          .activation_scales = 0.01,
+                          .zero_points = 0.01,
+                          .biases = 0.01}},
+};
+
+static bool run(struct calibrated_network *c, const struct distill_options *options,
+                const struct recon_monitor *monitor, struct distill_result *result)
+{
+    struct rng rng;
+    rng_init(&rng, 3, 0);
+    return distill(c->network, &c->samples, c->output_scales, options, &rng, monitor, arena, result,
+                   &err);
+}
+
+/* Σ p log(p / q) over the network's own Softmax, by its definition. */
+static double divergence(const struct calibrated_network *c)
+{
+    struct exec *exec;
+    struct exec_options options = {.batch = 1};
+    float input[SMALL_NETWORK_INPUTS];
+    double sum = 0.0;
+    ck_assert_ok(exec_create(c->network->graph, &options, &exec, &err), &err);
+    for (int64_t i = 0; i < CALIBRATED_SAMPLES; i++) {
+        samples_read(&c->samples, i, input);
+        ck_assert_ok(exec_forward(exec, input, 1, &err), &err);
+        const float *p = c->output + i * SMALL_NETWORK_CLASSES;
+        const float *q = exec_values(exec, c->network->graph->output);
+        for (int j = 0; j < SMALL_NETWORK_CLASSES; j++)
+            sum += (double)p[j] * log((double)p[j] / (double)q[j]);
+    }
+    exec_destroy(exec);
+    return sum / CALIBRATED_SAMPLES;
+}
+
+/* Law: the loss falls, and is what it is said to be: the divergence of the probabilities. */
+START_TEST(the_divergence_falls)
+{
+    struct distill_result result;
+    double before = divergence(&calibrated);
+    ck_assert_ok(run(&calibrated, &plain, &nobody, &result), &err);
+    double after = divergence(&calibrated);
+    ck_assert_double_le(fabs(result.before - before), 1e-5);
+    ck_assert_double_le(fabs(result.after - after), 1e-5);
+    ck_assert_double_lt(after, 0.5 * before);
+}
+END_TEST
+
+START_TEST(values_may_be_the_loss)
+{
+    struct distill_result result;
+    struct distill_options options = plain;
+    options.loss = DISTILL_VALUES;
+    ck_assert_ok(run(&calibrated, &options, &nobody, &result), &err);
+    ck_assert_double_lt(result.after, 0.7 * result.before);
+}
+END_TEST
+
+/* Law: a rate that ruins the network leaves it as it was. */
+START_TEST(what_gets_worse_is_taken_back)
+{
+    struct distill_result result;
+    struct distill_options options = plain;
+    double before = divergence(&calibrated);
+    options.trainee.rates.activation_scales = 30.0;
+    ck_assert_ok(run(&calibrated, &options, &nobody, &result), &err);
+    ck_assert_double_le(result.after, result.before);
+    ck_assert_double_le(divergence(&calibrated), before + 1e-6);
+}
+END_TEST
+
+/* Law: the scale of the network's input stays: it is given by the data. */
+START_TEST(the_inputs_quantizer_stays)
+{
+    struct distill_result result;
+    float scale = calibrated.network->activations[0].quantizer.scales[0];
+    float inner = calibrated.network->activations[1].quantizer.scales[0];
+    ck_assert_ok(run(&calibrated, &plain, &nobody, &result), &err);
+    ck_assert(calibrated.network->activations[0].quantizer.scales[0] == scale);
+    ck_assert(calibrated.network->activations[1].quantizer.scales[0] != inner);
+}
+END_TEST
+
+START_TEST(distillation_is_deterministic)
+{
+    struct calibrated_network again;
+    struct distill_result result;
+    calibrated_network_init(&again, arena, 3, 4);
+    ck_assert_ok(quant_network_round_biases(again.network, &err), &err);
+    ck_assert_ok(run(&calibrated, &plain, &nobody, &result), &err);
+    ck_assert_ok(run(&again, &plain, &nobody, &result), &err);
+    for (int i = 0; i < again.network->layer_count; i++) {
+        const struct quant_layer *x = &calibrated.network->layers[i];
+        const struct quant_layer *y = &again.network->layers[i];
+        ck_assert_mem_eq(x->weight_values, y->weight_values, (size_t)(x->K * x->D) * sizeof(float));
+    }
+}
+END_TEST
+
+static bool refuse(void *context, double fraction, double loss)
+{
+    (void)fraction, (void)loss;
+    int *left = context;
+    return --*left > 0;
+}
+
+START_TEST(it_stops_when_asked)
+{
+    struct distill_result result;
+    int left = 3;
+    struct recon_monitor monitor = {.report = refuse, .context = &left};
+    ck_assert_fails(run(&calibrated, &plain, &monitor, &result), &err, E_CANCELLED, "stopped");
+    ck_assert_int_eq(left, 0);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("distill");
+    TCase *tcase = tcase_create("laws");
+    tcase_add_checked_fixture(tcase, setup, teardown);
+    tcase_set_timeout(tcase, 60);
+    tcase_add_test(tcase, the_divergence_falls);
+    tcase_add_test(tcase, values_may_be_the_loss);
+    tcase_add_test(tcase, what_gets_worse_is_taken_back);
+    tcase_add_test(tcase, the_inputs_quantizer_stays);
+    tcase_add_test(tcase, distillation_is_deterministic);
+    tcase_add_test(tcase, it_stops_when_asked);
+    suite_add_tcase(suite, tcase);
+    return support_run(suite);
+}
