@@ -17,7 +17,6 @@
 #include "ptqd/recon/method.h"
 #include "ptqd/recon/walk.h"
 
-#include <float.h>
 #include <math.h>
 #include <string.h>
 
@@ -45,17 +44,6 @@ struct reconstruction {
 static int64_t walk_elements(const struct reconstruction *r, int tensor)
 {
     return tensor_elements(&r->network->graph->tensors[tensor], r->samples);
-}
-
-/* Relative error of the layer's linear output when every weight is rounded to nearest. */
-static double nearest_sqnr_db(const struct linear_problem *problem, struct quant_layer *layer)
-{
-    double signal = 0.0;
-    for (int64_t k = 0; k < layer->K; k++)
-        signal += problem->target_mean[k] * problem->target_mean[k] + problem->target_variance[k];
-    quant_layer_round(layer);
-    double error = linear_problem_layer_error(problem, layer);
-    return 10.0 * log10(signal / (double)layer->K / fmax(error, DBL_MIN));
 }
 
 static bool set_targets(struct reconstruction *r, const struct quant_layer *layer,
@@ -143,10 +131,12 @@ static bool solve_layer(struct reconstruction *r, struct quant_layer *layer,
         !layer_moments_add_input(&data, layer, monitor, r->arena, &gram, r->err) ||
         !linear_problem_create(&gram, layer, &problem, r->err))
         return false;
+    linear_problem_add_prior(&problem);
     (void)progress_account(r->progress, "gram", since); /* the next parts take their own time */
     if (!set_targets(r, layer, &data, &problem) || !fit_weights(r, layer, &problem))
         return false;
-    report->output_sqnr_before_db = nearest_sqnr_db(&problem, layer);
+    quant_layer_round(layer);
+    report->output_sqnr_before_db = linear_problem_layer_sqnr_db(&problem, layer);
     return r->method->uses_data ? solve_rounds(r, layer, &data, &problem)
                                 : solve(r, layer, NULL, 0);
 }

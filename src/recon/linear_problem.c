@@ -2,7 +2,15 @@
 
 #include "ptqd/recon/linear_problem.h"
 
+#include <float.h>
 #include <math.h>
+
+/* ε for as many positions as values. Chosen by the error of layers on other calibration samples
+ * than they were solved for: on the last layer of the HAR CNN (3968 values, 512 positions, 2 bits)
+ * it brings 21.2 dB to 23.6 dB with "grid", on ResNet-8 (64 samples, 4 bits) 17.2 dB to 17.4 dB as
+ * the mean of its layers. 0.1 and 0.3 are no better; with some thousand positions nothing changes.
+ */
+static const double PRIOR = 0.2;
 
 bool linear_gram_init(struct arena *arena, const struct quant_layer *layer, struct gram *out_gram,
                       struct error *err)
@@ -70,6 +78,41 @@ bool linear_problem_create(struct gram *gram, const struct quant_layer *layer,
     return true;
 }
 
+void linear_problem_add_prior(struct linear_problem *problem)
+{
+    int64_t D = problem->D;
+    problem->prior = PRIOR * (double)D / problem->positions;
+    for (int64_t i = 0; i < problem->G * D; i++)
+        problem->H[i * D + i % D] *= 1.0 + problem->prior;
+}
+
+/* ε H_dd of the covariance, from the diagonal that has the prior in it; d of channel k. */
+static double prior_weight(const struct linear_problem *problem, int64_t k, int64_t d)
+{
+    int64_t D = problem->D, g = k / (problem->K / problem->G);
+    return problem->prior / (1.0 + problem->prior) * problem->H[(g * D + d) * D + d];
+}
+
+/* The prior's part of V_k. */
+static double prior_variance(const struct linear_problem *problem, int64_t k)
+{
+    double sum = 0.0;
+    for (int64_t d = 0; d < problem->D; d++) {
+        double w = (double)problem->weights[k * problem->D + d];
+        sum += prior_weight(problem, k, d) * w * w;
+    }
+    return sum;
+}
+
+static void pull_to_weights(struct linear_problem *problem, int64_t k)
+{
+    for (int64_t d = 0; d < problem->D; d++) {
+        int64_t i = k * problem->D + d;
+        problem->target[i] += prior_weight(problem, k, d) * (double)problem->weights[i];
+    }
+    problem->target_variance[k] += prior_variance(problem, k);
+}
+
 void linear_problem_set_targets(struct linear_problem *problem, struct linear_targets *targets)
 {
     int64_t K = problem->K, D = problem->D, rows = K / problem->G;
@@ -83,6 +126,8 @@ void linear_problem_set_targets(struct linear_problem *problem, struct linear_ta
     problem->target = targets->products;
     problem->target_mean = targets->sum;
     problem->target_variance = targets->squares;
+    for (int64_t k = 0; k < K; k++)
+        pull_to_weights(problem, k);
 }
 
 /* τ_k − ŵ·μ̂ */
@@ -124,6 +169,29 @@ double linear_problem_layer_error(const struct linear_problem *problem,
         sum += offset * offset;
     }
     return sum / (double)problem->K;
+}
+
+/* The prior's part of E_k. */
+static double prior_of(const struct linear_problem *problem, int64_t k, const float *weights)
+{
+    double sum = 0.0;
+    for (int64_t d = 0; d < problem->D; d++) {
+        double change = (double)weights[d] - (double)problem->weights[k * problem->D + d];
+        sum += prior_weight(problem, k, d) * change * change;
+    }
+    return sum;
+}
+
+double linear_problem_layer_sqnr_db(const struct linear_problem *problem,
+                                    const struct quant_layer *layer)
+{
+    double signal = 0.0, noise = linear_problem_layer_error(problem, layer) * (double)problem->K;
+    for (int64_t k = 0; k < problem->K; k++) {
+        double mean = problem->target_mean[k];
+        signal += problem->target_variance[k] - prior_variance(problem, k) + mean * mean;
+        noise -= prior_of(problem, k, layer->weight_values + k * problem->D);
+    }
+    return 10.0 * log10(signal / fmax(noise, DBL_MIN));
 }
 
 void linear_problem_set_bias(const struct linear_problem *problem, struct quant_layer *layer)

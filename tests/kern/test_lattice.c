@@ -189,6 +189,119 @@ START_TEST(inactive_rows_and_negligible_coordinates_stay)
 }
 END_TEST
 
+/* Law: where no pair helps any more, none of all pairs of moves by one makes f smaller. */
+START_TEST(pairs_are_moved_until_none_helps)
+{
+    struct rng rng;
+    struct fixture f;
+    rng_init(&rng, 5, (uint64_t)_i);
+    fixture_init(&f, &rng);
+    lattice_multiply(&f.lattice, 0, D);
+    const bool active[ROWS] = {true, true, true};
+    void *scratch = exact_alloc(lattice_pairs_scratch_bytes(D));
+    bool any = true;
+    for (int sweeps = 0; any; sweeps++) {
+        ck_assert_int_lt(sweeps, 100);
+        bool moved[ROWS] = {false};
+        lattice_sweep(&f.lattice, active, 0, D, moved);
+        any = false;
+        for (int row = 0; row < ROWS; row++) {
+            double before = form(&f, row);
+            bool paired = false;
+            lattice_sweep_pairs(&f.lattice, row, 0, 6, scratch, &paired);
+            lattice_sweep_pairs(&f.lattice, row, 6, D, scratch, &paired);
+            ck_assert(paired ? form(&f, row) < before : form(&f, row) == before);
+            any |= moved[row] || paired;
+        }
+    }
+    check_products(&f);
+    for (int row = 0; row < ROWS; row++) {
+        double *u = f.codes + row * D, reached = form(&f, row);
+        for (int i = 0; i < 4 * D * D; i++) {
+            int a = i / 4 / D, b = i / 4 % D;
+            double kept_a = u[a], kept_b = u[b];
+            u[a] += i & 1 ? 1.0 : -1.0;
+            u[b] += i & 2 ? 1.0 : -1.0;
+            bool inside = u[a] >= LOW && u[a] <= HIGH && u[b] >= LOW && u[b] <= HIGH;
+            ck_assert(a == b || !inside || form(&f, row) >= reached - 1e-6);
+            u[a] = kept_a;
+            u[b] = kept_b;
+        }
+    }
+    free(scratch);
+    fixture_finish(&f);
+}
+END_TEST
+
+/* Law: L Lᵀ is the matrix, and L y = c. */
+START_TEST(the_factor_multiplies_back)
+{
+    struct rng rng;
+    struct fixture f;
+    rng_init(&rng, 6, (uint64_t)_i);
+    fixture_init(&f, &rng);
+    double *L = exact_doubles(D * D), *y = exact_doubles(D);
+    memcpy(L, f.H, D * D * sizeof(double));
+    ck_assert(lattice_factor(D, 0, 4, L));
+    ck_assert(lattice_factor(D, 4, D, L));
+    lattice_project(D, L, f.target, y);
+    for (int i = 0; i < D; i++) {
+        double back = 0.0;
+        for (int j = 0; j <= i; j++) {
+            double sum = 0.0;
+            for (int k = 0; k <= j; k++)
+                sum += L[i * D + k] * L[j * D + k];
+            ck_assert_double_eq_tol(sum, f.H[i * D + j], 1e-9);
+            back += L[i * D + j] * y[j];
+        }
+        ck_assert_double_eq_tol(back, f.target[i], 1e-9);
+    }
+    free(L);
+    free(y);
+    fixture_finish(&f);
+}
+END_TEST
+
+START_TEST(a_matrix_with_a_negative_eigenvalue_has_no_factor)
+{
+    double M[] = {1.0, 2.0, 2.0, 1.0}, zero[] = {0.0};
+    ck_assert(!lattice_factor(2, 0, 2, M));
+    ck_assert(!lattice_factor(1, 0, 1, zero));
+}
+END_TEST
+
+/* Law: f is Σ_i (y_i / s − Σ_{j ≥ i} L_ji u_j)² but for a constant and s², so when those before a
+ * coordinate are free, only term i depends on it: each has the value of the range that makes its
+ * term least. */
+START_TEST(the_nearest_plane_is_followed)
+{
+    struct rng rng;
+    struct fixture f;
+    rng_init(&rng, 7, (uint64_t)_i);
+    fixture_init(&f, &rng);
+    double *L = exact_doubles(D * D), *y = exact_doubles(D), *rest = exact_doubles(D);
+    memcpy(L, f.H, D * D * sizeof(double));
+    ck_assert(lattice_factor(D, 0, D, L));
+    for (int row = 0; row < ROWS; row++) {
+        const double *u = f.codes + row * D;
+        lattice_project(D, L, f.target + row * D, y);
+        lattice_nearest_plane(&f.lattice, row, L, y, rest);
+        for (int i = 0; i < D; i++) {
+            double wanted = y[i] / f.scale[row];
+            for (int j = i + 1; j < D; j++)
+                wanted -= L[j * D + i] * u[j];
+            double miss = fabs(wanted - L[i * D + i] * u[i]);
+            for (double other = LOW; other <= HIGH; other += 1.0)
+                ck_assert_double_ge(fabs(wanted - L[i * D + i] * other), miss - 1e-9);
+        }
+    }
+    free(L);
+    free(y);
+    free(rest);
+    fixture_finish(&f);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("lattice");
@@ -197,6 +310,10 @@ int main(void)
     tcase_add_loop_test(tcase, a_coordinate_takes_its_best_value, 0, 20);
     tcase_add_loop_test(tcase, sweeps_end_where_no_change_helps, 0, 20);
     tcase_add_loop_test(tcase, inactive_rows_and_negligible_coordinates_stay, 0, 5);
+    tcase_add_loop_test(tcase, pairs_are_moved_until_none_helps, 0, 20);
+    tcase_add_loop_test(tcase, the_factor_multiplies_back, 0, 5);
+    tcase_add_test(tcase, a_matrix_with_a_negative_eigenvalue_has_no_factor);
+    tcase_add_loop_test(tcase, the_nearest_plane_is_followed, 0, 10);
     suite_add_tcase(suite, tcase);
     return support_run(suite);
 }

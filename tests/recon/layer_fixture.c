@@ -92,6 +92,14 @@ static void make_layer(struct layer_fixture *f, struct arena *arena, int bits, s
     quant_layer_round(&f->layer);
 }
 
+void layer_fixture_targets(const struct layer_fixture *fixture, struct arena *arena,
+                           struct linear_targets *out_targets)
+{
+    struct error err = {.message = ""};
+    ck_assert_ok(linear_targets_init(arena, &fixture->layer, out_targets, &err), &err);
+    add_targets(fixture, out_targets);
+}
+
 void layer_fixture_init(struct layer_fixture *fixture, struct arena *arena,
                         const struct layer_fixture_options *options)
 {
@@ -109,9 +117,8 @@ void layer_fixture_init(struct layer_fixture *fixture, struct arena *arena,
     struct gram gram;
     struct linear_targets targets;
     ck_assert_ok(linear_gram_init(arena, &f.layer, &gram, &err), &err);
-    ck_assert_ok(linear_targets_init(arena, &f.layer, &targets, &err), &err);
     add_moments(&f, &gram);
-    add_targets(&f, &targets);
+    layer_fixture_targets(&f, arena, &targets);
     ck_assert_ok(linear_problem_create(&gram, &f.layer, &f.problem, &err), &err);
     linear_problem_set_targets(&f.problem, &targets);
     *fixture = f;

@@ -25,6 +25,10 @@ struct layer_fixture_options {
 void layer_fixture_init(struct layer_fixture *fixture, struct arena *arena,
                         const struct layer_fixture_options *options);
 
+/* The sums of the wanted outputs, as they were set by layer_fixture_init. */
+void layer_fixture_targets(const struct layer_fixture *fixture, struct arena *arena,
+                           struct linear_targets *out_targets);
+
 /* Mean over the positions of ((w·x + b) − (ŵ·x̂ + b̂))² for channel k, by plain sums. */
 double layer_fixture_error(const struct layer_fixture *fixture, int64_t k, const float *weights,
                            float bias);

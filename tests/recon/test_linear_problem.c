@@ -96,6 +96,54 @@ START_TEST(float_weights_on_equal_inputs_have_no_error)
 }
 END_TEST
 
+/* Law: the prior adds ε Σ H_dd (ŵ_d − w_d)² to the error, whatever is wanted, and nothing to the
+ * error of the float weights; the signal to noise ratio does not count it. */
+START_TEST(the_prior_pulls_towards_the_float_weights)
+{
+    for (int i = 0; i < SHAPES; i++) {
+        struct layer_fixture f, plain;
+        layer_fixture_init(&plain, arena, &shapes[i]);
+        layer_fixture_init(&f, arena, &shapes[i]);
+        linear_problem_add_prior(&f.problem);
+        struct linear_targets targets;
+        layer_fixture_targets(&f, arena, &targets);
+        linear_problem_set_targets(&f.problem, &targets);
+        ck_assert_double_gt(f.problem.prior, 0.0);
+        for (int64_t k = 0; k < f.K; k++) {
+            const float *weights = f.layer.weight_values + k * f.D;
+            double expected = linear_problem_error(&plain.problem, k, weights, NULL);
+            for (int64_t d = 0; d < f.D; d++) {
+                double change = (double)weights[d] - (double)f.weights[k * f.D + d];
+                double variance = plain.problem.H[(k / (f.K / f.G) * f.D + d) * f.D + d];
+                expected += f.problem.prior * variance * change * change;
+            }
+            double error = linear_problem_error(&f.problem, k, weights, NULL);
+            ck_assert_double_le(fabs(error - expected), TOLERANCE + 1e-6 * expected);
+        }
+        double ratio = linear_problem_layer_sqnr_db(&f.problem, &f.layer);
+        double without = linear_problem_layer_sqnr_db(&plain.problem, &plain.layer);
+        ck_assert_double_le(fabs(ratio - without), 1e-6);
+    }
+}
+END_TEST
+
+/* Law: the ratio is that of the plain sums. */
+START_TEST(the_ratio_is_that_of_signal_and_error)
+{
+    for (int i = 0; i < SHAPES; i++) {
+        struct layer_fixture f;
+        layer_fixture_init(&f, arena, &shapes[i]);
+        double signal = 0.0;
+        for (int64_t k = 0; k < f.K; k++)
+            signal += f.problem.target_variance[k] + pow(f.problem.target_mean[k], 2.0);
+        double error = linear_problem_layer_error(&f.problem, &f.layer) * (double)f.K;
+        ck_assert_double_le(fabs(linear_problem_layer_sqnr_db(&f.problem, &f.layer) -
+                                 10.0 * log10(signal / error)),
+                            1e-6);
+    }
+}
+END_TEST
+
 START_TEST(a_layer_that_saw_nothing_is_an_error)
 {
     struct layer_fixture f;
@@ -117,6 +165,8 @@ int main(void)
     tcase_add_test(tcase, the_error_of_a_layer_counts_its_biases);
     tcase_add_test(tcase, the_best_bias_is_the_best);
     tcase_add_test(tcase, float_weights_on_equal_inputs_have_no_error);
+    tcase_add_test(tcase, the_prior_pulls_towards_the_float_weights);
+    tcase_add_test(tcase, the_ratio_is_that_of_signal_and_error);
     tcase_add_test(tcase, a_layer_that_saw_nothing_is_an_error);
     suite_add_tcase(suite, tcase);
     return support_run(suite);

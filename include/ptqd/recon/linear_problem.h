@@ -13,6 +13,9 @@
  * w·x + b: then this is AdaRound's objective (arXiv 2004.10568, eq. 13) with the asymmetric input
  * of its section 4, and centring makes the bias free.
  *
+ * A prior may be added: ε Σ_d H_dd (ŵ_d − w_d)², which keeps what the data does not decide where
+ * the float weights are. It changes nothing but the diagonal of H, c_k and V_k.
+ *
  * Letters: K output channels, G groups, D weights per channel.
  */
 
@@ -30,6 +33,7 @@ struct linear_targets {
 struct linear_problem {
     int64_t K, D, G;
     double positions;
+    double prior;            /* ε; 0: none */
     const float *weights;    /* [K][D] the float weights, borrowed */
     double *H;               /* [G][D][D] */
     double *mean;            /* [G][D] μ̂ */
@@ -49,6 +53,11 @@ bool linear_targets_init(struct arena *arena, const struct quant_layer *layer,
 bool linear_problem_create(struct gram *gram, const struct quant_layer *layer,
                            struct linear_problem *out_problem, struct error *err);
 
+/* Adds the prior, before targets are set. H is the covariance of D values in so many positions; the
+ * fewer there are for each value, the more of what it says about their relations is chance, and
+ * the larger is ε. */
+void linear_problem_add_prior(struct linear_problem *problem);
+
 /* Sets, or replaces, what is wanted; `targets` are overwritten and kept. */
 void linear_problem_set_targets(struct linear_problem *problem, struct linear_targets *targets);
 
@@ -59,6 +68,10 @@ double linear_problem_error(const struct linear_problem *problem, int64_t k, con
 /* Mean over the channels of E_k of a layer's present weights and biases. */
 double linear_problem_layer_error(const struct linear_problem *problem,
                                   const struct quant_layer *layer);
+
+/* 10 log10 of the mean square of what is wanted over that error, both without the prior. */
+double linear_problem_layer_sqnr_db(const struct linear_problem *problem,
+                                    const struct quant_layer *layer);
 
 /* Sets the layer's biases to the best ones for its present weights. */
 void linear_problem_set_bias(const struct linear_problem *problem, struct quant_layer *layer);

@@ -19,7 +19,8 @@ struct method {
     const char *help; /* one sentence */
     /* True when `solve` needs the problem; otherwise it is NULL. */
     bool uses_data;
-    bool changes_scales; /* of the layer's quantizer */
+    bool changes_scales;      /* of the layer's quantizer */
+    bool changes_zero_points; /* likewise, where the format is asymmetric */
     /* Sets codes, weight_values and bias_values of the layer, whose quantizer is calibrated and
      * whose codes are a start (rounded to nearest, or found before). Deterministic. `scratch` is
      * reset by the caller. */

@@ -1,0 +1,290 @@
+/* Codes, scales and zero points of a layer while they are searched. */
+
+#include "descent.h"
+
+#include <float.h>
+#include <math.h>
+#include <string.h>
+
+/* Rounds of sweep and scale. Of more rounds with pairs nothing is left to see (0.002 dB). */
+enum { ROUNDS_MAX = 100, PAIR_ROUNDS_MAX = 4 };
+
+/* A variance below this part of the squared mean is rounding of sums in float32. */
+static const double ROUNDING = 1e-6;
+
+/* Multiplications between two reports, about 10 ms. */
+static const int64_t REPORT_OPERATIONS = 1 << 24;
+
+static bool solution_init(struct arena *arena, const struct quant_layer *layer,
+                          struct solution *out, struct error *err)
+{
+    *out = (struct solution){
+        .codes = ARENA_ARRAY(arena, double, layer->K * layer->D, err),
+        .scale = ARENA_ARRAY(arena, double, layer->K, err),
+        .zero_points = ARENA_ARRAY(arena, int32_t, layer->quantizer.channels, err),
+        .error = ARENA_ARRAY(arena, double, layer->quantizer.channels, err),
+    };
+    return out->codes && out->scale && out->zero_points && out->error;
+}
+
+static bool allocate(struct arena *arena, struct descent *descent, struct error *err)
+{
+    const struct linear_problem *problem = descent->problem;
+    int64_t K = problem->K, D = problem->D;
+    descent->products = ARENA_ARRAY(arena, double, K *D, err);
+    descent->low = ARENA_ARRAY(arena, double, K, err);
+    descent->high = ARENA_ARRAY(arena, double, K, err);
+    descent->negligible = ARENA_ARRAY(arena, double, problem->G *D, err);
+    descent->active = ARENA_ARRAY(arena, bool, K, err);
+    descent->moved = ARENA_ARRAY(arena, bool, K, err);
+    descent->pairs = arena_alloc(arena, lattice_pairs_scratch_bytes(D), err);
+    return descent->products && descent->low && descent->high && descent->negligible &&
+           descent->active && descent->moved && descent->pairs &&
+           solution_init(arena, descent->layer, &descent->present, err) &&
+           solution_init(arena, descent->layer, &descent->best, err);
+}
+
+struct lattice descent_group(const struct descent *descent, int64_t g)
+{
+    const struct linear_problem *problem = descent->problem;
+    int64_t D = problem->D, rows = problem->K / problem->G, k = g * rows;
+    return (struct lattice){
+        .rows = rows,
+        .D = D,
+        .H = problem->H + g * D * D,
+        .negligible = descent->negligible + g * D,
+        .target = problem->target + k * D,
+        .scale = descent->present.scale + k,
+        .low = descent->low + k,
+        .high = descent->high + k,
+        .codes = descent->present.codes + k * D,
+        .products = descent->products + k * D,
+    };
+}
+
+bool descent_report(const struct descent *descent, struct error *err)
+{
+    double sum = 0.0;
+    for (int64_t share = 0; share < descent->shares; share++)
+        sum += descent->best.error[share];
+    return recon_monitor_report(descent->monitor, descent->fraction,
+                                sum / (double)descent->problem->K, err);
+}
+
+/* The end of a part of a pass over the columns, begun at `first`, in which each column takes
+ * `operations`. */
+static int64_t part_end(int64_t first, int64_t D, int64_t operations)
+{
+    int64_t columns = REPORT_OPERATIONS / operations;
+    return D - first <= columns ? D : first + (columns > 0 ? columns : 1);
+}
+
+static bool multiply(const struct descent *descent, struct error *err)
+{
+    for (int64_t g = 0; g < descent->problem->G; g++) {
+        struct lattice lattice = descent_group(descent, g);
+        for (int64_t d = 0, end; d < lattice.D; d = end) {
+            end = part_end(d, lattice.D, lattice.rows * lattice.D);
+            lattice_multiply(&lattice, d, end);
+            if (!descent_report(descent, err))
+                return false;
+        }
+    }
+    return true;
+}
+
+static bool sweep(const struct descent *descent, struct error *err)
+{
+    int64_t rows = descent->problem->K / descent->problem->G;
+    for (int64_t g = 0; g < descent->problem->G; g++) {
+        struct lattice lattice = descent_group(descent, g);
+        for (int64_t d = 0, end; d < lattice.D; d = end) {
+            end = part_end(d, lattice.D, lattice.rows * lattice.D);
+            lattice_sweep(&lattice, descent->active + g * rows, d, end, descent->moved + g * rows);
+            if (!descent_report(descent, err))
+                return false;
+        }
+    }
+    return true;
+}
+
+static bool sweep_pairs(const struct descent *descent, struct error *err)
+{
+    int64_t rows = descent->problem->K / descent->problem->G;
+    for (int64_t k = 0; k < descent->problem->K; k++) {
+        struct lattice lattice = descent_group(descent, k / rows);
+        for (int64_t d = 0, end; descent->active[k] && d < lattice.D; d = end) {
+            end = part_end(d, lattice.D, 2 * lattice.D);
+            lattice_sweep_pairs(&lattice, k % rows, d, end, descent->pairs, &descent->moved[k]);
+            if (!descent_report(descent, err))
+                return false;
+        }
+    }
+    return true;
+}
+
+static double allowed_scale(const struct descent *descent, int64_t share, double scale)
+{
+    float least = descent->least_scales ? fmaxf(descent->least_scales[share], FLT_MIN) : FLT_MIN;
+    float nearest = scale < (double)FLT_MAX ? (float)scale : FLT_MAX;
+    return (double)fmaxf(nearest, least);
+}
+
+void descent_begin(const struct descent *descent, int64_t share, double scale, int32_t zero_point)
+{
+    const struct quantizer *quantizer = &descent->layer->quantizer;
+    descent->present.zero_points[share] = zero_point;
+    for (int64_t k = share * descent->rows; k < (share + 1) * descent->rows; k++) {
+        descent->present.scale[k] = allowed_scale(descent, share, scale);
+        descent->low[k] = quantizer->low - zero_point;
+        descent->high[k] = quantizer->high - zero_point;
+    }
+}
+
+static double dot(const double *a, const double *b, int64_t count)
+{
+    double sum = 0.0;
+    for (int64_t i = 0; i < count; i++)
+        sum += a[i] * b[i];
+    return sum;
+}
+
+/* Measures the present solution of a share, with the best scale when it is `free`. Codes that point
+ * away from the target (c·u ≤ 0) have none: their scale stays. */
+static void fit(const struct descent *descent, int64_t share, bool free)
+{
+    const struct linear_problem *problem = descent->problem;
+    const struct solution *present = &descent->present;
+    int64_t D = problem->D, first = share * descent->rows, end = first + descent->rows;
+    double variance = 0.0, along = 0.0, square = 0.0;
+    for (int64_t k = first; k < end; k++) {
+        variance += problem->target_variance[k];
+        along += dot(problem->target + k * D, present->codes + k * D, D);
+        square += dot(descent->products + k * D, present->codes + k * D, D);
+    }
+    double scale = present->scale[first];
+    if (free && along > 0.0 && square > 0.0)
+        scale = allowed_scale(descent, share, along / square);
+    for (int64_t k = first; k < end; k++)
+        present->scale[k] = scale;
+    present->error[share] = variance + scale * (scale * square - 2.0 * along);
+}
+
+static void copy_share(const struct descent *descent, int64_t share, const struct solution *from,
+                       const struct solution *to)
+{
+    int64_t rows = descent->rows, cells = rows * descent->problem->D;
+    to->zero_points[share] = from->zero_points[share];
+    to->error[share] = from->error[share];
+    memcpy(to->scale + share * rows, from->scale + share * rows, (size_t)rows * sizeof(double));
+    memcpy(to->codes + share * cells, from->codes + share * cells, (size_t)cells * sizeof(double));
+}
+
+static void keep_better(const struct descent *descent)
+{
+    for (int64_t share = 0; share < descent->shares; share++)
+        if (descent->present.error[share] < descent->best.error[share])
+            copy_share(descent, share, &descent->present, &descent->best);
+}
+
+bool descent_init(struct arena *arena, const struct linear_problem *problem,
+                  const struct recon_monitor *monitor, const float *least_scales,
+                  struct quant_layer *layer, struct descent *out_descent, struct error *err)
+{
+    const struct quantizer *quantizer = &layer->quantizer;
+    int64_t D = problem->D;
+    struct descent descent = {
+        .problem = problem,
+        .monitor = monitor,
+        .layer = layer,
+        .least_scales = least_scales,
+        .shares = quantizer->channels,
+        .rows = problem->K / quantizer->channels,
+    };
+    if (!allocate(arena, &descent, err))
+        return false;
+    for (int64_t i = 0; i < problem->G * D; i++)
+        descent.negligible[i] = ROUNDING * problem->mean[i] * problem->mean[i];
+    for (int64_t share = 0; share < descent.shares; share++)
+        descent_begin(&descent, share, (double)quantizer->scales[share],
+                      quantizer->zero_points[share]);
+    for (int64_t i = 0; i < problem->K * D; i++)
+        descent.present.codes[i] = layer->codes[i] - quantizer->zero_points[i / D / descent.rows];
+    if (!multiply(&descent, err))
+        return false;
+    for (int64_t share = 0; share < descent.shares; share++) {
+        fit(&descent, share, false);
+        copy_share(&descent, share, &descent.present, &descent.best);
+    }
+    *out_descent = descent;
+    return true;
+}
+
+/* The rows that the next round looks at: those of the shares in which one moved, because that
+ * changes their scale. False when there are none. */
+static bool activate(const struct descent *descent)
+{
+    bool any = false;
+    for (int64_t share = 0; share < descent->shares; share++) {
+        bool moved = false;
+        int64_t first = share * descent->rows, end = first + descent->rows;
+        for (int64_t k = first; k < end; k++)
+            moved |= descent->moved[k];
+        for (int64_t k = first; k < end; k++)
+            descent->active[k] = moved;
+        if (moved)
+            fit(descent, share, true);
+        any |= moved;
+    }
+    return any;
+}
+
+/* Rounds of moves, one code at a time or also `pairs`, and of the best scale. */
+static bool run_rounds(const struct descent *descent, bool pairs, struct error *err)
+{
+    if (!multiply(descent, err))
+        return false;
+    for (int64_t share = 0; share < descent->shares; share++)
+        fit(descent, share, false);
+    for (int64_t k = 0; k < descent->problem->K; k++)
+        descent->active[k] = true;
+    bool any = true;
+    for (int round = 0; any && round < (pairs ? PAIR_ROUNDS_MAX : ROUNDS_MAX); round++) {
+        memset(descent->moved, 0, (size_t)descent->problem->K * sizeof(bool));
+        if (!sweep(descent, err) || (pairs && !sweep_pairs(descent, err)))
+            return false;
+        any = activate(descent);
+    }
+    keep_better(descent);
+    return true;
+}
+
+bool descent_run(const struct descent *descent, struct error *err)
+{
+    return run_rounds(descent, false, err);
+}
+
+bool descent_refine(const struct descent *descent, struct error *err)
+{
+    for (int64_t share = 0; share < descent->shares; share++) {
+        descent_begin(descent, share, descent->best.scale[share * descent->rows],
+                      descent->best.zero_points[share]);
+        copy_share(descent, share, &descent->best, &descent->present);
+    }
+    return run_rounds(descent, true, err);
+}
+
+void descent_store(const struct descent *descent)
+{
+    struct quant_layer *layer = descent->layer;
+    const struct solution *best = &descent->best;
+    int64_t cells = descent->rows * layer->D;
+    for (int64_t share = 0; share < descent->shares; share++) {
+        layer->quantizer.scales[share] = (float)best->scale[share * descent->rows];
+        layer->quantizer.zero_points[share] = best->zero_points[share];
+        for (int64_t i = share * cells; i < (share + 1) * cells; i++)
+            layer->codes[i] = (int8_t)(best->codes[i] + best->zero_points[share]);
+    }
+    quant_layer_decode(layer);
+    linear_problem_set_bias(descent->problem, layer);
+}
