@@ -127,6 +127,37 @@ static void broadcasts(struct onnx_build *build)
     onnx_build_node(build, "MatMul", "matmul", "c m", "y");
 }
 
+/* A slice and three parts, of which one is read. */
+static void parts(struct onnx_build *build)
+{
+    ends(build, DIMS(BUILD_OPEN, 6, 2, 3));
+    integers(build, "starts", 2, (int64_t[]){-1, 1});
+    integers(build, "ends", 2, (int64_t[]){INT64_MIN, 3});
+    integers(build, "axes", 2, (int64_t[]){1, -1});
+    integers(build, "steps", 2, (int64_t[]){-1, 1});
+    integers(build, "lengths", 3, (int64_t[]){1, 3, 2});
+    onnx_build_node(build, "Slice", "slice", "x starts ends axes steps", "a");
+    Onnx__NodeProto *split = onnx_build_node(build, "Split", "split", "a lengths", "b y c");
+    onnx_build_int(build, split, "axis", 1);
+}
+
+static void upsampling(struct onnx_build *build)
+{
+    ends(build, DIMS(BUILD_OPEN, 2, 2, 3));
+    onnx_build_floats(build, "w", DIMS(2, 3, 2, 2), ramp);
+    onnx_build_floats(build, "slope", DIMS(3, 1, 1), ramp);
+    onnx_build_floats(build, "region", DIMS(0), ramp);
+    onnx_build_floats(build, "scales", DIMS(4), (float[]){1, 1, 0.5f, 2});
+    Onnx__NodeProto *conv = onnx_build_node(build, "ConvTranspose", "conv", "x w", "a");
+    onnx_build_ints(build, conv, "strides", 2, (int64_t[]){2, 1});
+    onnx_build_ints(build, conv, "pads", 4, (int64_t[]){0, 1, 0, 0});
+    onnx_build_ints(build, conv, "output_padding", 2, (int64_t[]){1, 0});
+    onnx_build_node(build, "PRelu", "active", "a slope", "b");
+    Onnx__NodeProto *resize = onnx_build_node(build, "Resize", "resize", "b region scales", "y");
+    text_attribute(build, resize, "mode", "linear");
+    text_attribute(build, resize, "coordinate_transformation_mode", "pytorch_half_pixel");
+}
+
 static void constants(struct onnx_build *build)
 {
     ends(build, DIMS(1, 2));
@@ -229,6 +260,8 @@ static const struct {
     {"shapes", shapes},
     {"joins", joins},
     {"broadcasts", broadcasts},
+    {"parts", parts},
+    {"upsampling", upsampling},
     {"constants", constants},
     {"element_types", element_types},
     {"old", old},

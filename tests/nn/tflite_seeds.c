@@ -97,6 +97,37 @@ static void axes(struct build_model *model)
                    (const int32_t[]){-1, 6});
 }
 
+static void maps(struct build_model *model)
+{
+    static const int32_t begin[] = {0, 1, 0, 0}, end[] = {0, 3, 3, 0}, stride[] = {1, 1, -1, 1};
+    static const int32_t channels[] = {3}, extents[] = {1, 4, 6, 2}, extent[] = {3, 8};
+    int x = build_activation(model, SHAPE_OF(1, 4, 4, 2));
+    int from = build_integers(model, 4, begin), to = build_integers(model, 4, end);
+    int cut = build_activation(model, SHAPE_OF(1, 2, 3, 2));
+    struct build_operator *slice = build_add_operator(model, 45, cut, x, from, to);
+    slice->inputs[slice->input_count++] = build_integers(model, 4, stride);
+    build_set_integer(slice, 32, 0, 4, 13);
+    build_set_integer(slice, 32, 1, 4, 13);
+    int axis = build_integers(model, 1, channels);
+    int part = build_activation(model, SHAPE_OF(1, 2, 3, 1));
+    int other = build_activation(model, SHAPE_OF(1, 2, 3, 1));
+    struct build_operator *split = build_add_operator(model, 49, part, axis, cut, NONE);
+    split->outputs[1] = other;
+    split->output_count = 2;
+    int shape = build_integers(model, 4, extents);
+    int filter = build_constant(model, SHAPE_OF(2, 2, 2, 1), RAMP);
+    int large = build_activation(model, SHAPE_OF(1, 4, 6, 2));
+    struct build_operator *transposed = build_add_operator(model, 67, large, shape, filter, other);
+    build_set_integer(transposed, 49, 1, 4, 2);
+    build_set_integer(transposed, 49, 2, 4, 2);
+    int slope = build_constant(model, SHAPE_OF(1, 1, 2), RAMP);
+    int active = build_activation(model, SHAPE_OF(1, 4, 6, 2));
+    (void)build_add_operator(model, 54, active, large, slope, NONE);
+    int size = build_integers(model, 2, extent);
+    int y = build_activation(model, SHAPE_OF(1, 3, 8, 2));
+    build_set_integer(build_add_operator(model, 23, y, active, size, NONE), 15, 3, 1, 1);
+}
+
 /* Operators without options, one after the other. */
 static void chain(struct build_model *model, int count, const int *codes)
 {
@@ -142,6 +173,7 @@ static const struct {
     {"dense", dense},
     {"halves", halves},
     {"joins", joins},
+    {"maps", maps},
     {"unsupported", unsupported},
 };
 

@@ -70,6 +70,18 @@ bool tflite_leaky_relu(struct tflite_op *op, struct error *err)
     return tflite_finish(op, &node, form, ACTIVATION_NONE, err);
 }
 
+/* The slope has an axis less than the images, and meets their last axes. */
+bool tflite_prelu(struct tflite_op *op, struct error *err)
+{
+    enum tflite_form form = tflite_follow(op);
+    int inputs[2];
+    if (!tflite_input(op, 0, form, &inputs[0], err) ||
+        !tflite_weights(op, 1, form, &inputs[1], err))
+        return false;
+    struct node node = {.op_type = op->builtin->op_type, .inputs = inputs, .input_count = 2};
+    return tflite_finish(op, &node, form, ACTIVATION_NONE, err);
+}
+
 /* Softmax or its logarithm over the last axis of the file. */
 static bool add_softmax(struct tflite_op *op, int input, struct error *err)
 {

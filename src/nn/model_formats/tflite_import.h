@@ -15,7 +15,7 @@
 enum tflite_form {
     FORM_FILE,       /* as in the file */
     FORM_NCHW,       /* four axes, channels second; K R S C weights become K C R S */
-    FORM_DEPTHWISE,  /* 1 R S K weights become K 1 R S */
+    FORM_LAST_FIRST, /* four axes: 1 R S K weights become K 1 R S, K R S C ones C K R S */
     FORM_TRANSPOSED, /* two axes, swapped */
     FORM_COUNT,
 };
@@ -140,6 +140,10 @@ bool tflite_add_node(struct tflite_op *op, const struct node *node, const char *
 bool tflite_finish(struct tflite_op *op, const struct node *node, enum tflite_form form,
                    int64_t activation, struct error *err);
 
+/* As tflite_finish, of an operator with any number of outputs and no activation. */
+bool tflite_finish_outputs(struct tflite_op *op, const struct node *node, enum tflite_form form,
+                           struct error *err);
+
 /* The limits of a Clip node, as its inputs 1 and 2. */
 bool tflite_add_limits(struct tflite_op *op, float min, float max, int inputs[static 3],
                        struct error *err);
@@ -161,6 +165,11 @@ static inline struct attribute tflite_attribute_int(const char *name, int64_t va
     return (struct attribute){.name = name, .type = ATTRIBUTE_INT, .integer = value};
 }
 
+static inline struct attribute tflite_attribute_text(const char *name, const char *value)
+{
+    return (struct attribute){.name = name, .type = ATTRIBUTE_STRING, .string = value};
+}
+
 static inline struct attribute tflite_attribute_float(const char *name, float value)
 {
     return (struct attribute){.name = name, .type = ATTRIBUTE_FLOAT, .real = (double)value};
@@ -180,11 +189,23 @@ bool tflite_binary(struct tflite_op *op, struct error *err);
 bool tflite_dequantize(struct tflite_op *op, struct error *err);
 bool tflite_leaky_relu(struct tflite_op *op, struct error *err);
 bool tflite_log_softmax(struct tflite_op *op, struct error *err);
+bool tflite_prelu(struct tflite_op *op, struct error *err);
 bool tflite_relu6(struct tflite_op *op, struct error *err);
 bool tflite_relu_0_to_1(struct tflite_op *op, struct error *err);
 bool tflite_relu_n1_to_1(struct tflite_op *op, struct error *err);
 bool tflite_softmax(struct tflite_op *op, struct error *err);
 bool tflite_unary(struct tflite_op *op, struct error *err);
+
+/* tflite_parts.c */
+bool tflite_slice(struct tflite_op *op, struct error *err);
+bool tflite_split(struct tflite_op *op, struct error *err);
+bool tflite_split_v(struct tflite_op *op, struct error *err);
+bool tflite_strided_slice(struct tflite_op *op, struct error *err);
+
+/* tflite_upsampling.c */
+bool tflite_resize_bilinear(struct tflite_op *op, struct error *err);
+bool tflite_resize_nearest(struct tflite_op *op, struct error *err);
+bool tflite_transpose_conv(struct tflite_op *op, struct error *err);
 
 /* tflite_axes.c */
 bool tflite_concat(struct tflite_op *op, struct error *err);

@@ -15,7 +15,7 @@ static const struct form {
 } FORMS[FORM_COUNT] = {
     [FORM_FILE] = {.suffix = "nhwc"},
     [FORM_NCHW] = {.suffix = "nchw", .rank = 4, .perm = {0, 3, 1, 2}},
-    [FORM_DEPTHWISE] = {.suffix = "depthwise", .rank = 4, .perm = {3, 0, 1, 2}},
+    [FORM_LAST_FIRST] = {.suffix = "last_first", .rank = 4, .perm = {3, 0, 1, 2}},
     [FORM_TRANSPOSED] = {.suffix = "transposed", .rank = 2, .perm = {1, 0}},
 };
 static const int64_t TO_NCHW[] = {0, 3, 1, 2}, TO_NHWC[] = {0, 2, 3, 1};
@@ -313,12 +313,11 @@ static bool add_activation(struct tflite_op *op, const struct activation *activa
     return name && add_named(op->import, &node, name, op->name, out_tensor, err);
 }
 
-/* The operator's only output, which nothing has written yet. */
-static bool take_output(struct tflite_op *op, struct tflite_tensor **out, struct error *err)
+/* An output, which nothing has written yet. */
+static bool take_output(struct tflite_op *op, int index, struct tflite_tensor **out,
+                        struct error *err)
 {
-    if (op->output_count != 1)
-        return FAIL(err, E_INVALID, "%d outputs; it has one", op->output_count);
-    struct tflite_tensor *output = &op->import->tensors[op->outputs[0]];
+    struct tflite_tensor *output = &op->import->tensors[op->outputs[index]];
     if (output->data)
         return FAIL(err, E_INVALID, "it writes the constant '%s'", output->name);
     if (has_form(output))
@@ -332,7 +331,9 @@ bool tflite_finish(struct tflite_op *op, const struct node *node, enum tflite_fo
 {
     struct tflite_tensor *output = NULL;
     const struct activation *activation = NULL;
-    if (!flat_check(&op->import->flat, err) || !take_output(op, &output, err) ||
+    if (op->output_count != 1)
+        return FAIL(err, E_INVALID, "%d outputs; it has one", op->output_count);
+    if (!flat_check(&op->import->flat, err) || !take_output(op, 0, &output, err) ||
         !find_activation(activation_number, &activation, err))
         return false;
     if (!activation->op_type)
@@ -341,4 +342,28 @@ bool tflite_finish(struct tflite_op *op, const struct node *node, enum tflite_fo
     const char *linear_name = part_name(op, "linear", err);
     return linear_name && add_named(op->import, node, op->name, linear_name, &linear, err) &&
            add_activation(op, activation, linear, &output->forms[form], err);
+}
+
+bool tflite_finish_outputs(struct tflite_op *op, const struct node *node, enum tflite_form form,
+                           struct error *err)
+{
+    struct graph *graph = op->import->graph;
+    int *outputs = ARENA_ARRAY(op->import->scratch, int, op->output_count, err);
+    if (!outputs || !flat_check(&op->import->flat, err))
+        return false;
+    for (int i = 0; i < op->output_count; i++) {
+        struct tflite_tensor *output = NULL;
+        if (!take_output(op, i, &output, err))
+            return false;
+        struct tensor tensor = {.name = output->name, .type = TENSOR_F32};
+        if (!graph_add_tensor(graph, &tensor, false, &outputs[i], err))
+            return false;
+        output->forms[form] = outputs[i];
+    }
+    struct node copy = *node;
+    copy.name = op->name;
+    copy.outputs = outputs;
+    copy.output_count = op->output_count;
+    int index;
+    return graph_add_node(graph, &copy, &index, err);
 }

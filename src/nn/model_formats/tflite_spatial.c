@@ -153,7 +153,7 @@ bool tflite_depthwise(struct tflite_op *op, struct error *err)
                     filter->name, filter->shape.dim[0], outputs, channels);
     return place_window(op, &window, tflite_option_byte(op, DEPTHWISE_PADDING, PADDING_SAME),
                         err) &&
-           add_conv(op, &window, FORM_DEPTHWISE, channels,
+           add_conv(op, &window, FORM_LAST_FIRST, channels,
                     tflite_option_byte(op, DEPTHWISE_ACTIVATION, ACTIVATION_NONE), err);
 }
 
