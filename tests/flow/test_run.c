@@ -8,6 +8,7 @@
 #include "support.h"
 
 #include <math.h>
+#include <pthread.h>
 #include <string.h>
 
 static struct arena *arena;
@@ -97,6 +98,9 @@ static void check_same(const struct run_result *a, const struct run_result *b)
         ck_assert_mem_eq(one->weight_scales, other->weight_scales,
                          (size_t)one->weight_channels * sizeof(float));
     }
+    for (int i = 0; a->sensitivity && b->sensitivity && i < a->layer_count; i++)
+        ck_assert_mem_eq(&a->sensitivity->weights[i], &b->sensitivity->weights[i],
+                         sizeof(struct sensitivity_effect));
     for (int i = 0; i < a->artifact_count; i++)
         ck_assert_str_eq(a->artifacts[i].sha256, b->artifacts[i].sha256);
 }
@@ -125,6 +129,57 @@ START_TEST(sharing_changes_no_bit)
             if (round == 1)
                 ck_assert_int_eq(shared_count(request.shared).computed, computed);
         }
+    shared_destroy(request.shared);
+}
+END_TEST
+
+/* A run of its own thread, arena and pipeline. */
+struct companion {
+    pthread_t thread;
+    struct pipeline pipeline;
+    struct run_request request;
+    struct arena *arena;
+    struct run_result *result;
+    struct error err;
+    bool done;
+};
+
+static void *accompany(void *context)
+{
+    struct companion *companion = context;
+    companion->done =
+        run_execute(companion->arena, &companion->request, &companion->result, &companion->err);
+    return NULL;
+}
+
+/* Law: runs at the same time give the bits of each alone, and compute what they share once. */
+START_TEST(runs_at_the_same_time_share_and_change_no_bit)
+{
+    enum { COMPANIONS = 3 };
+    static struct companion companions[COMPANIONS];
+    request.origin.model = "model";
+    request.origin.calibration = "calibration";
+    request.origin.evaluation = "evaluation";
+    pipeline.report.sensitivity = true;
+    request.shared = shared_create(1 << 20);
+    const struct run_result *alone = run();
+    int64_t computed = shared_count(request.shared).computed;
+    shared_destroy(request.shared);
+    request.shared = shared_create(1 << 20);
+    for (int i = 0; i < COMPANIONS; i++) {
+        companions[i] =
+            (struct companion){.pipeline = pipeline, .request = request, .arena = arena_create(0)};
+        companions[i].request.pipeline = &companions[i].pipeline;
+        ck_assert_int_eq(pthread_create(&companions[i].thread, NULL, accompany, &companions[i]), 0);
+    }
+    for (int i = 0; i < COMPANIONS; i++) {
+        pthread_join(companions[i].thread, NULL);
+        ck_assert_ok(companions[i].done, &companions[i].err);
+        check_same(companions[i].result, alone);
+    }
+    ck_assert_int_eq(shared_count(request.shared).computed, computed);
+    for (int i = 0; i < COMPANIONS; i++)
+        arena_destroy(companions[i].arena);
     shared_destroy(request.shared);
 }
 END_TEST
@@ -465,6 +520,7 @@ int main(void)
     tcase_add_test(tcase, a_run_reports_everything);
     tcase_add_test(tcase, a_run_repeats_to_the_bit);
     tcase_add_test(tcase, sharing_changes_no_bit);
+    tcase_add_test(tcase, runs_at_the_same_time_share_and_change_no_bit);
     tcase_add_test(tcase, only_what_is_the_same_is_shared);
     tcase_add_test(tcase, sensitivity_is_measured_when_it_is_asked_for);
     tcase_add_test(tcase, the_final_errors_are_those_of_the_finished_network);
