@@ -121,14 +121,27 @@ static bool measure(void *context, void *out_effect, struct error *err)
     return true;
 }
 
-/* Grid, scales and zero points, as text. */
-static bool hash_quantizer(const struct quantizer *quantizer, char out_hex[static DIGEST_HEX_BYTES],
-                           struct error *err)
+/* Who reads a tensor: in some variants a layer reads the float one, where others read its copy. */
+static void hash_readers(struct digest *digest, const struct graph *graph, int tensor)
+{
+    for (int i = 0; i < graph->node_count; i++)
+        for (int input = 0; input < graph->nodes[i].input_count; input++)
+            if (graph->nodes[i].inputs[input] == tensor) {
+                int reader[] = {graph->nodes[i].outputs[0], input};
+                digest_update(digest, reader, sizeof(reader));
+            }
+}
+
+/* All that tells one quantizer: where its values go (weights, or the copy of an activation), grid,
+ * scales and zero points. */
+static bool hash_quantizer(const struct graph *graph, int values, const struct quantizer *quantizer,
+                           char out_hex[static DIGEST_HEX_BYTES], struct error *err)
 {
     size_t channels = (size_t)quantizer->channels;
     struct digest *digest = digest_create(err);
     if (!digest)
         return false;
+    hash_readers(digest, graph, values);
     digest_update(digest, &quantizer->low, sizeof(quantizer->low));
     digest_update(digest, &quantizer->high, sizeof(quantizer->high));
     digest_update(digest, quantizer->scales, channels * sizeof(*quantizer->scales));
@@ -138,20 +151,19 @@ static bool hash_quantizer(const struct quantizer *quantizer, char out_hex[stati
     return true;
 }
 
-/* Measures the network as it is: with the one quantizer that `what` and a tensor of the float
- * network tell. */
-static bool measure_or_find(struct probe *probe, const struct quantizer *quantizer,
-                            const char *what, int tensor, struct sensitivity_effect *out_effect)
+/* Measures the network as it is: with one quantizer, whose values are a tensor of its graph. */
+static bool measure_or_find(struct probe *probe, const struct quantizer *quantizer, int values,
+                            struct sensitivity_effect *out_effect)
 {
     const struct shared_scope *scope = probe->request->scope;
     const struct shared_work work = {measure, probe};
     struct shared_key key;
-    char grid[DIGEST_HEX_BYTES];
+    char hash[DIGEST_HEX_BYTES];
     if (!scope->cache || !probe->origin)
         return measure(probe, out_effect, probe->err);
-    return hash_quantizer(quantizer, grid, probe->err) &&
-           shared_key_print(&key, probe->err, "sensitivity %s %s %s=%d quantizer=%s",
-                            scope->network.hex, probe->selection.hex, what, tensor, grid) &&
+    return hash_quantizer(probe->network->graph, values, quantizer, hash, probe->err) &&
+           shared_key_print(&key, probe->err, "sensitivity %s %s quantizer=%s", scope->network.hex,
+                            probe->selection.hex, hash) &&
            shared_get(scope->cache, &key, sizeof(*out_effect), &work,
                       &probe->request->progress->monitor, out_effect, probe->err);
 }
@@ -175,8 +187,7 @@ static bool measure_weights(struct probe *probe, int index, struct sensitivity_e
         return true;
     initial_ranges_copy(initial, &layer->quantizer);
     quant_layer_round(layer);
-    int output = probe->network->graph->nodes[layer->node].outputs[0];
-    bool done = measure_or_find(probe, initial, "weights of", output, out_effect);
+    bool done = measure_or_find(probe, initial, layer->weights, out_effect);
     memcpy(layer->weight_values, layer->float_weights,
            (size_t)(layer->K * layer->D) * sizeof(float));
     take_range_away(&layer->quantizer);
@@ -192,7 +203,7 @@ static bool measure_activation(struct probe *probe, int index,
     if (!is_fitted(initial))
         return true;
     initial_ranges_copy(initial, &activation->quantizer);
-    bool done = measure_or_find(probe, initial, "activation", activation->input, out_effect);
+    bool done = measure_or_find(probe, initial, activation->output, out_effect);
     take_range_away(&activation->quantizer);
     return done;
 }

@@ -260,6 +260,32 @@ START_TEST(measuring_repeats_to_the_bit)
 }
 END_TEST
 
+/* Law: where a layer reads the float tensor that others read quantized, the quantizer's effect is
+ * another one, and is not found under the name of the first. */
+START_TEST(effects_are_told_apart_by_who_reads_the_values)
+{
+    enum { DEPTHWISE = 1 }; /* its input is the skip of the sum as well */
+    struct quant_layer_format formats[4];
+    origin = (struct artifact_origin){.model = "model",
+                                      .calibration = "calibration",
+                                      .evaluation = "evaluation"};
+    struct shared *cache = shared_create(1 << 20);
+    ck_assert_ok(shared_scope_init(cache, &origin, folded, &calibration, &scope, &err), &err);
+    fit_all();
+    (void)measure(); /* only for what it leaves in the cache */
+    for (int i = 0; i < 4; i++)
+        formats[i] = quant_options_layer(&options, i);
+    formats[DEPTHWISE].input.bits = QUANTIZER_BITS_FLOAT;
+    options.layers = formats;
+    prepare();
+    fit_all();
+    const struct sensitivity *found = measure();
+    scope.cache = NULL;
+    check_same(found, measure());
+    shared_destroy(cache);
+}
+END_TEST
+
 static double now_ms(void)
 {
     struct timespec now;
@@ -312,6 +338,7 @@ int main(void)
     tcase_add_test(tcase, without_an_evaluation_set_the_calibration_samples_are_compared);
     tcase_add_test(tcase, a_large_set_is_sampled_evenly);
     tcase_add_test(tcase, measuring_repeats_to_the_bit);
+    tcase_add_test(tcase, effects_are_told_apart_by_who_reads_the_values);
     tcase_add_test(tcase, measuring_stops_when_it_is_told);
     suite_add_tcase(suite, tcase);
     return support_run(suite);
