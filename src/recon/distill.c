@@ -54,9 +54,10 @@ static bool create_seeds(struct distillation *d, struct arena *scratch, struct e
         return false;
     d->seeds[d->seed_count++].tensor = graph->output;
     for (int i = 0; d->options->share > 0.0 && i < d->graph.quantizer_count; i++) {
-        int activation = d->graph.quantizers[i].activation;
-        if (activation != 0)
-            d->seeds[d->seed_count++].tensor = d->network->activations[activation].input;
+        const struct quant_activation *activation =
+            &d->network->activations[d->graph.quantizers[i].activation];
+        if (!activation->of_input)
+            d->seeds[d->seed_count++].tensor = activation->input;
     }
     for (int i = 0; i < d->seed_count; i++) {
         int64_t count = tensor_elements(&graph->tensors[d->seeds[i].tensor], d->batch);

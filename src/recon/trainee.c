@@ -102,7 +102,7 @@ static bool create_activation(struct arena *arena, struct trainee *trainee,
 {
     const struct trainee_rates *rates = &trainee->options.rates;
     struct trained_activation *trained = &trainee->activations[trainee->activation_count++];
-    bool stays = quantizer->activation == 0; /* the network's input */
+    bool stays = trainee->network->activations[quantizer->activation].of_input;
     bool symmetric = quantizer->quantizer->format.symmetric;
     *trained = (struct trained_activation){
         .quantizer = quantizer,

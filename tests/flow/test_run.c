@@ -423,6 +423,37 @@ START_TEST(a_rule_for_all_layers_is_the_pipeline)
 }
 END_TEST
 
+/* Law: training leaves alone what is in float, and the quantizer of the network's input. */
+START_TEST(units_are_trained_around_layers_in_float)
+{
+    const struct layer_rule rules[] = {
+        {.match = "depthwise", .given = given("skip"), .skip = true},
+        {.match = "dense", .given = given("weights.bits"), .weights = {.bits = 32}},
+        {.match = "first", .given = given("activations.bits"), .activations = {.bits = 32}},
+    };
+    pipeline.weights.bits = 3;
+    pipeline.optimize.epochs = 2;
+    pipeline.optimize.batch = 16;
+    pipeline.rules = rules;
+    pipeline.rule_count = 2;
+    float input_scale = run()->network->activations[0].quantizer.scales[0];
+    for (int granularity = OPTIMIZE_BLOCK; granularity <= OPTIMIZE_NETWORK; granularity++)
+        for (pipeline.rule_count = 2; pipeline.rule_count <= 3; pipeline.rule_count++) {
+            pipeline.optimize.granularity = granularity;
+            const struct run_result *result = run();
+            const struct quant_network *network = result->network;
+            for (int i = 1; i < 4; i += 2) /* depthwise, dense */
+                ck_assert_mem_eq(network->layers[i].weight_values, network->layers[i].float_weights,
+                                 (size_t)(network->layers[i].K * network->layers[i].D) *
+                                     sizeof(float));
+            bool has_input = network->activations[0].of_input;
+            ck_assert(has_input == (pipeline.rule_count == 2));
+            ck_assert(!has_input || network->activations[0].quantizer.scales[0] == input_scale);
+            ck_assert_double_gt(result->output_sqnr_db, 5.0);
+        }
+}
+END_TEST
+
 START_TEST(a_rule_about_no_layer_ends_the_run_with_the_reason)
 {
     const struct layer_rule rules[] = {{.match = "conv?", .given = given("skip"), .skip = true}};
@@ -533,6 +564,7 @@ int main(void)
     tcase_add_test(tcase, rules_change_the_layers_that_they_are_about);
     tcase_add_test(tcase, sensitivity_follows_the_formats_of_layers);
     tcase_add_test(tcase, a_rule_for_all_layers_is_the_pipeline);
+    tcase_add_test(tcase, units_are_trained_around_layers_in_float);
     tcase_add_test(tcase, a_rule_about_no_layer_ends_the_run_with_the_reason);
     tcase_add_test(tcase, without_an_evaluation_set_there_is_agreement);
     tcase_add_test(tcase, fewer_samples_are_drawn_by_the_seed);
