@@ -186,22 +186,29 @@ START_TEST(a_run_that_is_stopped_again_and_again_comes_to_the_same_end)
 }
 END_TEST
 
-START_TEST(without_reconstruction_or_tuning_it_is_the_same)
+/* Takes the present pipeline up from each of its checkpoints; how many there are. */
+static int check_every_checkpoint(void)
 {
     struct record all = {.count = 0};
     struct run_result *expected, *result;
+    ck_assert_ok(execute(&all, NULL, &expected), &err);
+    for (int i = 1; i <= all.count; i++) {
+        struct record first = all, second = {.count = 0};
+        first.count = i;
+        ck_assert_ok(execute(&second, &first, &result), &err);
+        assert_same_result(result, expected);
+        ck_assert_ptr_null(second.resumption.problem);
+        ck_assert_int_eq(second.count, all.count - i);
+    }
+    return all.count;
+}
+
+START_TEST(without_reconstruction_or_tuning_it_is_the_same)
+{
     pipeline.optimize.variable = 0;
     pipeline.postprocess.bias = BIAS_NONE;
     pipeline.samples = 32;
-    ck_assert_ok(execute(&all, NULL, &expected), &err);
-    ck_assert_int_eq(all.count, LAYERS);
-    for (int i = 1; i <= LAYERS; i++) {
-        struct record first = {.stop_behind = i}, second = {.count = 0};
-        (void)execute(&first, NULL,
-                      &result); /* behind the last layer there may be nothing to stop */
-        ck_assert_ok(execute(&second, &first, &result), &err);
-        assert_same_result(result, expected);
-    }
+    ck_assert_int_eq(check_every_checkpoint(), LAYERS);
 }
 END_TEST
 
@@ -215,20 +222,23 @@ START_TEST(with_layers_in_float_it_is_the_same)
         {.match = "first", .given = skip, .skip = true},
         {.match = "pointwise", .given = bits, .weights = {.bits = 32}},
     };
-    struct record all = {.count = 0};
-    struct run_result *expected, *result;
     pipeline.rules = rules;
     pipeline.rule_count = 2;
     pipeline.weights.scheme = SCHEME_ASYMMETRIC;
-    ck_assert_ok(execute(&all, NULL, &expected), &err);
-    ck_assert_int_eq(all.count, LAYERS + EPOCHS);
-    for (int i = 1; i <= all.count; i++) {
-        struct record first = all, second = {.count = 0};
-        first.count = i;
-        ck_assert_ok(execute(&second, &first, &result), &err);
-        assert_same_result(result, expected);
-        ck_assert_int_eq(second.resumptions, 1);
-    }
+    ck_assert_int_eq(check_every_checkpoint(), LAYERS + EPOCHS);
+}
+END_TEST
+
+/* Law: the same for training behind the layer-wise solution, of each granularity. */
+START_TEST(trained_parts_are_taken_up_too)
+{
+    pipeline.optimize.activations_in_loop = true;
+    pipeline.optimize.drop = 0.25;
+    pipeline.optimize.batch = 16;
+    pipeline.optimize.epochs = EPOCHS;
+    pipeline.optimize.granularity = _i;
+    int parts = _i == OPTIMIZE_LAYER ? LAYERS : _i == OPTIMIZE_BLOCK ? 2 : 0;
+    ck_assert_int_ge(check_every_checkpoint(), LAYERS + parts + EPOCHS);
 }
 END_TEST
 
@@ -324,6 +334,8 @@ int main(void)
     tcase_add_test(tcase, a_run_that_is_stopped_again_and_again_comes_to_the_same_end);
     tcase_add_test(tcase, with_layers_in_float_it_is_the_same);
     tcase_add_test(tcase, without_reconstruction_or_tuning_it_is_the_same);
+    tcase_add_loop_test(tcase, trained_parts_are_taken_up_too, OPTIMIZE_LAYER,
+                        OPTIMIZE_NETWORK + 1);
     tcase_add_loop_test(tcase, what_is_of_another_run_is_not_taken_up, 0,
                         (int)(sizeof(strangers) / sizeof(strangers[0])));
     tcase_add_test(tcase, an_interval_makes_checkpoints_rarer);
