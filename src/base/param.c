@@ -74,10 +74,14 @@ static bool check_integer(const struct param *param, int64_t value, struct error
 
 static bool check_real(const struct param *param, double value, struct error *err)
 {
-    if (value >= param->min && value <= param->max) /* false for NaN */
+    bool special = param->special != NULL && value == 0.0;
+    if (special || (value >= param->min && value <= param->max)) /* false for NaN */
         return true;
-    return FAIL(err, E_INVALID, "%s is %.15g; %.15g to %.15g are supported", param->name, value,
-                param->min, param->max);
+    char word[64] = "";
+    if (param->special != NULL)
+        (void)snprintf(word, sizeof(word), " and \"%s\"", param->special);
+    return FAIL(err, E_INVALID, "%s is %.15g; %.15g to %.15g%s are supported", param->name, value,
+                param->min, param->max, word);
 }
 
 static bool check_text(const struct param *param, const char *text, struct error *err)

@@ -25,6 +25,20 @@ static bool parse_integer(const struct param *param, const char *text, int64_t *
     return FAIL(err, E_INVALID, "%s is \"%s\"; a whole number is expected", param->name, text);
 }
 
+static bool parse_real(const struct param *param, const char *text, double *out, struct error *err)
+{
+    if (param->special != NULL && strcmp(text, param->special) == 0) {
+        *out = 0.0;
+        return true;
+    }
+    if (text_parse_f64(text, -HUGE_VAL, HUGE_VAL, out, NULL))
+        return true;
+    if (param->special != NULL)
+        return FAIL(err, E_INVALID, "%s is \"%s\"; a number or \"%s\" is expected", param->name,
+                    text, param->special);
+    return FAIL(err, E_INVALID, "%s is \"%s\"; a number is expected", param->name, text);
+}
+
 /* "a,c": names between commas; the empty text is the empty set. */
 static bool parse_set(const struct param *param, const char *text, uint64_t *out, struct error *err)
 {
@@ -55,8 +69,8 @@ bool param_parse(const struct param *param, const char *text, struct arena *aren
             return false;
         break;
     case PARAM_REAL:
-        if (!text_parse_f64(text, -HUGE_VAL, HUGE_VAL, &value.real, NULL))
-            return FAIL(err, E_INVALID, "%s is \"%s\"; a number is expected", param->name, text);
+        if (!parse_real(param, text, &value.real, err))
+            return false;
         break;
     case PARAM_BOOL:
         if (!text_parse_bool(text, &value.boolean, NULL))
@@ -119,7 +133,10 @@ void param_print(const struct param *param, const struct param_value *value, cha
             (void)snprintf(out, size, "%" PRId64, value->integer);
         break;
     case PARAM_REAL:
-        print_real(value->real, out, size);
+        if (param->special != NULL && value->real == 0.0)
+            (void)snprintf(out, size, "%s", param->special);
+        else
+            print_real(value->real, out, size);
         break;
     case PARAM_BOOL:
         (void)snprintf(out, size, "%s", value->boolean ? "true" : "false");

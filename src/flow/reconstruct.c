@@ -21,8 +21,9 @@
 #include <string.h>
 
 /* Solutions before the last where the loss is behind a Relu: each gives the targets of the next.
- * They need not be as good as the last one, so they take a fraction of its iterations. */
-enum { RELU_ROUNDS = 3, RELU_ROUND_SHARE = 4 };
+ * They need not be as good as the last one, so they take a share of its iterations. */
+enum { RELU_ROUNDS = 3 };
+static const double RELU_ROUND_EFFORT = 0.25;
 
 struct reconstruction {
     struct arena *arena;
@@ -60,15 +61,17 @@ static bool set_targets(struct reconstruction *r, const struct quant_layer *laye
 }
 
 static bool solve(struct reconstruction *r, struct quant_layer *layer,
-                  const struct linear_problem *problem, int64_t iterations)
+                  const struct linear_problem *problem, double effort)
 {
     float *least_scales = ARENA_ARRAY(r->arena, float, layer->quantizer.channels, r->err);
     if (!least_scales)
         return false;
     ranges_least_scales(&r->ranges, layer, least_scales);
+    bool own = pipeline_trains(r->pipeline); /* then the rows speak of the training */
     struct method_options options = {
-        .iterations = iterations > 0 ? iterations : 1,
-        .learning_rate = pipeline_trains(r->pipeline) ? 0.03 : r->pipeline->optimize.learning_rate,
+        .iterations = own ? 0 : r->pipeline->optimize.iterations,
+        .learning_rate = own ? 0.0 : r->pipeline->optimize.learning_rate,
+        .effort = effort,
         .regularization = r->pipeline->optimize.regularization,
         .warm_start = r->pipeline->optimize.warm_start,
         .least_scales = least_scales,
@@ -84,18 +87,17 @@ static bool solve_rounds(struct reconstruction *r, struct quant_layer *layer,
                          struct layer_data *data, struct linear_problem *problem)
 {
     const struct node *node = &r->network->graph->nodes[layer->node];
-    int64_t iterations = pipeline_trains(r->pipeline) ? 500 : r->pipeline->optimize.iterations;
     bool behind_relu = r->pipeline->optimize.loss == LOSS_ACTIVATED &&
                        branch_is_rectified(r->network->graph, node->outputs[0]);
     for (int round = 0; behind_relu && round < RELU_ROUNDS; round++) {
-        if (!solve(r, layer, problem, iterations / RELU_ROUND_SHARE) ||
+        if (!solve(r, layer, problem, RELU_ROUND_EFFORT) ||
             !walk_node_try(r->walk, layer->node, &r->progress->monitor, r->err))
             return false;
         data->rectified = walk_quantized(r->walk, node->outputs[0]);
         if (!set_targets(r, layer, data, problem))
             return false;
     }
-    return solve(r, layer, problem, iterations);
+    return solve(r, layer, problem, 1.0);
 }
 
 static bool fit_weights(struct reconstruction *r, struct quant_layer *layer,
@@ -138,7 +140,7 @@ static bool solve_layer(struct reconstruction *r, struct quant_layer *layer,
     quant_layer_round(layer);
     report->output_sqnr_before_db = linear_problem_layer_sqnr_db(&problem, layer);
     return r->method->uses_data ? solve_rounds(r, layer, &data, &problem)
-                                : solve(r, layer, NULL, 0);
+                                : solve(r, layer, NULL, 1.0);
 }
 
 /* Root mean variance over the channels of a layer's float output, [positions][K]. */
@@ -171,7 +173,7 @@ static bool decide_codes(struct reconstruction *r, struct quant_layer *layer,
         return true;
     if (r->method->uses_data || !layer->range.observer)
         return solve_layer(r, layer, report);
-    return fit_weights(r, layer, NULL) && solve(r, layer, NULL, 0);
+    return fit_weights(r, layer, NULL) && solve(r, layer, NULL, 1.0);
 }
 
 /* Decides a layer before the quantized network executes it. */

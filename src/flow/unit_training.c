@@ -31,12 +31,17 @@ struct unit_run {
 /* Of the run's seed; see flow/run.c for the others. */
 enum { STREAM_TRAIN = 3 };
 
+/* Where the pipeline says "auto". */
+enum { STEPS = 500 };
+static const double LEARNING_RATE = 0.03;
+
 static struct trainee_options trainee_options(const struct pipeline *pipeline)
 {
     const char *variable = method_table()[pipeline->optimize.variable]->name;
     bool network = pipeline->optimize.granularity == OPTIMIZE_NETWORK;
     bool activations = network || pipeline->optimize.activations_in_loop;
-    double rate = pipeline->optimize.learning_rate;
+    double asked = pipeline->optimize.learning_rate;
+    double rate = asked > 0.0 ? asked : LEARNING_RATE;
     return (struct trainee_options){
         .variable = strcmp(variable, "round") == 0    ? TRAIN_ROUND
                     : strcmp(variable, "qparam") == 0 ? TRAIN_QPARAM
@@ -57,8 +62,9 @@ static struct trainee_options trainee_options(const struct pipeline *pipeline)
 static bool train_one(struct unit_run *run, const struct unit *unit)
 {
     const struct pipeline *pipeline = run->pipeline;
+    int64_t asked = pipeline->optimize.iterations;
     struct train_options options = {
-        .steps = pipeline->optimize.iterations,
+        .steps = asked > 0 ? asked : STEPS,
         .batch = pipeline->optimize.batch,
         .trainee = trainee_options(pipeline),
         .regularization = pipeline->optimize.regularization,

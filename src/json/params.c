@@ -28,18 +28,29 @@ static bool fail_type(const struct reader *reader, const struct param *param,
     return json_error_at(value, reader->err);
 }
 
+static bool fail_word(const struct reader *reader, const struct param *param,
+                      const struct json *value, const char *wanted)
+{
+    FAIL(reader->err, E_INVALID, "%s is \"%s\"; %s or \"%s\" is expected", param->name,
+         value->string, wanted, param->special);
+    return json_error_at(value, reader->err);
+}
+
+static bool is_special(const struct param *param, const struct json *value)
+{
+    return param->special != NULL && value->type == JSON_STRING &&
+           strcmp(value->string, param->special) == 0;
+}
+
 static bool read_integer(const struct reader *reader, const struct param *param,
                          const struct json *value, int64_t *out)
 {
-    if (param->special != NULL && value->type == JSON_STRING) {
-        if (strcmp(value->string, param->special) == 0) {
-            *out = 0;
-            return true;
-        }
-        FAIL(reader->err, E_INVALID, "%s is \"%s\"; a whole number or \"%s\" is expected",
-             param->name, value->string, param->special);
-        return json_error_at(value, reader->err);
+    if (is_special(param, value)) {
+        *out = 0;
+        return true;
     }
+    if (param->special != NULL && value->type == JSON_STRING)
+        return fail_word(reader, param, value, "a whole number");
     if (value->type != JSON_NUMBER)
         return fail_type(reader, param, value, "a whole number");
     if (!value->is_integer) {
@@ -48,6 +59,21 @@ static bool read_integer(const struct reader *reader, const struct param *param,
         return json_error_at(value, reader->err);
     }
     *out = value->integer;
+    return true;
+}
+
+static bool read_real(const struct reader *reader, const struct param *param,
+                      const struct json *value, double *out)
+{
+    if (is_special(param, value)) {
+        *out = 0.0;
+        return true;
+    }
+    if (param->special != NULL && value->type == JSON_STRING)
+        return fail_word(reader, param, value, "a number");
+    if (value->type != JSON_NUMBER)
+        return fail_type(reader, param, value, "a number");
+    *out = value->number;
     return true;
 }
 
@@ -94,9 +120,8 @@ static bool read_value(const struct reader *reader, const struct param *param,
             return false;
         break;
     case PARAM_REAL:
-        if (value->type != JSON_NUMBER)
-            return fail_type(reader, param, value, "a number");
-        out->real = value->number;
+        if (!read_real(reader, param, value, &out->real))
+            return false;
         break;
     case PARAM_BOOL:
         if (value->type != JSON_BOOL)

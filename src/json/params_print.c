@@ -26,7 +26,10 @@ void json_add_param(struct json *parent, const char *key, const struct param *pa
             json_add_integer(parent, key, value->integer);
         return;
     case PARAM_REAL:
-        json_add_number(parent, key, value->real);
+        if (param->special != NULL && value->real == 0.0)
+            json_add_string(parent, key, param->special);
+        else
+            json_add_number(parent, key, value->real);
         return;
     case PARAM_BOOL:
         json_add_bool(parent, key, value->boolean);

@@ -15,6 +15,18 @@ static const struct method *const methods[] = {
     NULL,
 };
 
+int64_t method_iterations(const struct method_options *options, int64_t own)
+{
+    double iterations = (double)(options->iterations > 0 ? options->iterations : own);
+    iterations *= options->effort;
+    return iterations > 1.0 ? (int64_t)iterations : 1;
+}
+
+double method_learning_rate(const struct method_options *options, double own)
+{
+    return options->learning_rate > 0.0 ? options->learning_rate : own;
+}
+
 const struct method *const *method_table(void)
 {
     return methods;

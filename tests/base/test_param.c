@@ -18,6 +18,7 @@ struct basket {
     int64_t huge;
     double share;
     double scale;
+    double rate;
     bool fresh;
     const char *label;
     int fruit;
@@ -82,6 +83,16 @@ static const struct param rows[] = {
      .unit = "",
      .help = "Factor.",
      .offset = FIELD(scale)},
+    {.name = "rate",
+     .type = PARAM_REAL,
+     .default_text = "auto",
+     .min = 1e-8,
+     .max = 1,
+     .special = "auto",
+     .unit = "",
+     .help = "Step size.",
+     .offset = FIELD(rate),
+     .sweep = true},
     {.name = "fresh",
      .type = PARAM_BOOL,
      .default_text = "true",
@@ -135,6 +146,7 @@ static const struct {
     {"huge", {"0", "-9007199254740991", "9007199254740991"}, {"9007199254740993", "1e3"}},
     {"share", {"0", "1", "0.1", "0.30000000000000004", "1e-320"}, {"-0.1", "1.1", "nan", "inf"}},
     {"scale", {"1e308", "-1e-308", "3.141592653589793"}, {"1e309", "", "x"}},
+    {"rate", {"auto", "1e-08", "1"}, {"-0.1", "1e-9", "1.1", "nan", "Auto", ""}},
     {"fresh", {"true", "false"}, {"maybe", ""}},
     {"label", {"a", "0123456789", " "}, {"", "01234567890"}},
     {"fruit", {"apple", "banana", "cherry"}, {"pear", "", "Apple", "apple,banana"}},
@@ -228,6 +240,8 @@ START_TEST(messages_have_value_rule_and_row)
         {"activations.bits", "x",
          "activations.bits is \"x\"; a whole number or \"same\" is expected"},
         {"share", "1.5", "share is 1.5; 0 to 1 are supported"},
+        {"rate", "2", "rate is 2; 1e-08 to 1 and \"auto\" are supported"},
+        {"rate", "fast", "rate is \"fast\"; a number or \"auto\" is expected"},
         {"label", "", "label has 0 bytes; 1 to 10 are supported"},
         {"fruit", "pear", "fruit is \"pear\"; the choices are apple, banana, cherry"},
         {"set", "apple,pear", "set is \"pear\"; the choices are apple, banana, cherry"},

@@ -59,6 +59,7 @@ static void setup(void)
     options = (struct method_options){
         .iterations = pipeline.optimize.iterations,
         .learning_rate = pipeline.optimize.learning_rate,
+        .effort = 1.0,
         .regularization = pipeline.optimize.regularization,
         .warm_start = pipeline.optimize.warm_start,
     };

@@ -15,6 +15,7 @@ static const struct param rows[] = {
     {.name = "bits", .type = PARAM_INT, .min = 2, .max = 8, .special = "same"},
     {.name = "count", .type = PARAM_INT, .min = -9007199254740991.0, .max = 9007199254740991.0},
     {.name = "scale", .type = PARAM_REAL, .min = -1e300, .max = 1e300},
+    {.name = "rate", .type = PARAM_REAL, .min = 1e-8, .max = 1, .special = "auto"},
     {.name = "flag", .type = PARAM_BOOL},
     {.name = "label", .type = PARAM_TEXT, .min = 0, .max = 100},
     {.name = "method", .type = PARAM_CHOICE, .choices = names},

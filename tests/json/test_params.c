@@ -56,9 +56,10 @@ static const struct param rows[] = {
      .sweep = true},
     {.name = "tune.rate",
      .type = PARAM_REAL,
-     .default_text = "0.1",
-     .min = 0,
+     .default_text = "auto",
+     .min = 0.001,
      .max = 1,
+     .special = "auto",
      .unit = "",
      .help = "Step.",
      .offset = offsetof(struct settings, rate)},
@@ -121,7 +122,7 @@ static const char *print(const struct param_sweep *sweep)
 
 static const char defaults_text[] =
     "{\"samples\":\"all\",\"weights\":{\"bits\":8,\"init\":\"mse\",\"narrow\":false},"
-    "\"tune\":{\"rate\":0.1,\"note\":\"\"},\"artifacts\":[\"onnx\"]}";
+    "\"tune\":{\"rate\":\"auto\",\"note\":\"\"},\"artifacts\":[\"onnx\"]}";
 
 START_TEST(what_is_not_given_has_its_default)
 {
@@ -185,7 +186,10 @@ static const struct {
      "/pipeline/samples"},
     {"{\"tune\":{\"rate\":null}}", "tune.rate is null; a number is expected",
      "/pipeline/tune/rate"},
-    {"{\"tune\":{\"rate\":2}}", "tune.rate is 2; 0 to 1 are supported", "/pipeline/tune/rate"},
+    {"{\"tune\":{\"rate\":2}}", "tune.rate is 2; 0.001 to 1 and \"auto\" are supported",
+     "/pipeline/tune/rate"},
+    {"{\"tune\":{\"rate\":\"fast\"}}", "tune.rate is \"fast\"; a number or \"auto\" is expected",
+     "/pipeline/tune/rate"},
     {"{\"tune\":{\"note\":\"far too long a note\"}}", "tune.note has 19 bytes",
      "/pipeline/tune/note"},
     {"{\"artifacts\":\"onnx\"}", "artifacts is a string; a list of names is expected",

@@ -27,7 +27,7 @@ struct param {
     const char *default_text;   /* as a user would write it; NULL: must be given */
     double min, max;            /* PARAM_INT, PARAM_REAL: inclusive; PARAM_TEXT: length in bytes */
     int64_t also;               /* PARAM_INT: one more value, above the range; 0: none */
-    const char *special;        /* PARAM_INT: a word that stands for 0 ("same"), or NULL */
+    const char *special;        /* PARAM_INT, PARAM_REAL: a word for 0 ("same"), or NULL */
     const char *const *choices; /* PARAM_CHOICE, PARAM_SET: NULL-terminated names, in enum order */
     const char *unit;           /* "bits", "samples"; "" when it has none */
     const char *help;           /* one sentence */

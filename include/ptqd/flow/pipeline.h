@@ -58,12 +58,12 @@ struct pipeline {
         int64_t sum_bits; /* 0: as the other activations */
     } activations;
     struct {
-        int variable;    /* row of methods.def */
-        int granularity; /* enum pipeline_granularity */
-        int start;       /* row of methods.def */
-        int loss;        /* enum pipeline_loss */
-        int64_t iterations;
-        double learning_rate;
+        int variable;         /* row of methods.def */
+        int granularity;      /* enum pipeline_granularity */
+        int start;            /* row of methods.def */
+        int loss;             /* enum pipeline_loss */
+        int64_t iterations;   /* 0: as the variable likes it */
+        double learning_rate; /* likewise */
         double regularization;
         double warm_start;
         bool activations_in_loop;

@@ -7,8 +7,9 @@
 #include "ptqd/recon/monitor.h"
 
 struct method_options {
-    int64_t iterations;
-    double learning_rate;
+    int64_t iterations;   /* 0: the method's own default, as for the learning rate */
+    double learning_rate; /* of Adam */
+    double effort;        /* share of the iterations: below 1 for a solution in between */
     double regularization;
     double warm_start;         /* share of the iterations without the regularizing term */
     const float *least_scales; /* [channels] below which no scale may go; NULL: any positive one */
@@ -28,6 +29,10 @@ struct method {
                   const struct recon_monitor *monitor, struct arena *scratch,
                   struct quant_layer *layer, struct error *err);
 };
+
+/* What is asked for, or else what the method says is its default; iterations are at least 1. */
+int64_t method_iterations(const struct method_options *options, int64_t own);
+double method_learning_rate(const struct method_options *options, double own);
 
 /* Rows of methods.def, NULL-terminated. */
 const struct method *const *method_table(void);
