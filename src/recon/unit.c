@@ -164,7 +164,8 @@ static int chain_end(const struct cutter *cutter, const struct unit *unit, int t
     for (;;) {
         int reader = graph_only_reader(cutter->graph, tensor);
         if (reader < 0 || reader > unit->last || is_quantizer(cutter->graph, reader) ||
-            cutter->graph->nodes[reader].input_count != 1)
+            cutter->graph->nodes[reader].input_count != 1 ||
+            cutter->graph->nodes[reader].output_count != 1)
             return tensor;
         tensor = cutter->graph->nodes[reader].outputs[0];
     }

@@ -246,7 +246,7 @@ static const struct refusal refusals[] = {
      .count = 4,
      .scales = {1, 1, 0.2F, 1},
      .code = E_INVALID,
-     .message = "axis 2 with extent 4 is scaled by 0.2; 1 to 16777216 elements must result"},
+     .message = "axis 2 with extent 4 is scaled by 0.2; 1 to 8388608 elements must result"},
     {.opset = 13,
      .count = 4,
      .scales = {1, 1, -1, 1},
@@ -256,7 +256,7 @@ static const struct refusal refusals[] = {
      .count = 4,
      .sizes = {1, 2, INT64_MAX, 1},
      .code = E_INVALID,
-     .message = "1 to 16777216 elements must result"},
+     .message = "1 to 8388608 elements must result"},
 };
 
 START_TEST(what_has_no_meaning_or_no_runtime_is_refused)
@@ -268,6 +268,25 @@ START_TEST(what_has_no_meaning_or_no_runtime_is_refused)
     sketch.graph->output =
         resize(x, c->count, c->sizes[0] == 0 ? c->scales : NULL, c->sizes, false);
     ck_assert_fails(graph_finish(sketch.graph, &err), &err, c->code, c->message);
+}
+END_TEST
+
+/* Law: once read, the node says what it resizes, and to what, without its constants. */
+START_TEST(lists_are_kept_about_the_axes_that_change)
+{
+    int x = sketch_input(&sketch, "x", SKETCH(1, 2, 4, 4));
+    int moved = sketch_channels_last(&sketch, "moved", x, 2);
+    struct graph *graph =
+        sketch_finish(&sketch, resize(moved, 4, (const float[]){1, 1, 1, 0.5F}, NULL, false));
+    const struct node *node = &graph->nodes[graph_find_node(graph, "y")];
+    const struct attribute *axes = node_attribute(node, "axes");
+    const struct attribute *scales = node_attribute(node, "scales");
+    ck_assert_int_eq(node->input_count, 1);
+    ck_assert_int_eq(graph_find_tensor(graph, "scales"), -1);
+    ck_assert_uint_eq(axes->count, 1);
+    ck_assert_int_eq(axes->integers[0], 2); /* the width, channels-last */
+    ck_assert_uint_eq(scales->count, 1);
+    ck_assert(scales->reals[0] == 0.5F);
 }
 END_TEST
 
@@ -284,12 +303,12 @@ START_TEST(one_constant_of_scales_and_sizes_is_needed)
     x = sketch_input(&sketch, "x", SKETCH(1, 1, 4));
     sketch.graph->output = sketch_node(&sketch, "Resize", "y", x, SKETCH_END);
     ck_assert_fails(graph_finish(sketch.graph, &err), &err, E_INVALID,
-                    "neither scales nor sizes are given; one of them must be");
+                    "neither float32 scales nor int64 sizes are given; one of them must be");
     sketch_init(&sketch, arena, 13);
     x = sketch_input(&sketch, "x", SKETCH(1, 1, 4));
     sketch.graph->output = sketch_node(&sketch, "Resize", "y", x, NODE_ABSENT, x, SKETCH_END);
     ck_assert_fails(graph_finish(sketch.graph, &err), &err, E_UNSUPPORTED,
-                    "scales 'x' is computed, or of another type; it must be a constant");
+                    "scales 'x' is computed; it must be a constant");
 }
 END_TEST
 
@@ -304,6 +323,7 @@ int main(void)
     tcase_add_test(tcase, only_the_named_axes_are_resized);
     tcase_add_test(tcase, nearest_keeps_the_grid_and_linear_does_not);
     tcase_add_loop_test(tcase, what_has_no_meaning_or_no_runtime_is_refused, 0, COUNT(refusals));
+    tcase_add_test(tcase, lists_are_kept_about_the_axes_that_change);
     tcase_add_test(tcase, one_constant_of_scales_and_sizes_is_needed);
     suite_add_tcase(suite, tcase);
     return support_run(suite);

@@ -7,7 +7,7 @@
 
 /* One axis: extents before and after, and their ratio as the node gives it. */
 struct resize_axis {
-    int64_t in, out; /* up to 2^24 where they differ */
+    int64_t in, out;
     float scale;
 };
 

@@ -26,23 +26,17 @@ static bool infer(struct graph *graph, struct node *node, struct error *err)
            infer_output(graph, node, 0, &shape, err);
 }
 
-/* The lists stay as they are, and the axes that they are about are named. */
+/* The lists stay as they are; the axes that they are about have been named by `infer`. */
 static bool relayout(struct graph *graph, struct node *node, struct error *err)
 {
-    struct integer_list given_axes;
+    struct integer_list named;
     int rank = graph->tensors[node->inputs[0]].shape.rank;
     int64_t axes[SHAPE_RANK_MAX];
-    if (!attribute_ints(node, "axes", &given_axes, err))
+    if (!attribute_ints(node, "axes", &named, err))
         return false;
-    size_t count = given_axes.values != NULL ? given_axes.count : (size_t)rank;
-    for (size_t i = 0; i < count; i++) {
-        int axis;
-        if (!infer_axis(given_axes.values != NULL ? given_axes.values[i] : (int64_t)i, rank, &axis,
-                        err))
-            return false;
-        axes[i] = layout_axis(axis, rank);
-    }
-    return relayout_ints(graph, node, "axes", NODE_ABSENT, axes, count, err);
+    for (size_t i = 0; i < named.count; i++)
+        axes[i] = layout_axis((int)named.values[i], rank);
+    return relayout_ints(graph, node, "axes", NODE_ABSENT, axes, named.count, err);
 }
 
 /* One step for each axis that changes. */

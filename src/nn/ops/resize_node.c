@@ -154,55 +154,54 @@ struct request {
 };
 
 /* The constant of an input; NULL when it is absent or an empty list. */
-static const struct tensor *find_list(const struct graph *graph, const struct node *node, int input)
+static bool find_list(const struct graph *graph, const struct node *node, int input,
+                      const char *what, const struct tensor **out, struct error *err)
 {
+    *out = NULL;
     if (!infer_has_input(node, input))
-        return NULL;
+        return true;
     const struct tensor *tensor = &graph->tensors[node->inputs[input]];
-    return shape_is_empty_list(&tensor->shape) ? NULL : tensor;
+    if (shape_is_empty_list(&tensor->shape))
+        return true;
+    if (tensor->values == NULL && tensor->integers == NULL)
+        return FAIL(err, E_UNSUPPORTED, "%s '%s' is computed; it must be a constant", what,
+                    tensor->name);
+    *out = tensor;
+    return true;
 }
 
+/* The inputs of a file's node. */
 static bool read_inputs(const struct graph *graph, const struct node *node, struct request *out,
                         struct error *err)
 {
     bool first = graph->opset < 11;
-    const struct tensor *scales = find_list(graph, node, first ? 1 : 2);
-    const struct tensor *sizes = first ? NULL : find_list(graph, node, 3);
-    if ((scales == NULL) == (sizes == NULL))
-        return FAIL(err, E_INVALID, "%s; one of them must be",
-                    scales == NULL ? "neither scales nor sizes are given"
-                                   : "both scales and sizes are given");
-    const struct tensor *list = scales != NULL ? scales : sizes;
-    size_t count = (size_t)shape_elements(&list->shape);
+    const struct tensor *scales, *sizes;
+    if (!find_list(graph, node, first ? 1 : 2, "scales", &scales, err) ||
+        !find_list(graph, node, first ? NODE_ABSENT : 3, "sizes", &sizes, err))
+        return false;
     if (scales != NULL)
-        out->scales = (struct real_list){.values = list->values, .count = count};
-    else
-        out->sizes = (struct integer_list){.values = list->integers, .count = count};
-    if (out->scales.values == NULL && out->sizes.values == NULL)
-        return FAIL(err, E_UNSUPPORTED,
-                    "%s '%s' is computed, or of another type; it must be a constant",
-                    scales != NULL ? "scales" : "sizes", list->name);
+        out->scales = (struct real_list){.values = scales->values,
+                                         .count = (size_t)shape_elements(&scales->shape)};
+    if (sizes != NULL)
+        out->sizes = (struct integer_list){.values = sizes->integers,
+                                           .count = (size_t)shape_elements(&sizes->shape)};
     return true;
 }
 
-/* The lists are no data of the network: from constants they are made attributes, which a later
- * reading finds. */
-static bool read_lists(struct graph *graph, struct node *node, struct request *out,
+/* From there, or from what keep_lists has made of them. */
+static bool read_lists(const struct graph *graph, const struct node *node, struct request *out,
                        struct error *err)
 {
-    if (node->input_count == 1 && (!attribute_reals(node, "scales", &out->scales, err) ||
-                                   !attribute_ints(node, "sizes", &out->sizes, err)))
+    bool read = node->input_count > 1 ? read_inputs(graph, node, out, err)
+                                      : attribute_reals(node, "scales", &out->scales, err) &&
+                                            attribute_ints(node, "sizes", &out->sizes, err);
+    if (!read)
         return false;
-    if (out->scales.values != NULL || out->sizes.values != NULL)
-        return true;
-    if (!read_inputs(graph, node, out, err))
-        return false;
-    node->input_count = 1;
-    return out->scales.values != NULL
-               ? relayout_attribute_reals(graph, node, "scales", out->scales.values,
-                                          out->scales.count, err)
-               : relayout_ints(graph, node, "sizes", NODE_ABSENT, out->sizes.values,
-                               out->sizes.count, err);
+    if ((out->scales.values == NULL) == (out->sizes.values == NULL))
+        return FAIL(err, E_INVALID, "%s; one of them must be",
+                    out->scales.values == NULL ? "neither float32 scales nor int64 sizes are given"
+                                               : "both scales and sizes are given");
+    return true;
 }
 
 static bool read_axes(const struct node *node, int rank, struct request *out, struct error *err)
@@ -228,7 +227,8 @@ static bool read_axes(const struct node *node, int rank, struct request *out, st
     return true;
 }
 
-enum { EXTENT_MAX = 1 << 24 }; /* far above any map; float32 has all numbers up to it */
+/* Far above any map. In float32 no ratio of two such numbers is 1 but that of equal ones. */
+enum { EXTENT_MAX = 1 << 23 };
 
 /* Entry `i` of the request: the new extent and the scale of its axis. */
 static bool resize_axis(const struct request *request, int i, int64_t extent, int64_t *out_extent,
@@ -284,6 +284,27 @@ static bool resize_axes(const struct tensor *input, const struct request *reques
     return true;
 }
 
+/* The lists are no data of the network, and the axes that stay as they are need not be named: they
+ * become attributes about the others, which a later reading finds. */
+static bool keep_lists(struct graph *graph, struct node *node, const struct resize_node *resize,
+                       const struct shape *shape, struct error *err)
+{
+    int64_t axes[SHAPE_RANK_MAX], sizes[SHAPE_RANK_MAX];
+    float scales[SHAPE_RANK_MAX];
+    size_t count = 0;
+    for (int axis = 0; axis < shape->rank; axis++) {
+        if (resize->scale[axis] == 1)
+            continue;
+        axes[count] = axis;
+        sizes[count] = shape->dim[axis];
+        scales[count++] = resize->scale[axis];
+    }
+    node->input_count = 1;
+    return relayout_ints(graph, node, "axes", NODE_ABSENT, axes, count, err) &&
+           (resize->by_sizes ? relayout_ints(graph, node, "sizes", NODE_ABSENT, sizes, count, err)
+                             : relayout_attribute_reals(graph, node, "scales", scales, count, err));
+}
+
 bool resize_node_read(struct graph *graph, struct node *node, struct resize_node *out_resize,
                       struct shape *out_shape, struct error *err)
 {
@@ -295,7 +316,8 @@ bool resize_node_read(struct graph *graph, struct node *node, struct resize_node
         !read_axes(node, input->shape.rank, &request, err))
         return false;
     struct shape shape = input->shape;
-    if (!resize_axes(input, &request, &resize, &shape, err))
+    if (!resize_axes(input, &request, &resize, &shape, err) ||
+        !keep_lists(graph, node, &resize, &shape, err))
         return false;
     *out_resize = resize;
     *out_shape = shape;
