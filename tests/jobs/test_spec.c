@@ -1,5 +1,6 @@
 /* Job specifications: what is accepted, what every default is, and the exact errors. */
 
+#include "ptqd/base/file.h"
 #include "ptqd/flow/pipeline.h"
 #include "ptqd/jobs/spec.h"
 #include "ptqd/json/json.h"
@@ -435,6 +436,28 @@ static bool parse_and_print(struct arena *scratch, void *context, struct error *
            job_spec_insert(&parsed, scratch, &insert, reason);
 }
 
+/* The specifications of etc/studies name no files: what a form sends beside them. */
+static const struct {
+    const char *file;
+    size_t variants, seeds;
+} studies[] = {
+    {"etc/studies/fig4.json", 7 * 2 * 2 * 2, 1},
+    {"etc/studies/fig8.json", 7, 5},
+};
+
+START_TEST(the_specifications_of_the_study_are_valid)
+{
+    char path[1024], *text;
+    size_t size;
+    support_source_path(studies[_i].file, path, sizeof(path));
+    ck_assert_ok(file_read(arena, path, 1 << 16, &text, &size, &err), &err);
+    ck_assert_int_eq(text[0], '{');
+    ck_assert_ok(parse(arena_printf(arena, &err, "{" FILES ",%s", text + 1)), &err);
+    ck_assert_uint_eq(spec.variant_count, studies[_i].variants);
+    ck_assert_uint_eq(spec.seed_count, studies[_i].seeds);
+}
+END_TEST
+
 START_TEST(every_allocation_may_fail)
 {
     ck_assert_uint_gt(support_fail_each_allocation(parse_and_print, NULL), 20);
@@ -461,6 +484,8 @@ int main(void)
     tcase_add_test(cases, variants_are_the_combinations_of_what_is_swept);
     tcase_add_test(cases, all_choices_of_a_variant_have_the_rules);
     tcase_add_test(cases, a_job_for_the_store_has_all_of_the_specification);
+    tcase_add_loop_test(cases, the_specifications_of_the_study_are_valid, 0,
+                        (int)(sizeof(studies) / sizeof(studies[0])));
     tcase_add_test(cases, every_allocation_may_fail);
     suite_add_tcase(suite, cases);
     return support_run(suite);
