@@ -298,6 +298,46 @@ START_TEST(a_layer_in_float_counts_and_keeps_32_bits)
 }
 END_TEST
 
+/* All parts are written while the whole is still there, the one that nobody reads as well. */
+START_TEST(a_split_holds_the_whole_and_its_parts)
+{
+    int parts[3];
+    int x = sketch_input(&sketch, "x", SKETCH(1, 1, 4, 4));
+    int a = sketch_conv(&sketch, "a", x, 6, 1, SKETCH(1, 1));
+    sketch_int(&sketch, "axis", 1);
+    sketch_node_outputs(&sketch, "Split", "parts", a, NODE_ABSENT, parts, 3);
+    struct cost cost = float_cost(sketch_node(&sketch, "Sub", "y", parts[2], parts[0], SKETCH_END));
+    ck_assert_int_eq(cost.max_tensor_elements, 6 * 16);
+    ck_assert_int_eq(cost.peak_elements, 6 * 16 + 3 * 2 * 16);
+    ck_assert_str_eq(cost.peak_layer, "parts");
+}
+END_TEST
+
+/* H·W·C·K·R·S products, on a map of (H − 1) · 2 + 2; what is resized has no products, and the
+ * sizes it is resized to are no data. */
+START_TEST(a_transposed_convolution_costs_its_products)
+{
+    int x = sketch_input(&sketch, "x", SKETCH(1, 3, 4, 5));
+    int weight = sketch_constant(&sketch, "weight", SKETCH(3, 2, 2, 2));
+    int bias = sketch_constant(&sketch, "bias", SKETCH(2));
+    sketch_ints(&sketch, "strides", SKETCH(2, 2));
+    int up = sketch_node(&sketch, "ConvTranspose", "up", x, weight, bias, SKETCH_END);
+    float values[] = {1, 1, 0.5F, 0.5F};
+    struct tensor tensor = {.name = "scales", .shape = SKETCH(4), .values = values};
+    int scales;
+    ck_assert_ok(graph_add_tensor(sketch.graph, &tensor, true, &scales, &err), &err);
+    int down = sketch_node(&sketch, "Resize", "down", up, NODE_ABSENT, scales, SKETCH_END);
+    struct cost cost = quantized_cost(down, 4, 8);
+    ck_assert_int_eq(cost.layer_count, 1);
+    ck_assert_str_eq(cost.layers[0].op, "ConvTranspose");
+    ck_assert_int_eq(cost.macs, 4 * 5 * 3 * 2 * 4);
+    ck_assert_double_eq(cost.bops, 480.0 * 4 * 8);
+    ck_assert_int_eq(cost.weights, 24);
+    ck_assert_int_eq(cost.weight_bytes, 24 / 2 + 4 * 2);
+    ck_assert_int_eq(cost.peak_elements, 3 * 20 + 2 * 80);
+}
+END_TEST
+
 START_TEST(quantizers_take_no_memory)
 {
     int x = sketch_input(&sketch, "x", SKETCH(1, 1, 8, 8));
@@ -342,6 +382,8 @@ int main(void)
     tcase_add_test(tests, what_stays_in_float_counts_32_bits);
     tcase_add_test(tests, asymmetric_weights_need_zero_points);
     tcase_add_test(tests, a_layer_in_float_counts_and_keeps_32_bits);
+    tcase_add_test(tests, a_split_holds_the_whole_and_its_parts);
+    tcase_add_test(tests, a_transposed_convolution_costs_its_products);
     tcase_add_test(tests, quantizers_take_no_memory);
     tcase_add_test(tests, running_out_of_memory_is_reported);
     suite_add_tcase(suite, tests);

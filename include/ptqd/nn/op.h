@@ -39,7 +39,8 @@ struct op {
     bool mac; /* products of input 0 with the constant weights in input 1, bias in input 2 */
 
     /* Checks the node's inputs and attributes, fills node->detail, and sets type and shape of the
-     * outputs. Runs in the file's order and, when the graph was moved, again on the moved graph. */
+     * outputs. Runs in the file's order and, when the graph was moved, again on the moved graph;
+     * may rewrite the node into an equal form, which then stays. */
     bool (*infer)(struct graph *graph, struct node *node, struct error *err);
 
     /* Rewrites attributes and constant inputs for channels-last input 0. NULL: nothing to do. */
