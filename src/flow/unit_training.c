@@ -38,6 +38,7 @@ static const double LEARNING_RATE = 0.03;
 static struct trainee_options trainee_options(const struct pipeline *pipeline)
 {
     const char *variable = method_table()[pipeline->optimize.variable]->name;
+    const char *start = method_table()[pipeline->optimize.start]->name;
     bool network = pipeline->optimize.granularity == OPTIMIZE_NETWORK;
     bool activations = network || pipeline->optimize.activations_in_loop;
     double asked = pipeline->optimize.learning_rate;
@@ -46,6 +47,7 @@ static struct trainee_options trainee_options(const struct pipeline *pipeline)
         .variable = strcmp(variable, "round") == 0    ? TRAIN_ROUND
                     : strcmp(variable, "qparam") == 0 ? TRAIN_QPARAM
                                                       : TRAIN_WEIGHTS,
+        .from_codes = !network || strcmp(start, "none") != 0,
         .rates =
             {
                 .weights = rate,
@@ -147,7 +149,9 @@ static bool train_network(struct unit_run *run)
     const struct optimization *o = run->o;
     const struct graph *graph = run->network->graph;
     const struct node *last = &graph->nodes[graph->tensors[graph->output].producer];
+    struct recon_keeper keeper = run_state_keeper(o->state, STEP_TRAIN, 0);
     struct distill_options options = {
+        .keeper = &keeper,
         .epochs = pipeline->optimize.epochs,
         .batch = pipeline->optimize.batch,
         .loss = strcmp(last->op_type, "Softmax") == 0 ? DISTILL_PROBABILITIES : DISTILL_VALUES,

@@ -30,6 +30,11 @@ struct distillation {
     int seed_count;
     double unit;                  /* mean square of the teacher's output */
     int64_t *in_order, *shuffled; /* [samples] */
+    struct rng *rng;
+    int64_t step, measured; /* steps done, and moments at which the loss was measured */
+    struct distill_result result;
+    struct keeper_field *fields; /* what changes while it runs */
+    int field_count;
 };
 
 static bool create_networks(struct distillation *d, const struct unit *unit,
@@ -209,6 +214,7 @@ static bool measure_unit(struct distillation *d, struct error *err)
 static bool train_step(struct distillation *d, const int64_t *order, struct rng *rng,
                        const struct trainee_step *step, struct error *err)
 {
+    trainee_apply(&d->trainee);
     if (!forward(d, order, d->batch, rng, err))
         return false;
     (void)compare_outputs(d, d->batch); /* for its gradient; the loss is measured on all samples */
@@ -225,40 +231,81 @@ static double ramp(double now, double from, double to)
     return fmin(fmax((now - from) / (to - from), 0.0), 1.0);
 }
 
-static bool keep_better(struct distillation *d, struct distill_result *result, struct error *err)
+static bool keep_better(struct distillation *d, struct error *err)
 {
     double loss;
+    trainee_apply(&d->trainee);
     if (!measure(d, &loss, err))
         return false;
-    if (loss < result->after) {
-        result->after = loss;
+    if (loss < d->result.after) {
+        d->result.after = loss;
         trainee_keep(&d->trainee);
     }
     return true;
 }
 
-static bool train(struct distillation *d, struct rng *rng, const struct recon_monitor *monitor,
-                  struct distill_result *result, struct error *err)
+static bool list_fields(struct distillation *d, struct arena *scratch, struct error *err)
+{
+    const struct keeper_field own[] = {
+        {"train.steps", KEEP_I64, 1, &d->step},
+        {"train.measured", KEEP_I64, 1, &d->measured},
+        {"train.before", KEEP_F64, 1, &d->result.before},
+        {"train.after", KEEP_F64, 1, &d->result.after},
+        {"train.unit", KEEP_F64, 1, &d->unit},
+        {"train.order", KEEP_I64, d->samples->count, d->shuffled},
+        {"train.rng", KEEP_U64, 4, d->rng->state},
+    };
+    const int count = sizeof(own) / sizeof(own[0]);
+    if (!trainee_fields(&d->trainee, scratch, count, &d->fields, &d->field_count, err))
+        return false;
+    for (int i = 0; i < count; i++)
+        d->fields[d->field_count++] = own[i];
+    return true;
+}
+
+/* The network as it came, or where an interrupted training was. */
+static bool begin(struct distillation *d, struct error *err)
+{
+    bool found;
+    if (!recon_keeper_load(d->options->keeper, d->fields, d->field_count, &found, err))
+        return false;
+    if (found)
+        return true; /* the next step applies it */
+    trainee_keep(&d->trainee);
+    trainee_apply(&d->trainee);
+    if ((d->options->loss == DISTILL_VALUES && !measure_unit(d, err)) ||
+        !measure(d, &d->result.before, err))
+        return false;
+    d->result.after = d->result.before;
+    trainee_restore(&d->trainee); /* quantized, it was confined to the codes */
+    return true;
+}
+
+static bool train(struct distillation *d, const struct recon_monitor *monitor, struct error *err)
 {
     int64_t per_epoch = d->samples->count / d->batch; /* an uneven rest waits its turn */
-    int64_t steps = per_epoch * d->options->epochs, measured = 0;
-    for (int64_t step = 0; step < steps; step++) {
-        int64_t place = step % per_epoch;
-        double now = (double)step / (double)steps;
+    int64_t steps = per_epoch * d->options->epochs;
+    while (d->step < steps) {
+        int64_t place = d->step % per_epoch;
+        double now = (double)d->step / (double)steps;
         struct trainee_step how = {
             .share = 0.5 + 0.5 * cos(M_PI * ramp(now, RATE_FALLS, 1.0)),
         };
-        d->trainee.blend = ramp(now, BLEND_BEGINS, BLEND_ENDS);
+        if (!d->options->trainee.from_codes)
+            d->trainee.blend = ramp(now, BLEND_BEGINS, BLEND_ENDS);
         if (place == 0)
-            rng_shuffle(rng, d->shuffled, (size_t)d->samples->count);
-        if (!train_step(d, d->shuffled + place * d->batch, rng, &how, err) ||
-            !recon_monitor_report(monitor, now, result->after, err))
+            rng_shuffle(d->rng, d->shuffled, (size_t)d->samples->count);
+        if (!train_step(d, d->shuffled + place * d->batch, d->rng, &how, err) ||
+            !recon_monitor_report(monitor, now, d->result.after, err))
             return false;
-        if (d->trainee.blend < 1.0 || (step + 1) * MEASUREMENTS / steps == measured)
-            continue;
-        measured = (step + 1) * MEASUREMENTS / steps;
-        if (!keep_better(d, result, err))
-            return false;
+        d->step++;
+        if (d->trainee.blend == 1.0 && d->step * MEASUREMENTS / steps > d->measured) {
+            d->measured = d->step * MEASUREMENTS / steps;
+            if (!keep_better(d, err))
+                return false;
+        }
+        if (place == per_epoch - 1)
+            recon_keeper_save(d->options->keeper, d->fields, d->field_count);
     }
     return true;
 }
@@ -268,32 +315,25 @@ bool distill(struct quant_network *network, const struct samples *samples,
              const struct recon_monitor *monitor, struct arena *scratch,
              struct distill_result *out_result, struct error *err)
 {
-    struct distillation d = {.network = network, .samples = samples, .options = options};
-    struct distill_result result;
-    bool done = false;
-    d.in_order = ARENA_ARRAY(scratch, int64_t, samples->count, err);
-    d.shuffled = ARENA_ARRAY(scratch, int64_t, samples->count, err);
-    if (!d.in_order || !d.shuffled)
-        return false;
-    for (int64_t i = 0; i < samples->count; i++)
+    struct distillation d = {
+        .network = network,
+        .samples = samples,
+        .options = options,
+        .in_order = ARENA_ARRAY(scratch, int64_t, samples->count, err),
+        .shuffled = ARENA_ARRAY(scratch, int64_t, samples->count, err),
+        .rng = rng,
+    };
+    bool done = d.in_order && d.shuffled;
+    for (int64_t i = 0; done && i < samples->count; i++)
         d.in_order[i] = d.shuffled[i] = i;
-
-    if (!distillation_init(&d, output_scales, scratch, err) ||
-        (options->loss == DISTILL_VALUES && !measure_unit(&d, err)))
-        goto out;
-    trainee_apply(&d.trainee);
-    trainee_keep(&d.trainee);
-    if (!measure(&d, &result.before, err))
-        goto out;
-    result.after = result.before;
-    if (!train(&d, rng, monitor, &result, err))
-        goto out;
-    d.trainee.blend = 1.0;
-    trainee_restore(&d.trainee);
-    trainee_apply(&d.trainee);
-    *out_result = result;
-    done = true;
-out:
+    done = done && distillation_init(&d, output_scales, scratch, err) &&
+           list_fields(&d, scratch, err) && begin(&d, err) && train(&d, monitor, err);
+    if (done) {
+        d.trainee.blend = 1.0;
+        trainee_restore(&d.trainee);
+        trainee_apply(&d.trainee);
+        *out_result = d.result;
+    }
     exec_destroy(d.teacher);
     exec_destroy(d.student);
     return done;

@@ -110,7 +110,6 @@ static bool measure(struct training *training, const int64_t *order, double *out
     }
     training->trainee.hard = false;
     unit_graph_set_drop(&training->graph, training->options->drop);
-    trainee_apply(&training->trainee);
     double all = training->target_square * (double)(training->data->samples * training->outputs);
     *out_loss = all > 0.0 ? total / all : total;
     return true;
@@ -122,6 +121,7 @@ static bool train_step(struct training *training, const int64_t *order, int64_t 
 {
     const struct train_options *options = training->options;
     double squares;
+    trainee_apply(&training->trainee);
     if (!compare(training, order, training->batch, options->drop, &squares, err))
         return false;
     int64_t count = training->batch * training->outputs;

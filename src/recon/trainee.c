@@ -30,14 +30,16 @@ static int64_t channel_of(const struct quantizer *quantizer, int64_t k)
     return quantizer->channels == 1 ? 0 : k;
 }
 
-/* w in codes, without the zero point: as near to the float weight as rounds to the present code. */
-static float start_place(const struct quant_layer *layer, int64_t channel, int64_t i)
+/* w in codes, without the zero point: the float weight, or as near to it as rounds to the present
+ * code. */
+static float start_place(const struct quant_layer *layer, int64_t channel, int64_t i,
+                         bool from_codes)
 {
     const float within = 0.499f;
     const struct quantizer *quantizer = &layer->quantizer;
     float code = (float)(layer->codes[i] - quantizer->zero_points[channel]);
     float place = layer->float_weights[i] / quantizer->scales[channel];
-    return fminf(fmaxf(place, code - within), code + within);
+    return from_codes ? fminf(fmaxf(place, code - within), code + within) : place;
 }
 
 /* ⌊w / s⌋ and α. Where the present code is not one of the two that w lies between, it becomes one
@@ -68,6 +70,7 @@ static bool create_layer(struct arena *arena, struct trainee *trainee, struct qu
     bool is_float = quant_layer_is_float(layer);
     bool weights_stay = options->variable == TRAIN_QPARAM || is_float;
     bool scales_stay = rounds || is_float;
+    const float *biases = options->from_codes ? layer->bias_values : layer->float_bias;
     int64_t cells = layer->K * layer->D, channels = layer->quantizer.channels;
     struct trained_layer *trained = &trainee->layers[trainee->layer_count++];
     *trained = (struct trained_layer){
@@ -75,24 +78,23 @@ static bool create_layer(struct arena *arena, struct trainee *trainee, struct qu
         .output_scale = (float)output_scale,
         .start_scales =
             arena_memdup(arena, layer->quantizer.scales, (size_t)channels * sizeof(float), err),
-        .start_biases =
-            arena_memdup(arena, layer->bias_values, (size_t)layer->K * sizeof(float), err),
-        .floors = ARENA_ARRAY(arena, float, rounds ? cells : 1, err),
+        .start_biases = arena_memdup(arena, biases, (size_t)layer->K * sizeof(float), err),
+        .floors = rounds ? ARENA_ARRAY(arena, float, cells, err) : NULL,
         .codes = ARENA_ARRAY(arena, int32_t, layer->D, err),
         .weights = add_vector(arena, trainee, cells, weights_stay ? 0.0 : rates->weights, err),
         .scales =
             add_vector(arena, trainee, channels, scales_stay ? 0.0 : rates->weight_scales, err),
         .biases = add_vector(arena, trainee, layer->K, rates->biases, err),
     };
-    if (!trained->start_scales || !trained->start_biases || !trained->floors || !trained->codes ||
-        !trained->weights || !trained->scales || !trained->biases)
+    if (!trained->start_scales || !trained->start_biases || (rounds && !trained->floors) ||
+        !trained->codes || !trained->weights || !trained->scales || !trained->biases)
         return false;
     for (int64_t i = 0; !is_float && i < cells; i++) {
         int64_t channel = channel_of(&layer->quantizer, i / layer->D);
         if (rounds)
             start_rounding(trained, channel, i);
         else
-            trained->weights->values[i] = start_place(layer, channel, i);
+            trained->weights->values[i] = start_place(layer, channel, i, options->from_codes);
     }
     return true;
 }
@@ -169,18 +171,28 @@ static float scale_of(float start, float *logarithm)
     return start * expf(*logarithm);
 }
 
-/* Codes of channel k of w, which is kept within half a step of the codes: beyond them it would feel
- * nothing any more, and at 2 bits half of the weights are at an end. */
+/* Keeps w of channel k within half a step of the codes: beyond them it would feel nothing any more,
+ * and at 2 bits half of the weights are at an end. */
+static void confine_channel(const struct trained_layer *trained, int64_t k)
+{
+    const struct quant_layer *layer = trained->layer;
+    const struct quantizer *quantizer = &layer->quantizer;
+    int64_t channel = channel_of(quantizer, k);
+    float ratio = expf(trained->scales->values[channel]);
+    float lowest = ratio * ((float)(quantizer->low - quantizer->zero_points[channel]) - 0.5f);
+    float highest = ratio * ((float)(quantizer->high - quantizer->zero_points[channel]) + 0.5f);
+    float *values = trained->weights->values;
+    for (int64_t i = k * layer->D; i < (k + 1) * layer->D; i++)
+        values[i] = fminf(fmaxf(values[i], lowest), highest);
+}
+
+/* Codes of channel k of w. */
 static void encode_channel(const struct trained_layer *trained, int64_t k)
 {
     struct quant_layer *layer = trained->layer;
     const struct quantizer *quantizer = &layer->quantizer;
     int64_t channel = channel_of(quantizer, k), first = k * layer->D;
     float ratio = expf(trained->scales->values[channel]);
-    float lowest = ratio * ((float)(quantizer->low - quantizer->zero_points[channel]) - 0.5f);
-    float highest = ratio * ((float)(quantizer->high - quantizer->zero_points[channel]) + 0.5f);
-    for (int64_t i = first; i < first + layer->D; i++)
-        trained->weights->values[i] = fminf(fmaxf(trained->weights->values[i], lowest), highest);
     quantize_codes_f32(trained->weights->values + first, (size_t)layer->D, ratio,
                        quantizer->zero_points[channel], quantizer->low, quantizer->high,
                        trained->codes);
@@ -229,8 +241,11 @@ static void apply_layer(const struct trainee *trainee, const struct trained_laye
             ; /* its weights stay */
         else if (trainee->options.variable == TRAIN_ROUND)
             round_channel(trained, k, !trainee->hard);
-        else
+        else {
+            if (trainee->blend == 1.0)
+                confine_channel(trained, k);
             encode_channel(trained, k);
+        }
         layer->bias_values[k] = quant_bias_nearest(trainee->network, layer, k, bias);
     }
     if (is_float || trainee->options.variable == TRAIN_ROUND)
@@ -259,21 +274,23 @@ void trainee_apply(struct trainee *trainee)
 
 /* ---- gradients of values to gradients of variables ---- */
 
-/* ∂ŵ/∂(w / s₀) = s₀, as w is kept within half a step of the codes; ∂ŵ/∂ log s = λ (q − w) between
- * the codes, as far as q is rounded, and λ q beyond them (LSQ, eq. 3). */
+/* ∂ŵ/∂(w / s₀) is s₀ as far as q follows w, that is within half a step of the codes, and (1 − λ) s₀
+ * beyond. ∂ŵ/∂ log s is λ (q − w) between the codes and λ q beyond them (LSQ, eq. 3). */
 static void collect_straight(const struct trained_layer *trained, float blend,
                              const float *gradient)
 {
     const struct quant_layer *layer = trained->layer;
     const struct quantizer *quantizer = &layer->quantizer;
+    float low = (float)quantizer->low, high = (float)quantizer->high;
     for (int64_t i = 0; i < layer->K * layer->D; i++) {
         int64_t channel = channel_of(quantizer, i / layer->D);
-        float zero = (float)quantizer->zero_points[channel];
-        float weight = trained->weights->values[i] * trained->start_scales[channel];
+        float zero = (float)quantizer->zero_points[channel], start = trained->start_scales[channel];
+        float weight = trained->weights->values[i] * start;
         float place = weight / quantizer->scales[channel] + zero;
-        bool between = place >= (float)quantizer->low && place <= (float)quantizer->high;
         float quantized = quantizer->scales[channel] * ((float)layer->codes[i] - zero);
-        trained->weights->gradient[i] += trained->start_scales[channel] * gradient[i];
+        bool between = place >= low && place <= high;
+        bool follows = place >= low - 0.5f && place <= high + 0.5f;
+        trained->weights->gradient[i] += (follows ? 1.0f : 1.0f - blend) * start * gradient[i];
         trained->scales->gradient[channel] +=
             blend * gradient[i] * (quantized - (between ? weight : 0.0f));
     }
@@ -338,7 +355,6 @@ void trainee_step(struct trainee *trainee, const struct exec *exec, const struct
         if (vector->rate > 0.0)
             adam_step(&vector->adam, step->share * vector->rate, vector->gradient, vector->values);
     }
-    trainee_apply(trainee);
 }
 
 void trainee_keep(struct trainee *trainee)

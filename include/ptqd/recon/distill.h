@@ -26,6 +26,7 @@ struct distill_options {
     double share; /* of the intermediate activations */
     struct augment_options augment;
     struct trainee_options trainee;
+    const struct recon_keeper *keeper; /* asked to save after every epoch; NULL: nothing is kept */
 };
 
 /* Mean over all samples of the loss of the output alone. */
@@ -33,12 +34,12 @@ struct distill_result {
     double before, after;
 };
 
-/* Weights are quantized little by little (trainee.h, `blend`): each begins as it is, and comes to
- * its code when the rest of the network has learned to do without it.
+/* Unless they begin at codes, weights are quantized little by little (trainee.h, `blend`): each
+ * begins as it is, and comes to its code when the rest of the network has learned to do without it.
  *
  * The loss over all samples is measured several times on the way, and the best state stays, so it
- * never grows. With float weights these become the layers' float weights and biases. The order of
- * mini-batches comes from `rng`. E_UNSUPPORTED names an operator without a gradient. */
+ * never grows. The order of mini-batches and what is made of them come from `rng`. E_UNSUPPORTED
+ * names an operator without a gradient. */
 bool distill(struct quant_network *network, const struct samples *samples,
              const double *output_scales, const struct distill_options *options, struct rng *rng,
              const struct recon_monitor *monitor, struct arena *scratch,

@@ -19,6 +19,7 @@
 
 #include "ptqd/nn/exec.h"
 #include "ptqd/recon/adam.h"
+#include "ptqd/recon/keeper.h"
 #include "ptqd/recon/rectified_sigmoid.h"
 #include "ptqd/recon/unit_graph.h"
 
@@ -36,6 +37,9 @@ struct trainee_rates {
 struct trainee_options {
     enum trainee_variable variable;
     struct trainee_rates rates;
+    /* Weights and biases begin at what the network has now; otherwise at the float ones, to be
+     * blended into their codes. */
+    bool from_codes;
 };
 
 /* One vector that is trained at one rate. */
@@ -51,7 +55,7 @@ struct trained_layer {
     float output_scale;             /* unit of the biases */
     float *start_scales;            /* [channels of the quantizer] */
     float *start_biases;            /* [K] */
-    float *floors;                  /* round: [K][D] ⌊w / s⌋ */
+    float *floors;                  /* round: [K][D] ⌊w / s⌋; else NULL */
     int32_t *codes;                 /* [D] scratch */
     struct trained_vector *weights; /* [K][D] codes of w at the first scale, or α */
     struct trained_vector *scales;  /* [channels] log(s / start) */
@@ -98,10 +102,15 @@ struct trainee_step {
     double lambda, beta;
 };
 
-/* One step of Adam with the gradients of the executor's last backward pass; applies the result. */
+/* One step of Adam with the gradients of the executor's last backward pass. */
 void trainee_step(struct trainee *trainee, const struct exec *exec,
                   const struct trainee_step *step);
 
 /* Remembers the present variables, and brings them back (not applied). */
 void trainee_keep(struct trainee *trainee);
 void trainee_restore(struct trainee *trainee);
+
+/* All that changes during training, and what it started from, as fields of a keeper; after they are
+ * loaded the variables are to be applied. Behind them room for `more` fields of the caller. */
+bool trainee_fields(const struct trainee *trainee, struct arena *arena, int more,
+                    struct keeper_field **out_fields, int *out_count, struct error *err);
