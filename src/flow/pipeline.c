@@ -14,6 +14,7 @@
 #include "choices.h"
 #include "ptqd/artifact/artifact.h"
 #include "ptqd/quant/quantizer.h"
+#include "ptqd/recon/method.h"
 
 #include <stddef.h>
 
@@ -220,10 +221,11 @@ static const struct param rows[] = {
      FIELD(optimize.granularity)},
     {.name = "optimize.start",
      .type = PARAM_CHOICE,
-     .default_text = "grid",
+     .default_text = "none",
      .choices = method_choices,
      .unit = "",
-     .help = "The layer-wise solution that the training of blocks or the network starts from.",
+     .help = "The layer-wise solution that training starts from; with \"none\" the network's "
+             "weights are quantized little by little.",
      .sweep = true,
      FIELD(optimize.start)},
     {.name = "optimize.loss",
@@ -300,7 +302,7 @@ static const struct param rows[] = {
      FIELD(optimize.batch)},
     {.name = "optimize.epochs",
      .type = PARAM_INT,
-     .default_text = "60",
+     .default_text = "80",
      .min = 1,
      .max = 10000,
      .unit = "epochs",
@@ -325,9 +327,17 @@ static const struct param rows[] = {
      .help = "In network training, samples are moved along their spatial axes by up to this share.",
      .sweep = true,
      FIELD(optimize.shift)},
+    {.name = "optimize.mirror",
+     .type = PARAM_BOOL,
+     .default_text = "true",
+     .unit = "",
+     .help = "In network training, half of the samples that are images (three channels) are "
+             "mirrored left to right.",
+     .sweep = true,
+     FIELD(optimize.mirror)},
     {.name = "optimize.mix",
      .type = PARAM_REAL,
-     .default_text = "0.5",
+     .default_text = "0",
      .min = 0,
      .max = 1,
      .unit = "",
@@ -403,8 +413,28 @@ static bool fail_narrow(struct error *err)
                 "range reach as far down as up, an asymmetric one is as it is found");
 }
 
+/* Only variables with a gradient can be trained in blocks, or behind quantizers that are. */
+static bool check_training(const struct pipeline *pipeline, struct error *err)
+{
+    const struct method *method = method_table()[pipeline->optimize.variable];
+    if (!pipeline_trains(pipeline) || method->trained != TRAIN_NOTHING)
+        return true;
+    if (pipeline->optimize.granularity == OPTIMIZE_LAYER)
+        (void)FAIL(err, E_INVALID,
+                   "optimize.variable is \"%s\" with activations in the loop: %s, so nothing can "
+                   "be trained along",
+                   method->name, method->only_layers);
+    else
+        (void)FAIL(err, E_INVALID,
+                   "optimize.variable is \"%s\", which has the granularity \"layer\" alone: %s",
+                   method->name, method->only_layers);
+    return error_at(err, "/optimize/variable");
+}
+
 bool pipeline_check(const struct pipeline *pipeline, struct error *err)
 {
+    if (!check_training(pipeline, err))
+        return false;
     if (pipeline->weights.narrow && pipeline->weights.scheme == SCHEME_ASYMMETRIC) {
         (void)fail_narrow(err);
         return error_at(err, "/weights/narrow");

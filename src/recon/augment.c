@@ -36,20 +36,26 @@ bool augmenter_create(struct arena *arena, const struct graph *graph,
         return false;
     for (int axis = 1; axis < shape->rank; axis++) {
         augmenter.extent[axis - 1] = shape->dim[axis];
-        if (shape->rank > 2 && axis != channels)
-            augmenter.reach[axis - 1] = (int64_t)(options->shift * (double)shape->dim[axis]);
+        if (shape->rank == 2 || axis == channels)
+            continue;
+        augmenter.reach[axis - 1] = (int64_t)(options->shift * (double)shape->dim[axis]);
+        augmenter.width_axis = axis - 1;
     }
+    augmenter.is_image = shape->rank == 4 && shape->dim[channels] == 3;
     *out_augmenter = augmenter;
     return true;
 }
 
-static int64_t clamp(int64_t value, int64_t last)
+/* The place that comes to place `to` when an axis is moved, or turned round. */
+static int64_t source_of(int64_t to, int64_t extent, int64_t places, bool mirrored)
 {
-    return value < 0 ? 0 : value > last ? last : value;
+    int64_t from = mirrored ? extent - 1 - to : to - places;
+    return from < 0 ? 0 : from >= extent ? extent - 1 : from;
 }
 
-/* Moves a sample by `places` along one axis: [outer][extent][inner]. */
-static void shift(const struct augmenter *augmenter, int axis, int64_t places, float *sample)
+/* Moves a sample by `places` along one axis, or mirrors it: [outer][extent][inner]. */
+static void rearrange(const struct augmenter *augmenter, int axis, int64_t places, bool mirrored,
+                      float *sample)
 {
     int64_t extent = augmenter->extent[axis], inner = 1;
     for (int i = axis + 1; i < augmenter->rank; i++)
@@ -59,25 +65,27 @@ static void shift(const struct augmenter *augmenter, int axis, int64_t places, f
     for (int64_t o = 0; o < outer; o++)
         for (int64_t e = 0; e < extent; e++)
             memcpy(sample + (o * extent + e) * inner,
-                   augmenter->other + (o * extent + clamp(e - places, extent - 1)) * inner,
+                   augmenter->other + (o * extent + source_of(e, extent, places, mirrored)) * inner,
                    (size_t)inner * sizeof(float));
 }
 
-static void shift_sample(const struct augmenter *augmenter, struct rng *rng, float *sample)
+static void move_sample(const struct augmenter *augmenter, struct rng *rng, float *sample)
 {
     for (int axis = 0; axis < augmenter->rank; axis++) {
         int64_t reach = augmenter->reach[axis];
         int64_t places = reach > 0 ? (int64_t)rng_below(rng, (uint64_t)(2 * reach + 1)) - reach : 0;
         if (places != 0)
-            shift(augmenter, axis, places, sample);
+            rearrange(augmenter, axis, places, false, sample);
     }
+    if (augmenter->options.mirror && augmenter->is_image && rng_below(rng, 2) == 1)
+        rearrange(augmenter, augmenter->width_axis, 0, true, sample);
 }
 
 void augmenter_apply(struct augmenter *augmenter, struct rng *rng, int64_t count, float *samples)
 {
     int64_t elements = augmenter->elements;
     for (int64_t i = 0; i < count; i++)
-        shift_sample(augmenter, rng, samples + i * elements);
+        move_sample(augmenter, rng, samples + i * elements);
     /* A partner may have been mixed before: then the two are three. */
     for (int64_t i = 0; augmenter->options.mix > 0.0 && i < count; i++) {
         float *sample = samples + i * elements;

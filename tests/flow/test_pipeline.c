@@ -2,6 +2,8 @@
 
 #include "support.h"
 
+#include "ptqd/recon/method.h"
+
 #include "ptqd/artifact/artifact.h"
 #include "ptqd/quant/observer.h"
 
@@ -94,6 +96,34 @@ START_TEST(narrow_asymmetric_weights_are_refused)
 }
 END_TEST
 
+/* Law: blocks, the network and activations in the loop need a variable that can be trained; where
+ * there is none the error says why, and layers alone are always allowed. */
+START_TEST(what_cannot_be_trained_is_refused_with_the_reason)
+{
+    const struct method *const *methods = method_table();
+    for (int i = 0; methods[i]; i++) {
+        bool trains = methods[i]->trained != TRAIN_NOTHING;
+        ck_assert(trains == (methods[i]->only_layers == NULL));
+        pipeline.optimize.variable = i;
+        pipeline.optimize.activations_in_loop = false;
+        pipeline.optimize.granularity = OPTIMIZE_LAYER;
+        ck_assert_ok(pipeline_check(&pipeline, &err), &err);
+        for (int g = OPTIMIZE_LAYER; g <= OPTIMIZE_NETWORK; g++) {
+            pipeline.optimize.granularity = g;
+            pipeline.optimize.activations_in_loop = true;
+            err = (struct error){.message = ""};
+            if (trains) {
+                ck_assert_ok(pipeline_check(&pipeline, &err), &err);
+                continue;
+            }
+            ck_assert_fails(pipeline_check(&pipeline, &err), &err, E_INVALID,
+                            methods[i]->only_layers);
+            ck_assert_str_eq(err.pointer, "/optimize/variable");
+        }
+    }
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("pipeline");
@@ -105,6 +135,7 @@ int main(void)
     tcase_add_test(tcase, choices_are_the_registries);
     tcase_add_test(tcase, a_batch_of_more_than_the_samples_is_refused);
     tcase_add_test(tcase, narrow_asymmetric_weights_are_refused);
+    tcase_add_test(tcase, what_cannot_be_trained_is_refused_with_the_reason);
     suite_add_tcase(suite, tcase);
     return support_run(suite);
 }

@@ -106,6 +106,38 @@ START_TEST(a_mixed_sample_is_at_least_half_itself)
 }
 END_TEST
 
+/* Law: an image is mirrored about half of the time, left to right alone; what is no image never. */
+START_TEST(images_are_mirrored)
+{
+    enum { COUNT = 64 };
+    for (int channels = 2; channels <= 3; channels++) {
+        struct sketch s;
+        sketch_init(&s, arena, 13);
+        int x = sketch_input(&s, "input", SKETCH(1, channels, H, W)), mirrored = 0;
+        struct graph *graph =
+            sketch_finish(&s, sketch_conv(&s, "conv", x, 4, channels, SKETCH(3, 3)));
+        struct augmenter augmenter;
+        struct augment_options options = {.mirror = true};
+        float samples[COUNT * 3 * H * W];
+        int elements = channels * H * W;
+        ck_assert_ok(augmenter_create(arena, graph, &options, &augmenter, &err), &err);
+        for (int i = 0; i < COUNT * elements; i++)
+            samples[i] = (float)(i % elements);
+        augmenter_apply(&augmenter, &rng, COUNT, samples);
+        for (int i = 0; i < COUNT; i++) {
+            bool turned = samples[i * elements] != 0.0f;
+            mirrored += turned;
+            for (int j = 0; j < elements; j++) {
+                int from = turned ? j / W * W + W - 1 - j % W : j;
+                ck_assert(samples[i * elements + j] == (float)from);
+            }
+        }
+        ck_assert_int_ge(mirrored, channels == 3 ? COUNT / 4 : 0);
+        ck_assert_int_le(mirrored, channels == 3 ? COUNT * 3 / 4 : 0);
+    }
+}
+END_TEST
+
 START_TEST(without_options_samples_stay_as_they_are)
 {
     struct augmenter augmenter = augmenter_of(image_network(), 0.0, 0.0);
@@ -126,6 +158,7 @@ int main(void)
     tcase_add_test(tcase, only_spatial_axes_are_shifted);
     tcase_add_test(tcase, a_shift_moves_and_repeats_the_edge);
     tcase_add_test(tcase, a_mixed_sample_is_at_least_half_itself);
+    tcase_add_test(tcase, images_are_mirrored);
     tcase_add_test(tcase, without_options_samples_stay_as_they_are);
     suite_add_tcase(suite, tcase);
     return support_run(suite);

@@ -72,6 +72,7 @@ struct pipeline {
         int64_t epochs;
         double share;
         double shift;
+        bool mirror;
         double mix;
     } optimize;
     struct {

@@ -13,6 +13,7 @@
 
 struct augment_options {
     double shift; /* most places, as a share of the axis; 0: none */
+    bool mirror;  /* half of the images */
     double mix;   /* share of the samples that are mixed, each at least half itself; 0: none */
 };
 
@@ -22,6 +23,8 @@ struct augmenter {
     int rank;
     int64_t extent[SHAPE_RANK_MAX]; /* of one sample, without the leading 1 */
     int64_t reach[SHAPE_RANK_MAX];  /* most places along the axis; 0: it is not spatial */
+    bool is_image;                  /* it is mirrored along its last spatial axis */
+    int width_axis;                 /* which that is */
     float *other;                   /* [elements] */
 };
 

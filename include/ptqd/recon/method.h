@@ -5,6 +5,7 @@
 
 #include "ptqd/recon/linear_problem.h"
 #include "ptqd/recon/monitor.h"
+#include "ptqd/recon/trainee.h"
 
 struct method_options {
     int64_t iterations;   /* 0: the method's own default, as for the learning rate */
@@ -22,6 +23,10 @@ struct method {
     bool uses_data;
     bool changes_scales;      /* of the layer's quantizer */
     bool changes_zero_points; /* likewise, where the format is asymmetric */
+    /* What is trained where the same is wanted of blocks or the network; TRAIN_NOTHING: it can't be
+     * had there, and `only_layers` says why. */
+    enum trainee_variable trained;
+    const char *only_layers;
     /* Sets codes, weight_values and bias_values of the layer, whose quantizer is calibrated and
      * whose codes are a start (rounded to nearest, or found before). Deterministic. `scratch` is
      * reset by the caller. */

@@ -23,7 +23,7 @@
 #include "ptqd/recon/rectified_sigmoid.h"
 #include "ptqd/recon/unit_graph.h"
 
-enum trainee_variable { TRAIN_QPARAM, TRAIN_WEIGHTS, TRAIN_ROUND };
+enum trainee_variable { TRAIN_NOTHING, TRAIN_QPARAM, TRAIN_WEIGHTS, TRAIN_ROUND };
 
 /* A learning rate each; 0: not trained. */
 struct trainee_rates {

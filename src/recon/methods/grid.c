@@ -178,5 +178,6 @@ const struct method method_grid = {
     .uses_data = true,
     .changes_scales = true,
     .changes_zero_points = true,
+    .only_layers = "codes are found on the Gram matrix of a layer's input",
     .solve = grid_solve,
 };

@@ -14,5 +14,6 @@ static bool none_solve(const struct linear_problem *problem, const struct method
 const struct method method_none = {
     .name = "none",
     .help = "Weights are rounded to the nearest code.",
+    .only_layers = "nothing is optimized",
     .solve = none_solve,
 };

@@ -302,5 +302,6 @@ const struct method method_round = {
     .help =
         "Each weight is rounded down or up so that the layer's output changes least (AdaRound).",
     .uses_data = true,
+    .trained = TRAIN_ROUND,
     .solve = round_solve,
 };
