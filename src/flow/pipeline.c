@@ -207,8 +207,10 @@ static const struct param rows[] = {
      .default_text = "round",
      .choices = method_choices,
      .unit = "",
-     .help = "What is optimized: nothing, the rounding of the weights (AdaRound), or codes, scales "
-             "and biases together.",
+     .help =
+         "What is optimized: nothing, scales and zero points (LSQ), the weights (AdaQuant), the "
+         "bits of their codes (BitSplit), their rounding (AdaRound), or codes, scales and "
+         "biases together.",
      .sweep = true,
      FIELD(optimize.variable)},
     {.name = "optimize.granularity",
@@ -431,9 +433,35 @@ static bool check_training(const struct pipeline *pipeline, struct error *err)
     return error_at(err, "/optimize/variable");
 }
 
+static bool fail_zero_points(const struct method *method, struct error *err)
+{
+    return FAIL(err, E_INVALID,
+                "weights.scheme is \"asymmetric\" where layers are solved with \"%s\"; there %s",
+                method->name, method->only_symmetric);
+}
+
+static bool check_scheme(const struct pipeline *pipeline, struct error *err)
+{
+    int row = pipeline_trains(pipeline) ? pipeline->optimize.start : pipeline->optimize.variable;
+    const struct method *method = method_table()[row];
+    if (!method->only_symmetric)
+        return true;
+    if (pipeline->weights.scheme == SCHEME_ASYMMETRIC) {
+        (void)fail_zero_points(method, err);
+        return error_at(err, "/weights/scheme");
+    }
+    for (size_t i = 0; i < pipeline->rule_count; i++) {
+        if (pipeline->rules[i].weights.scheme != SCHEME_ASYMMETRIC)
+            continue;
+        (void)fail_zero_points(method, err);
+        return error_at(err, "/layers/%zu/weights/scheme", i);
+    }
+    return true;
+}
+
 bool pipeline_check(const struct pipeline *pipeline, struct error *err)
 {
-    if (!check_training(pipeline, err))
+    if (!check_training(pipeline, err) || !check_scheme(pipeline, err))
         return false;
     if (pipeline->weights.narrow && pipeline->weights.scheme == SCHEME_ASYMMETRIC) {
         (void)fail_narrow(err);

@@ -3,6 +3,7 @@
 
 #include "ptqd/kern/lattice.h"
 
+#include "ptqd/kern/dot.h"
 #include "simd.h"
 
 #include <math.h>
@@ -21,20 +22,6 @@ KERN_CLONES static void add_multiple(double factor, const double *restrict x, in
         y[i] += factor * x[i];
 }
 
-KERN_CLONES static double dot(const double *restrict x, const double *restrict y, int64_t count)
-{
-    double sums[LANES] = {0.0}, sum = 0.0;
-    int64_t i = 0;
-    for (; i + LANES <= count; i += LANES)
-        for (int lane = 0; lane < LANES; lane++)
-            sums[lane] += x[i + lane] * y[i + lane];
-    for (; i < count; i++)
-        sum += x[i] * y[i];
-    for (int lane = 0; lane < LANES; lane++)
-        sum += sums[lane];
-    return sum;
-}
-
 void lattice_multiply(const struct lattice *lattice, int64_t first, int64_t last)
 {
     int64_t D = lattice->D;
@@ -48,13 +35,14 @@ void lattice_multiply(const struct lattice *lattice, int64_t first, int64_t last
         }
 }
 
-static double clamp(const struct lattice *lattice, int64_t row, double code)
+static double clamp(const struct lattice *lattice, int64_t row, int64_t d, double code)
 {
-    double low = lattice->low[row], high = lattice->high[row];
+    int64_t at = row * lattice->D + d;
+    double low = lattice->low[at], high = lattice->high[at];
     return code < low ? low : code > high ? high : code;
 }
 
-static void move(const struct lattice *lattice, int64_t row, int64_t d, double step)
+void lattice_move(const struct lattice *lattice, int64_t row, int64_t d, double step)
 {
     int64_t D = lattice->D;
     lattice->codes[row * D + d] += step;
@@ -70,7 +58,7 @@ static double best_step(const struct lattice *lattice, int64_t row, int64_t d)
     double slope = lattice->products[at] - lattice->target[at] / lattice->scale[row];
     if (2.0 * fabs(slope) <= curvature)
         return 0.0;
-    double code = clamp(lattice, row, rint(lattice->codes[at] - slope / curvature));
+    double code = clamp(lattice, row, d, rint(lattice->codes[at] - slope / curvature));
     double step = code - lattice->codes[at];
     double gain = -step * (2.0 * slope + step * curvature);
     return gain > LEAST_GAIN * curvature ? step : 0.0;
@@ -86,7 +74,7 @@ void lattice_sweep(const struct lattice *lattice, const bool *active, int64_t fi
             double step = active[row] ? best_step(lattice, row, d) : 0.0;
             if (step == 0.0)
                 continue;
-            move(lattice, row, d, step);
+            lattice_move(lattice, row, d, step);
             moved[row] = true;
         }
     }
@@ -107,10 +95,11 @@ size_t lattice_pairs_scratch_bytes(int64_t D)
 static void note_bounds(const struct lattice *lattice, int64_t row, int64_t d,
                         const struct moves *moves)
 {
-    double code = lattice->codes[row * lattice->D + d], cost = lattice->H[d * lattice->D + d];
+    int64_t at = row * lattice->D + d;
+    double code = lattice->codes[at], cost = lattice->H[d * lattice->D + d];
     bool fixed = !(cost > lattice->negligible[d]);
-    moves->up[d] = fixed || code >= lattice->high[row] ? (double)INFINITY : cost;
-    moves->down[d] = fixed || code <= lattice->low[row] ? (double)INFINITY : cost;
+    moves->up[d] = fixed || code >= lattice->high[at] ? (double)INFINITY : cost;
+    moves->down[d] = fixed || code <= lattice->low[at] ? (double)INFINITY : cost;
 }
 
 static void note_slopes(const struct lattice *lattice, int64_t row, const struct moves *moves)
@@ -164,8 +153,8 @@ static void move_pair(const struct lattice *lattice, int64_t row, int64_t d, dou
         j++;
     double twice = 2.0 * (moves->slope[j] + step * H[j]);
     bool rises = moves->up[j] + twice < moves->down[j] - twice;
-    move(lattice, row, d, step);
-    move(lattice, row, j, rises ? 1.0 : -1.0);
+    lattice_move(lattice, row, d, step);
+    lattice_move(lattice, row, j, rises ? 1.0 : -1.0);
     note_bounds(lattice, row, j, moves);
     note_slopes(lattice, row, moves);
 }
@@ -202,8 +191,8 @@ bool lattice_factor(int64_t D, int64_t first, int64_t last, double *M)
     for (int64_t i = first; i < last; i++) {
         double *row = M + i * D;
         for (int64_t j = 0; j < i; j++)
-            row[j] = (row[j] - dot(row, M + j * D, j)) / M[j * D + j];
-        double pivot = row[i] - dot(row, row, i);
+            row[j] = (row[j] - dot_f64(row, M + j * D, j)) / M[j * D + j];
+        double pivot = row[i] - dot_f64(row, row, i);
         if (!(pivot > 0.0))
             return false;
         row[i] = sqrt(pivot);
@@ -214,7 +203,7 @@ bool lattice_factor(int64_t D, int64_t first, int64_t last, double *M)
 void lattice_project(int64_t D, const double *L, const double *c, double *y)
 {
     for (int64_t i = 0; i < D; i++)
-        y[i] = (c[i] - dot(L + i * D, y, i)) / L[i * D + i];
+        y[i] = (c[i] - dot_f64(L + i * D, y, i)) / L[i * D + i];
 }
 
 void lattice_nearest_plane(const struct lattice *lattice, int64_t row, const double *L,
@@ -224,7 +213,7 @@ void lattice_nearest_plane(const struct lattice *lattice, int64_t row, const dou
     for (int64_t i = 0; i < D; i++)
         rest[i] = y[i] / lattice->scale[row];
     for (int64_t i = D - 1; i >= 0; i--) {
-        double code = clamp(lattice, row, rint(rest[i] / L[i * D + i]));
+        double code = clamp(lattice, row, i, rint(rest[i] / L[i * D + i]));
         lattice->codes[row * D + i] = code;
         add_multiple(-code, L + i * D, i, rest);
     }

@@ -2,6 +2,8 @@
 
 #include "ptqd/recon/linear_problem.h"
 
+#include "ptqd/kern/dot.h"
+
 #include <float.h>
 #include <math.h>
 
@@ -134,10 +136,7 @@ void linear_problem_set_targets(struct linear_problem *problem, struct linear_ta
 static float best_bias(const struct linear_problem *problem, int64_t k, const float *weights)
 {
     const double *mean = problem->mean + k / (problem->K / problem->G) * problem->D;
-    double bias = problem->target_mean[k];
-    for (int64_t i = 0; i < problem->D; i++)
-        bias -= (double)weights[i] * mean[i];
-    return (float)bias;
+    return (float)(problem->target_mean[k] - dot_f64_f32(mean, weights, problem->D));
 }
 
 double linear_problem_error(const struct linear_problem *problem, int64_t k, const float *weights,
@@ -147,12 +146,8 @@ double linear_problem_error(const struct linear_problem *problem, int64_t k, con
     const double *H = problem->H + k / (problem->K / problem->G) * D * D;
     const double *target = problem->target + k * D;
     double error = problem->target_variance[k];
-    for (int64_t i = 0; i < D; i++) {
-        double wi = (double)weights[i], sum = 0.0;
-        for (int64_t j = 0; j < D; j++)
-            sum += H[i * D + j] * (double)weights[j];
-        error += wi * (sum - 2.0 * target[i]);
-    }
+    for (int64_t i = 0; i < D; i++)
+        error += (double)weights[i] * (dot_f64_f32(H + i * D, weights, D) - 2.0 * target[i]);
     if (out_best_bias)
         *out_best_bias = best_bias(problem, k, weights);
     return error > 0.0 ? error : 0.0; /* a difference of large sums may end just below */

@@ -124,6 +124,33 @@ START_TEST(what_cannot_be_trained_is_refused_with_the_reason)
 }
 END_TEST
 
+/* Law: a method that solves layers and knows no zero points refuses them, of all layers or of some,
+ * with the reason. */
+START_TEST(zero_points_are_refused_with_the_reason)
+{
+    const struct method *const *methods = method_table();
+    struct layer_rule rules[2] = {{.match = "a"}, {.match = "b"}};
+    pipeline.rules = rules;
+    pipeline.rule_count = 2;
+    for (int i = 0; methods[i]; i++) {
+        pipeline.optimize.variable = i;
+        for (int place = 0; place < 2; place++) {
+            pipeline.weights.scheme = place == 0 ? SCHEME_ASYMMETRIC : SCHEME_SYMMETRIC;
+            rules[1].weights.scheme = place == 1 ? SCHEME_ASYMMETRIC : SCHEME_SYMMETRIC;
+            err = (struct error){.message = ""};
+            if (!methods[i]->only_symmetric) {
+                ck_assert_ok(pipeline_check(&pipeline, &err), &err);
+                continue;
+            }
+            ck_assert_fails(pipeline_check(&pipeline, &err), &err, E_INVALID,
+                            methods[i]->only_symmetric);
+            ck_assert_str_eq(err.pointer,
+                             place == 0 ? "/weights/scheme" : "/layers/1/weights/scheme");
+        }
+    }
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("pipeline");
@@ -136,6 +163,7 @@ int main(void)
     tcase_add_test(tcase, a_batch_of_more_than_the_samples_is_refused);
     tcase_add_test(tcase, narrow_asymmetric_weights_are_refused);
     tcase_add_test(tcase, what_cannot_be_trained_is_refused_with_the_reason);
+    tcase_add_test(tcase, zero_points_are_refused_with_the_reason);
     suite_add_tcase(suite, tcase);
     return support_run(suite);
 }

@@ -313,19 +313,29 @@ START_TEST(every_range_works_at_eight_bits)
 }
 END_TEST
 
-/* Law: a grid with a zero point of its own fits the weights of a channel at least as well (within
- * the coarseness of the search), and every method keeps to it. */
+static double mean_layer_db(const struct run_result *result)
+{
+    double sum = 0.0;
+    for (int i = 0; i < result->layer_count; i++)
+        sum += result->layers[i].output_sqnr_after_db;
+    return sum / result->layer_count;
+}
+
+/* Law: a grid with a zero point of its own fits the layers at least as well (within the coarseness
+ * of the search), and every method that takes it keeps to it. */
 START_TEST(asymmetric_weights_fit_at_least_as_well)
 {
     pipeline.weights.bits = 3;
     pipeline.activations.bits = 8;
     for (int variable = 0; method_table()[variable]; variable++) {
+        if (method_table()[variable]->only_symmetric)
+            continue;
         pipeline.optimize.variable = variable;
         pipeline.weights.scheme = SCHEME_SYMMETRIC;
         const struct run_result *symmetric = run();
         pipeline.weights.scheme = SCHEME_ASYMMETRIC;
         const struct run_result *asymmetric = run();
-        double gain_db = asymmetric->output_sqnr_db - symmetric->output_sqnr_db;
+        double gain_db = mean_layer_db(asymmetric) - mean_layer_db(symmetric);
         ck_assert_msg(gain_db > -2.0, "%s loses %g dB", method_table()[variable]->name, -gain_db);
         const struct quant_layer *layer = &asymmetric->network->layers[0];
         ck_assert_ptr_eq(asymmetric->layers[0].weight_zero_points, layer->quantizer.zero_points);

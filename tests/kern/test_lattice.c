@@ -23,8 +23,8 @@ static void fixture_init(struct fixture *f, struct rng *rng)
         .negligible = exact_doubles(D),
         .target = exact_doubles(ROWS * D),
         .scale = exact_doubles(ROWS),
-        .low = exact_doubles(ROWS),
-        .high = exact_doubles(ROWS),
+        .low = exact_doubles(ROWS * D),
+        .high = exact_doubles(ROWS * D),
         .codes = exact_doubles(ROWS * D),
         .products = exact_doubles(ROWS * D),
     };
@@ -39,12 +39,11 @@ static void fixture_init(struct fixture *f, struct rng *rng)
         f->target[i] = 10.0 * rng_normal(rng);
         f->codes[i] = (double)random_between(rng, LOW, HIGH);
         f->products[i] = NAN; /* made by the first lattice_multiply */
+        f->low[i] = LOW;
+        f->high[i] = HIGH;
     }
-    for (int row = 0; row < ROWS; row++) {
+    for (int row = 0; row < ROWS; row++)
         f->scale[row] = 0.2 + rng_uniform(rng);
-        f->low[row] = LOW;
-        f->high[row] = HIGH;
-    }
     f->lattice = (struct lattice){
         .rows = ROWS,
         .D = D,

@@ -64,7 +64,23 @@ static void make_data(struct layer_fixture *f, const struct layer_fixture_option
         f->bias[k] = (float)rng_normal(rng);
 }
 
-static void make_layer(struct layer_fixture *f, struct arena *arena, int bits, struct error *err)
+static void calibrate(struct quant_layer *layer, struct error *err)
+{
+    int64_t channels = layer->quantizer.channels, count = layer->K * layer->D / channels;
+    for (int64_t channel = 0; channel < channels; channel++) {
+        struct observation seen = {.values = layer->float_weights + channel * count,
+                                   .count = (size_t)count};
+        for (int64_t i = 0; i < count; i++) {
+            seen.min = fmin(seen.min, (double)seen.values[i]);
+            seen.max = fmax(seen.max, (double)seen.values[i]);
+        }
+        ck_assert_ok(
+            observer_fit(observer_find("mse"), &seen, NULL, &layer->quantizer, channel, err), err);
+    }
+}
+
+static void make_layer(struct layer_fixture *f, struct arena *arena,
+                       const struct layer_fixture_options *options, struct error *err)
 {
     size_t cells = (size_t)(f->K * f->D);
     f->layer = (struct quant_layer){
@@ -78,17 +94,13 @@ static void make_layer(struct layer_fixture *f, struct arena *arena, int bits, s
         .weight_values = ARENA_ARRAY(arena, float, cells, err),
         .bias_values = arena_memdup(arena, f->bias, (size_t)f->K * sizeof(float), err),
     };
-    struct quantizer_format format = {.bits = bits, .symmetric = true};
-    ck_assert_ok(quantizer_create(arena, &format, f->K, &f->layer.quantizer, err), err);
-    for (int64_t k = 0; k < f->K; k++) {
-        struct observation seen = {.values = f->weights + k * f->D, .count = (size_t)f->D};
-        for (int64_t i = 0; i < f->D; i++) {
-            seen.min = fmin(seen.min, (double)seen.values[i]);
-            seen.max = fmax(seen.max, (double)seen.values[i]);
-        }
-        ck_assert_ok(observer_fit(observer_find("mse"), &seen, NULL, &f->layer.quantizer, k, err),
-                     err);
-    }
+    struct quantizer_format format = {.bits = options->bits,
+                                      .symmetric = !options->asymmetric,
+                                      .signed_codes = options->asymmetric};
+    ck_assert_ok(quantizer_create(arena, &format, options->per_tensor ? 1 : f->K,
+                                  &f->layer.quantizer, err),
+                 err);
+    calibrate(&f->layer, err);
     quant_layer_round(&f->layer);
 }
 
@@ -113,7 +125,7 @@ void layer_fixture_init(struct layer_fixture *fixture, struct arena *arena,
     struct rng rng;
     rng_init(&rng, options->seed, 0);
     make_data(&f, options, &rng);
-    make_layer(&f, arena, options->bits, &err);
+    make_layer(&f, arena, options, &err);
     struct gram gram;
     struct linear_targets targets;
     ck_assert_ok(linear_gram_init(arena, &f.layer, &gram, &err), &err);

@@ -16,12 +16,13 @@ struct layer_fixture {
 struct layer_fixture_options {
     int64_t K, D, G, positions;
     int bits;
-    double noise;       /* of x̂ against x */
-    double correlation; /* 0 to 1: how alike the columns' elements are */
+    bool asymmetric, per_tensor; /* format of the weights */
+    double noise;                /* of x̂ against x */
+    double correlation;          /* 0 to 1: how alike the columns' elements are */
     uint64_t seed;
 };
 
-/* Weights are calibrated per channel with the mse observer, and rounded to nearest. */
+/* Weights are calibrated with the mse observer, and rounded to nearest. */
 void layer_fixture_init(struct layer_fixture *fixture, struct arena *arena,
                         const struct layer_fixture_options *options);
 

@@ -2,7 +2,7 @@
 
 /* Descent over whole numbers: minimizes, for rows that share a symmetric matrix H,
  *
- *     f(u) = s² uᵀHu − 2 s c·u          u_d whole, low ≤ u_d ≤ high
+ *     f(u) = s² uᵀHu − 2 s c·u          u_d whole, low_d ≤ u_d ≤ high_d
  *
  * With p = H u and t = p − c / s, moving u_d by δ changes f by s² δ (2 t_d + δ H_dd), so the best
  * value of one coordinate has a closed form, and only a coordinate that moves costs D operations.
@@ -19,7 +19,7 @@ struct lattice {
     const double *negligible; /* [D] ≥ 0 */
     const double *target;     /* [rows][D] c */
     const double *scale;      /* [rows] s > 0 */
-    const double *low, *high; /* [rows] whole numbers */
+    const double *low, *high; /* [rows][D] whole numbers */
     double *codes;            /* [rows][D] u */
     double *products;         /* [rows][D] p */
 };
@@ -31,6 +31,9 @@ void lattice_multiply(const struct lattice *lattice, int64_t first, int64_t last
  * sets moved[row] where one changed. f never rises. */
 void lattice_sweep(const struct lattice *lattice, const bool *active, int64_t first, int64_t last,
                    bool *moved);
+
+/* Adds `step` to one coordinate of a row, with what it does to p. */
+void lattice_move(const struct lattice *lattice, int64_t row, int64_t d, double step);
 
 /* Moves coordinates `first` to `last` − 1 of one row by one, each together with the other
  * coordinate that pays most, where that makes f smaller: 2 D operations per coordinate. Sets *moved

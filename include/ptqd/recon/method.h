@@ -27,6 +27,7 @@ struct method {
      * had there, and `only_layers` says why. */
     enum trainee_variable trained;
     const char *only_layers;
+    const char *only_symmetric; /* why formats with zero points are refused; NULL: they are taken */
     /* Sets codes, weight_values and bias_values of the layer, whose quantizer is calibrated and
      * whose codes are a start (rounded to nearest, or found before). Deterministic. `scratch` is
      * reset by the caller. */

@@ -2,6 +2,8 @@
 
 #include "descent.h"
 
+#include "ptqd/kern/dot.h"
+
 #include <float.h>
 #include <math.h>
 #include <string.h>
@@ -32,8 +34,8 @@ static bool allocate(struct arena *arena, struct descent *descent, struct error 
     const struct linear_problem *problem = descent->problem;
     int64_t K = problem->K, D = problem->D;
     descent->products = ARENA_ARRAY(arena, double, K *D, err);
-    descent->low = ARENA_ARRAY(arena, double, K, err);
-    descent->high = ARENA_ARRAY(arena, double, K, err);
+    descent->low = ARENA_ARRAY(arena, double, K *D, err);
+    descent->high = ARENA_ARRAY(arena, double, K *D, err);
     descent->negligible = ARENA_ARRAY(arena, double, problem->G *D, err);
     descent->active = ARENA_ARRAY(arena, bool, K, err);
     descent->moved = ARENA_ARRAY(arena, bool, K, err);
@@ -55,8 +57,8 @@ struct lattice descent_group(const struct descent *descent, int64_t g)
         .negligible = descent->negligible + g * D,
         .target = problem->target + k * D,
         .scale = descent->present.scale + k,
-        .low = descent->low + k,
-        .high = descent->high + k,
+        .low = descent->low + k * D,
+        .high = descent->high + k * D,
         .codes = descent->present.codes + k * D,
         .products = descent->products + k * D,
     };
@@ -67,13 +69,11 @@ bool descent_report(const struct descent *descent, struct error *err)
     double sum = 0.0;
     for (int64_t share = 0; share < descent->shares; share++)
         sum += descent->best.error[share];
-    return recon_monitor_report(descent->monitor, descent->fraction,
-                                sum / (double)descent->problem->K, err);
+    double loss = isfinite(sum) ? sum / (double)descent->problem->K : (double)NAN; /* none yet */
+    return recon_monitor_report(descent->monitor, descent->fraction, loss, err);
 }
 
-/* The end of a part of a pass over the columns, begun at `first`, in which each column takes
- * `operations`. */
-static int64_t part_end(int64_t first, int64_t D, int64_t operations)
+int64_t descent_part_end(int64_t first, int64_t D, int64_t operations)
 {
     int64_t columns = REPORT_OPERATIONS / operations;
     return D - first <= columns ? D : first + (columns > 0 ? columns : 1);
@@ -84,7 +84,7 @@ static bool multiply(const struct descent *descent, struct error *err)
     for (int64_t g = 0; g < descent->problem->G; g++) {
         struct lattice lattice = descent_group(descent, g);
         for (int64_t d = 0, end; d < lattice.D; d = end) {
-            end = part_end(d, lattice.D, lattice.rows * lattice.D);
+            end = descent_part_end(d, lattice.D, lattice.rows * lattice.D);
             lattice_multiply(&lattice, d, end);
             if (!descent_report(descent, err))
                 return false;
@@ -93,13 +93,15 @@ static bool multiply(const struct descent *descent, struct error *err)
     return true;
 }
 
-static bool sweep(const struct descent *descent, struct error *err)
+/* One code after the other takes its best value. */
+static bool sweep(const struct descent *descent, void *context, struct error *err)
 {
+    (void)context; /* none */
     int64_t rows = descent->problem->K / descent->problem->G;
     for (int64_t g = 0; g < descent->problem->G; g++) {
         struct lattice lattice = descent_group(descent, g);
         for (int64_t d = 0, end; d < lattice.D; d = end) {
-            end = part_end(d, lattice.D, lattice.rows * lattice.D);
+            end = descent_part_end(d, lattice.D, lattice.rows * lattice.D);
             lattice_sweep(&lattice, descent->active + g * rows, d, end, descent->moved + g * rows);
             if (!descent_report(descent, err))
                 return false;
@@ -108,13 +110,16 @@ static bool sweep(const struct descent *descent, struct error *err)
     return true;
 }
 
-static bool sweep_pairs(const struct descent *descent, struct error *err)
+/* The same, then pairs. */
+static bool sweep_pairs(const struct descent *descent, void *context, struct error *err)
 {
+    if (!sweep(descent, context, err))
+        return false;
     int64_t rows = descent->problem->K / descent->problem->G;
     for (int64_t k = 0; k < descent->problem->K; k++) {
         struct lattice lattice = descent_group(descent, k / rows);
         for (int64_t d = 0, end; descent->active[k] && d < lattice.D; d = end) {
-            end = part_end(d, lattice.D, 2 * lattice.D);
+            end = descent_part_end(d, lattice.D, 2 * lattice.D);
             lattice_sweep_pairs(&lattice, k % rows, d, end, descent->pairs, &descent->moved[k]);
             if (!descent_report(descent, err))
                 return false;
@@ -130,23 +135,32 @@ static double allowed_scale(const struct descent *descent, int64_t share, double
     return (double)fmaxf(nearest, least);
 }
 
-void descent_begin(const struct descent *descent, int64_t share, double scale, int32_t zero_point)
+static void begin(const struct descent *descent, int64_t share, double scale, int32_t zero_point)
 {
     const struct quantizer *quantizer = &descent->layer->quantizer;
+    int64_t D = descent->problem->D;
     descent->present.zero_points[share] = zero_point;
-    for (int64_t k = share * descent->rows; k < (share + 1) * descent->rows; k++) {
-        descent->present.scale[k] = allowed_scale(descent, share, scale);
-        descent->low[k] = quantizer->low - zero_point;
-        descent->high[k] = quantizer->high - zero_point;
+    for (int64_t k = share * descent->rows; k < (share + 1) * descent->rows; k++)
+        descent->present.scale[k] = scale;
+    for (int64_t i = share * descent->rows * D; i < (share + 1) * descent->rows * D; i++) {
+        descent->low[i] = quantizer->low - zero_point;
+        descent->high[i] = quantizer->high - zero_point;
     }
 }
 
-static double dot(const double *a, const double *b, int64_t count)
+void descent_begin(const struct descent *descent, int64_t share, double scale, int32_t zero_point)
 {
-    double sum = 0.0;
-    for (int64_t i = 0; i < count; i++)
-        sum += a[i] * b[i];
-    return sum;
+    begin(descent, share, allowed_scale(descent, share, scale), zero_point);
+}
+
+void descent_begin_layer(const struct descent *descent)
+{
+    const struct quant_layer *layer = descent->layer;
+    const int32_t *zero_points = layer->quantizer.zero_points;
+    for (int64_t share = 0; share < descent->shares; share++)
+        begin(descent, share, (double)layer->quantizer.scales[share], zero_points[share]);
+    for (int64_t i = 0; i < layer->K * layer->D; i++)
+        descent->present.codes[i] = layer->codes[i] - zero_points[i / layer->D / descent->rows];
 }
 
 /* Measures the present solution of a share, with the best scale when it is `free`. Codes that point
@@ -159,8 +173,8 @@ static void fit(const struct descent *descent, int64_t share, bool free)
     double variance = 0.0, along = 0.0, square = 0.0;
     for (int64_t k = first; k < end; k++) {
         variance += problem->target_variance[k];
-        along += dot(problem->target + k * D, present->codes + k * D, D);
-        square += dot(descent->products + k * D, present->codes + k * D, D);
+        along += dot_f64(problem->target + k * D, present->codes + k * D, D);
+        square += dot_f64(descent->products + k * D, present->codes + k * D, D);
     }
     double scale = present->scale[first];
     if (free && along > 0.0 && square > 0.0)
@@ -187,35 +201,38 @@ static void keep_better(const struct descent *descent)
             copy_share(descent, share, &descent->present, &descent->best);
 }
 
+/* Products and errors of the present solution, which becomes the best where it is better. */
+static bool measure(const struct descent *descent, struct error *err)
+{
+    if (!multiply(descent, err))
+        return false;
+    for (int64_t share = 0; share < descent->shares; share++)
+        fit(descent, share, false);
+    keep_better(descent);
+    return true;
+}
+
 bool descent_init(struct arena *arena, const struct linear_problem *problem,
                   const struct recon_monitor *monitor, const float *least_scales,
                   struct quant_layer *layer, struct descent *out_descent, struct error *err)
 {
-    const struct quantizer *quantizer = &layer->quantizer;
-    int64_t D = problem->D;
     struct descent descent = {
         .problem = problem,
         .monitor = monitor,
         .layer = layer,
         .least_scales = least_scales,
-        .shares = quantizer->channels,
-        .rows = problem->K / quantizer->channels,
+        .shares = layer->quantizer.channels,
+        .rows = problem->K / layer->quantizer.channels,
     };
     if (!allocate(arena, &descent, err))
         return false;
-    for (int64_t i = 0; i < problem->G * D; i++)
+    for (int64_t i = 0; i < problem->G * problem->D; i++)
         descent.negligible[i] = ROUNDING * problem->mean[i] * problem->mean[i];
     for (int64_t share = 0; share < descent.shares; share++)
-        descent_begin(&descent, share, (double)quantizer->scales[share],
-                      quantizer->zero_points[share]);
-    for (int64_t i = 0; i < problem->K * D; i++)
-        descent.present.codes[i] = layer->codes[i] - quantizer->zero_points[i / D / descent.rows];
-    if (!multiply(&descent, err))
+        descent.best.error[share] = (double)INFINITY;
+    descent_begin_layer(&descent);
+    if (!measure(&descent, err))
         return false;
-    for (int64_t share = 0; share < descent.shares; share++) {
-        fit(&descent, share, false);
-        copy_share(&descent, share, &descent.present, &descent.best);
-    }
     *out_descent = descent;
     return true;
 }
@@ -233,25 +250,32 @@ static bool activate(const struct descent *descent)
         for (int64_t k = first; k < end; k++)
             descent->active[k] = moved;
         if (moved)
-            fit(descent, share, true);
+            fit(descent, share, !descent->fixed_scales);
         any |= moved;
     }
     return any;
 }
 
-/* Rounds of moves, one code at a time or also `pairs`, and of the best scale. */
-static bool run_rounds(const struct descent *descent, bool pairs, struct error *err)
+bool descent_fit_scales(const struct descent *descent, struct error *err)
 {
     if (!multiply(descent, err))
         return false;
     for (int64_t share = 0; share < descent->shares; share++)
-        fit(descent, share, false);
+        fit(descent, share, true);
+    return true;
+}
+
+bool descent_run_sweeps(const struct descent *descent, descent_sweep *sweep_rows, void *context,
+                        int rounds, struct error *err)
+{
+    if (!measure(descent, err))
+        return false;
     for (int64_t k = 0; k < descent->problem->K; k++)
         descent->active[k] = true;
     bool any = true;
-    for (int round = 0; any && round < (pairs ? PAIR_ROUNDS_MAX : ROUNDS_MAX); round++) {
+    for (int round = 0; any && round < rounds; round++) {
         memset(descent->moved, 0, (size_t)descent->problem->K * sizeof(bool));
-        if (!sweep(descent, err) || (pairs && !sweep_pairs(descent, err)))
+        if (!sweep_rows(descent, context, err))
             return false;
         any = activate(descent);
     }
@@ -261,17 +285,17 @@ static bool run_rounds(const struct descent *descent, bool pairs, struct error *
 
 bool descent_run(const struct descent *descent, struct error *err)
 {
-    return run_rounds(descent, false, err);
+    return descent_run_sweeps(descent, sweep, NULL, ROUNDS_MAX, err);
 }
 
 bool descent_refine(const struct descent *descent, struct error *err)
 {
     for (int64_t share = 0; share < descent->shares; share++) {
-        descent_begin(descent, share, descent->best.scale[share * descent->rows],
-                      descent->best.zero_points[share]);
+        begin(descent, share, descent->best.scale[share * descent->rows],
+              descent->best.zero_points[share]);
         copy_share(descent, share, &descent->best, &descent->present);
     }
-    return run_rounds(descent, true, err);
+    return descent_run_sweeps(descent, sweep_pairs, NULL, PAIR_ROUNDS_MAX, err);
 }
 
 void descent_store(const struct descent *descent)

@@ -32,9 +32,6 @@ enum { FACTOR_D_MAX = 1024 };
 /* Added to the diagonal of H before it is factored, as a part of its mean; GPTQ's. */
 static const double DAMPING = 0.01;
 
-/* Multiplications between two reports, about 10 ms. */
-static const int64_t REPORT_OPERATIONS = 1 << 24;
-
 struct grid {
     struct descent descent;
     double *factor; /* [G][D][D] L with L Lᵀ = H + damping; NULL where D is too large */
@@ -68,14 +65,15 @@ static double damping_of(const struct linear_problem *problem, int64_t g)
 static bool factor_group(struct grid *grid, int64_t g, double damping, struct error *err)
 {
     const struct linear_problem *problem = grid->descent.problem;
-    int64_t D = problem->D, rows = 1 + REPORT_OPERATIONS / (D * D);
+    int64_t D = problem->D;
     double *L = grid->factor + g * D * D;
     memcpy(L, problem->H + g * D * D, (size_t)(D * D) * sizeof(double));
     for (int64_t d = 0; d < D; d++)
         L[d * D + d] += damping;
     grid->factored[g] = damping > 0.0;
-    for (int64_t i = 0; grid->factored[g] && i < D; i += rows) {
-        grid->factored[g] = lattice_factor(D, i, i + rows < D ? i + rows : D, L);
+    for (int64_t i = 0, end; grid->factored[g] && i < D; i = end) {
+        end = descent_part_end(i, D, D * D);
+        grid->factored[g] = lattice_factor(D, i, end, L);
         if (!descent_report(&grid->descent, err))
             return false;
     }
@@ -126,7 +124,7 @@ static void set_nearest(const struct descent *descent, int64_t k)
     int64_t D = descent->problem->D;
     for (int64_t i = k * D; i < (k + 1) * D; i++) {
         double code = rint((double)descent->problem->weights[i] / descent->present.scale[k]);
-        descent->present.codes[i] = fmin(fmax(code, descent->low[k]), descent->high[k]);
+        descent->present.codes[i] = fmin(fmax(code, descent->low[i]), descent->high[i]);
     }
 }
 
