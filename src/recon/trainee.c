@@ -105,13 +105,15 @@ static bool create_activation(struct arena *arena, struct trainee *trainee,
     const struct trainee_rates *rates = &trainee->options.rates;
     struct trained_activation *trained = &trainee->activations[trainee->activation_count++];
     bool stays = trainee->network->activations[quantizer->activation].of_input;
+    /* Behind a Relu the zero point is at the end: moved, it would waste codes. */
+    bool at_end = quantizer->quantizer->zero_points[0] == quantizer->quantizer->low;
     bool symmetric = quantizer->quantizer->format.symmetric;
     *trained = (struct trained_activation){
         .quantizer = quantizer,
         .start_scale = quantizer->quantizer->scales[0],
         .scale = add_vector(arena, trainee, 1, stays ? 0.0 : rates->activation_scales, err),
-        .zero_point =
-            add_vector(arena, trainee, 1, stays || symmetric ? 0.0 : rates->zero_points, err),
+        .zero_point = add_vector(arena, trainee, 1,
+                                 stays || symmetric || at_end ? 0.0 : rates->zero_points, err),
     };
     if (!trained->scale || !trained->zero_point)
         return false;
@@ -171,6 +173,14 @@ static float scale_of(float start, float *logarithm)
     return start * expf(*logarithm);
 }
 
+/* What one unit of w's variables is. Trained weights move with their scale, which so is a gain of
+ * the whole channel; for qparam they stay. */
+static float unit_of(const struct trained_layer *trained, int64_t channel)
+{
+    return trained->weights->rate > 0.0 ? trained->layer->quantizer.scales[channel]
+                                        : trained->start_scales[channel];
+}
+
 /* Keeps w of channel k within half a step of the codes: beyond them it would feel nothing any more,
  * and at 2 bits half of the weights are at an end. */
 static void confine_channel(const struct trained_layer *trained, int64_t k)
@@ -178,9 +188,8 @@ static void confine_channel(const struct trained_layer *trained, int64_t k)
     const struct quant_layer *layer = trained->layer;
     const struct quantizer *quantizer = &layer->quantizer;
     int64_t channel = channel_of(quantizer, k);
-    float ratio = expf(trained->scales->values[channel]);
-    float lowest = ratio * ((float)(quantizer->low - quantizer->zero_points[channel]) - 0.5f);
-    float highest = ratio * ((float)(quantizer->high - quantizer->zero_points[channel]) + 0.5f);
+    float lowest = (float)(quantizer->low - quantizer->zero_points[channel]) - 0.5f;
+    float highest = (float)(quantizer->high - quantizer->zero_points[channel]) + 0.5f;
     float *values = trained->weights->values;
     for (int64_t i = k * layer->D; i < (k + 1) * layer->D; i++)
         values[i] = fminf(fmaxf(values[i], lowest), highest);
@@ -192,7 +201,7 @@ static void encode_channel(const struct trained_layer *trained, int64_t k)
     struct quant_layer *layer = trained->layer;
     const struct quantizer *quantizer = &layer->quantizer;
     int64_t channel = channel_of(quantizer, k), first = k * layer->D;
-    float ratio = expf(trained->scales->values[channel]);
+    float ratio = quantizer->scales[channel] / unit_of(trained, channel);
     quantize_codes_f32(trained->weights->values + first, (size_t)layer->D, ratio,
                        quantizer->zero_points[channel], quantizer->low, quantizer->high,
                        trained->codes);
@@ -223,7 +232,7 @@ static void blend_layer(const struct trained_layer *trained, float share)
     struct quant_layer *layer = trained->layer;
     for (int64_t i = 0; i < layer->K * layer->D; i++) {
         int64_t channel = channel_of(&layer->quantizer, i / layer->D);
-        float weight = trained->start_scales[channel] * trained->weights->values[i];
+        float weight = unit_of(trained, channel) * trained->weights->values[i];
         layer->weight_values[i] = weight + share * (layer->weight_values[i] - weight);
     }
 }
@@ -242,7 +251,7 @@ static void apply_layer(const struct trainee *trainee, const struct trained_laye
         else if (trainee->options.variable == TRAIN_ROUND)
             round_channel(trained, k, !trainee->hard);
         else {
-            if (trainee->blend == 1.0)
+            if (trainee->blend == 1.0 && trained->weights->rate > 0.0)
                 confine_channel(trained, k);
             encode_channel(trained, k);
         }
@@ -274,25 +283,27 @@ void trainee_apply(struct trainee *trainee)
 
 /* ---- gradients of values to gradients of variables ---- */
 
-/* ∂ŵ/∂(w / s₀) is s₀ as far as q follows w, that is within half a step of the codes, and (1 − λ) s₀
- * beyond. ∂ŵ/∂ log s is λ (q − w) between the codes and λ q beyond them (LSQ, eq. 3). */
+/* With v = w / s in codes: ∂ŵ/∂v is s as far as the code follows v, that is within half a step of
+ * the codes, and (1 − λ) s beyond. ∂ŵ/∂ log s is ŵ where w moves with s. Where it stays it is λ (q
+ * − w) between the codes and λ q beyond them (LSQ, eq. 3). */
 static void collect_straight(const struct trained_layer *trained, float blend,
                              const float *gradient)
 {
     const struct quant_layer *layer = trained->layer;
     const struct quantizer *quantizer = &layer->quantizer;
+    bool moves = trained->weights->rate > 0.0;
     float low = (float)quantizer->low, high = (float)quantizer->high;
     for (int64_t i = 0; i < layer->K * layer->D; i++) {
         int64_t channel = channel_of(quantizer, i / layer->D);
-        float zero = (float)quantizer->zero_points[channel], start = trained->start_scales[channel];
-        float weight = trained->weights->values[i] * start;
-        float place = weight / quantizer->scales[channel] + zero;
-        float quantized = quantizer->scales[channel] * ((float)layer->codes[i] - zero);
+        float scale = quantizer->scales[channel];
+        float weight = trained->weights->values[i] * unit_of(trained, channel);
+        float place = weight / scale + (float)quantizer->zero_points[channel];
         bool between = place >= low && place <= high;
         bool follows = place >= low - 0.5f && place <= high + 0.5f;
-        trained->weights->gradient[i] += (follows ? 1.0f : 1.0f - blend) * start * gradient[i];
-        trained->scales->gradient[channel] +=
-            blend * gradient[i] * (quantized - (between ? weight : 0.0f));
+        float slope =
+            moves ? layer->weight_values[i] : layer->weight_values[i] - (between ? weight : 0.0f);
+        trained->weights->gradient[i] += (follows ? 1.0f : 1.0f - blend) * scale * gradient[i];
+        trained->scales->gradient[channel] += gradient[i] * slope;
     }
 }
 
