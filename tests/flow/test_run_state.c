@@ -237,7 +237,7 @@ START_TEST(trained_parts_are_taken_up_too)
     pipeline.optimize.batch = 16;
     pipeline.optimize.epochs = EPOCHS;
     pipeline.optimize.granularity = _i;
-    int parts = _i == OPTIMIZE_LAYER ? LAYERS : _i == OPTIMIZE_BLOCK ? 2 : 0;
+    int parts = _i == OPTIMIZE_LAYER ? LAYERS : _i == OPTIMIZE_BLOCK ? 2 : EPOCHS;
     ck_assert_int_ge(check_every_checkpoint(), LAYERS + parts + EPOCHS);
 }
 END_TEST

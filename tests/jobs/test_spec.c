@@ -441,8 +441,10 @@ static const struct {
     const char *file;
     size_t variants, seeds;
 } studies[] = {
-    {"etc/studies/fig4.json", 7 * 2 * 2 * 2, 1},
-    {"etc/studies/fig8.json", 7, 5},
+    {"etc/studies/table2.json", 7 * 4, 5},   {"etc/studies/fig4.json", 7 * 2 * 2 * 2, 1},
+    {"etc/studies/fig5.json", 7 * 4, 5},     {"etc/studies/fig6.json", 7 * 3 * 2, 5},
+    {"etc/studies/fig7.json", 7 * 4 * 2, 5}, {"etc/studies/fig8.json", 7, 5},
+    {"etc/studies/best.json", 3, 5},
 };
 
 START_TEST(the_specifications_of_the_study_are_valid)
