@@ -31,10 +31,12 @@ struct unit_run {
 /* Of the run's seed; see flow/run.c for the others. */
 enum { STREAM_TRAIN = 3 };
 
-/* Where the pipeline says "auto". Rates: w in codes, found on a held-out fifth of ResNet-8's
- * calibration set at 2 bits, where half or double of it left a larger divergence; α as in
- * recon/methods/round.c. Scales and biases move a quarter as fast, which was better than a half. */
-enum { STEPS = 1000 };
+/* Where the pipeline says "auto". Steps: of the network as many as 80 passes over a thousand
+ * samples make; half of that left ResNet-8 a larger divergence, held out too. Rates: w in codes,
+ * found on a held-out fifth of ResNet-8's calibration set at 2 bits, where half or double of it
+ * left a larger divergence; α as in recon/methods/round.c. Scales and biases move a quarter as
+ * fast, which was better than a half. */
+enum { STEPS = 1000, NETWORK_STEPS = 1280 };
 static const double rate_of[] = {
     [TRAIN_NOTHING] = 0.0, [TRAIN_QPARAM] = 0.02, [TRAIN_WEIGHTS] = 0.02, [TRAIN_ROUND] = 0.03};
 static const double OTHERS = 0.25;
@@ -145,6 +147,14 @@ static bool train_parts(struct unit_run *run, enum unit_granularity granularity)
 
 /* ---- the network ---- */
 
+static int64_t epochs_of(const struct pipeline *pipeline, int64_t samples)
+{
+    int64_t batch = pipeline->optimize.batch;
+    int64_t per_epoch = samples > batch ? samples / batch : 1;
+    int64_t enough = (NETWORK_STEPS + per_epoch - 1) / per_epoch;
+    return pipeline->optimize.epochs > 0 ? pipeline->optimize.epochs : enough;
+}
+
 static bool train_network(struct unit_run *run)
 {
     const struct pipeline *pipeline = run->pipeline;
@@ -154,7 +164,7 @@ static bool train_network(struct unit_run *run)
     struct recon_keeper keeper = run_state_keeper(o->state, STEP_TRAIN, 0);
     struct distill_options options = {
         .keeper = &keeper,
-        .epochs = pipeline->optimize.epochs,
+        .epochs = epochs_of(pipeline, o->samples->count),
         .batch = pipeline->optimize.batch,
         .loss = strcmp(last->op_type, "Softmax") == 0 ? DISTILL_PROBABILITIES : DISTILL_VALUES,
         .share = pipeline->optimize.share,
