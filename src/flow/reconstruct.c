@@ -63,6 +63,7 @@ static bool set_targets(struct reconstruction *r, const struct quant_layer *laye
 static bool solve(struct reconstruction *r, struct quant_layer *layer,
                   const struct linear_problem *problem, double effort)
 {
+    struct arena_mark mark = arena_mark(r->arena);
     float *least_scales = ARENA_ARRAY(r->arena, float, layer->quantizer.channels, r->err);
     if (!least_scales)
         return false;
@@ -78,6 +79,7 @@ static bool solve(struct reconstruction *r, struct quant_layer *layer,
     };
     double since = progress_now();
     bool done = r->method->solve(problem, &options, &r->progress->monitor, r->arena, layer, r->err);
+    arena_reset(r->arena, mark);
     (void)progress_account(r->progress, "solve", since); /* the next part takes its own time */
     return done;
 }

@@ -14,7 +14,7 @@ static double sum_of(const double *lanes)
     return sum;
 }
 
-KERN_CLONES double dot_f64(const double *x, const double *y, int64_t count)
+KERN_CLONES static double dot_wide(const double *x, const double *y, int64_t count)
 {
     double lanes[LANES] = {0.0}, rest = 0.0;
     int64_t i = 0;
@@ -26,7 +26,7 @@ KERN_CLONES double dot_f64(const double *x, const double *y, int64_t count)
     return sum_of(lanes) + rest;
 }
 
-KERN_CLONES double dot_f64_f32(const double *x, const float *y, int64_t count)
+KERN_CLONES static double dot_mixed(const double *x, const float *y, int64_t count)
 {
     double lanes[LANES] = {0.0}, rest = 0.0;
     int64_t i = 0;
@@ -36,4 +36,14 @@ KERN_CLONES double dot_f64_f32(const double *x, const float *y, int64_t count)
     for (; i < count; i++)
         rest += x[i] * (double)y[i];
     return sum_of(lanes) + rest;
+}
+
+double dot_f64(const double *x, const double *y, int64_t count)
+{
+    return dot_wide(x, y, count);
+}
+
+double dot_f64_f32(const double *x, const float *y, int64_t count)
+{
+    return dot_mixed(x, y, count);
 }

@@ -302,6 +302,31 @@ START_TEST(methods_that_iterate_stop_when_asked)
 }
 END_TEST
 
+struct attempt {
+    const struct method *method;
+    struct layer_fixture *layer;
+};
+
+static bool attempt(struct arena *scratch, void *context, struct error *error)
+{
+    const struct attempt *a = context;
+    return a->method->solve(a->method->uses_data ? &a->layer->problem : NULL, &options, &nobody,
+                            scratch, &a->layer->layer, error);
+}
+
+/* Law: a failing allocation is an error, whichever it is. */
+START_TEST(failing_allocations_are_errors)
+{
+    options.iterations = 2;
+    for (const struct method *const *row = method_table(); *row; row++) {
+        struct layer_fixture f;
+        make(0, &f);
+        size_t failures = support_fail_each_allocation(attempt, &(struct attempt){*row, &f});
+        ck_assert((*row)->uses_data == (failures > 0));
+    }
+}
+END_TEST
+
 struct silence {
     double last, longest; /* seconds of this thread's work */
 };
@@ -372,6 +397,7 @@ int main(void)
     tcase_add_test(tcase, constant_inputs_and_zero_weights_are_survived);
     tcase_add_test(tcase, formats_with_zero_points_are_refused_with_the_reason);
     tcase_add_test(tcase, methods_that_iterate_stop_when_asked);
+    tcase_add_test(tcase, failing_allocations_are_errors);
     tcase_add_test(tcase, methods_report_often);
     tcase_add_test(tcase, the_pipeline_offers_every_method);
     suite_add_tcase(suite, tcase);
