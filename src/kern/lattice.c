@@ -54,10 +54,11 @@ void lattice_move(const struct lattice *lattice, int64_t row, int64_t d, double 
 static double best_step(const struct lattice *lattice, int64_t row, int64_t d)
 {
     int64_t at = row * lattice->D + d;
-    double curvature = lattice->H[d * lattice->D + d];
-    double slope = lattice->products[at] - lattice->target[at] / lattice->scale[row];
-    if (2.0 * fabs(slope) <= curvature)
+    double curvature = lattice->H[d * lattice->D + d], scale = lattice->scale[row];
+    double scaled = scale * lattice->products[at] - lattice->target[at];
+    if (2.0 * fabs(scaled) <= scale * curvature)
         return 0.0;
+    double slope = scaled / scale;
     double code = clamp(lattice, row, d, rint(lattice->codes[at] - slope / curvature));
     double step = code - lattice->codes[at];
     double gain = -step * (2.0 * slope + step * curvature);
