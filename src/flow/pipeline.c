@@ -7,7 +7,7 @@
  * - Outlier channels are split by 2 %, as in the example of the authors' code.
  * - 8 bits for what is only added to another branch. It comes from 32-bit sums and goes into one;
  * on the way, 4 bits cost ResNet-8 at W4A4 1.6 dB of its output and save no bit operation. Where
- * the defaults of the solvers come from is said in recon/methods/round.c and recon/bias_tune.c. */
+ * the defaults of the solvers come from is said in recon/methods/ and recon/bias_tune.c. */
 
 #include "ptqd/flow/pipeline.h"
 

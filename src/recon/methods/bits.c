@@ -8,8 +8,9 @@
  * 2. from three bits on, the same bit by bit, from the highest: for each, its best values when the
  * others stay, then the scale, until nothing changes or for 50 rounds;
  * 3. the same for the error of the output: bit by bit, weight by weight, through the Gram matrix,
- * at most 100 rounds. At two bits there is one ternary code, and nothing to split. Limits of rounds
- * are the authors'.
+ * at most 100 rounds.
+ *
+ * At two bits there is one ternary code, and nothing to split. Limits of rounds are the authors'.
  *
  * Deviations: the bias is always the best one; a round without a change is the last; the solution
  * stays only where it is better than the layer was.
@@ -20,22 +21,16 @@
 #include "ptqd/recon/method.h"
 
 #include <math.h>
-#include <string.h>
 
-enum {
-    ROUND_ROUNDS = 1000,
-    WEIGHT_ROUNDS = 50,
-    OUTPUT_ROUNDS = 100,
-    BITS_MAX = QUANTIZER_BITS_MAX
-};
+enum { ROUND_ROUNDS = 100, WEIGHT_ROUNDS = 50, OUTPUT_ROUNDS = 100 };
 
 static const char SYMMETRIC[] = "codes are sums of ternary ones, which are symmetric about 0";
 
 struct bits {
     struct descent descent;
-    int count;                /* ternary codes of a weight */
-    double *codes;            /* [K][D] Σ 2^i B_i: the descent's present ones */
-    double *planes[BITS_MAX]; /* [K][D] 2^i B_i */
+    int count;                          /* ternary codes of a weight */
+    double *codes;                      /* [K][D] Σ 2^i B_i: the descent's present ones */
+    double *planes[QUANTIZER_BITS_MAX]; /* [K][D] 2^i B_i */
 };
 
 static bool bits_init(struct arena *arena, const struct linear_problem *problem,

@@ -94,7 +94,7 @@ static bool multiply(const struct descent *descent, struct error *err)
 }
 
 /* One code after the other takes its best value. */
-static bool sweep(const struct descent *descent, void *context, struct error *err)
+static bool sweep_codes(const struct descent *descent, void *context, struct error *err)
 {
     (void)context; /* none */
     int64_t rows = descent->problem->K / descent->problem->G;
@@ -113,7 +113,7 @@ static bool sweep(const struct descent *descent, void *context, struct error *er
 /* The same, then pairs. */
 static bool sweep_pairs(const struct descent *descent, void *context, struct error *err)
 {
-    if (!sweep(descent, context, err))
+    if (!sweep_codes(descent, context, err))
         return false;
     int64_t rows = descent->problem->K / descent->problem->G;
     for (int64_t k = 0; k < descent->problem->K; k++) {
@@ -265,7 +265,7 @@ bool descent_fit_scales(const struct descent *descent, struct error *err)
     return true;
 }
 
-bool descent_run_sweeps(const struct descent *descent, descent_sweep *sweep_rows, void *context,
+bool descent_run_sweeps(const struct descent *descent, descent_sweep *sweep, void *context,
                         int rounds, struct error *err)
 {
     if (!measure(descent, err))
@@ -275,7 +275,7 @@ bool descent_run_sweeps(const struct descent *descent, descent_sweep *sweep_rows
     bool any = true;
     for (int round = 0; any && round < rounds; round++) {
         memset(descent->moved, 0, (size_t)descent->problem->K * sizeof(bool));
-        if (!sweep_rows(descent, context, err))
+        if (!sweep(descent, context, err))
             return false;
         any = activate(descent);
     }
@@ -285,7 +285,7 @@ bool descent_run_sweeps(const struct descent *descent, descent_sweep *sweep_rows
 
 bool descent_run(const struct descent *descent, struct error *err)
 {
-    return descent_run_sweeps(descent, sweep, NULL, ROUNDS_MAX, err);
+    return descent_run_sweeps(descent, sweep_codes, NULL, ROUNDS_MAX, err);
 }
 
 bool descent_refine(const struct descent *descent, struct error *err)
