@@ -21,6 +21,9 @@ struct network {
     struct arena *arena;
     struct graph *graph;
     struct dataset *calibration, *evaluation;
+    /* More samples with labels, of another kind and so with a float accuracy of their own (JPEG
+     * copies of CIFAR-10); NULL where there are none. */
+    struct dataset *copies;
 };
 
 /* False when the files are not there; anything else that goes wrong fails the test. */
