@@ -52,6 +52,8 @@ static struct trainee_options trainee_options(const struct pipeline *pipeline)
     return (struct trainee_options){
         .variable = method->trained,
         .from_codes = !network || start != &method_none,
+        .regularization = pipeline->optimize.regularization,
+        .warm_start = pipeline->optimize.warm_start,
         .rates =
             {
                 .weights = rate,
@@ -73,8 +75,6 @@ static bool train_one(struct unit_run *run, const struct unit *unit)
         .steps = asked > 0 ? asked : STEPS,
         .batch = pipeline->optimize.batch,
         .trainee = trainee_options(pipeline),
-        .regularization = pipeline->optimize.regularization,
-        .warm_start = pipeline->optimize.warm_start,
         .drop = pipeline->optimize.drop,
     };
     struct unit_data data = {

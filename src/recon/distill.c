@@ -214,6 +214,7 @@ static bool measure_unit(struct distillation *d, struct error *err)
 static bool train_step(struct distillation *d, const int64_t *order, struct rng *rng,
                        const struct trainee_step *step, struct error *err)
 {
+    d->trainee.hard = false;
     trainee_apply(&d->trainee);
     if (!forward(d, order, d->batch, rng, err))
         return false;
@@ -234,6 +235,7 @@ static double ramp(double now, double from, double to)
 static bool keep_better(struct distillation *d, struct error *err)
 {
     double loss;
+    d->trainee.hard = true;
     trainee_apply(&d->trainee);
     if (!measure(d, &loss, err))
         return false;
@@ -272,6 +274,7 @@ static bool begin(struct distillation *d, struct error *err)
     if (found)
         return true; /* the next step applies it */
     trainee_keep(&d->trainee);
+    d->trainee.hard = true;
     trainee_apply(&d->trainee);
     if ((d->options->loss == DISTILL_VALUES && !measure_unit(d, err)) ||
         !measure(d, &d->result.before, err))
@@ -285,12 +288,12 @@ static bool train(struct distillation *d, const struct recon_monitor *monitor, s
 {
     int64_t per_epoch = d->samples->count / d->batch; /* an uneven rest waits its turn */
     int64_t steps = per_epoch * d->options->epochs;
+    double unit = d->result.before / trainee_weights(&d->trainee);
     while (d->step < steps) {
         int64_t place = d->step % per_epoch;
         double now = (double)d->step / (double)steps;
-        struct trainee_step how = {
-            .share = 0.5 + 0.5 * cos(M_PI * ramp(now, RATE_FALLS, 1.0)),
-        };
+        double share = 0.5 + 0.5 * cos(M_PI * ramp(now, RATE_FALLS, 1.0));
+        struct trainee_step how = trainee_schedule(&d->trainee, d->step, steps, share, unit);
         if (!d->options->trainee.from_codes)
             d->trainee.blend = ramp(now, BLEND_BEGINS, BLEND_ENDS);
         if (place == 0)
@@ -330,6 +333,7 @@ bool distill(struct quant_network *network, const struct samples *samples,
            list_fields(&d, scratch, err) && begin(&d, err) && train(&d, monitor, err);
     if (done) {
         d.trainee.blend = 1.0;
+        d.trainee.hard = true;
         trainee_restore(&d.trainee);
         trainee_apply(&d.trainee);
         *out_result = d.result;

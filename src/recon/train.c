@@ -5,8 +5,6 @@
 #include <math.h>
 #include <string.h>
 
-static const double BETA_START = 20.0, BETA_END = 2.0; /* AdaRound's authors, as in BRECQ's code */
-
 struct training {
     const struct train_options *options;
     const struct unit_data *data;
@@ -17,7 +15,6 @@ struct training {
     float *input;                   /* [batch][inputs] */
     float *gradient;                /* [batch][outputs] */
     double target_square;           /* mean over all elements */
-    double weights;                 /* how many */
     struct rng *rng;
 };
 
@@ -51,8 +48,6 @@ static bool training_init(struct training *training, struct quant_network *netwo
         !trainee_create(scratch, network, unit, &training->graph, output_scales, &options->trainee,
                         &training->trainee, err))
         return false;
-    for (int i = 0; i < training->trainee.layer_count; i++)
-        training->weights += (double)training->trainee.layers[i].weights->count;
     struct exec_options exec_options = {.batch = training->batch, .gradients = true};
     bool at_start = graph->input == network->graph->input; /* nothing in front to be trained */
     return exec_create(graph, &exec_options, &training->exec, err) &&
@@ -130,13 +125,9 @@ static bool train_step(struct training *training, const int64_t *order, int64_t 
         training->gradient[i] *= factor;
     if (!exec_backward(training->exec, training->graph.graph->output, training->gradient, err))
         return false;
-    double warm = options->warm_start * (double)options->steps;
-    double past = ((double)step - warm) / ((double)options->steps - warm);
-    struct trainee_step how = {
-        .share = adam_cosine(1.0, step, options->steps),
-        .lambda = past < 0.0 ? 0.0 : options->regularization,
-        .beta = BETA_START + (BETA_END - BETA_START) * past,
-    };
+    double share = adam_cosine(1.0, step, options->steps);
+    struct trainee_step how =
+        trainee_schedule(&training->trainee, step, options->steps, share, 1.0);
     trainee_step(&training->trainee, training->exec, &how);
     return true;
 }
@@ -150,7 +141,7 @@ static bool train(struct training *training, const int64_t *in_order, int64_t *s
     if (!measure(training, in_order, &loss->before, err))
         return false;
     /* The error of one weight, as far as it is known: λ does not depend on the unit. */
-    double unit = loss->before * training->target_square / training->weights;
+    double unit = loss->before * training->target_square / trainee_weights(&training->trainee);
     for (int64_t step = 0; unit > 0.0 && step < steps; step++) {
         int64_t place = step % per_epoch;
         if (place == 0)

@@ -7,6 +7,8 @@
 
 #include <math.h>
 
+static const double BETA_START = 20.0, BETA_END = 2.0; /* AdaRound's authors, as in BRECQ's code */
+
 /* ---- creation ---- */
 
 static struct trained_vector *add_vector(struct arena *arena, struct trainee *trainee,
@@ -350,6 +352,26 @@ static void collect_activation(const struct trained_activation *trained)
     trained->scale->gradient[0] +=
         (float)((double)quantizer->quantizer->scales[0] * quantizer->grad_scale);
     trained->zero_point->gradient[0] += (float)quantizer->grad_zero_point;
+}
+
+struct trainee_step trainee_schedule(const struct trainee *trainee, int64_t step, int64_t steps,
+                                     double share, double unit)
+{
+    double warm = trainee->options.warm_start * (double)steps;
+    double past = ((double)step - warm) / ((double)steps - warm);
+    return (struct trainee_step){
+        .share = share,
+        .lambda = past < 0.0 ? 0.0 : unit * trainee->options.regularization,
+        .beta = BETA_START + (BETA_END - BETA_START) * past,
+    };
+}
+
+double trainee_weights(const struct trainee *trainee)
+{
+    double count = 0.0;
+    for (int i = 0; i < trainee->layer_count; i++)
+        count += (double)trainee->layers[i].weights->count;
+    return count;
 }
 
 void trainee_step(struct trainee *trainee, const struct exec *exec, const struct trainee_step *step)

@@ -82,6 +82,33 @@ START_TEST(the_divergence_falls)
 }
 END_TEST
 
+/* Law: for every variable weights are decoded codes of their grid, and the loss is that of these.
+ */
+START_TEST(what_is_trained_can_be_stored)
+{
+    static const enum trainee_variable variables[] = {TRAIN_QPARAM, TRAIN_WEIGHTS, TRAIN_ROUND};
+    for (int v = 0; v < 3; v++) {
+        struct calibrated_network c;
+        struct distill_result result;
+        struct distill_options options = plain;
+        options.trainee.variable = variables[v];
+        options.trainee.regularization = 0.3;
+        options.trainee.warm_start = 0.2;
+        calibrated_network_init(&c, arena, 3, 4);
+        ck_assert_ok(quant_network_round_biases(c.network, &err), &err);
+        ck_assert_ok(run(&c, &options, &nobody, &result), &err);
+        ck_assert_double_le(fabs(result.after - divergence(&c)), 1e-5);
+        ck_assert_double_lt(result.after, result.before);
+        for (int i = 0; i < c.network->layer_count; i++) {
+            const struct quant_layer *layer = &c.network->layers[i];
+            for (int64_t j = 0; j < layer->K * layer->D; j++)
+                ck_assert(layer->weight_values[j] ==
+                          quantizer_decode(&layer->quantizer, j / layer->D, layer->codes[j]));
+        }
+    }
+}
+END_TEST
+
 START_TEST(values_may_be_the_loss)
 {
     struct distill_result result;
@@ -157,6 +184,7 @@ int main(void)
     tcase_add_checked_fixture(tcase, setup, teardown);
     tcase_set_timeout(tcase, 60);
     tcase_add_test(tcase, the_divergence_falls);
+    tcase_add_test(tcase, what_is_trained_can_be_stored);
     tcase_add_test(tcase, values_may_be_the_loss);
     tcase_add_test(tcase, what_gets_worse_is_taken_back);
     tcase_add_test(tcase, the_inputs_quantizer_stays);

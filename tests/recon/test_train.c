@@ -36,9 +36,9 @@ static struct train_options options_for(enum trainee_variable variable)
                               .weight_scales = 0.01,
                               .activation_scales = 0.01,
                               .zero_points = 0.01,
-                              .biases = 0.01}},
-        .regularization = 0.3,
-        .warm_start = 0.2,
+                              .biases = 0.01},
+                    .regularization = 0.3,
+                    .warm_start = 0.2},
     };
 }
 

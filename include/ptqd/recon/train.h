@@ -11,9 +11,6 @@ struct train_options {
     int64_t steps;
     int64_t batch; /* samples of one step */
     struct trainee_options trainee;
-    /* round: λ relative to what the error of one weight costs at the start, and the share of the
-     * steps before β falls from 20 to 2 (AdaRound, arXiv 2004.10568, 3.2; BRECQ's schedule). */
-    double regularization, warm_start;
     /* Share of the elements that stay float in a step, of the unit's input and behind its
      * quantizers (QDrop, arXiv 2203.05740); 0: none. */
     double drop;

@@ -40,6 +40,9 @@ struct trainee_options {
     /* Weights and biases begin at what the network has now; otherwise at the float ones, to be
      * blended into their codes. */
     bool from_codes;
+    /* round: λ relative to what the error of one weight costs at the start, and the share of the
+     * steps before β falls from 20 to 2 (AdaRound, arXiv 2004.10568, 3.2; BRECQ's schedule). */
+    double regularization, warm_start;
 };
 
 /* One vector that is trained at one rate. */
@@ -101,6 +104,14 @@ struct trainee_step {
     /* round: λ Σ (1 − |2 h(α) − 1|^β) is part of the loss (AdaRound, eq. 24); λ = 0: without. */
     double lambda, beta;
 };
+
+/* Step `step` of `steps` at a share of the learning rates, with λ and β of the schedule; `unit`:
+ * the error of one weight at the start, in which λ is given. */
+struct trainee_step trainee_schedule(const struct trainee *trainee, int64_t step, int64_t steps,
+                                     double share, double unit);
+
+/* How many weights are trained. */
+double trainee_weights(const struct trainee *trainee);
 
 /* One step of Adam with the gradients of the executor's last backward pass. */
 void trainee_step(struct trainee *trainee, const struct exec *exec,
