@@ -11,8 +11,15 @@
 
 #include <assert.h>
 #include <stdlib.h>
+#include <string.h>
 
-enum pass_kind { PASS_FORWARD, PASS_GRAD_X, PASS_GRAD_W, PASS_COUNT };
+enum pass_kind {
+    PASS_FORWARD,
+    PASS_GRAD_X,       /* written */
+    PASS_GRAD_X_ADDED, /* to what is there */
+    PASS_GRAD_W,
+    PASS_COUNT
+};
 
 struct slot {
     int64_t N; /* 0: free */
@@ -95,14 +102,14 @@ static bool create_forward(const struct conv_plan *plan, const struct layouts *a
 }
 
 static bool create_grad_x(const struct conv_plan *plan, const struct layouts *at,
-                          const_dnnl_primitive_desc_t hint, struct onednn_pass **out_pass,
-                          struct error *err)
+                          enum onednn_role role, const_dnnl_primitive_desc_t hint,
+                          struct onednn_pass **out_pass, struct error *err)
 {
     dnnl_convolution_desc_t operation;
     const struct onednn_tensor tensors[] = {
         {DNNL_ARG_WEIGHTS, dnnl_query_weights_md, 0, at->w, ONEDNN_INPUT},
         {DNNL_ARG_DIFF_DST, dnnl_query_diff_dst_md, 0, at->y, ONEDNN_INPUT},
-        {DNNL_ARG_DIFF_SRC, dnnl_query_diff_src_md, 0, at->x, ONEDNN_OUTPUT_ADDED},
+        {DNNL_ARG_DIFF_SRC, dnnl_query_diff_src_md, 0, at->x, role},
     };
     return onednn_check(dnnl_dilated_convolution_backward_data_desc_init(
                             &operation, dnnl_convolution_direct, &at->x, &at->any_w, &at->y,
@@ -144,8 +151,9 @@ static bool create_gradient(const struct conv_plan *plan, const struct layouts *
     }
     if (!onednn_check(status, "a convolution", err))
         return false;
-    bool good = kind == PASS_GRAD_X ? create_grad_x(plan, at, hint, out_pass, err)
-                                    : create_grad_w(plan, at, hint, out_pass, err);
+    enum onednn_role role = kind == PASS_GRAD_X ? ONEDNN_OUTPUT : ONEDNN_OUTPUT_ADDED;
+    bool good = kind == PASS_GRAD_W ? create_grad_w(plan, at, hint, out_pass, err)
+                                    : create_grad_x(plan, at, role, hint, out_pass, err);
     (void)dnnl_primitive_desc_destroy(hint); /* fails for NULL only */
     return good;
 }
@@ -251,13 +259,15 @@ bool conv_plan_forward(struct conv_plan *plan, int64_t N, const float *x, const 
 }
 
 bool conv_plan_grad_x(struct conv_plan *plan, int64_t N, const float *w, const float *grad_y,
-                      float *grad_x, struct error *err)
+                      bool fresh, float *grad_x, struct error *err)
 {
     struct onednn_pass *pass;
-    if (!pass_find(plan, N, PASS_GRAD_X, &pass, err))
+    if (!pass_find(plan, N, fresh ? PASS_GRAD_X : PASS_GRAD_X_ADDED, &pass, err))
         return false;
     if (pass == NULL) {
         struct conv_shape shape = shape_of(plan, N);
+        if (fresh)
+            memset(grad_x, 0, (size_t)(N * shape.H * shape.W * shape.C) * sizeof(*grad_x));
         conv2d_f32_grad_x(&shape, w, grad_y, grad_x);
         return true;
     }

@@ -185,7 +185,7 @@ bool deconv_plan_forward(struct deconv_plan *plan, int64_t N, const float *x, co
 {
     mirror_weights(&plan->shape, w, plan->weights);
     fill_bias(&plan->shape, N, bias, y);
-    return conv_plan_grad_x(plan->partner, N, plan->weights, x, y, err);
+    return conv_plan_grad_x(plan->partner, N, plan->weights, x, false, y, err);
 }
 
 bool deconv_plan_grad_x(struct deconv_plan *plan, int64_t N, const float *w, const float *grad_y,

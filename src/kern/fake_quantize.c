@@ -25,12 +25,17 @@ static struct grid grid_of(float scale, int32_t zero_point, int32_t low, int32_t
     return (struct grid){scale, (float)zero_point, (float)low, (float)high};
 }
 
-/* clamp(round(x / scale) + zero, low, high); rint rounds half to even in the default mode. */
-static inline float code_of(float x, struct grid grid)
+/* clamp(round(place) + zero, low, high); rint rounds half to even in the default mode. */
+static inline float code_at(float place, struct grid grid)
 {
-    float code = rintf(x / grid.scale) + grid.zero;
+    float code = rintf(place) + grid.zero;
     code = grid.low > code ? grid.low : code;
     return grid.high < code ? grid.high : code;
+}
+
+static inline float code_of(float x, struct grid grid)
+{
+    return code_at(x / grid.scale, grid);
 }
 
 /* 1 where the straight-through gradient passes. */
@@ -57,29 +62,55 @@ KERN_CLONES static void quantize_run_grad_x(const float *restrict x, size_t coun
  * width. */
 enum { LANES = 16, GRAD_BLOCK = 4096 };
 
+/* What becomes of the gradient of x. */
+enum grad_x_use { GRAD_X_UNWANTED, GRAD_X_WRITTEN, GRAD_X_ADDED };
+
 /* One element of each lane; not for more than LANES. */
-static inline void grad_lanes(const float *restrict x, size_t lanes, struct grid grid,
-                              const float *restrict grad_y, float *restrict scale_sums,
-                              float *restrict zero_sums)
+static inline __attribute__((always_inline)) void
+grad_lanes(const float *restrict x, size_t lanes, struct grid grid, const float *restrict grad_y,
+           enum grad_x_use use, float *restrict grad_x, float *restrict scale_sums,
+           float *restrict zero_sums)
 {
     for (size_t i = 0; i < lanes; i++) {
-        float place = x[i] / grid.scale;
+        float place = x[i] / grid.scale, gradient = grad_y[i];
         float at = place + grid.zero;
-        float steps = code_of(x[i], grid) - grid.zero;
+        float steps = code_at(place, grid) - grid.zero;
         bool inside = at >= grid.low && at <= grid.high, number = at == at;
-        scale_sums[i] += grad_y[i] * (inside ? steps - place : number ? steps : 0.0f);
-        zero_sums[i] -= inside || !number ? 0.0f : grad_y[i] * grid.scale;
+        float passed = inside ? gradient : 0.0f;
+        scale_sums[i] += gradient * (inside ? steps - place : number ? steps : 0.0f);
+        zero_sums[i] -= inside || !number ? 0.0f : gradient * grid.scale;
+        if (use == GRAD_X_WRITTEN)
+            grad_x[i] = passed;
+        else if (use == GRAD_X_ADDED)
+            grad_x[i] += passed;
     }
 }
 
-KERN_CLONES static void grad_block(const float *restrict x, size_t count, struct grid grid,
-                                   const float *restrict grad_y, float *restrict scale_sums,
-                                   float *restrict zero_sums)
+static inline __attribute__((always_inline)) void
+grad_run(const float *restrict x, size_t count, struct grid grid, const float *restrict grad_y,
+         enum grad_x_use use, float *restrict grad_x, float *restrict scale_sums,
+         float *restrict zero_sums)
 {
     size_t first = 0;
     for (; first + LANES <= count; first += LANES)
-        grad_lanes(x + first, LANES, grid, grad_y + first, scale_sums, zero_sums);
-    grad_lanes(x + first, count - first, grid, grad_y + first, scale_sums, zero_sums);
+        grad_lanes(x + first, LANES, grid, grad_y + first, use, grad_x + first, scale_sums,
+                   zero_sums);
+    grad_lanes(x + first, count - first, grid, grad_y + first, use, grad_x + first, scale_sums,
+               zero_sums);
+}
+
+/* One loop for each use: the compiler does not see through a branch inside. */
+KERN_CLONES static void grad_block(const float *restrict x, size_t count, struct grid grid,
+                                   const float *restrict grad_y, enum grad_x_use use,
+                                   float *restrict grad_x, float *restrict scale_sums,
+                                   float *restrict zero_sums)
+{
+    if (use == GRAD_X_WRITTEN)
+        grad_run(x, count, grid, grad_y, GRAD_X_WRITTEN, grad_x, scale_sums, zero_sums);
+    else if (use == GRAD_X_ADDED)
+        grad_run(x, count, grid, grad_y, GRAD_X_ADDED, grad_x, scale_sums, zero_sums);
+    else
+        grad_run(x, count, grid, grad_y, GRAD_X_UNWANTED, grad_x, scale_sums, zero_sums);
 }
 
 /* One position of a last-axis format: a scale per element. */
@@ -118,17 +149,17 @@ void fake_quantize_f32_grad_x(const float *x, size_t count, float scale, int32_t
 }
 
 void fake_quantize_f32_grad(const float *x, size_t count, float scale, int32_t zero_point,
-                            int32_t low, int32_t high, const float *grad_y, float *grad_x,
-                            struct fake_quantize_grad *grad)
+                            int32_t low, int32_t high, const float *grad_y, bool fresh,
+                            float *grad_x, struct fake_quantize_grad *grad)
 {
     struct grid grid = grid_of(scale, zero_point, low, high);
-    if (grad_x != NULL)
-        quantize_run_grad_x(x, count, grid, grad_y, grad_x);
+    enum grad_x_use use = grad_x == NULL ? GRAD_X_UNWANTED : fresh ? GRAD_X_WRITTEN : GRAD_X_ADDED;
+    float nowhere[1];
     for (size_t first = 0; first < count; first += GRAD_BLOCK) {
         float scale_sums[LANES] = {0}, zero_sums[LANES] = {0};
         size_t left = count - first;
-        grad_block(x + first, left < GRAD_BLOCK ? left : GRAD_BLOCK, grid, grad_y + first,
-                   scale_sums, zero_sums);
+        grad_block(x + first, left < GRAD_BLOCK ? left : GRAD_BLOCK, grid, grad_y + first, use,
+                   grad_x != NULL ? grad_x + first : nowhere, scale_sums, zero_sums);
         for (size_t i = 0; i < LANES; i++) {
             grad->scale += (double)scale_sums[i];
             grad->zero_point += (double)zero_sums[i];

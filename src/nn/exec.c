@@ -27,12 +27,14 @@ static bool allocate_lists(struct exec *exec, struct error *err)
     exec->gradients = ARENA_ARRAY(arena, float *, graph->tensor_count, err);
     exec->call_in = ARENA_ARRAY(arena, const float *, inputs, err);
     exec->call_grad_in = ARENA_ARRAY(arena, float *, inputs, err);
+    exec->call_fresh = ARENA_ARRAY(arena, bool, inputs, err);
     exec->call_out = ARENA_ARRAY(arena, float *, outputs, err);
     exec->call_grad_out = ARENA_ARRAY(arena, const float *, outputs, err);
     return exec->roots != NULL && exec->values != NULL && exec->memory != NULL &&
            exec->plans != NULL && exec->wanted != NULL && exec->needed != NULL &&
            exec->touched != NULL && exec->gradients != NULL && exec->call_in != NULL &&
-           exec->call_grad_in != NULL && exec->call_out != NULL && exec->call_grad_out != NULL;
+           exec->call_grad_in != NULL && exec->call_fresh != NULL && exec->call_out != NULL &&
+           exec->call_grad_out != NULL;
 }
 
 /* Plans of all nodes, and scratch for the one that needs most. */

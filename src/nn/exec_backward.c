@@ -2,8 +2,8 @@
  *
  * A gradient is kept where it is wanted or leads to one that is. One that is not wanted lives from
  * the last node that reads the tensor (the first to add to it) to the tensor's producer, and shares
- * memory with others accordingly. A gradient is zeroed when something is added for the first time
- * in a pass. */
+ * memory with others accordingly. The first to add to a gradient in a pass finds it zeroed, or,
+ * where the operator can do that, writes it. */
 
 #include "ptqd/nn/exec_memory.h"
 #include "ptqd/nn/exec_state.h"
@@ -105,15 +105,25 @@ static size_t gradient_bytes(const struct exec *exec, int tensor)
     return (size_t)tensor_elements(&exec->graph->tensors[tensor], exec->samples) * sizeof(float);
 }
 
-/* The memory that a node adds to; NULL where the gradient is not needed. */
-static float *touch(struct exec *exec, int tensor)
+/* The memory that a node writes or adds to; NULL where the gradient is not needed. */
+static float *touch(struct exec *exec, int tensor, bool *out_fresh)
 {
+    *out_fresh = false;
     if (tensor == NODE_ABSENT || !exec->needed[tensor])
         return NULL;
-    if (!exec->touched[tensor])
-        memset(exec->gradients[tensor], 0, gradient_bytes(exec, tensor));
+    *out_fresh = !exec->touched[tensor];
     exec->touched[tensor] = true;
     return exec->gradients[tensor];
+}
+
+/* The memory that something is added to; NULL where the gradient is not needed. */
+static float *touch_zeroed(struct exec *exec, int tensor)
+{
+    bool fresh;
+    float *gradient = touch(exec, tensor, &fresh);
+    if (fresh)
+        memset(gradient, 0, gradient_bytes(exec, tensor));
+    return gradient;
 }
 
 static bool backward_node(struct exec *exec, int index, struct error *err)
@@ -122,12 +132,14 @@ static bool backward_node(struct exec *exec, int index, struct error *err)
     for (int i = 0; i < node->output_count; i++) {
         int output = node->outputs[i];
         exec->call_out[i] = output != NODE_ABSENT ? exec->memory[output] : NULL;
-        exec->call_grad_out[i] = touch(exec, output);
+        exec->call_grad_out[i] = touch_zeroed(exec, output);
     }
     for (int i = 0; i < node->input_count; i++) {
         int input = node->inputs[i];
         exec->call_in[i] = input != NODE_ABSENT ? exec->values[input] : NULL;
-        exec->call_grad_in[i] = touch(exec, input);
+        exec->call_fresh[i] = false;
+        exec->call_grad_in[i] = node->op->writes_fresh ? touch(exec, input, &exec->call_fresh[i])
+                                                       : touch_zeroed(exec, input);
     }
     struct op_call call = {
         .graph = exec->graph,
@@ -137,6 +149,7 @@ static bool backward_node(struct exec *exec, int index, struct error *err)
         .out = exec->call_out,
         .grad_out = exec->call_grad_out,
         .grad_in = exec->call_grad_in,
+        .fresh = exec->call_fresh,
         .scratch = exec->scratch,
         .plan = exec->plans[index],
     };
@@ -166,9 +179,12 @@ static bool needs_inputs(const struct exec *exec, const struct node *node)
  * memory may be another gradient's. */
 static void plant(struct exec *exec, const struct exec_seed *seed)
 {
-    float *gradient = touch(exec, seed->tensor);
-    size_t count = gradient_bytes(exec, seed->tensor) / sizeof(float);
-    for (size_t i = 0; gradient != NULL && i < count; i++)
+    bool fresh;
+    float *gradient = touch(exec, seed->tensor, &fresh);
+    size_t bytes = gradient_bytes(exec, seed->tensor);
+    if (fresh)
+        memcpy(gradient, seed->gradient, bytes);
+    for (size_t i = 0; gradient != NULL && !fresh && i < bytes / sizeof(float); i++)
         gradient[i] += seed->gradient[i];
 }
 

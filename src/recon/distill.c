@@ -5,6 +5,9 @@
 
 #include "ptqd/recon/distill.h"
 
+#include "ptqd/kern/difference.h"
+#include "ptqd/kern/dot.h"
+
 #include <math.h>
 
 /* Moments of the training, as shares of it: the weights begin to turn into their codes, and have
@@ -169,13 +172,10 @@ static void compare_activations(struct distillation *d, int64_t count)
         int64_t elements = tensor_elements(&d->graph.graph->tensors[tensor], count);
         const float *wanted = exec_values(d->teacher, tensor);
         const float *given = exec_values(d->student, tensor);
-        double squares = 0.0;
-        for (int64_t j = 0; j < elements; j++)
-            squares += (double)wanted[j] * (double)wanted[j];
+        double squares = dot_f32(wanted, wanted, elements);
         double factor = 2.0 * d->options->share / (double)(d->seed_count - 1);
         float slope = squares > 0.0 ? (float)(factor / squares) : 0.0f;
-        for (int64_t j = 0; j < elements; j++)
-            d->gradients[i][j] = slope * (given[j] - wanted[j]);
+        difference_f32(given, wanted, elements, slope, d->gradients[i]);
     }
 }
 
@@ -204,8 +204,7 @@ static bool measure_unit(struct distillation *d, struct error *err)
         if (!forward(d, d->in_order + first, count, NULL, err))
             return false;
         const float *wanted = exec_values(d->teacher, d->seeds[0].tensor);
-        for (int64_t i = 0; i < count * d->outputs; i++)
-            squares += (double)wanted[i] * (double)wanted[i];
+        squares += dot_f32(wanted, wanted, count * d->outputs);
     }
     d->unit = squares / (double)(d->samples->count * d->outputs);
     return true;

@@ -2,6 +2,8 @@
 
 #include "ptqd/recon/train.h"
 
+#include "ptqd/kern/dot.h"
+
 #include <math.h>
 #include <string.h>
 
@@ -18,14 +20,6 @@ struct training {
     struct rng *rng;
 };
 
-static double mean_square(const float *values, int64_t count)
-{
-    double sum = 0.0;
-    for (int64_t i = 0; i < count; i++)
-        sum += (double)values[i] * (double)values[i];
-    return sum / (double)count;
-}
-
 static bool training_init(struct training *training, struct quant_network *network,
                           const struct unit *unit, const double *output_scales,
                           struct arena *scratch, struct error *err)
@@ -40,8 +34,9 @@ static bool training_init(struct training *training, struct quant_network *netwo
     training->outputs = tensor_elements(&graph->tensors[graph->output], 1);
     training->input = ARENA_ARRAY(scratch, float, training->batch * training->inputs, err);
     training->gradient = ARENA_ARRAY(scratch, float, training->batch * training->outputs, err);
+    int64_t targets = training->data->samples * training->outputs;
     training->target_square =
-        mean_square(training->data->target, training->data->samples * training->outputs);
+        dot_f32(training->data->target, training->data->target, targets) / (double)targets;
     if (!training->input || !training->gradient ||
         !unit_graph_prepare_drop(&training->graph, scratch, training->batch, options->drop,
                                  training->rng, err) ||

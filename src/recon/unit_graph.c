@@ -49,9 +49,10 @@ static const float *split_gradient(const struct op_call *call,
     float *through = call->scratch;
     for (size_t i = 0; i < count; i++) {
         float gradient = call->grad_out[0][i];
+        float *grad_x = call->grad_in[0] ? &call->grad_in[0][i] : NULL;
         through[i] = trained->kept[i] ? gradient : 0.0f;
-        if (call->grad_in[0])
-            call->grad_in[0][i] += trained->kept[i] ? 0.0f : gradient;
+        if (grad_x)
+            *grad_x = (call->fresh[0] ? 0.0f : *grad_x) + (trained->kept[i] ? 0.0f : gradient);
     }
     return through;
 }
@@ -62,11 +63,12 @@ static bool trained_backward(const struct op_call *call, struct error *err)
     struct trained_quantizer *trained = call->node->detail;
     const struct quantizer *quantizer = trained->quantizer;
     size_t count = element_count(call);
-    const float *gradient =
-        trained->drop > 0.0 ? split_gradient(call, trained, count) : call->grad_out[0];
+    bool drops = trained->drop > 0.0;
+    const float *gradient = drops ? split_gradient(call, trained, count) : call->grad_out[0];
     struct fake_quantize_grad sums = {0};
     fake_quantize_f32_grad(call->in[0], count, quantizer->scales[0], quantizer->zero_points[0],
-                           quantizer->low, quantizer->high, gradient, call->grad_in[0], &sums);
+                           quantizer->low, quantizer->high, gradient, call->fresh[0] && !drops,
+                           call->grad_in[0], &sums);
     trained->grad_scale = sums.scale;
     trained->grad_zero_point = sums.zero_point;
     return true;
@@ -79,6 +81,7 @@ static const struct op op_trained_quantize = {
     .scratch_bytes = trained_scratch_bytes,
     .forward = trained_forward,
     .backward = trained_backward,
+    .writes_fresh = true,
 };
 
 /* ---- the graph ---- */

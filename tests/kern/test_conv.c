@@ -9,6 +9,7 @@
 #include <math.h>
 #include <pthread.h>
 #include <stdlib.h>
+#include <string.h>
 
 enum { RANDOM_SHAPES = 80 };
 
@@ -188,10 +189,15 @@ static void check_plan(struct conv_plan *plan, const struct operands *at, int64_
     check_close(y, y_reference, outputs, conv_column_elements(&shape), "output without bias");
 
     float *grad_x = random_floats(rng, inputs), *grad_x_reference = copy_floats(grad_x, inputs);
-    ck_assert_ok(conv_plan_grad_x(plan, N, at->w, at->grad_y, grad_x, &err), &err);
+    int64_t terms = shape.K / shape.G * shape.R * shape.S + 1;
+    ck_assert_ok(conv_plan_grad_x(plan, N, at->w, at->grad_y, false, grad_x, &err), &err);
     conv2d_f32_grad_x(&shape, at->w, at->grad_y, grad_x_reference);
-    check_close(grad_x, grad_x_reference, inputs, shape.K / shape.G * shape.R * shape.S + 1,
-                "gradient of the input");
+    check_close(grad_x, grad_x_reference, inputs, terms, "gradient of the input");
+    memset(grad_x, 0xff, (size_t)inputs * sizeof(*grad_x)); /* NaN, to be written over */
+    memset(grad_x_reference, 0, (size_t)inputs * sizeof(*grad_x));
+    ck_assert_ok(conv_plan_grad_x(plan, N, at->w, at->grad_y, true, grad_x, &err), &err);
+    conv2d_f32_grad_x(&shape, at->w, at->grad_y, grad_x_reference);
+    check_close(grad_x, grad_x_reference, inputs, terms, "fresh gradient of the input");
 
     float *grad_w = random_floats(rng, weights), *grad_w_reference = copy_floats(grad_w, weights);
     ck_assert_ok(conv_plan_grad_w(plan, N, at->x, at->grad_y, grad_w, &err), &err);
@@ -304,9 +310,10 @@ static void *execute(void *argument)
     struct execution *execution = argument;
     const struct operands *at = execution->at;
     int64_t N = at->shape.N;
-    bool good = conv_plan_forward(execution->plan, N, at->x, at->w, at->bias, execution->y, &err) &&
-                conv_plan_grad_x(execution->plan, N, at->w, at->grad_y, execution->grad_x, &err) &&
-                conv_plan_grad_w(execution->plan, N, at->x, at->grad_y, execution->grad_w, &err);
+    bool good =
+        conv_plan_forward(execution->plan, N, at->x, at->w, at->bias, execution->y, &err) &&
+        conv_plan_grad_x(execution->plan, N, at->w, at->grad_y, false, execution->grad_x, &err) &&
+        conv_plan_grad_w(execution->plan, N, at->x, at->grad_y, execution->grad_w, &err);
     return good ? execution : NULL;
 }
 

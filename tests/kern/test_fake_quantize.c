@@ -6,6 +6,7 @@
 
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 struct format {
     float scale;
@@ -210,7 +211,7 @@ START_TEST(the_gradient_of_the_format_is_the_published_one)
             size += fabs(g * term);
         }
         struct fake_quantize_grad grad = {.scale = 1, .zero_point = 2};
-        fake_quantize_f32_grad(x, MANY, f.scale, f.zero_point, f.low, f.high, grad_y, grad_x,
+        fake_quantize_f32_grad(x, MANY, f.scale, f.zero_point, f.low, f.high, grad_y, false, grad_x,
                                &grad);
         fake_quantize_f32_grad_x(x, MANY, f.scale, f.zero_point, f.low, f.high, grad_y, plain);
         double tolerance = 256 * 6e-8; /* additions in a lane times half a unit in the last place */
@@ -218,6 +219,15 @@ START_TEST(the_gradient_of_the_format_is_the_published_one)
         ck_assert_double_le(fabs(grad.zero_point - 2 - zero_point),
                             tolerance * MANY * (double)f.scale);
         ck_assert_mem_eq(grad_x, plain, MANY * sizeof(float));
+        memset(grad_x, 0xff, MANY * sizeof(float)); /* NaN, to be written over */
+        struct fake_quantize_grad again = {.scale = 1, .zero_point = 2}, alone = again;
+        fake_quantize_f32_grad(x, MANY, f.scale, f.zero_point, f.low, f.high, grad_y, true, grad_x,
+                               &again);
+        ck_assert_mem_eq(grad_x, plain, MANY * sizeof(float));
+        fake_quantize_f32_grad(x, MANY, f.scale, f.zero_point, f.low, f.high, grad_y, false, NULL,
+                               &alone);
+        ck_assert_mem_eq(&again, &grad, sizeof(grad));
+        ck_assert_mem_eq(&alone, &grad, sizeof(grad));
         free(x), free(grad_y), free(grad_x), free(plain);
     }
 }

@@ -222,11 +222,13 @@ static double objective(const struct node_case *at, struct execution *execution,
 static const float GRADIENT_START = 0.5f;
 
 static void backward(struct node_case *at, struct execution *execution, const float *weight,
-                     float *gradients[NODE_CASE_INPUTS])
+                     bool is_fresh, float *gradients[NODE_CASE_INPUTS])
 {
     struct error err;
     const float *in[NODE_CASE_INPUTS];
+    bool fresh[NODE_CASE_INPUTS];
     for (int i = 0; i < NODE_CASE_INPUTS; i++) {
+        fresh[i] = is_fresh;
         in[i] = execution->in[i];
         gradients[i] = NULL;
         if (in[i] == NULL)
@@ -235,13 +237,34 @@ static void backward(struct node_case *at, struct execution *execution, const fl
             tensor_elements(&at->graph->tensors[at->node->inputs[i]], execution->call.samples);
         gradients[i] = new_floats(at, count);
         for (int64_t j = 0; j < count; j++)
-            gradients[i][j] = GRADIENT_START;
+            gradients[i][j] = is_fresh ? NAN : GRADIENT_START;
     }
     struct op_call call = execution->call;
     call.in = in;
     call.grad_in = gradients;
+    call.fresh = fresh;
     call.grad_out = &weight;
     ck_assert_ok(at->node->op->backward(&call, &err), &err);
+}
+
+/* Law: what is written to a gradient without a value is what is added to one that has one. */
+static void check_fresh(struct node_case *at, struct execution *execution, const float *weight,
+                        int64_t samples, float *const added[NODE_CASE_INPUTS])
+{
+    float *written[NODE_CASE_INPUTS];
+    if (!at->node->op->writes_fresh)
+        return;
+    backward(at, execution, weight, true, written);
+    for (int i = 0; i < at->node->input_count; i++) {
+        int64_t count = written[i] == NULL
+                            ? 0
+                            : tensor_elements(&at->graph->tensors[at->node->inputs[i]], samples);
+        for (int64_t j = 0; j < count; j++) {
+            double expected = (double)(added[i][j] - GRADIENT_START);
+            double tolerance = 1e-6 * (1 + fabs(expected)); /* some units of float32 */
+            ck_assert_double_eq_tol((double)written[i][j], expected, tolerance);
+        }
+    }
 }
 
 void node_case_check_gradients(struct node_case *at, int64_t samples, float step, double tolerance)
@@ -252,7 +275,8 @@ void node_case_check_gradients(struct node_case *at, int64_t samples, float step
     const float *weight = random_values(at, outputs);
     begin(at, node_case_input(at, samples), samples, true, &execution);
     forward(at, &execution);
-    backward(at, &execution, weight, gradients);
+    backward(at, &execution, weight, false, gradients);
+    check_fresh(at, &execution, weight, samples, gradients);
     for (int i = 0; i < at->node->input_count; i++) {
         if (gradients[i] == NULL)
             continue;

@@ -65,7 +65,8 @@ void conv_plan_destroy(struct conv_plan *plan);
  * prepare for a number of samples it has not seen before. */
 bool conv_plan_forward(struct conv_plan *plan, int64_t N, const float *x, const float *w,
                        const float *bias, float *y, struct error *err);
+/* Added to `grad_x`, or written there when it is `fresh`: without a value yet. */
 bool conv_plan_grad_x(struct conv_plan *plan, int64_t N, const float *w, const float *grad_y,
-                      float *grad_x, struct error *err);
+                      bool fresh, float *grad_x, struct error *err);
 bool conv_plan_grad_w(struct conv_plan *plan, int64_t N, const float *x, const float *grad_y,
                       float *grad_w, struct error *err);

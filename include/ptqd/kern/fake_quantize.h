@@ -13,6 +13,7 @@
  * (x not yet rounded), zero elsewhere and for NaN. Gradients are added to.
  */
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -22,8 +23,8 @@ void fake_quantize_f32(const float *x, size_t count, float scale, int32_t zero_p
 void fake_quantize_f32_grad_x(const float *x, size_t count, float scale, int32_t zero_point,
                               int32_t low, int32_t high, const float *grad_y, float *grad_x);
 
-/* The same gradient of x (`grad_x` NULL: not wanted), and those of the format's own numbers, added
- * up over all elements, with q the code of x:
+/* The same gradient of x (`grad_x` NULL: not wanted; `fresh`: written, not added), and those of the
+ * format's own numbers, added up over all elements, with q the code of x:
  *
  *     ∂y/∂scale       inside the range q − zero_point − x/scale, outside q − zero_point
  *     ∂y/∂zero_point  inside 0, outside −scale
@@ -34,8 +35,8 @@ struct fake_quantize_grad {
     double scale, zero_point;
 };
 void fake_quantize_f32_grad(const float *x, size_t count, float scale, int32_t zero_point,
-                            int32_t low, int32_t high, const float *grad_y, float *grad_x,
-                            struct fake_quantize_grad *grad);
+                            int32_t low, int32_t high, const float *grad_y, bool fresh,
+                            float *grad_x, struct fake_quantize_grad *grad);
 
 /* One scale and zero point per channel: x [outer][channels][inner]. inner = 1 is the last axis
  * (activations), outer = 1 the first (weights). */

@@ -21,6 +21,7 @@ struct exec {
     /* One call's lists, long enough for every node. */
     const float **call_in, **call_grad_out;
     float **call_out, **call_grad_in;
+    bool *call_fresh;
 
     /* Gradients, see exec_backward.c. */
     bool *wanted;      /* [tensor_count] */

@@ -29,6 +29,7 @@ struct op_call {
     float *const *out; /* [output_count]; forward writes, backward may read what forward wrote */
     const float *const *grad_out; /* backward: [output_count]; read */
     float *const *grad_in;        /* backward: [input_count], NULL where not wanted; added to */
+    const bool *fresh;            /* backward: [input_count]; see writes_fresh */
     void *scratch;                /* `scratch_bytes` bytes, 64-byte aligned, undefined content */
     void *plan;                   /* from plan_create, or NULL */
 };
@@ -62,6 +63,10 @@ struct op {
 
     /* Adds to every wanted gradient. NULL: not differentiable. */
     bool (*backward)(const struct op_call *call, struct error *err);
+
+    /* Backward writes the gradients that call->fresh marks, whatever was there, instead of adding
+     * to them. Other operators find zeros there. */
+    bool writes_fresh;
 
     /* Output 0 may share the memory of input 0 (elementwise, shape-only). */
     bool in_place;

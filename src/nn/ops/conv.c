@@ -10,6 +10,7 @@
 #include "ptqd/nn/op.h"
 
 #include <inttypes.h>
+#include <string.h>
 
 struct conv_detail {
     struct conv_shape shape; /* N of one sample */
@@ -152,18 +153,28 @@ static bool conv_forward(const struct op_call *call, struct error *err)
                              call->out[0], err);
 }
 
+/* Weights and bias are small: where their gradient has no value yet it begins at zero. */
+static float *constant_gradient(const struct op_call *call, int input)
+{
+    if (!infer_has_input(call->node, input) || call->grad_in[input] == NULL)
+        return NULL;
+    const struct tensor *tensor = &call->graph->tensors[call->node->inputs[input]];
+    size_t bytes = (size_t)tensor_elements(tensor, call->samples) * sizeof(float);
+    return call->fresh[input] ? memset(call->grad_in[input], 0, bytes) : call->grad_in[input];
+}
+
 static bool conv_backward(const struct op_call *call, struct error *err)
 {
     struct conv_shape shape = conv_node_shape(call->graph, call->node, call->samples);
     const float *grad_y = call->grad_out[0];
-    float *grad_bias = infer_has_input(call->node, 2) ? call->grad_in[2] : NULL;
+    float *grad_w = constant_gradient(call, 1), *grad_bias = constant_gradient(call, 2);
     if (grad_bias != NULL)
         conv2d_f32_grad_bias(&shape, grad_y, grad_bias);
-    if (call->grad_in[0] != NULL &&
-        !conv_plan_grad_x(call->plan, shape.N, call->in[1], grad_y, call->grad_in[0], err))
+    if (call->grad_in[0] != NULL && !conv_plan_grad_x(call->plan, shape.N, call->in[1], grad_y,
+                                                      call->fresh[0], call->grad_in[0], err))
         return false;
-    return call->grad_in[1] == NULL ||
-           conv_plan_grad_w(call->plan, shape.N, call->in[0], grad_y, call->grad_in[1], err);
+    return grad_w == NULL ||
+           conv_plan_grad_w(call->plan, shape.N, call->in[0], grad_y, grad_w, err);
 }
 
 const struct op op_conv = {
@@ -177,5 +188,6 @@ const struct op op_conv = {
     .plan_destroy = conv_plan_release,
     .forward = conv_forward,
     .backward = conv_backward,
+    .writes_fresh = true,
     .limits = "one and two dimensions; weights and bias must be constants",
 };

@@ -2,30 +2,22 @@
  *
  * Opset 1 to 14 differ in types and in `consumed_inputs`, a memory hint that is ignored. */
 
+#include "ptqd/kern/relu.h"
 #include "ptqd/nn/elementwise.h"
 
 static bool forward(const struct op_call *call, struct error *err)
 {
     (void)err; /* can't fail */
-    const float *x = call->in[0];
-    float *y = call->out[0];
-    int64_t count = elementwise_count(call);
-    for (int64_t i = 0; i < count; i++)
-        y[i] = x[i] <= 0 ? 0 : x[i];
+    relu_f32(call->in[0], elementwise_count(call), call->out[0]);
     return true;
 }
 
 static bool backward(const struct op_call *call, struct error *err)
 {
     (void)err; /* can't fail */
-    const float *x = call->in[0];
-    const float *grad_y = call->grad_out[0];
-    float *grad_x = call->grad_in[0];
-    if (grad_x == NULL)
-        return true;
-    int64_t count = elementwise_count(call);
-    for (int64_t i = 0; i < count; i++)
-        grad_x[i] += x[i] > 0 ? grad_y[i] : 0;
+    if (call->grad_in[0] != NULL)
+        relu_f32_grad_x(call->in[0], elementwise_count(call), call->grad_out[0], call->fresh[0],
+                        call->grad_in[0]);
     return true;
 }
 
@@ -35,6 +27,7 @@ const struct op op_relu = {
     .infer = elementwise_infer,
     .forward = forward,
     .backward = backward,
+    .writes_fresh = true,
     .in_place = true,
     .pointwise = true,
     .keeps_grid = true,
