@@ -34,33 +34,52 @@ enum {
     DESCR_BYTES = 16,
 };
 
-#define VALUE_FUNCTION(name, type)                                                                 \
-    static double name(const uint8_t *element)                                                     \
-    {                                                                                              \
-        type value;                                                                                \
-        memcpy(&value, element, sizeof(value));                                                    \
-        return (double)value;                                                                      \
-    }
-
-VALUE_FUNCTION(value_f4, float)
-VALUE_FUNCTION(value_f8, double)
-VALUE_FUNCTION(value_i1, int8_t)
-VALUE_FUNCTION(value_u1, uint8_t)
-VALUE_FUNCTION(value_i2, int16_t)
-VALUE_FUNCTION(value_i4, int32_t)
-VALUE_FUNCTION(value_i8, int64_t)
-
-static double value_f2(const uint8_t *element)
+static double decode_f2(const uint8_t *element)
 {
     uint16_t bits;
     memcpy(&bits, element, sizeof(bits));
     return (double)half_decode(bits);
 }
 
+#define DECODE(name, type)                                                                         \
+    static inline double decode_##name(const uint8_t *element)                                     \
+    {                                                                                              \
+        type value;                                                                                \
+        memcpy(&value, element, sizeof(value));                                                    \
+        return (double)value;                                                                      \
+    }
+
+DECODE(f4, float)
+DECODE(f8, double)
+DECODE(i1, int8_t)
+DECODE(u1, uint8_t)
+DECODE(i2, int16_t)
+DECODE(i4, int32_t)
+DECODE(i8, int64_t)
+
+/* A loop of its own for each type: data sets are read again and again. */
+#define READ(name, size)                                                                           \
+    static void read_##name(const uint8_t *elements, size_t count, double scale,                   \
+                            double zero_point, float *out)                                         \
+    {                                                                                              \
+        for (size_t i = 0; i < count; i++)                                                         \
+            out[i] = (float)((decode_##name(elements + i * (size)) - zero_point) * scale);         \
+    }
+
+READ(f2, 2)
+READ(f4, 4)
+READ(f8, 8)
+READ(i1, 1)
+READ(u1, 1)
+READ(i2, 2)
+READ(i4, 4)
+READ(i8, 8)
+
 static const struct array_type ARRAY_TYPES[] = {
-    {"<f2", 2, false, value_f2}, {"<f4", 4, false, value_f4}, {"<f8", 8, false, value_f8},
-    {"|i1", 1, true, value_i1},  {"|u1", 1, true, value_u1},  {"<i2", 2, true, value_i2},
-    {"<i4", 4, true, value_i4},  {"<i8", 8, true, value_i8},
+    {"<f2", 2, false, decode_f2, read_f2}, {"<f4", 4, false, decode_f4, read_f4},
+    {"<f8", 8, false, decode_f8, read_f8}, {"|i1", 1, true, decode_i1, read_i1},
+    {"|u1", 1, true, decode_u1, read_u1},  {"<i2", 2, true, decode_i2, read_i2},
+    {"<i4", 4, true, decode_i4, read_i4},  {"<i8", 8, true, decode_i8, read_i8},
 };
 enum { ARRAY_TYPE_COUNT = sizeof(ARRAY_TYPES) / sizeof(ARRAY_TYPES[0]) };
 
@@ -432,8 +451,5 @@ double array_value(const struct array *array, size_t index)
 void array_read(const struct array *array, size_t first, size_t count, double scale,
                 double zero_point, float *out)
 {
-    double (*value)(const uint8_t *) = array->type->value;
-    const uint8_t *element = array->data + first * array->type->bytes;
-    for (size_t i = 0; i < count; i++, element += array->type->bytes)
-        out[i] = (float)((value(element) - zero_point) * scale);
+    array->type->read(array->data + first * array->type->bytes, count, scale, zero_point, out);
 }

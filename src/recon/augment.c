@@ -53,6 +53,15 @@ static int64_t source_of(int64_t to, int64_t extent, int64_t places, bool mirror
     return from < 0 ? 0 : from >= extent ? extent - 1 : from;
 }
 
+/* Cells are often single values, too small for a call. */
+static void copy_cell(const float *from, int64_t count, float *to)
+{
+    if (count == 1)
+        *to = *from;
+    else
+        memcpy(to, from, (size_t)count * sizeof(float));
+}
+
 /* Moves a sample by `places` along one axis, or mirrors it: [outer][extent][inner]. */
 static void rearrange(const struct augmenter *augmenter, int axis, int64_t places, bool mirrored,
                       float *sample)
@@ -64,9 +73,9 @@ static void rearrange(const struct augmenter *augmenter, int axis, int64_t place
     memcpy(augmenter->other, sample, (size_t)augmenter->elements * sizeof(float));
     for (int64_t o = 0; o < outer; o++)
         for (int64_t e = 0; e < extent; e++)
-            memcpy(sample + (o * extent + e) * inner,
-                   augmenter->other + (o * extent + source_of(e, extent, places, mirrored)) * inner,
-                   (size_t)inner * sizeof(float));
+            copy_cell(augmenter->other +
+                          (o * extent + source_of(e, extent, places, mirrored)) * inner,
+                      inner, sample + (o * extent + e) * inner);
 }
 
 static void move_sample(const struct augmenter *augmenter, struct rng *rng, float *sample)

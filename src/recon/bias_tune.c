@@ -50,8 +50,8 @@ static void list_fields(struct tuning *tuning, struct keeper_field out_fields[st
         {"tune.best", KEEP_F32, tuning->count, tuning->best},
         {"tune.loss_before", KEEP_F64, 1, &tuning->loss_before},
         {"tune.best_loss", KEEP_F64, 1, &tuning->best_loss},
-        {"tune.first_moments", KEEP_F32, tuning->count, tuning->adam.first},
-        {"tune.second_moments", KEEP_F32, tuning->count, tuning->adam.second},
+        {"tune.first_moments", KEEP_F32, tuning->count, tuning->adam.moments.first},
+        {"tune.second_moments", KEEP_F32, tuning->count, tuning->adam.moments.second},
         {"tune.order", KEEP_I64, tuning->samples->count, tuning->shuffled},
         {"tune.rng", KEEP_U64, 4, tuning->rng->state},
     };

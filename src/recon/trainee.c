@@ -2,7 +2,7 @@
 
 #include "ptqd/recon/trainee.h"
 
-#include "ptqd/kern/fake_quantize.h"
+#include "ptqd/kern/blended_quantize.h"
 #include "ptqd/quant/bias.h"
 
 #include <math.h>
@@ -82,14 +82,13 @@ static bool create_layer(struct arena *arena, struct trainee *trainee, struct qu
             arena_memdup(arena, layer->quantizer.scales, (size_t)channels * sizeof(float), err),
         .start_biases = arena_memdup(arena, biases, (size_t)layer->K * sizeof(float), err),
         .floors = rounds ? ARENA_ARRAY(arena, float, cells, err) : NULL,
-        .codes = ARENA_ARRAY(arena, int32_t, layer->D, err),
         .weights = add_vector(arena, trainee, cells, weights_stay ? 0.0 : rates->weights, err),
         .scales =
             add_vector(arena, trainee, channels, scales_stay ? 0.0 : rates->weight_scales, err),
         .biases = add_vector(arena, trainee, layer->K, rates->biases, err),
     };
     if (!trained->start_scales || !trained->start_biases || (rounds && !trained->floors) ||
-        !trained->codes || !trained->weights || !trained->scales || !trained->biases)
+        !trained->weights || !trained->scales || !trained->biases)
         return false;
     for (int64_t i = 0; !is_float && i < cells; i++) {
         int64_t channel = channel_of(&layer->quantizer, i / layer->D);
@@ -193,22 +192,35 @@ static void confine_channel(const struct trained_layer *trained, int64_t k)
     float lowest = (float)(quantizer->low - quantizer->zero_points[channel]) - 0.5f;
     float highest = (float)(quantizer->high - quantizer->zero_points[channel]) + 0.5f;
     float *values = trained->weights->values;
-    for (int64_t i = k * layer->D; i < (k + 1) * layer->D; i++)
-        values[i] = fminf(fmaxf(values[i], lowest), highest);
+    for (int64_t i = k * layer->D; i < (k + 1) * layer->D; i++) {
+        float value = values[i] < lowest ? lowest : values[i];
+        values[i] = value > highest ? highest : value;
+    }
 }
 
-/* Codes of channel k of w. */
-static void encode_channel(const struct trained_layer *trained, int64_t k)
+static struct blended_format format_of(const struct trained_layer *trained, int64_t channel,
+                                       double blend)
+{
+    const struct quantizer *quantizer = &trained->layer->quantizer;
+    return (struct blended_format){
+        .unit = unit_of(trained, channel),
+        .scale = quantizer->scales[channel],
+        .zero_point = quantizer->zero_points[channel],
+        .low = quantizer->low,
+        .high = quantizer->high,
+        .blend = (float)blend,
+        .moves = trained->weights->rate > 0.0,
+    };
+}
+
+/* Codes and weights of channel k of w. */
+static void quantize_channel(const struct trained_layer *trained, int64_t k, double blend)
 {
     struct quant_layer *layer = trained->layer;
-    const struct quantizer *quantizer = &layer->quantizer;
-    int64_t channel = channel_of(quantizer, k), first = k * layer->D;
-    float ratio = quantizer->scales[channel] / unit_of(trained, channel);
-    quantize_codes_f32(trained->weights->values + first, (size_t)layer->D, ratio,
-                       quantizer->zero_points[channel], quantizer->low, quantizer->high,
-                       trained->codes);
-    for (int64_t d = 0; d < layer->D; d++)
-        layer->codes[first + d] = (int8_t)trained->codes[d];
+    int64_t first = k * layer->D;
+    struct blended_format format = format_of(trained, channel_of(&layer->quantizer, k), blend);
+    blended_quantize_f32(trained->weights->values + first, (size_t)layer->D, &format,
+                         layer->codes + first, layer->weight_values + first);
 }
 
 /* Codes of channel k after rounding; with `soft`, values between them as well. */
@@ -228,17 +240,6 @@ static void round_channel(const struct trained_layer *trained, int64_t k, bool s
     }
 }
 
-/* ŵ = w + λ (q − w) of a layer whose codes are decoded. */
-static void blend_layer(const struct trained_layer *trained, float share)
-{
-    struct quant_layer *layer = trained->layer;
-    for (int64_t i = 0; i < layer->K * layer->D; i++) {
-        int64_t channel = channel_of(&layer->quantizer, i / layer->D);
-        float weight = unit_of(trained, channel) * trained->weights->values[i];
-        layer->weight_values[i] = weight + share * (layer->weight_values[i] - weight);
-    }
-}
-
 static void apply_layer(const struct trainee *trainee, const struct trained_layer *trained)
 {
     struct quant_layer *layer = trained->layer;
@@ -255,15 +256,10 @@ static void apply_layer(const struct trainee *trainee, const struct trained_laye
         else {
             if (trainee->blend == 1.0 && trained->weights->rate > 0.0)
                 confine_channel(trained, k);
-            encode_channel(trained, k);
+            quantize_channel(trained, k, trainee->blend);
         }
         layer->bias_values[k] = quant_bias_nearest(trainee->network, layer, k, bias);
     }
-    if (is_float || trainee->options.variable == TRAIN_ROUND)
-        return;
-    quant_layer_decode(layer);
-    if (trainee->blend < 1.0)
-        blend_layer(trained, (float)trainee->blend);
 }
 
 static void apply_activation(const struct trained_activation *trained)
@@ -285,27 +281,17 @@ void trainee_apply(struct trainee *trainee)
 
 /* ---- gradients of values to gradients of variables ---- */
 
-/* With v = w / s in codes: ∂ŵ/∂v is s as far as the code follows v, that is within half a step of
- * the codes, and (1 − λ) s beyond. ∂ŵ/∂ log s is ŵ where w moves with s. Where it stays it is λ (q
- * − w) between the codes and λ q beyond them (LSQ, eq. 3). */
-static void collect_straight(const struct trained_layer *trained, float blend,
+static void collect_straight(const struct trained_layer *trained, double blend,
                              const float *gradient)
 {
     const struct quant_layer *layer = trained->layer;
-    const struct quantizer *quantizer = &layer->quantizer;
-    bool moves = trained->weights->rate > 0.0;
-    float low = (float)quantizer->low, high = (float)quantizer->high;
-    for (int64_t i = 0; i < layer->K * layer->D; i++) {
-        int64_t channel = channel_of(quantizer, i / layer->D);
-        float scale = quantizer->scales[channel];
-        float weight = trained->weights->values[i] * unit_of(trained, channel);
-        float place = weight / scale + (float)quantizer->zero_points[channel];
-        bool between = place >= low && place <= high;
-        bool follows = place >= low - 0.5f && place <= high + 0.5f;
-        float slope =
-            moves ? layer->weight_values[i] : layer->weight_values[i] - (between ? weight : 0.0f);
-        trained->weights->gradient[i] += (follows ? 1.0f : 1.0f - blend) * scale * gradient[i];
-        trained->scales->gradient[channel] += gradient[i] * slope;
+    for (int64_t k = 0; k < layer->K; k++) {
+        int64_t channel = channel_of(&layer->quantizer, k), first = k * layer->D;
+        struct blended_format format = format_of(trained, channel, blend);
+        trained->scales->gradient[channel] +=
+            blended_quantize_f32_grad(trained->weights->values + first,
+                                      layer->weight_values + first, (size_t)layer->D, &format,
+                                      gradient + first, trained->weights->gradient + first);
     }
 }
 
@@ -341,7 +327,7 @@ static void collect_layer(const struct trainee *trainee, const struct trained_la
     else if (trainee->options.variable == TRAIN_ROUND)
         collect_rounding(trained, weights, step);
     else
-        collect_straight(trained, (float)trainee->blend, weights);
+        collect_straight(trained, trainee->blend, weights);
     for (int64_t k = 0; k < layer->K; k++)
         trained->biases->gradient[k] += trained->output_scale * biases[k];
 }

@@ -24,8 +24,8 @@ static bool add_vector(struct field_list *list, int index, struct trained_vector
     int64_t moments = vector->rate > 0.0 ? vector->count : 0;
     return add(list, "vector", index, "values", KEEP_F32, vector->count, vector->values) &&
            add(list, "vector", index, "best", KEEP_F32, vector->count, vector->best) &&
-           add(list, "vector", index, "first", KEEP_F32, moments, vector->adam.first) &&
-           add(list, "vector", index, "second", KEEP_F32, moments, vector->adam.second) &&
+           add(list, "vector", index, "first", KEEP_F32, moments, vector->adam.moments.first) &&
+           add(list, "vector", index, "second", KEEP_F32, moments, vector->adam.moments.second) &&
            add(list, "vector", index, "step", KEEP_I64, 1, &vector->adam.step);
 }
 

@@ -4,6 +4,8 @@
  *     accuracy full                    the same with three seeds for every variant
  *     accuracy NAME=VALUE …            prints one line per network with these choices, checks
  * nothing accuracy seeds=5 only=DS-CNN …   other seeds, one network
+ *     accuracy held_out=true …         without labels: against the float network, on a fifth of the
+ * calibration samples that the run does not see. So defaults are chosen.
  *
  * Defaults are those of the pipeline, for all networks. ResNet-8 is judged on its 500 lossless
  * images and on the 2000 JPEG copies, pooled by sample: alone, the 500 differ by a point between
@@ -27,7 +29,7 @@
 enum { SEEDS_MAX = 20 };
 
 struct summary {
-    double mean, std, float_accuracy, agreement, sqnr_db, seconds;
+    double mean, std, float_accuracy, agreement, divergence, sqnr_db, seconds;
 };
 
 static void stop(const struct error *err)
@@ -93,8 +95,8 @@ static void print_sensitivity(const struct run_result *result)
                      &sensitivity->activations[i]);
 }
 
-static double accuracy_on(const struct graph *graph, const struct dataset *dataset,
-                          struct arena *arena)
+static float *outputs_on(const struct graph *graph, const struct dataset *dataset,
+                         struct arena *arena)
 {
     static const struct recon_monitor nobody;
     struct error err = {.message = ""};
@@ -104,7 +106,32 @@ static double accuracy_on(const struct graph *graph, const struct dataset *datas
     if (!outputs || !samples_draw(arena, dataset, 0, NULL, &all, &err) ||
         !evaluate_outputs(graph, &all, &nobody, arena, outputs, &err))
         stop(&err);
-    return evaluate_accuracy(outputs, elements, dataset->labels, dataset->samples);
+    return outputs;
+}
+
+static double accuracy_on(const struct graph *graph, const struct dataset *dataset,
+                          struct arena *arena)
+{
+    int64_t elements = tensor_elements(&graph->tensors[graph->output], 1);
+    return evaluate_accuracy(outputs_on(graph, dataset, arena), elements, dataset->labels,
+                             dataset->samples);
+}
+
+/* Of the quantized network's class probabilities from the float network's, on the evaluation set.
+ */
+static double divergence_of(const struct network *network, const struct run_result *result,
+                            struct arena *arena)
+{
+    const struct graph *graph = result->network->graph;
+    int64_t elements = tensor_elements(&graph->tensors[graph->output], 1);
+    int64_t samples = network->evaluation->samples;
+    float *real = outputs_on(result->network->folded, network->evaluation, arena);
+    float *given = outputs_on(graph, network->evaluation, arena);
+    if (strcmp(graph->nodes[graph->node_count - 1].op_type, "Softmax") != 0) {
+        evaluate_softmax(real, elements, samples);
+        evaluate_softmax(given, elements, samples);
+    }
+    return evaluate_divergence(real, given, elements, samples);
 }
 
 /* Accuracies over the evaluation set and the copies, pooled by sample. */
@@ -143,6 +170,7 @@ static struct summary measure(const struct network *network, const struct pipeli
         summary.mean += result->accuracy / seeds;
         summary.float_accuracy = result->float_accuracy;
         summary.agreement += result->agreement / seeds;
+        summary.divergence += divergence_of(network, result, arena) / seeds;
         summary.sqnr_db += result->output_sqnr_db / seeds;
         summary.seconds += result->seconds / seeds;
         if (seed == 0 && details)
@@ -160,10 +188,10 @@ static struct summary measure(const struct network *network, const struct pipeli
 static void print(const char *network, const char *what, const struct summary *summary)
 {
     printf("%-12s %-12s accuracy %6.2f +- %4.2f  loss %6.2f  agreement %6.2f  output %5.1f dB  "
-           "%6.2f s\n",
+           "divergence %6.4f  %6.2f s\n",
            network, what, 100.0 * summary->mean, 100.0 * summary->std,
            100.0 * (summary->float_accuracy - summary->mean), 100.0 * summary->agreement,
-           summary->sqnr_db, summary->seconds);
+           summary->sqnr_db, summary->divergence, summary->seconds);
     fflush(stdout);
 }
 
@@ -181,7 +209,7 @@ static int show(int count, char **arguments)
     struct arena *arena = arena_create(0);
     struct pipeline pipeline = default_pipeline(arena);
     int seeds = 1;
-    bool details = false;
+    bool details = false, held_out = false;
     const char *only = NULL;
     for (int i = 0; i < count; i++) {
         char *value = strchr(arguments[i], '=');
@@ -194,6 +222,8 @@ static int show(int count, char **arguments)
             seeds = seeds_of(value);
         else if (strcmp(arguments[i], "details") == 0)
             details = true, log_set_level(LOG_DEBUG);
+        else if (strcmp(arguments[i], "held_out") == 0)
+            held_out = true;
         else if (strcmp(arguments[i], "only") == 0)
             only = value;
         else
@@ -207,6 +237,8 @@ static int show(int count, char **arguments)
             arena_destroy(arena);
             return SUPPORT_SKIP;
         }
+        if (held_out)
+            network_hold_out(&network);
         struct summary summary = measure(&network, &pipeline, seeds, details);
         print(network_cases[i].name, "", &summary);
         network_finish(&network);

@@ -3,10 +3,13 @@
 #include "support.h"
 
 #include "ptqd/base/file.h"
+#include "ptqd/nn/exec.h"
 #include "ptqd/nn/model.h"
+#include "ptqd/nn/npy.h"
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 const struct network_case network_cases[NETWORK_CASES] = {
     {"ResNet-8", "cifar10", 1.0, 0.8800},
@@ -88,4 +91,61 @@ bool network_load(const struct network_case *about, struct network *out_network)
 void network_finish(struct network *network)
 {
     arena_destroy(network->arena);
+}
+
+enum { HOLD_OUT = 5 };
+
+/* The samples whose number leaves the remainder HOLD_OUT − 1, or those where it does not. */
+static struct dataset *part_of(struct network *network, const struct dataset *all, bool held_out)
+{
+    struct error err = {.message = ""};
+    const struct array *values = all->values;
+    size_t bytes = values->count / (size_t)all->samples * values->type->bytes, size;
+    uint8_t *data = arena_alloc(network->arena, (size_t)all->samples * bytes, &err), *file;
+    int64_t dim[ARRAY_RANK_MAX];
+    memcpy(dim, values->dim, sizeof(dim));
+    dim[0] = 0;
+    require(data != NULL, &err);
+    for (int64_t i = 0; i < all->samples; i++)
+        if ((i % HOLD_OUT == HOLD_OUT - 1) == held_out)
+            memcpy(data + (size_t)dim[0]++ * bytes, values->data + (size_t)i * bytes, bytes);
+    struct dataset_options options = {.scale = network->about->scale,
+                                      .limit_bytes = FILE_LIMIT_BYTES};
+    struct dataset *part;
+    require(npy_encode(network->arena, values->type->descr, values->rank, dim, data, &file, &size,
+                       &err) &&
+                dataset_load(network->arena, file, size, &options, &part, &err),
+            &err);
+    return part;
+}
+
+/* The float network's classes of a data set. */
+static const int64_t *classes_of(struct network *network, const struct dataset *dataset)
+{
+    struct error err = {.message = ""};
+    struct exec *exec;
+    const struct graph *graph = network->graph;
+    int64_t classes = tensor_elements(&graph->tensors[graph->output], 1);
+    float *input = ARENA_ARRAY(network->arena, float, shape_elements(&dataset->shape), &err);
+    int64_t *labels = ARENA_ARRAY(network->arena, int64_t, dataset->samples, &err);
+    require(input && labels && exec_create(graph, &(struct exec_options){.batch = 1}, &exec, &err),
+            &err);
+    for (int64_t i = 0; i < dataset->samples; i++) {
+        dataset_read(dataset, i, input);
+        require(exec_forward(exec, input, 1, &err), &err);
+        const float *output = exec_values(exec, graph->output);
+        for (int64_t j = 1; j < classes; j++)
+            labels[i] = output[j] > output[labels[i]] ? j : labels[i];
+    }
+    exec_destroy(exec);
+    return labels;
+}
+
+void network_hold_out(struct network *network)
+{
+    const struct dataset *all = network->calibration;
+    network->calibration = part_of(network, all, false);
+    network->evaluation = part_of(network, all, true);
+    network->evaluation->labels = classes_of(network, network->evaluation);
+    network->copies = NULL;
 }

@@ -29,3 +29,8 @@ struct network {
 /* False when the files are not there; anything else that goes wrong fails the test. */
 bool network_load(const struct network_case *about, struct network *out_network);
 void network_finish(struct network *network);
+
+/* Every fifth calibration sample becomes the evaluation set instead, with the float network's own
+ * classes as its labels: what an accuracy loses is then disagreement on unseen samples, and
+ * hyper-parameters can be chosen without any label. */
+void network_hold_out(struct network *network);

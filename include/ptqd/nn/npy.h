@@ -13,6 +13,9 @@ struct array_type {
     size_t bytes;      /* of one element */
     bool integer;
     double (*value)(const uint8_t *element);
+    /* (stored − zero_point) · scale of `count` elements */
+    void (*read)(const uint8_t *elements, size_t count, double scale, double zero_point,
+                 float *out);
 };
 
 /* An array in C order, elements as they are in the file (little-endian). */

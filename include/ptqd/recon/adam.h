@@ -1,14 +1,13 @@
 #pragma once
 
-/* Adam (Kingma and Ba, arXiv 1412.6980, algorithm 1) on a vector of float32, with the usual
- * β₁ = 0.9, β₂ = 0.999, ε = 1e-8. */
+/* Adam on a vector of float32 (kern/adam_update.h). */
 
 #include "ptqd/base/arena.h"
+#include "ptqd/kern/adam_update.h"
 
 struct adam {
-    size_t count;
-    float *first, *second; /* moments of the gradient */
-    int64_t step;
+    struct adam_moments moments;
+    int64_t step; /* steps done */
 };
 
 bool adam_init(struct arena *arena, size_t count, struct adam *out_adam, struct error *err);

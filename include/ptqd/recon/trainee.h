@@ -59,7 +59,6 @@ struct trained_layer {
     float *start_scales;            /* [channels of the quantizer] */
     float *start_biases;            /* [K] */
     float *floors;                  /* round: [K][D] ⌊w / s⌋; else NULL */
-    int32_t *codes;                 /* [D] scratch */
     struct trained_vector *weights; /* [K][D] codes of w at the first scale, or α */
     struct trained_vector *scales;  /* [channels] log(s / start) */
     struct trained_vector *biases;  /* [K] */
