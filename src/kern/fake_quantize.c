@@ -51,6 +51,16 @@ KERN_CLONES static void quantize_run(const float *x, size_t count, struct grid g
         y[i] = grid.scale * (code_of(x[i], grid) - grid.zero);
 }
 
+KERN_CLONES static void quantize_run_grad_x_fresh(const float *restrict x, size_t count,
+                                                  struct grid grid, const float *restrict grad_y,
+                                                  float *restrict grad_x)
+{
+    for (size_t i = 0; i < count; i++) {
+        float gradient = grad_y[i];
+        grad_x[i] = gate_of(x[i], grid) > 0 ? gradient : 0.0f;
+    }
+}
+
 KERN_CLONES static void quantize_run_grad_x(const float *restrict x, size_t count, struct grid grid,
                                             const float *restrict grad_y, float *restrict grad_x)
 {
@@ -143,9 +153,11 @@ void fake_quantize_f32(const float *x, size_t count, float scale, int32_t zero_p
 }
 
 void fake_quantize_f32_grad_x(const float *x, size_t count, float scale, int32_t zero_point,
-                              int32_t low, int32_t high, const float *grad_y, float *grad_x)
+                              int32_t low, int32_t high, const float *grad_y, bool fresh,
+                              float *grad_x)
 {
-    quantize_run_grad_x(x, count, grid_of(scale, zero_point, low, high), grad_y, grad_x);
+    struct grid grid = grid_of(scale, zero_point, low, high);
+    (fresh ? quantize_run_grad_x_fresh : quantize_run_grad_x)(x, count, grid, grad_y, grad_x);
 }
 
 void fake_quantize_f32_grad(const float *x, size_t count, float scale, int32_t zero_point,

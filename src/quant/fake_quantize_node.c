@@ -51,11 +51,11 @@ static bool fake_quantize_backward(const struct op_call *call, struct error *err
     if (quantizer_ready(quantizer)) {
         fake_quantize_f32_grad_x(call->in[0], count, quantizer->scales[0],
                                  quantizer->zero_points[0], quantizer->low, quantizer->high,
-                                 call->grad_out[0], call->grad_in[0]);
+                                 call->grad_out[0], call->fresh[0], call->grad_in[0]);
         return true;
     }
     for (size_t i = 0; i < count; i++)
-        call->grad_in[0][i] += call->grad_out[0][i];
+        call->grad_in[0][i] = (call->fresh[0] ? 0.0f : call->grad_in[0][i]) + call->grad_out[0][i];
     return true;
 }
 
@@ -65,4 +65,5 @@ const struct op op_fake_quantize = {
     .infer = fake_quantize_infer,
     .forward = fake_quantize_forward,
     .backward = fake_quantize_backward,
+    .writes_fresh = true,
 };

@@ -39,6 +39,10 @@ struct tuning {
     struct adam adam; /* its step is the tuning's */
 };
 
+/* Moments at which the loss over all samples is measured, evenly over the epochs, the last one at
+ * the end. With a rate that falls to zero the end is nearly always the best. */
+enum { MEASUREMENTS = 4 };
+
 /* What changes while the tuning runs. */
 enum { FIELDS = 10 };
 static void list_fields(struct tuning *tuning, struct keeper_field out_fields[static FIELDS])
@@ -234,11 +238,14 @@ static bool train(struct tuning *tuning, const struct bias_tune_options *options
             rng_shuffle(tuning->rng, tuning->shuffled, (size_t)tuning->samples->count);
         if (!train_step(tuning, place, adam_cosine(options->learning_rate, step, steps), err))
             return false;
-        if (place == per_epoch - 1) {
-            if (!keep_best(tuning, err))
-                return false;
+        bool epoch_ends = place == per_epoch - 1;
+        int64_t epoch = step / per_epoch;
+        bool is_moment =
+            (epoch + 1) * MEASUREMENTS / options->epochs > epoch * MEASUREMENTS / options->epochs;
+        if (epoch_ends && is_moment && !keep_best(tuning, err))
+            return false;
+        if (epoch_ends)
             recon_keeper_save(options->keeper, fields, FIELDS);
-        }
         if (!recon_monitor_report(monitor, (double)step / (double)steps, tuning->best_loss, err))
             return false;
     }

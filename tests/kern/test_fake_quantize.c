@@ -177,7 +177,7 @@ START_TEST(the_gradient_passes_inside_the_range_and_is_added)
     const float grad_y[] = {3, 3, 3, 3, 3, 3, 3, 3, 3};
     const float expected[] = {1, 4, 4, 4, 4, 4, 1, 1, 1};
     float grad_x[] = {1, 1, 1, 1, 1, 1, 1, 1, 1};
-    fake_quantize_f32_grad_x(x, 9, 1.0f, 2, 0, 3, grad_y, grad_x);
+    fake_quantize_f32_grad_x(x, 9, 1.0f, 2, 0, 3, grad_y, false, grad_x);
     for (int i = 0; i < 9; i++)
         check_float(grad_x[i], expected[i]);
 }
@@ -213,11 +213,16 @@ START_TEST(the_gradient_of_the_format_is_the_published_one)
         struct fake_quantize_grad grad = {.scale = 1, .zero_point = 2};
         fake_quantize_f32_grad(x, MANY, f.scale, f.zero_point, f.low, f.high, grad_y, false, grad_x,
                                &grad);
-        fake_quantize_f32_grad_x(x, MANY, f.scale, f.zero_point, f.low, f.high, grad_y, plain);
+        fake_quantize_f32_grad_x(x, MANY, f.scale, f.zero_point, f.low, f.high, grad_y, false,
+                                 plain);
         double tolerance = 256 * 6e-8; /* additions in a lane times half a unit in the last place */
         ck_assert_double_le(fabs(grad.scale - 1 - scale), tolerance * size + 1e-12);
         ck_assert_double_le(fabs(grad.zero_point - 2 - zero_point),
                             tolerance * MANY * (double)f.scale);
+        ck_assert_mem_eq(grad_x, plain, MANY * sizeof(float));
+        memset(grad_x, 0xff, MANY * sizeof(float)); /* NaN, to be written over */
+        fake_quantize_f32_grad_x(x, MANY, f.scale, f.zero_point, f.low, f.high, grad_y, true,
+                                 grad_x);
         ck_assert_mem_eq(grad_x, plain, MANY * sizeof(float));
         memset(grad_x, 0xff, MANY * sizeof(float)); /* NaN, to be written over */
         struct fake_quantize_grad again = {.scale = 1, .zero_point = 2}, alone = again;
@@ -267,7 +272,7 @@ START_TEST(channels_are_quantized_as_if_alone)
         float expected, gradient = 0;
         fake_quantize_f32(&x[i], 1, scale[c], zero, common.low, common.high, &expected);
         fake_quantize_f32_grad_x(&x[i], 1, scale[c], zero, common.low, common.high, &grad_y[i],
-                                 &gradient);
+                                 false, &gradient);
         check_float(y[i], expected);
         check_float(grad_x[i], gradient);
     }

@@ -20,10 +20,12 @@
 /* One scale for all elements. */
 void fake_quantize_f32(const float *x, size_t count, float scale, int32_t zero_point, int32_t low,
                        int32_t high, float *y);
+/* `fresh`: written, not added to. */
 void fake_quantize_f32_grad_x(const float *x, size_t count, float scale, int32_t zero_point,
-                              int32_t low, int32_t high, const float *grad_y, float *grad_x);
+                              int32_t low, int32_t high, const float *grad_y, bool fresh,
+                              float *grad_x);
 
-/* The same gradient of x (`grad_x` NULL: not wanted; `fresh`: written, not added), and those of the
+/* The same gradient of x (`grad_x` NULL: not wanted), and those of the
  * format's own numbers, added up over all elements, with q the code of x:
  *
  *     ∂y/∂scale       inside the range q − zero_point − x/scale, outside q − zero_point
