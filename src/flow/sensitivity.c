@@ -258,8 +258,7 @@ static bool probe_init(struct probe *probe)
         !shared_float_outputs(request->scope, folded, &probe->samples, probe->origin,
                               &request->progress->monitor, probe->arena, &probe->real, probe->err))
         return false;
-    const struct node *last = &folded->nodes[folded->tensors[folded->output].producer];
-    probe->softmax = strcmp(last->op_type, "Softmax") == 0;
+    probe->softmax = graph_before_softmax(folded, folded->output) != folded->output;
     probe->elements = tensor_elements(&folded->tensors[folded->output], 1);
     int64_t count = probe->samples.count * probe->elements;
     probe->given = ARENA_ARRAY(probe->arena, float, count, probe->err);

@@ -16,8 +16,6 @@
 #include "ptqd/recon/train.h"
 #include "ptqd/recon/walk.h"
 
-#include <string.h>
-
 struct unit_run {
     const struct optimization *o;
     const struct pipeline *pipeline;
@@ -160,13 +158,13 @@ static bool train_network(struct unit_run *run)
     const struct pipeline *pipeline = run->pipeline;
     const struct optimization *o = run->o;
     const struct graph *graph = run->network->graph;
-    const struct node *last = &graph->nodes[graph->tensors[graph->output].producer];
+    bool probabilities = graph_before_softmax(graph, graph->output) != graph->output;
     struct recon_keeper keeper = run_state_keeper(o->state, STEP_TRAIN, 0);
     struct distill_options options = {
         .keeper = &keeper,
         .epochs = epochs_of(pipeline, o->samples->count),
         .batch = pipeline->optimize.batch,
-        .loss = strcmp(last->op_type, "Softmax") == 0 ? DISTILL_PROBABILITIES : DISTILL_VALUES,
+        .loss = probabilities ? DISTILL_PROBABILITIES : DISTILL_VALUES,
         .share = pipeline->optimize.share,
         .augment = {.shift = pipeline->optimize.shift,
                     .mirror = pipeline->optimize.mirror,

@@ -247,6 +247,13 @@ int graph_only_reader(const struct graph *graph, int tensor)
     return reader;
 }
 
+int graph_before_softmax(const struct graph *graph, int tensor)
+{
+    int producer = graph->tensors[tensor].producer;
+    bool is_softmax = producer >= 0 && strcmp(graph->nodes[producer].op_type, "Softmax") == 0;
+    return is_softmax ? graph->nodes[producer].inputs[0] : tensor;
+}
+
 const struct attribute *node_attribute(const struct node *node, const char *name)
 {
     for (int i = 0; i < node->attribute_count; i++)

@@ -14,6 +14,7 @@
 #include "ptqd/nn/exec.h"
 #include "ptqd/quant/bias.h"
 #include "ptqd/recon/adam.h"
+#include "ptqd/recon/sample_order.h"
 
 #include <math.h>
 #include <string.h>
@@ -26,15 +27,15 @@ struct tuning {
     bool
         divergence; /* the output is a Softmax: Kullback-Leibler, with its gradient at the logits */
     int loss_tensor; /* where the gradient starts: the logits, or the output */
-    int64_t batch, input_elements, output_elements;
-    float *input;    /* [batch][input_elements] */
-    float *gradient; /* [batch][output_elements] */
-    int64_t count;   /* biases of all layers */
+    struct sample_order order;
+    int64_t input_elements, output_elements; /* of one sample */
+    float *input;                            /* [batch][input_elements] */
+    float *gradient;                         /* [batch][output_elements] */
+    int64_t count;                           /* biases of all layers */
     /* [count]: as they were, now and at the best moment (both in units of the layer's output scale,
      * from the start), and the gradient with respect to these. */
     float *start, *biases, *best, *slopes;
     double loss_before, best_loss;
-    int64_t *in_order, *shuffled; /* [samples] */
     struct rng *rng;
     struct adam adam; /* its step is the tuning's */
 };
@@ -56,7 +57,7 @@ static void list_fields(struct tuning *tuning, struct keeper_field out_fields[st
         {"tune.best_loss", KEEP_F64, 1, &tuning->best_loss},
         {"tune.first_moments", KEEP_F32, tuning->count, tuning->adam.moments.first},
         {"tune.second_moments", KEEP_F32, tuning->count, tuning->adam.moments.second},
-        {"tune.order", KEEP_I64, tuning->samples->count, tuning->shuffled},
+        {"tune.order", KEEP_I64, tuning->order.count, tuning->order.shuffled},
         {"tune.rng", KEEP_U64, 4, tuning->rng->state},
     };
     memcpy(out_fields, fields, sizeof(fields));
@@ -67,32 +68,26 @@ static bool tuning_init(struct tuning *tuning, const struct bias_tune_options *o
 {
     const struct quant_network *network = tuning->network;
     const struct graph *graph = network->graph;
-    tuning->batch = graph->batchable ? options->batch : 1;
-    if (tuning->batch > tuning->samples->count)
-        tuning->batch = tuning->samples->count;
+    if (!sample_order_create(scratch, tuning->samples->count, graph->batchable ? options->batch : 1,
+                             tuning->rng, &tuning->order, err))
+        return false;
+    int64_t batch = tuning->order.batch;
     tuning->input_elements = tensor_elements(&graph->tensors[graph->input], 1);
     tuning->output_elements = tensor_elements(&graph->tensors[graph->output], 1);
-    const struct node *last = &graph->nodes[graph->tensors[graph->output].producer];
-    tuning->divergence = strcmp(last->op_type, "Softmax") == 0;
-    tuning->loss_tensor = tuning->divergence ? last->inputs[0] : graph->output;
+    tuning->loss_tensor = graph_before_softmax(graph, graph->output);
+    tuning->divergence = tuning->loss_tensor != graph->output;
     for (int i = 0; i < network->layer_count; i++)
         tuning->count += network->layers[i].K;
-    tuning->input = ARENA_ARRAY(scratch, float, tuning->batch * tuning->input_elements, err);
-    tuning->gradient = ARENA_ARRAY(scratch, float, tuning->batch * tuning->output_elements, err);
+    tuning->input = ARENA_ARRAY(scratch, float, batch * tuning->input_elements, err);
+    tuning->gradient = ARENA_ARRAY(scratch, float, batch * tuning->output_elements, err);
     tuning->biases = ARENA_ARRAY(scratch, float, tuning->count, err);
     tuning->start = ARENA_ARRAY(scratch, float, tuning->count, err);
     tuning->best = ARENA_ARRAY(scratch, float, tuning->count, err);
     tuning->slopes = ARENA_ARRAY(scratch, float, tuning->count, err);
-    tuning->in_order = ARENA_ARRAY(scratch, int64_t, tuning->samples->count, err);
-    tuning->shuffled = ARENA_ARRAY(scratch, int64_t, tuning->samples->count, err);
     if (!tuning->input || !tuning->gradient || !tuning->biases || !tuning->start || !tuning->best ||
-        !tuning->slopes || !tuning->in_order || !tuning->shuffled ||
-        !adam_init(scratch, (size_t)tuning->count, &tuning->adam, err))
+        !tuning->slopes || !adam_init(scratch, (size_t)tuning->count, &tuning->adam, err))
         return false;
-    for (int64_t i = 0; i < tuning->samples->count; i++)
-        tuning->in_order[i] = tuning->shuffled[i] = i;
-
-    struct exec_options exec_options = {.batch = tuning->batch, .gradients = true};
+    struct exec_options exec_options = {.batch = batch, .gradients = true};
     if (!exec_create(graph, &exec_options, &tuning->exec, err))
         return false;
     float *start = tuning->start;
@@ -170,12 +165,11 @@ static bool compare(struct tuning *tuning, const int64_t *order, int64_t count, 
 static bool mean_loss(struct tuning *tuning, double *out_loss, struct error *err)
 {
     double loss = 0.0, unit = 0.0;
-    for (int64_t first = 0; first < tuning->samples->count; first += tuning->batch) {
-        int64_t left = tuning->samples->count - first;
-        if (!compare(tuning, tuning->in_order + first, left < tuning->batch ? left : tuning->batch,
-                     &loss, &unit, err))
+    const struct sample_order *order = &tuning->order;
+    for (int64_t first = 0; first < order->count; first += order->batch)
+        if (!compare(tuning, order->in_order + first, sample_order_part(order, first), &loss, &unit,
+                     err))
             return false;
-    }
     *out_loss = unit > 0.0 ? loss / unit : loss;
     return true;
 }
@@ -211,12 +205,11 @@ static bool begin(struct tuning *tuning, const struct bias_tune_options *options
     return true;
 }
 
-static bool train_step(struct tuning *tuning, int64_t place, double learning_rate,
-                       struct error *err)
+static bool train_step(struct tuning *tuning, int64_t step, double learning_rate, struct error *err)
 {
+    const int64_t *samples = sample_order_step(&tuning->order, step);
     double loss = 0.0, unit = 0.0;
-    if (!compare(tuning, tuning->shuffled + place * tuning->batch, tuning->batch, &loss, &unit,
-                 err) ||
+    if (!compare(tuning, samples, tuning->order.batch, &loss, &unit, err) ||
         !exec_backward(tuning->exec, tuning->loss_tensor, tuning->gradient, err))
         return false;
     collect_slopes(tuning);
@@ -230,15 +223,12 @@ static bool train(struct tuning *tuning, const struct bias_tune_options *options
 {
     struct keeper_field fields[FIELDS];
     list_fields(tuning, fields);
-    int64_t per_epoch = tuning->samples->count / tuning->batch; /* an uneven rest waits its turn */
+    int64_t per_epoch = sample_order_epoch(&tuning->order);
     int64_t steps = per_epoch * options->epochs;
     for (int64_t step = tuning->adam.step; step < steps; step++) {
-        int64_t place = step % per_epoch;
-        if (place == 0)
-            rng_shuffle(tuning->rng, tuning->shuffled, (size_t)tuning->samples->count);
-        if (!train_step(tuning, place, adam_cosine(options->learning_rate, step, steps), err))
+        if (!train_step(tuning, step, adam_cosine(options->learning_rate, step, steps), err))
             return false;
-        bool epoch_ends = place == per_epoch - 1;
+        bool epoch_ends = step % per_epoch == per_epoch - 1;
         int64_t epoch = step / per_epoch;
         bool is_moment =
             (epoch + 1) * MEASUREMENTS / options->epochs > epoch * MEASUREMENTS / options->epochs;

@@ -7,6 +7,7 @@
 
 #include "ptqd/kern/difference.h"
 #include "ptqd/kern/dot.h"
+#include "ptqd/recon/sample_order.h"
 
 #include <math.h>
 
@@ -25,14 +26,14 @@ struct distillation {
     struct unit_graph graph;
     struct trainee trainee;
     struct exec *teacher, *student;
-    int64_t batch, inputs, outputs; /* samples; elements of one */
-    float *input;                   /* [batch][inputs] */
+    struct sample_order order;
+    int64_t inputs, outputs; /* elements of one sample */
+    float *input;            /* [batch][inputs] */
     struct augmenter augmenter;
     struct exec_seed *seeds; /* the output's, then those of the activations */
     float **gradients;       /* what the seeds point to */
     int seed_count;
-    double unit;                  /* mean square of the teacher's output */
-    int64_t *in_order, *shuffled; /* [samples] */
+    double unit; /* mean square of the teacher's output */
     struct rng *rng;
     int64_t step, measured; /* steps done, and moments at which the loss was measured */
     struct distill_result result;
@@ -43,7 +44,8 @@ struct distillation {
 static bool create_networks(struct distillation *d, const struct unit *unit,
                             const double *output_scales, struct arena *scratch, struct error *err)
 {
-    struct exec_options options = {.batch = d->batch, .gradients = true}; /* keeps activations */
+    struct exec_options options = {.batch = d->order.batch,
+                                   .gradients = true}; /* keeps activations */
     return unit_graph_create(scratch, d->network, unit, &d->graph, err) &&
            trainee_create(scratch, d->network, unit, &d->graph, output_scales, &d->options->trainee,
                           &d->trainee, err) &&
@@ -68,7 +70,7 @@ static bool create_seeds(struct distillation *d, struct arena *scratch, struct e
             d->seeds[d->seed_count++].tensor = activation->input;
     }
     for (int i = 0; i < d->seed_count; i++) {
-        int64_t count = tensor_elements(&graph->tensors[d->seeds[i].tensor], d->batch);
+        int64_t count = tensor_elements(&graph->tensors[d->seeds[i].tensor], d->order.batch);
         d->gradients[i] = ARENA_ARRAY(scratch, float, count, err);
         d->seeds[i].gradient = d->gradients[i];
         if (!d->gradients[i])
@@ -87,26 +89,26 @@ static bool distillation_init(struct distillation *d, const double *output_scale
         return false;
     if (count != 1)
         return FAIL(err, E_INVALID, "the network has no layer that could be trained");
-    int64_t batch = graph->batchable ? d->options->batch : 1;
-    d->batch = batch < d->samples->count ? batch : d->samples->count;
+    if (!sample_order_create(scratch, d->samples->count, graph->batchable ? d->options->batch : 1,
+                             d->rng, &d->order, err))
+        return false;
     d->inputs = tensor_elements(&graph->tensors[graph->input], 1);
     d->outputs = tensor_elements(&graph->tensors[units[0].output], 1);
-    d->input = ARENA_ARRAY(scratch, float, d->batch * d->inputs, err);
+    d->input = ARENA_ARRAY(scratch, float, d->order.batch * d->inputs, err);
     return d->input && augmenter_create(scratch, graph, &d->options->augment, &d->augmenter, err) &&
            create_networks(d, &units[0], output_scales, scratch, err) &&
            create_seeds(d, scratch, err);
 }
 
-/* Both networks on the given samples, or (with `rng`) on what is made of them. */
-static bool forward(struct distillation *d, const int64_t *order, int64_t count, struct rng *rng,
-                    struct error *err)
+/* The float network on the given samples, or (with `rng`) on what is made of them. */
+static bool teach(struct distillation *d, const int64_t *order, int64_t count, struct rng *rng,
+                  struct error *err)
 {
     for (int64_t i = 0; i < count; i++)
         samples_read(d->samples, order[i], d->input + i * d->inputs);
     if (rng)
         augmenter_apply(&d->augmenter, rng, count, d->input);
-    return exec_forward(d->teacher, d->input, count, err) &&
-           exec_forward(d->student, d->input, count, err);
+    return exec_forward(d->teacher, d->input, count, err);
 }
 
 /* log Σ exp of a row. */
@@ -183,10 +185,10 @@ static void compare_activations(struct distillation *d, int64_t count)
 static bool measure(struct distillation *d, double *out_loss, struct error *err)
 {
     double sum = 0.0;
-    for (int64_t first = 0; first < d->samples->count; first += d->batch) {
-        int64_t left = d->samples->count - first;
-        int64_t count = left < d->batch ? left : d->batch;
-        if (!forward(d, d->in_order + first, count, NULL, err))
+    for (int64_t first = 0; first < d->order.count; first += d->order.batch) {
+        int64_t count = sample_order_part(&d->order, first);
+        if (!teach(d, d->order.in_order + first, count, NULL, err) ||
+            !exec_forward(d->student, d->input, count, err))
             return false;
         sum += compare_outputs(d, count);
     }
@@ -198,10 +200,9 @@ static bool measure(struct distillation *d, double *out_loss, struct error *err)
 static bool measure_unit(struct distillation *d, struct error *err)
 {
     double squares = 0.0;
-    for (int64_t first = 0; first < d->samples->count; first += d->batch) {
-        int64_t left = d->samples->count - first;
-        int64_t count = left < d->batch ? left : d->batch;
-        if (!forward(d, d->in_order + first, count, NULL, err))
+    for (int64_t first = 0; first < d->order.count; first += d->order.batch) {
+        int64_t count = sample_order_part(&d->order, first);
+        if (!teach(d, d->order.in_order + first, count, NULL, err))
             return false;
         const float *wanted = exec_values(d->teacher, d->seeds[0].tensor);
         squares += dot_f32(wanted, wanted, count * d->outputs);
@@ -210,15 +211,16 @@ static bool measure_unit(struct distillation *d, struct error *err)
     return true;
 }
 
-static bool train_step(struct distillation *d, const int64_t *order, struct rng *rng,
-                       const struct trainee_step *step, struct error *err)
+static bool train_step(struct distillation *d, const struct trainee_step *step, struct error *err)
 {
+    const int64_t *samples = sample_order_step(&d->order, d->step);
+    int64_t count = d->order.batch;
     d->trainee.hard = false;
     trainee_apply(&d->trainee);
-    if (!forward(d, order, d->batch, rng, err))
+    if (!teach(d, samples, count, d->rng, err) || !exec_forward(d->student, d->input, count, err))
         return false;
-    (void)compare_outputs(d, d->batch); /* for its gradient; the loss is measured on all samples */
-    compare_activations(d, d->batch);
+    (void)compare_outputs(d, count); /* for its gradient; the loss is measured on all samples */
+    compare_activations(d, count);
     if (!exec_backward_from(d->student, d->seeds, d->seed_count, err))
         return false;
     trainee_step(&d->trainee, d->student, step);
@@ -253,7 +255,7 @@ static bool list_fields(struct distillation *d, struct arena *scratch, struct er
         {"train.before", KEEP_F64, 1, &d->result.before},
         {"train.after", KEEP_F64, 1, &d->result.after},
         {"train.unit", KEEP_F64, 1, &d->unit},
-        {"train.order", KEEP_I64, d->samples->count, d->shuffled},
+        {"train.order", KEEP_I64, d->order.count, d->order.shuffled},
         {"train.rng", KEEP_U64, 4, d->rng->state},
     };
     const int count = sizeof(own) / sizeof(own[0]);
@@ -285,20 +287,16 @@ static bool begin(struct distillation *d, struct error *err)
 
 static bool train(struct distillation *d, const struct recon_monitor *monitor, struct error *err)
 {
-    int64_t per_epoch = d->samples->count / d->batch; /* an uneven rest waits its turn */
+    int64_t per_epoch = sample_order_epoch(&d->order);
     int64_t steps = per_epoch * d->options->epochs;
     double unit = d->result.before / trainee_weights(&d->trainee);
     while (d->step < steps) {
-        int64_t place = d->step % per_epoch;
         double now = (double)d->step / (double)steps;
         double share = 0.5 + 0.5 * cos(M_PI * ramp(now, RATE_FALLS, 1.0));
         struct trainee_step how = trainee_schedule(&d->trainee, d->step, steps, share, unit);
         if (!d->options->trainee.from_codes)
             d->trainee.blend = ramp(now, BLEND_BEGINS, BLEND_ENDS);
-        if (place == 0)
-            rng_shuffle(d->rng, d->shuffled, (size_t)d->samples->count);
-        if (!train_step(d, d->shuffled + place * d->batch, d->rng, &how, err) ||
-            !recon_monitor_report(monitor, now, d->result.after, err))
+        if (!train_step(d, &how, err) || !recon_monitor_report(monitor, now, d->result.after, err))
             return false;
         d->step++;
         if (d->trainee.blend == 1.0 && d->step * MEASUREMENTS / steps > d->measured) {
@@ -306,7 +304,7 @@ static bool train(struct distillation *d, const struct recon_monitor *monitor, s
             if (!keep_better(d, err))
                 return false;
         }
-        if (place == per_epoch - 1)
+        if (d->step % per_epoch == 0)
             recon_keeper_save(d->options->keeper, d->fields, d->field_count);
     }
     return true;
@@ -321,15 +319,10 @@ bool distill(struct quant_network *network, const struct samples *samples,
         .network = network,
         .samples = samples,
         .options = options,
-        .in_order = ARENA_ARRAY(scratch, int64_t, samples->count, err),
-        .shuffled = ARENA_ARRAY(scratch, int64_t, samples->count, err),
         .rng = rng,
     };
-    bool done = d.in_order && d.shuffled;
-    for (int64_t i = 0; done && i < samples->count; i++)
-        d.in_order[i] = d.shuffled[i] = i;
-    done = done && distillation_init(&d, output_scales, scratch, err) &&
-           list_fields(&d, scratch, err) && begin(&d, err) && train(&d, monitor, err);
+    bool done = distillation_init(&d, output_scales, scratch, err) &&
+                list_fields(&d, scratch, err) && begin(&d, err) && train(&d, monitor, err);
     if (done) {
         d.trainee.blend = 1.0;
         d.trainee.hard = true;

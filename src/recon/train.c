@@ -3,6 +3,7 @@
 #include "ptqd/recon/train.h"
 
 #include "ptqd/kern/dot.h"
+#include "ptqd/recon/sample_order.h"
 
 #include <math.h>
 #include <string.h>
@@ -13,10 +14,11 @@ struct training {
     struct unit_graph graph;
     struct trainee trainee;
     struct exec *exec;
-    int64_t batch, inputs, outputs; /* samples; elements of one */
-    float *input;                   /* [batch][inputs] */
-    float *gradient;                /* [batch][outputs] */
-    double target_square;           /* mean over all elements */
+    struct sample_order order;
+    int64_t inputs, outputs; /* elements of one sample */
+    float *input;            /* [batch][inputs] */
+    float *gradient;         /* [batch][outputs] */
+    double target_square;    /* mean over all elements */
     struct rng *rng;
 };
 
@@ -28,22 +30,25 @@ static bool training_init(struct training *training, struct quant_network *netwo
     if (!unit_graph_create(scratch, network, unit, &training->graph, err))
         return false;
     const struct graph *graph = training->graph.graph;
-    int64_t batch = graph->batchable ? options->batch : 1;
-    training->batch = batch < training->data->samples ? batch : training->data->samples;
+    if (!sample_order_create(scratch, training->data->samples,
+                             graph->batchable ? options->batch : 1, training->rng, &training->order,
+                             err))
+        return false;
+    int64_t batch = training->order.batch;
     training->inputs = tensor_elements(&graph->tensors[graph->input], 1);
     training->outputs = tensor_elements(&graph->tensors[graph->output], 1);
-    training->input = ARENA_ARRAY(scratch, float, training->batch * training->inputs, err);
-    training->gradient = ARENA_ARRAY(scratch, float, training->batch * training->outputs, err);
+    training->input = ARENA_ARRAY(scratch, float, batch * training->inputs, err);
+    training->gradient = ARENA_ARRAY(scratch, float, batch * training->outputs, err);
     int64_t targets = training->data->samples * training->outputs;
     training->target_square =
         dot_f32(training->data->target, training->data->target, targets) / (double)targets;
     if (!training->input || !training->gradient ||
-        !unit_graph_prepare_drop(&training->graph, scratch, training->batch, options->drop,
-                                 training->rng, err) ||
+        !unit_graph_prepare_drop(&training->graph, scratch, batch, options->drop, training->rng,
+                                 err) ||
         !trainee_create(scratch, network, unit, &training->graph, output_scales, &options->trainee,
                         &training->trainee, err))
         return false;
-    struct exec_options exec_options = {.batch = training->batch, .gradients = true};
+    struct exec_options exec_options = {.batch = batch, .gradients = true};
     bool at_start = graph->input == network->graph->input; /* nothing in front to be trained */
     return exec_create(graph, &exec_options, &training->exec, err) &&
            trainee_want_gradients(&training->trainee, training->exec, err) &&
@@ -84,17 +89,16 @@ static bool compare(struct training *training, const int64_t *order, int64_t cou
 }
 
 /* Relative error over all samples, everything quantized and hard. */
-static bool measure(struct training *training, const int64_t *order, double *out_loss,
-                    struct error *err)
+static bool measure(struct training *training, double *out_loss, struct error *err)
 {
     double total = 0.0, part;
     training->trainee.hard = true;
     trainee_apply(&training->trainee);
     unit_graph_set_drop(&training->graph, 0.0);
-    for (int64_t first = 0; first < training->data->samples; first += training->batch) {
-        int64_t left = training->data->samples - first;
-        int64_t count = left < training->batch ? left : training->batch;
-        if (!compare(training, order + first, count, 0.0, &part, err))
+    const struct sample_order *order = &training->order;
+    for (int64_t first = 0; first < order->count; first += order->batch) {
+        int64_t count = sample_order_part(order, first);
+        if (!compare(training, order->in_order + first, count, 0.0, &part, err))
             return false;
         total += part;
     }
@@ -106,15 +110,15 @@ static bool measure(struct training *training, const int64_t *order, double *out
 }
 
 /* The loss of a step is the squared error in units of `unit`, and the rounding term. */
-static bool train_step(struct training *training, const int64_t *order, int64_t step, double unit,
-                       struct error *err)
+static bool train_step(struct training *training, int64_t step, double unit, struct error *err)
 {
     const struct train_options *options = training->options;
+    const int64_t *samples = sample_order_step(&training->order, step);
     double squares;
     trainee_apply(&training->trainee);
-    if (!compare(training, order, training->batch, options->drop, &squares, err))
+    if (!compare(training, samples, training->order.batch, options->drop, &squares, err))
         return false;
-    int64_t count = training->batch * training->outputs;
+    int64_t count = training->order.batch * training->outputs;
     float factor = (float)(2.0 / ((double)count * unit));
     for (int64_t i = 0; i < count; i++)
         training->gradient[i] *= factor;
@@ -127,25 +131,20 @@ static bool train_step(struct training *training, const int64_t *order, int64_t 
     return true;
 }
 
-static bool train(struct training *training, const int64_t *in_order, int64_t *shuffled,
-                  const struct recon_monitor *monitor, struct train_loss *loss, struct error *err)
+static bool train(struct training *training, const struct recon_monitor *monitor,
+                  struct train_loss *loss, struct error *err)
 {
     int64_t steps = training->options->steps;
-    int64_t per_epoch = training->data->samples / training->batch; /* the rest waits its turn */
     trainee_keep(&training->trainee);
-    if (!measure(training, in_order, &loss->before, err))
+    if (!measure(training, &loss->before, err))
         return false;
     /* The error of one weight, as far as it is known: λ does not depend on the unit. */
     double unit = loss->before * training->target_square / trainee_weights(&training->trainee);
-    for (int64_t step = 0; unit > 0.0 && step < steps; step++) {
-        int64_t place = step % per_epoch;
-        if (place == 0)
-            rng_shuffle(training->rng, shuffled, (size_t)training->data->samples);
-        if (!train_step(training, shuffled + place * training->batch, step, unit, err) ||
+    for (int64_t step = 0; unit > 0.0 && step < steps; step++)
+        if (!train_step(training, step, unit, err) ||
             !recon_monitor_report(monitor, (double)step / (double)steps, loss->before, err))
             return false;
-    }
-    return measure(training, in_order, &loss->after, err);
+    return measure(training, &loss->after, err);
 }
 
 bool train_unit(struct quant_network *network, const struct unit *unit,
@@ -156,15 +155,9 @@ bool train_unit(struct quant_network *network, const struct unit *unit,
 {
     struct training training = {.options = options, .data = data, .rng = rng};
     struct train_loss loss;
-    int64_t *in_order = ARENA_ARRAY(scratch, int64_t, data->samples, err);
-    int64_t *shuffled = ARENA_ARRAY(scratch, int64_t, data->samples, err);
     bool done = false;
-    if (!in_order || !shuffled)
-        return false;
-    for (int64_t i = 0; i < data->samples; i++)
-        in_order[i] = shuffled[i] = i;
     if (!training_init(&training, network, unit, output_scales, scratch, err) ||
-        !train(&training, in_order, shuffled, monitor, &loss, err))
+        !train(&training, monitor, &loss, err))
         goto out;
     if (!(loss.after <= loss.before)) {
         trainee_restore(&training.trainee);

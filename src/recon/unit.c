@@ -171,14 +171,6 @@ static int chain_end(const struct cutter *cutter, const struct unit *unit, int t
     }
 }
 
-/* In front of a Softmax at the end: its input is what errors are measured at. */
-static int before_softmax(const struct graph *graph, int tensor)
-{
-    int producer = graph->tensors[tensor].producer;
-    bool is_softmax = producer >= 0 && strcmp(graph->nodes[producer].op_type, "Softmax") == 0;
-    return is_softmax ? graph->nodes[producer].inputs[0] : tensor;
-}
-
 static void set_ends(struct cutter *cutter, enum unit_granularity granularity, int index)
 {
     const struct graph *graph = cutter->graph;
@@ -196,7 +188,7 @@ static void set_ends(struct cutter *cutter, enum unit_granularity granularity, i
         unit->input = unit->first == 0 ? graph->input : only_live(cutter, unit->first);
         unit->output = at_end ? graph->output : only_live(cutter, unit->last + 1);
     }
-    unit->output = before_softmax(graph, unit->output);
+    unit->output = graph_before_softmax(graph, unit->output); /* where errors are measured */
 }
 
 static bool set_name(struct cutter *cutter, struct unit *unit, struct error *err)

@@ -127,7 +127,7 @@ static double divergence_of(const struct network *network, const struct run_resu
     int64_t samples = network->evaluation->samples;
     float *real = outputs_on(result->network->folded, network->evaluation, arena);
     float *given = outputs_on(graph, network->evaluation, arena);
-    if (strcmp(graph->nodes[graph->node_count - 1].op_type, "Softmax") != 0) {
+    if (graph_before_softmax(graph, graph->output) == graph->output) {
         evaluate_softmax(real, elements, samples);
         evaluate_softmax(given, elements, samples);
     }

@@ -122,6 +122,8 @@ bool graph_refinish(struct graph *graph, struct error *err);
 int graph_reader_count(const struct graph *graph, int tensor);
 /* The only node that reads the tensor, or -1 when none or several do, or it is the output. */
 int graph_only_reader(const struct graph *graph, int tensor);
+/* What a Softmax makes the tensor of, the logits; the tensor itself when none does. */
+int graph_before_softmax(const struct graph *graph, int tensor);
 
 /* The attribute, or NULL. */
 const struct attribute *node_attribute(const struct node *node, const char *name);

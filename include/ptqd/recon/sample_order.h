@@ -1,0 +1,26 @@
+#pragma once
+
+/* The order in which training sees the samples: an epoch of mini-batches after the other, each
+ * epoch in an order of its own. Samples that fill no batch wait for their turn in another epoch. */
+
+#include "ptqd/base/arena.h"
+#include "ptqd/base/rng.h"
+
+struct sample_order {
+    int64_t count, batch;    /* samples; those of one step, at most all */
+    const int64_t *in_order; /* [count] 0, 1, 2 … */
+    int64_t *shuffled;       /* [count] of the present epoch */
+    struct rng *rng;         /* borrowed */
+};
+
+bool sample_order_create(struct arena *arena, int64_t count, int64_t batch, struct rng *rng,
+                         struct sample_order *out_order, struct error *err);
+
+/* Steps of one epoch. */
+int64_t sample_order_epoch(const struct sample_order *order);
+
+/* The samples of step `step`, [batch]; steps are asked for one after the other. */
+const int64_t *sample_order_step(struct sample_order *order, int64_t step);
+
+/* How many samples the part of all samples in order has that begins with `first`. */
+int64_t sample_order_part(const struct sample_order *order, int64_t first);

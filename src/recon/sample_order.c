@@ -1,0 +1,41 @@
+/* The order in which training sees the samples. */
+
+#include "ptqd/recon/sample_order.h"
+
+bool sample_order_create(struct arena *arena, int64_t count, int64_t batch, struct rng *rng,
+                         struct sample_order *out_order, struct error *err)
+{
+    int64_t *in_order = ARENA_ARRAY(arena, int64_t, count, err);
+    int64_t *shuffled = ARENA_ARRAY(arena, int64_t, count, err);
+    if (!in_order || !shuffled)
+        return false;
+    for (int64_t i = 0; i < count; i++)
+        in_order[i] = shuffled[i] = i;
+    *out_order = (struct sample_order){
+        .count = count,
+        .batch = batch < count ? batch : count,
+        .in_order = in_order,
+        .shuffled = shuffled,
+        .rng = rng,
+    };
+    return true;
+}
+
+int64_t sample_order_epoch(const struct sample_order *order)
+{
+    return order->count / order->batch;
+}
+
+const int64_t *sample_order_step(struct sample_order *order, int64_t step)
+{
+    int64_t place = step % sample_order_epoch(order);
+    if (place == 0)
+        rng_shuffle(order->rng, order->shuffled, (size_t)order->count);
+    return order->shuffled + place * order->batch;
+}
+
+int64_t sample_order_part(const struct sample_order *order, int64_t first)
+{
+    int64_t left = order->count - first;
+    return left < order->batch ? left : order->batch;
+}

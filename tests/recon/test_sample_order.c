@@ -1,0 +1,80 @@
+#include "ptqd/recon/sample_order.h"
+
+#include "support.h"
+
+static struct arena *arena;
+static struct error err;
+static struct rng rng;
+
+static void setup(void)
+{
+    arena = arena_create(0);
+    err = (struct error){.message = ""};
+    rng_init(&rng, 1, 0);
+}
+
+static void teardown(void)
+{
+    arena_destroy(arena);
+}
+
+static struct sample_order order_of(int64_t count, int64_t batch)
+{
+    struct sample_order order;
+    ck_assert_ok(sample_order_create(arena, count, batch, &rng, &order, &err), &err);
+    return order;
+}
+
+/* Law: the steps of an epoch have no sample in common, and epochs differ. */
+START_TEST(an_epoch_has_each_sample_once_at_most)
+{
+    enum { COUNT = 23, BATCH = 5, EPOCHS = 4 };
+    struct sample_order order = order_of(COUNT, BATCH);
+    int64_t per_epoch = sample_order_epoch(&order), first_samples[EPOCHS];
+    ck_assert_int_eq(per_epoch, COUNT / BATCH);
+    for (int64_t epoch = 0; epoch < EPOCHS; epoch++) {
+        int seen[COUNT] = {0};
+        for (int64_t step = 0; step < per_epoch; step++) {
+            const int64_t *samples = sample_order_step(&order, epoch * per_epoch + step);
+            for (int i = 0; i < BATCH; i++)
+                ck_assert_int_eq(seen[samples[i]]++, 0);
+            if (step == 0)
+                first_samples[epoch] = samples[0] * COUNT + samples[1];
+        }
+    }
+    ck_assert(first_samples[0] != first_samples[1] || first_samples[1] != first_samples[2]);
+}
+END_TEST
+
+/* Law: parts in order have every sample once. */
+START_TEST(parts_in_order_cover_all_samples)
+{
+    struct sample_order order = order_of(23, 5);
+    int64_t seen = 0;
+    for (int64_t first = 0; first < order.count; first += order.batch)
+        for (int64_t i = 0; i < sample_order_part(&order, first); i++)
+            ck_assert_int_eq(order.in_order[first + i], seen++);
+    ck_assert_int_eq(seen, 23);
+}
+END_TEST
+
+START_TEST(a_batch_is_at_most_all_samples)
+{
+    struct sample_order order = order_of(3, 64);
+    ck_assert_int_eq(order.batch, 3);
+    ck_assert_int_eq(sample_order_epoch(&order), 1);
+    ck_assert_int_eq(sample_order_part(&order, 0), 3);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("sample_order");
+    TCase *tcase = tcase_create("laws");
+    tcase_add_checked_fixture(tcase, setup, teardown);
+    tcase_add_test(tcase, an_epoch_has_each_sample_once_at_most);
+    tcase_add_test(tcase, parts_in_order_cover_all_samples);
+    tcase_add_test(tcase, a_batch_is_at_most_all_samples);
+    suite_add_tcase(suite, tcase);
+    return support_run(suite);
+}
