@@ -295,7 +295,7 @@ static const struct param rows[] = {
      FIELD(optimize.drop)},
     {.name = "optimize.batch",
      .type = PARAM_INT,
-     .default_text = "64",
+     .default_text = "32",
      .min = 1,
      .max = 1024,
      .unit = "samples",
@@ -309,7 +309,7 @@ static const struct param rows[] = {
      .min = 1,
      .max = 10000,
      .unit = "epochs",
-     .help = "Passes of network training over the calibration samples; \"auto\" makes 1280 "
+     .help = "Passes of network training over the calibration samples; \"auto\" makes 2560 "
              "steps.",
      .sweep = true,
      FIELD(optimize.epochs)},
