@@ -29,15 +29,23 @@ struct unit_run {
 /* Of the run's seed; see flow/run.c for the others. */
 enum { STREAM_TRAIN = 3 };
 
-/* Where the pipeline says "auto". Steps of the network, with batches of 32: as many as 80 passes over
- * a thousand samples make. At half of that work and 2 bits, batches of 64, 32, 16 and 8 left a
- * divergence on a held-out fifth of the calibration set of 0.68, 0.56, 0.55, – (ResNet-8), 0.33,
- * 0.28, 0.31, 0.31 (DS-CNN), 0.24, 0.16, 0.20, 0.22 (MobileNetV1) and 0.046, 0.041, 0.037, 0.036 (HAR
- * CNN): smaller ones fit better what they see, and no better what they don't. Steps of a block: those
- * of a 20th of BRECQ's work. Rates: w in codes,
- * found on a held-out fifth of ResNet-8's calibration set at 2 bits, where half or double of it
- * left a larger divergence; α as in recon/methods/round.c. Scales and biases move a quarter as
- * fast, which was better than a half. */
+/* Where the pipeline says "auto".
+ *
+ * Steps of the network, with batches of 32: as many as 80 passes over a thousand samples make. At
+ * 2 bits and half of that work, this divergence was left on a held-out fifth of the calibration set
+ * (smaller batches fit what they see better, and not what they don't):
+ *
+ *     batch          64     32     16     8
+ *     ResNet-8     0.68   0.56   0.55
+ *     DS-CNN       0.33   0.28   0.31   0.31
+ *     MobileNetV1  0.24   0.16   0.20   0.22
+ *     HAR CNN     0.046  0.041  0.037  0.036
+ *
+ * Steps of a layer or block: a 20th of BRECQ's.
+ *
+ * Rates: w in codes, found on a held-out fifth of ResNet-8's calibration set, where half of it left
+ * 0.60 and double more; α as in recon/methods/round.c. Scales and biases move a quarter as fast,
+ * which was better than a half. */
 enum { STEPS = 1000, NETWORK_STEPS = 2560 };
 static const double rate_of[] = {
     [TRAIN_NOTHING] = 0.0, [TRAIN_QPARAM] = 0.02, [TRAIN_WEIGHTS] = 0.02, [TRAIN_ROUND] = 0.03};
