@@ -11,6 +11,7 @@
 #include "ptqd/flow/run_state.h"
 #include "ptqd/flow/sensitivity.h"
 #include "ptqd/flow/shared_scope.h"
+#include "ptqd/flow/shared_state.h"
 #include "ptqd/flow/unit_training.h"
 #include "ptqd/nn/fold.h"
 #include "ptqd/quant/bias.h"
@@ -35,9 +36,10 @@ struct run {
     struct shared_scope scope;
     struct quant_options options;
     struct quant_network *network;
-    struct initial_ranges *initial; /* NULL: nobody wants them */
+    struct initial_ranges initial;
     struct float_outputs float_outputs;
     struct run_state state;
+    uint8_t *packed; /* the state for other runs, or of one; NULL: nothing is shared */
     struct error *err;
 };
 
@@ -90,25 +92,24 @@ static bool prepare(struct run *run)
 static bool open_state(struct run *run)
 {
     struct run_result *result = run->result;
-    if (run->pipeline->report.sensitivity) {
-        run->initial = ARENA_NEW(run->arena, struct initial_ranges, run->err);
-        if (!run->initial ||
-            !initial_ranges_create(run->arena, run->network, run->initial, run->err))
-            return false;
-    }
     result->layer_count = run->network->layer_count;
     result->layers = ARENA_ARRAY(run->arena, struct run_layer, result->layer_count, run->err);
-    return result->layers &&
-           float_outputs_init(run->arena, run->network, run->samples.count, &run->float_outputs,
-                              run->err) &&
-           run_state_open(run->arena, run->request, run->network, result->layers,
-                          &run->float_outputs, run->initial, &run->state, run->err);
+    if (!result->layers ||
+        !initial_ranges_create(run->arena, run->network, &run->initial, run->err) ||
+        !float_outputs_init(run->arena, run->network, run->samples.count, &run->float_outputs,
+                            run->err) ||
+        !run_state_open(run->arena, run->request, run->network, result->layers, &run->float_outputs,
+                        &run->initial, &run->state, run->err))
+        return false;
+    if (!run->scope.cache)
+        return true;
+    run->packed = ARENA_ARRAY(run->arena, uint8_t, run_state_bytes(&run->state), run->err);
+    return run->packed != NULL;
 }
 
-/* Steps 2 and 3. */
-static bool optimize(struct run *run)
+static struct optimization optimization_of(struct run *run)
 {
-    struct optimization optimization = {
+    return (struct optimization){
         .arena = run->arena,
         .pipeline = run->pipeline,
         .samples = &run->samples,
@@ -119,10 +120,20 @@ static bool optimize(struct run *run)
         .layers = run->result->layers,
         .outputs = &run->float_outputs,
     };
+}
+
+static bool reconstruct(struct run *run)
+{
     const struct pipeline *pipeline = run->pipeline;
+    const struct optimization optimization = optimization_of(run);
     int method = pipeline_trains(pipeline) ? pipeline->optimize.start : pipeline->optimize.variable;
-    return reconstruct_network(&optimization, method_table()[method], run->err) &&
-           unit_training(&optimization, run->request->seed, run->err);
+    return reconstruct_network(&optimization, method_table()[method], run->err);
+}
+
+static bool train(struct run *run)
+{
+    const struct optimization optimization = optimization_of(run);
+    return unit_training(&optimization, run->request->seed, run->err);
 }
 
 static bool tune_biases(struct run *run, double *before, double *after)
@@ -165,6 +176,69 @@ static bool postprocess(struct run *run)
     (void)progress_account(&run->progress, "tune", since); /* the next step reads the clock */
     return done;
 }
+
+/* ---- what is decided, by this run or another ---- */
+
+/* The steps that decide something; each goes on from the state behind the one before. */
+static bool (*const deciding[STEP_COUNT])(struct run *run) = {
+    [STEP_RECONSTRUCT] = reconstruct,
+    [STEP_TRAIN] = train,
+    [STEP_TUNE] = postprocess,
+};
+
+static bool decide(struct run *run, enum run_step_id step);
+
+static bool decide_alone(struct run *run, enum run_step_id step)
+{
+    return decide(run, (enum run_step_id)(step - 1)) && deciding[step](run);
+}
+
+struct decision {
+    struct run *run;
+    enum run_step_id step;
+    bool alone;
+};
+
+static bool compute_state(void *context, void *out_state, struct error *err)
+{
+    struct decision *decision = context;
+    (void)err; /* is the run's */
+    decision->alone = true;
+    if (!decide_alone(decision->run, decision->step))
+        return false;
+    run_state_pack(&decision->run->state, out_state);
+    return true;
+}
+
+/* Comes to the state behind a step: it is that of a checkpoint, or of another run, or is decided
+ * here while others wait for it. Who decides it may have to wait for a state before, never for a
+ * later one, so nobody waits in a circle. A step that another run did takes no time in the report;
+ * waiting for it is a part of its own. */
+static bool decide(struct run *run, enum run_step_id step)
+{
+    if (!deciding[step] || run_state_done(&run->state, step) == RUN_STATE_ALL_DONE)
+        return true;
+    if (run->progress.skipped[step])
+        return decide(run, (enum run_step_id)(step - 1));
+    if (!run->packed)
+        return decide_alone(run, step);
+    double since = progress_now();
+    struct decision decision = {.run = run, .step = step};
+    const struct shared_work work = {compute_state, &decision};
+    struct shared_key key;
+    run->progress.state.step = "shared"; /* until a step begins */
+    if (!shared_key_state(&run->scope, run->request, step, &key, run->err) ||
+        !shared_get(run->scope.cache, &key, run_state_bytes(&run->state), &work,
+                    &run->progress.monitor, run->packed, run->err))
+        return false;
+    if (decision.alone)
+        return true;
+    run_state_unpack(&run->state, run->packed);
+    (void)progress_account(&run->progress, "shared", since); /* the next step reads the clock */
+    return true;
+}
+
+/* ---- what is reported ---- */
 
 static bool evaluate_calibration(struct run *run)
 {
@@ -222,7 +296,7 @@ static bool measure_sensitivity(struct run *run)
     const struct sensitivity_request request = {
         .network = run->network,
         .options = &run->options,
-        .ranges = run->initial,
+        .ranges = &run->initial,
         .calibration = &run->samples,
         .evaluation = run->request->evaluation,
         .origin = &run->request->origin,
@@ -293,7 +367,7 @@ bool run_execute(struct arena *arena, const struct run_request *request,
     run.progress.skipped[STEP_TUNE] = request->pipeline->postprocess.bias == BIAS_NONE;
     run.progress.skipped[STEP_SENSITIVITY] = !request->pipeline->report.sensitivity;
     if (!pipeline_check(request->pipeline, err) || !prepare(&run) || !open_state(&run) ||
-        !optimize(&run) || !postprocess(&run) || !quant_network_round_biases(run.network, err) ||
+        !decide(&run, STEP_TUNE) || !quant_network_round_biases(run.network, err) ||
         !evaluate(&run) || !measure_sensitivity(&run) || !export_artifacts(&run))
         return false;
     describe_layers(&run);

@@ -9,7 +9,7 @@
 
 /* ---- the fields ---- */
 
-enum { FIELDS_OF_RUN = 3, FIELDS_OF_QUANTIZER = 2, FIELDS_OF_LAYER = 9 };
+enum { FIELDS_OF_RUN = 3, FIELDS_OF_QUANTIZER = 2, FIELDS_OF_LAYER = 8 };
 
 struct builder {
     struct arena *arena;
@@ -51,7 +51,6 @@ static bool add_layer(struct builder *builder, int index, struct quant_layer *la
         {"scales", KEEP_F32, quantizer->channels, quantizer->scales},
         {"zero_points", KEEP_I32, quantizer->channels, quantizer->zero_points},
         {"codes", KEEP_I8, layer->codes ? layer->K * layer->D : 0, layer->codes},
-        {"weights", KEEP_F32, layer->K * layer->D, layer->weight_values},
         {"biases", KEEP_F32, layer->K, layer->bias_values},
         {"weight_sqnr_db", KEEP_F64, 1, &report->weight_sqnr_db},
         {"input_sqnr_db", KEEP_F64, 1, &report->input_sqnr_db},
@@ -61,9 +60,17 @@ static bool add_layer(struct builder *builder, int index, struct quant_layer *la
     return add(builder, "layer", index, rows, FIELDS_OF_LAYER);
 }
 
-static bool list_fields(struct run_state *state, struct quant_network *network,
-                        struct run_layer *layers, struct float_outputs *outputs, struct error *err)
+static bool add_weights(struct builder *builder, int index, struct quant_layer *layer)
 {
+    const struct keeper_field row = {"weights", KEEP_F32, layer->K * layer->D,
+                                     layer->weight_values};
+    return add(builder, "layer", index, &row, 1);
+}
+
+static bool list_fields(struct run_state *state, struct run_layer *layers,
+                        struct float_outputs *outputs, struct error *err)
+{
+    const struct quant_network *network = state->network;
     const struct initial_ranges *initial = state->initial;
     const struct keeper_field of_run[FIELDS_OF_RUN] = {
         {"position", KEEP_I64, 2, state->position},
@@ -71,7 +78,7 @@ static bool list_fields(struct run_state *state, struct quant_network *network,
         {"float.layer_scale", KEEP_F64, network->layer_count, outputs->layer_scale},
     };
     int most = FIELDS_OF_RUN + 2 * FIELDS_OF_QUANTIZER * network->activation_count +
-               (FIELDS_OF_LAYER + FIELDS_OF_QUANTIZER) * network->layer_count;
+               (FIELDS_OF_LAYER + FIELDS_OF_QUANTIZER + 1) * network->layer_count;
     struct builder builder = {
         .arena = state->arena,
         .fields = ARENA_ARRAY(state->arena, struct keeper_field, most, err),
@@ -83,12 +90,15 @@ static bool list_fields(struct run_state *state, struct quant_network *network,
     memcpy(builder.fields, of_run, sizeof(of_run));
     for (int i = 0; i < network->activation_count; i++)
         if (!add_quantizer(&builder, "activation", i, &network->activations[i].quantizer) ||
-            (initial &&
-             !add_quantizer(&builder, "initial.activation", i, &initial->activations[i])))
+            !add_quantizer(&builder, "initial.activation", i, &initial->activations[i]))
             return false;
     for (int i = 0; i < network->layer_count; i++)
         if (!add_layer(&builder, i, &network->layers[i], &layers[i]) ||
-            (initial && !add_quantizer(&builder, "initial.layer", i, &initial->weights[i])))
+            !add_quantizer(&builder, "initial.layer", i, &initial->weights[i]))
+            return false;
+    state->decided_count = builder.count;
+    for (int i = 0; i < network->layer_count; i++)
+        if (!add_weights(&builder, i, &network->layers[i]))
             return false;
     state->fields = builder.fields;
     state->field_count = builder.count;
@@ -151,11 +161,14 @@ bool run_state_open(struct arena *arena, const struct run_request *request,
 {
     struct run_state *state = out_state; /* its fields point into it */
     const struct run_checkpoints *checkpoints = &request->checkpoints;
-    *state = (struct run_state){.arena = arena, .checkpoints = checkpoints, .initial = initial};
-    state->saved_at = progress_now();
-    if (!checkpoints->resume && !checkpoints->save)
-        return true;
-    if (!list_fields(state, network, layers, outputs, err) || !identify(state, request, err))
+    *state = (struct run_state){
+        .arena = arena,
+        .checkpoints = checkpoints,
+        .network = network,
+        .initial = initial,
+        .saved_at = progress_now(),
+    };
+    if (!list_fields(state, layers, outputs, err) || !identify(state, request, err))
         return false;
     if (!checkpoints->resume)
         return true;
@@ -238,4 +251,43 @@ struct recon_keeper run_state_keeper(struct run_state *state, enum run_step_id s
     state->keeper_step = step;
     state->keeper_units = units;
     return (struct recon_keeper){.load = keeper_load, .save = keeper_save, .context = state};
+}
+
+/* ---- between runs ---- */
+
+enum { DECIDED_FIRST = 1 /* behind the position */ };
+
+static size_t field_bytes(const struct keeper_field *field)
+{
+    return (size_t)field->count * keeper_type_bytes(field->type);
+}
+
+size_t run_state_bytes(const struct run_state *state)
+{
+    size_t bytes = 0;
+    for (int i = DECIDED_FIRST; i < state->decided_count; i++) /* it is in memory: the sum fits */
+        bytes += field_bytes(&state->fields[i]);
+    return bytes;
+}
+
+void run_state_pack(const struct run_state *state, uint8_t *out_bytes)
+{
+    for (int i = DECIDED_FIRST; i < state->decided_count; i++) {
+        const struct keeper_field *field = &state->fields[i];
+        if (field->count > 0)
+            memcpy(out_bytes, field->values, field_bytes(field));
+        out_bytes += field_bytes(field);
+    }
+}
+
+void run_state_unpack(struct run_state *state, const uint8_t *bytes)
+{
+    for (int i = DECIDED_FIRST; i < state->decided_count; i++) {
+        const struct keeper_field *field = &state->fields[i];
+        if (field->count > 0)
+            memcpy(field->values, bytes, field_bytes(field));
+        bytes += field_bytes(field);
+    }
+    for (int i = 0; i < state->network->layer_count; i++)
+        quant_layer_decode(&state->network->layers[i]);
 }

@@ -3,6 +3,7 @@
 #include "ptqd/flow/run.h"
 
 #include "ptqd/flow/sensitivity.h"
+#include "ptqd/flow/shared.h"
 
 #include "small_network.h"
 #include "support.h"
@@ -242,6 +243,35 @@ START_TEST(trained_parts_are_taken_up_too)
 }
 END_TEST
 
+/* Law: the same where states are shared: by a run that is taken up with others, and with it by
+ * others. */
+START_TEST(a_run_that_is_taken_up_shares)
+{
+    struct record all = {.count = 0};
+    struct run_result *expected, *result;
+    request.origin.model = "model";
+    request.origin.calibration = "calibration";
+    ck_assert_ok(execute(&all, NULL, &expected), &err);
+    ck_assert_int_eq(all.count, LAYERS + EPOCHS);
+    all.count = _i;
+    request.shared = shared_create(1 << 20);
+    for (int round = 0; round < 2; round++) { /* with what nobody left, then all */
+        struct record taken = {.count = 0}, fresh = {.count = 0};
+        ck_assert_ok(execute(&taken, &all, &result), &err);
+        assert_same_result(result, expected);
+        ck_assert_ptr_null(taken.resumption.problem);
+        if (round == 0)
+            ck_assert_int_eq(taken.count, LAYERS + EPOCHS - _i);
+        ck_assert_ok(execute(&fresh, NULL, &result), &err);
+        assert_same_result(result, expected);
+        if (round == 1)
+            ck_assert_int_eq(fresh.count, 0);
+    }
+    shared_destroy(request.shared);
+    request.shared = NULL;
+}
+END_TEST
+
 /* ---- what is not taken up ---- */
 
 static void other_seed(void)
@@ -336,6 +366,7 @@ int main(void)
     tcase_add_test(tcase, without_reconstruction_or_tuning_it_is_the_same);
     tcase_add_loop_test(tcase, trained_parts_are_taken_up_too, OPTIMIZE_LAYER,
                         OPTIMIZE_NETWORK + 1);
+    tcase_add_loop_test(tcase, a_run_that_is_taken_up_shares, 1, LAYERS + EPOCHS + 1);
     tcase_add_loop_test(tcase, what_is_of_another_run_is_not_taken_up, 0,
                         (int)(sizeof(strangers) / sizeof(strangers[0])));
     tcase_add_test(tcase, an_interval_makes_checkpoints_rarer);

@@ -12,7 +12,8 @@ struct sensitivity; /* flow/sensitivity.h */
 struct shared;      /* flow/shared.h */
 
 struct run_progress {
-    const char *step;      /* "float", "ranges", "optimize", "tune", "evaluate", "export" */
+    const char *step;      /* "prepare", "reconstruct", "train", "tune", "evaluate",
+                            * "sensitivity", "export"; "shared": another run does some of these */
     int unit, units;       /* unit 1 … units of the step; 0 of 0 when it has none */
     const char *unit_name; /* the layer; "" when there is none */
     double fraction;       /* of the whole run, 0 to 1 */
@@ -73,7 +74,7 @@ struct run_layer { /* its numbers are part of checkpoints: a new one needs a row
 };
 
 enum { RUN_STEPS_MAX = 12 };
-struct run_step {
+struct run_step { /* a part of the time; what another run did is none of it */
     const char *name;
     double seconds;
 };

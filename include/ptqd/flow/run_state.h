@@ -1,9 +1,8 @@
 #pragma once
 
 /* What changes while a run runs, and is in its checkpoints: scales, zero points, codes, weights and
- * biases of the network, its initial ranges where they are wanted, the numbers of its report, the
- * float network's output; what a stage adds of its own; and how far the run is. Everything else
- * follows from the request.
+ * biases of the network, its initial ranges, the numbers of its report, the float network's output;
+ * what a stage adds of its own; and how far the run is. Everything else follows from the request.
  *
  * Stages that go unit by unit ask how many units are done, walk over those and save after each of
  * the others. A computation inside of a unit is given a keeper (recon/keeper.h). */
@@ -19,9 +18,11 @@ enum { RUN_STATE_ALL_DONE = INT32_MAX };
 struct run_state {
     struct arena *arena; /* everything is borrowed */
     const struct run_checkpoints *checkpoints;
-    const struct initial_ranges *initial; /* NULL: not wanted */
-    struct keeper_field *fields;          /* of the run as a whole, the position first */
+    struct quant_network *network;
+    const struct initial_ranges *initial;
+    struct keeper_field *fields; /* of the run as a whole, the position first */
     int field_count;
+    int decided_count; /* of them; behind a finished step the others, weights, are decoded codes */
     int64_t position[2]; /* what is saved: the step, units of it done */
     char identity[DIGEST_HEX_BYTES];
     struct checkpoint resumed; /* no arrays: the run starts from the beginning */
@@ -49,3 +50,9 @@ void run_state_save(struct run_state *state, enum run_step_id step, int units,
 
 /* For what is computed behind so many finished units of the step. One at a time. */
 struct recon_keeper run_state_keeper(struct run_state *state, enum run_step_id step, int units);
+
+/* The state behind a finished step as bytes for runs that come to the same one (not: to the same
+ * position in it); their number is the same before and after. */
+size_t run_state_bytes(const struct run_state *state);
+void run_state_pack(const struct run_state *state, uint8_t *out_bytes); /* run_state_bytes */
+void run_state_unpack(struct run_state *state, const uint8_t *bytes);

@@ -2,11 +2,12 @@
 
 /* What a run may share with others: the names of its float network and of its data.
  *
- * Shared are ranges of activations, the float network's outputs on the evaluation set, and
- * sensitivities. Not shared is what takes next to nothing: folding and splitting of channels (a few
- * milliseconds), equalization (0.26 s of the 9 s of a MobileNetV1 run, a tenth of it elsewhere);
- * what comes with other work: the float outputs of the calibration samples are those of the walk
- * over the layers; and Gram matrices, which are of quantized inputs: the variants' own. */
+ * Shared are ranges of activations, the float network's outputs on the evaluation set,
+ * sensitivities, and what is decided behind each step (shared_state.h). Not shared is what takes
+ * next to nothing: folding and splitting of channels (a few milliseconds), equalization (0.26 s of
+ * the 9 s of a MobileNetV1 run, a tenth of it elsewhere); what comes with other work: the float
+ * outputs of the calibration samples are those of the walk over the layers; and Gram matrices,
+ * which are of quantized inputs: the variants' own. */
 
 #include "ptqd/artifact/artifact.h"
 #include "ptqd/flow/shared.h"
