@@ -16,9 +16,10 @@
 #   --seeds, --widths, --variables   less than the study has
 #   --retry      queues failed runs of earlier calls again
 #
-# One job for each file, network and evaluation set. What identifies a job (Idempotency-Key) is the
-# digest of its specification and the daemon's version: after an interruption, however rude, the same
-# call finds the jobs that are there, submits the others and waits for all. Needs curl and jq.
+# One job for each file, network and evaluation set; network by network, so that what its jobs have
+# in common is still there. What identifies a job (Idempotency-Key) is the digest of its specification
+# and the daemon's version: after an interruption, however rude, the same call finds the jobs that are
+# there, submits the others and waits for all. Needs curl and jq.
 set -eu
 root=$(cd "$(dirname "$0")/../.." && pwd)
 studies=$root/etc/studies
@@ -155,8 +156,8 @@ upload_network() {
             ($meta[0] | {scale, zero_point}) as $stored
             | {network, set, sets,
                files: {model: $model, calibration: ({id: $calibration} + $stored),
-                       evaluation: ({id: $samples, labels: $labels} + $stored)}}' >>"$work/inputs"
-    done <"$work/sets"
+                       evaluation: ({id: $samples, labels: $labels} + $stored)}}'
+    done <"$work/sets" >"$work/inputs-$1"
 }
 
 upload_all() {
@@ -164,7 +165,6 @@ upload_all() {
         | select($wanted == "" or any(.name, .folder; IN($wanted | split(",")[])))
         | .folder' "$studies/networks.json" >"$work/folders"
     [ -s "$work/folders" ] || fail "\"$networks\" names no network of $studies/networks.json"
-    : >"$work/inputs"
     while read -r folder; do
         upload_network "$folder"
     done <"$work/folders"
@@ -193,10 +193,14 @@ submit_all() {
     : >"$work/jobs"
     for study in $(echo "$only" | tr , ' '); do
         [ -f "$studies/$study.json" ] || fail "$studies has no $study.json"
-        while read -r input; do
-            submit "$study" "$input"
-        done <"$work/inputs"
     done
+    while read -r folder; do
+        for study in $(echo "$only" | tr , ' '); do
+            while read -r input; do
+                submit "$study" "$input"
+            done <"$work/inputs-$folder"
+        done
+    done <"$work/folders"
     jq -r .job "$work/jobs" >"$work/ids"
     echo "jobs: $(wc -l <"$work/ids")"
 }
