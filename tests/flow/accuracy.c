@@ -1,11 +1,11 @@
 /* Accuracy on the real networks: means over seeds of whole runs.
  *
- *     accuracy                         checks the losses that are promised, and that rounding pays
- *     accuracy full                    the same with three seeds for every variant
- *     accuracy NAME=VALUE …            prints one line per network with these choices, checks
- * nothing accuracy seeds=5 only=DS-CNN …   other seeds, one network
- *     accuracy held_out=true …         without labels: against the float network, on a fifth of the
- * calibration samples that the run does not see. So defaults are chosen.
+ *     accuracy                     checks the losses that are promised, and that rounding pays
+ *     accuracy full                the same with three seeds for every variant
+ *     accuracy NAME=VALUE …        prints one line per network with these choices, checks nothing
+ *     accuracy seeds=5 only=DS …   other seeds, one network
+ *     accuracy held_out=true …     without labels: against the float network, on a fifth of the
+ *                                  calibration samples that runs don't see. So defaults are chosen.
  *
  * Defaults are those of the pipeline, for all networks. ResNet-8 is judged on its 500 lossless
  * images and on the 2000 JPEG copies, pooled by sample: alone, the 500 differ by a point between
