@@ -37,6 +37,8 @@ struct tuning {
     float *start, *biases, *best, *slopes;
     double loss_before, best_loss;
     struct rng *rng;
+    const struct recon_monitor *monitor;
+    double now;       /* share of the steps done */
     struct adam adam; /* its step is the tuning's */
 };
 
@@ -168,7 +170,8 @@ static bool mean_loss(struct tuning *tuning, double *out_loss, struct error *err
     const struct sample_order *order = &tuning->order;
     for (int64_t first = 0; first < order->count; first += order->batch)
         if (!compare(tuning, order->in_order + first, sample_order_part(order, first), &loss, &unit,
-                     err))
+                     err) ||
+            !recon_monitor_report(tuning->monitor, tuning->now, tuning->best_loss, err))
             return false;
     *out_loss = unit > 0.0 ? loss / unit : loss;
     return true;
@@ -218,14 +221,14 @@ static bool train_step(struct tuning *tuning, int64_t step, double learning_rate
     return true;
 }
 
-static bool train(struct tuning *tuning, const struct bias_tune_options *options,
-                  const struct recon_monitor *monitor, struct error *err)
+static bool train(struct tuning *tuning, const struct bias_tune_options *options, struct error *err)
 {
     struct keeper_field fields[FIELDS];
     list_fields(tuning, fields);
     int64_t per_epoch = sample_order_epoch(&tuning->order);
     int64_t steps = per_epoch * options->epochs;
     for (int64_t step = tuning->adam.step; step < steps; step++) {
+        tuning->now = (double)step / (double)steps;
         if (!train_step(tuning, step, adam_cosine(options->learning_rate, step, steps), err))
             return false;
         bool epoch_ends = step % per_epoch == per_epoch - 1;
@@ -236,7 +239,7 @@ static bool train(struct tuning *tuning, const struct bias_tune_options *options
             return false;
         if (epoch_ends)
             recon_keeper_save(options->keeper, fields, FIELDS);
-        if (!recon_monitor_report(monitor, (double)step / (double)steps, tuning->best_loss, err))
+        if (!recon_monitor_report(tuning->monitor, tuning->now, tuning->best_loss, err))
             return false;
     }
     return true;
@@ -247,9 +250,16 @@ bool bias_tune(struct quant_network *network, const struct samples *samples,
                struct rng *rng, const struct recon_monitor *monitor, struct arena *scratch,
                double *out_before, double *out_after, struct error *err)
 {
-    struct tuning tuning = {.network = network, .samples = samples, .target = target, .rng = rng};
+    struct tuning tuning = {
+        .network = network,
+        .samples = samples,
+        .target = target,
+        .rng = rng,
+        .monitor = monitor,
+        .best_loss = NAN,
+    };
     bool done = tuning_init(&tuning, options, scratch, err) && begin(&tuning, options, err) &&
-                train(&tuning, options, monitor, err);
+                train(&tuning, options, err);
     if (done) {
         memcpy(tuning.biases, tuning.best, (size_t)tuning.count * sizeof(float));
         apply_biases(&tuning);

@@ -35,7 +35,9 @@ struct distillation {
     int seed_count;
     double unit; /* mean square of the teacher's output */
     struct rng *rng;
+    const struct recon_monitor *monitor;
     int64_t step, measured; /* steps done, and moments at which the loss was measured */
+    double now;             /* share of the steps */
     struct distill_result result;
     struct keeper_field *fields; /* what changes while it runs */
     int field_count;
@@ -108,7 +110,8 @@ static bool teach(struct distillation *d, const int64_t *order, int64_t count, s
         samples_read(d->samples, order[i], d->input + i * d->inputs);
     if (rng)
         augmenter_apply(&d->augmenter, rng, count, d->input);
-    return exec_forward(d->teacher, d->input, count, err);
+    return recon_monitor_report(d->monitor, d->now, d->result.after, err) &&
+           exec_forward(d->teacher, d->input, count, err);
 }
 
 /* log Σ exp of a row. */
@@ -285,18 +288,18 @@ static bool begin(struct distillation *d, struct error *err)
     return true;
 }
 
-static bool train(struct distillation *d, const struct recon_monitor *monitor, struct error *err)
+static bool train(struct distillation *d, struct error *err)
 {
     int64_t per_epoch = sample_order_epoch(&d->order);
     int64_t steps = per_epoch * d->options->epochs;
     double unit = d->result.before / trainee_weights(&d->trainee);
     while (d->step < steps) {
-        double now = (double)d->step / (double)steps;
-        double share = 0.5 + 0.5 * cos(M_PI * ramp(now, RATE_FALLS, 1.0));
+        d->now = (double)d->step / (double)steps;
+        double share = 0.5 + 0.5 * cos(M_PI * ramp(d->now, RATE_FALLS, 1.0));
         struct trainee_step how = trainee_schedule(&d->trainee, d->step, steps, share, unit);
         if (!d->options->trainee.from_codes)
-            d->trainee.blend = ramp(now, BLEND_BEGINS, BLEND_ENDS);
-        if (!train_step(d, &how, err) || !recon_monitor_report(monitor, now, d->result.after, err))
+            d->trainee.blend = ramp(d->now, BLEND_BEGINS, BLEND_ENDS);
+        if (!train_step(d, &how, err))
             return false;
         d->step++;
         if (d->trainee.blend == 1.0 && d->step * MEASUREMENTS / steps > d->measured) {
@@ -320,9 +323,11 @@ bool distill(struct quant_network *network, const struct samples *samples,
         .samples = samples,
         .options = options,
         .rng = rng,
+        .monitor = monitor,
+        .result = {.before = NAN, .after = NAN},
     };
     bool done = distillation_init(&d, output_scales, scratch, err) &&
-                list_fields(&d, scratch, err) && begin(&d, err) && train(&d, monitor, err);
+                list_fields(&d, scratch, err) && begin(&d, err) && train(&d, err);
     if (done) {
         d.trainee.blend = 1.0;
         d.trainee.hard = true;

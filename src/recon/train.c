@@ -20,6 +20,8 @@ struct training {
     float *gradient;         /* [batch][outputs] */
     double target_square;    /* mean over all elements */
     struct rng *rng;
+    const struct recon_monitor *monitor;
+    double now, loss; /* share of the steps done, and what was measured last */
 };
 
 static bool training_init(struct training *training, struct quant_network *network,
@@ -101,6 +103,8 @@ static bool measure(struct training *training, double *out_loss, struct error *e
         if (!compare(training, order->in_order + first, count, 0.0, &part, err))
             return false;
         total += part;
+        if (!recon_monitor_report(training->monitor, training->now, training->loss, err))
+            return false;
     }
     training->trainee.hard = false;
     unit_graph_set_drop(&training->graph, training->options->drop);
@@ -131,8 +135,7 @@ static bool train_step(struct training *training, int64_t step, double unit, str
     return true;
 }
 
-static bool train(struct training *training, const struct recon_monitor *monitor,
-                  struct train_loss *loss, struct error *err)
+static bool train(struct training *training, struct train_loss *loss, struct error *err)
 {
     int64_t steps = training->options->steps;
     trainee_keep(&training->trainee);
@@ -140,10 +143,13 @@ static bool train(struct training *training, const struct recon_monitor *monitor
         return false;
     /* The error of one weight, as far as it is known: λ does not depend on the unit. */
     double unit = loss->before * training->target_square / trainee_weights(&training->trainee);
-    for (int64_t step = 0; unit > 0.0 && step < steps; step++)
+    training->loss = loss->before;
+    for (int64_t step = 0; unit > 0.0 && step < steps; step++) {
+        training->now = (double)step / (double)steps;
         if (!train_step(training, step, unit, err) ||
-            !recon_monitor_report(monitor, (double)step / (double)steps, loss->before, err))
+            !recon_monitor_report(training->monitor, training->now, training->loss, err))
             return false;
+    }
     return measure(training, &loss->after, err);
 }
 
@@ -153,11 +159,17 @@ bool train_unit(struct quant_network *network, const struct unit *unit,
                 const struct recon_monitor *monitor, struct arena *scratch,
                 struct train_loss *out_loss, struct error *err)
 {
-    struct training training = {.options = options, .data = data, .rng = rng};
+    struct training training = {
+        .options = options,
+        .data = data,
+        .rng = rng,
+        .monitor = monitor,
+        .loss = NAN,
+    };
     struct train_loss loss;
     bool done = false;
     if (!training_init(&training, network, unit, output_scales, scratch, err) ||
-        !train(&training, monitor, &loss, err))
+        !train(&training, &loss, err))
         goto out;
     if (!(loss.after <= loss.before)) {
         trainee_restore(&training.trainee);
