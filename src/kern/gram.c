@@ -8,6 +8,7 @@
 
 #include "ptqd/kern/gram.h"
 
+#include "gram_dense.h"
 #include "gram_depthwise.h"
 #include "ptqd/kern/gemm.h"
 #include "ptqd/kern/im2col.h"
@@ -235,36 +236,15 @@ void gram_add_conv(struct gram *gram, const struct conv_shape *shape, const floa
     }
 }
 
-/* A dense layer is a 1 × 1 convolution of a map of one position. */
-static struct conv_shape dense_shape(int64_t N, int64_t C)
-{
-    return (struct conv_shape){
-        .N = N,
-        .H = 1,
-        .W = 1,
-        .C = C,
-        .K = 1,
-        .R = 1,
-        .S = 1,
-        .G = 1,
-        .stride_h = 1,
-        .stride_w = 1,
-        .dilation_h = 1,
-        .dilation_w = 1,
-        .OH = 1,
-        .OW = 1,
-    };
-}
-
 size_t gram_dense_scratch_bytes(int64_t C)
 {
-    struct conv_shape shape = dense_shape(1, C);
+    struct conv_shape shape = gram_dense_shape(1, C);
     return gram_conv_scratch_bytes(&shape);
 }
 
 void gram_add_dense(struct gram *gram, int64_t N, const float *x, const float *x_quantized,
                     void *scratch)
 {
-    struct conv_shape shape = dense_shape(N, gram->D);
+    struct conv_shape shape = gram_dense_shape(N, gram->D);
     gram_add_conv(gram, &shape, x, x_quantized, scratch);
 }

@@ -4,7 +4,11 @@
  * is at a fixed distance from the position, and a vector is LANES channels of one tap. Pairs are
  * made in squares of TAPS × TAPS taps, whose sums stay in registers over a region of positions: for
  * a 3 × 3 filter six squares of x̂ with x̂, nine of x with x̂. The number of taps is rounded up to
- * whole squares by repeating the last; what those give is not read. */
+ * whole squares by repeating the last; what those give is not read.
+ *
+ * In float also where x̂ has codes: a channel of a 3 × 3 filter costs 45 multiply-adds a position,
+ * at a quarter to a third of the peak. In integers, quads of positions would have to be kept apart
+ * for every tap's alignment and stride; all depthwise layers of MobileNet take 0.3 ms a sample. */
 
 #include "gram_depthwise.h"
 

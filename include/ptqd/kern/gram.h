@@ -6,7 +6,7 @@
  * x is the layer's input in the float network, x̂ in the quantized one. A column is what one filter
  * of one group sees at one position, as im2col.h orders it: D = R·S·C/G values. Products are made
  * in float32 over blocks of at most GRAM_BLOCK positions, blocks are added in float64, in order.
- */
+ * Where x̂ has codes, gram_codes.h makes H faster, and exactly. */
 
 #include "ptqd/kern/conv.h"
 

@@ -1,0 +1,131 @@
+/* Packing of codes (gram_pack.h). With the padding around a sample, a row of a filter is a run of
+ * codes whatever its position. Runs of four positions are taken RUN codes at a time; what a last,
+ * partial one writes too much, the next run repairs. */
+
+#include "gram_pack.h"
+
+#include <string.h>
+
+enum {
+    MAPS_BYTES = 1 << 18, /* a quarter of a common second-level cache */
+    MAPS_MOST = 512,
+    LINE = 64, /* bytes of a line of the cache */
+    RUN = 16,  /* codes packed at once */
+};
+
+static int64_t least(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+static int64_t round_up(int64_t value, int64_t step)
+{
+    return (value + step - 1) / step * step;
+}
+
+struct gram_maps gram_maps_of(const struct conv_shape *shape)
+{
+    /* Neighbouring taps are neighbours in memory: one run for a whole row of the filter. */
+    bool whole = shape->dilation_w == 1 && shape->G == 1;
+    struct gram_maps maps = {
+        .H = (shape->OH - 1) * shape->stride_h + (shape->R - 1) * shape->dilation_h + 1,
+        .W = (shape->OW - 1) * shape->stride_w + (shape->S - 1) * shape->dilation_w + 1,
+        .rows = shape->R,
+        .runs = whole ? 1 : shape->S,
+        .run_step = shape->dilation_w * shape->C,
+        .length = whole ? shape->S * shape->C : shape->C / shape->G,
+    };
+    maps.size = maps.H * maps.W * shape->C;
+    maps.row_step = shape->dilation_h * maps.W * shape->C;
+    maps.count = least(MAPS_BYTES / maps.size, MAPS_MOST);
+    maps.count = maps.count < 1 ? 1 : maps.count;
+    return maps;
+}
+
+int64_t gram_maps_bytes(const struct gram_maps *maps)
+{
+    return maps->count * maps->size + RUN;
+}
+
+/* One sample with its padding, or cut where that is negative. */
+static void copy_padded(const struct conv_shape *shape, const struct gram_maps *maps,
+                        const uint8_t *codes, int32_t zero, uint8_t *out)
+{
+    int64_t begin = shape->pad_left > 0 ? shape->pad_left : 0;
+    int64_t end = least(maps->W, shape->W + shape->pad_left);
+    memset(out, zero, (size_t)maps->size);
+    for (int64_t row = 0; row < maps->H && begin < end; row++) {
+        int64_t h = row - shape->pad_top;
+        if (h >= 0 && h < shape->H)
+            memcpy(out + (row * maps->W + begin) * shape->C,
+                   codes + (h * shape->W + begin - shape->pad_left) * shape->C,
+                   (size_t)((end - begin) * shape->C));
+    }
+}
+
+void gram_maps_fill(const struct gram_maps *maps, const struct conv_shape *shape, int64_t samples,
+                    const uint8_t *codes, int32_t zero, uint8_t *out)
+{
+    int64_t sample = shape->H * shape->W * shape->C;
+    for (int64_t n = 0; n < samples; n++)
+        copy_padded(shape, maps, codes + n * sample, zero, out + n * maps->size);
+}
+
+/* An odd number of lines, so that the same column of all quads does not meet in a few sets of the
+ * cache. */
+int64_t gram_quad_bytes(int64_t D)
+{
+    return (round_up((D + RUN - 1) * GRAM_QUAD, LINE) / LINE | 1) * LINE;
+}
+
+/* RUN codes; any address. */
+typedef uint8_t run_codes __attribute__((vector_size(RUN), aligned(1), may_alias));
+
+static inline run_codes low_halves(run_codes a, run_codes b)
+{
+    return __builtin_shufflevector(a, b, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
+}
+
+static inline run_codes high_halves(run_codes a, run_codes b)
+{
+    return __builtin_shufflevector(a, b, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15,
+                                   31);
+}
+
+static inline void store_run(run_codes codes, int64_t offset, uint8_t *out, uint8_t *shifted)
+{
+    *(run_codes *)(out + offset) = codes;
+    *(run_codes *)(shifted + offset) = codes ^ GRAM_SHIFT; /* − 128 modulo 256 */
+}
+
+/* RUN codes of each of four positions, side by side. */
+static inline void pack_run(const uint8_t *const from[GRAM_QUAD], int64_t offset, uint8_t *out,
+                            uint8_t *shifted)
+{
+    run_codes a = *(const run_codes *)(from[0] + offset);
+    run_codes b = *(const run_codes *)(from[1] + offset);
+    run_codes c = *(const run_codes *)(from[2] + offset);
+    run_codes d = *(const run_codes *)(from[3] + offset);
+    run_codes ac = low_halves(a, c), bd = low_halves(b, d);
+    store_run(low_halves(ac, bd), 0, out, shifted);
+    store_run(high_halves(ac, bd), RUN, out, shifted);
+    ac = high_halves(a, c), bd = high_halves(b, d);
+    store_run(low_halves(ac, bd), 2 * RUN, out, shifted);
+    store_run(high_halves(ac, bd), 3 * RUN, out, shifted);
+}
+
+void gram_pack_quad(const struct gram_maps *maps, const uint8_t *const from[GRAM_QUAD],
+                    int64_t count, uint8_t *out, uint8_t *shifted)
+{
+    int64_t at = 0;
+    for (int64_t r = 0; r < maps->rows; r++)
+        for (int64_t s = 0; s < maps->runs; s++, at += maps->length * GRAM_QUAD) {
+            int64_t offset = r * maps->row_step + s * maps->run_step;
+            for (int64_t done = 0; done < maps->length; done += RUN)
+                pack_run(from, offset + done, out + at + done * GRAM_QUAD,
+                         shifted + at + done * GRAM_QUAD);
+        }
+    for (int64_t t = count; t < GRAM_QUAD; t++)
+        for (int64_t i = t; i < at; i += GRAM_QUAD)
+            out[i] = 0;
+}

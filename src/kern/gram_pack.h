@@ -1,0 +1,31 @@
+#pragma once
+
+/* From samples of codes to the quads of columns that gram_products.h reads. */
+
+#include "gram_products.h"
+#include "ptqd/kern/conv.h"
+
+/* Samples with their padding, copied as many at once as fit the cache, and what a filter reads of
+ * them: `rows` times `runs` runs of `length` codes. */
+struct gram_maps {
+    int64_t H, W;  /* of a map: what filters reach */
+    int64_t size;  /* codes of a map */
+    int64_t count; /* maps */
+    int64_t rows, row_step;
+    int64_t runs, run_step;
+    int64_t length;
+};
+
+struct gram_maps gram_maps_of(const struct conv_shape *shape);
+/* Of [count][H][W][C], and of what is read beyond. */
+int64_t gram_maps_bytes(const struct gram_maps *maps);
+void gram_maps_fill(const struct gram_maps *maps, const struct conv_shape *shape, int64_t samples,
+                    const uint8_t *codes, int32_t zero, uint8_t *out);
+
+/* Bytes of a quad of D columns, with what is written beyond. */
+int64_t gram_quad_bytes(int64_t D);
+
+/* The columns of `count` positions, given by the first code that the filter reads at each; all four
+ * must be ones in the maps. The others' codes are 0 in `out`. */
+void gram_pack_quad(const struct gram_maps *maps, const uint8_t *const from[GRAM_QUAD],
+                    int64_t count, uint8_t *out, uint8_t *shifted);
