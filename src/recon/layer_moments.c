@@ -1,19 +1,23 @@
-/* The moments of a layer's linear problem, in chunks of samples: products in float32 within a
- * chunk, sums of chunks in float64. Σ t x̂ᵀ is what a gradient with respect to the weights is, so it
- * is made by the kernels that make those. A ConvTranspose is the convolution of its input with
- * zeros stuffed in between, and its moments are those of that. */
+/* The moments of a layer's linear problem, in chunks of samples. Σ x̂ x̂ᵀ is made of the codes of x̂,
+ * in integers, where x̂ comes from a quantizer; otherwise, and for depthwise layers, products are in
+ * float32 within a chunk, sums of chunks in float64. Σ t x̂ᵀ is what a gradient with respect to the
+ * weights is, so it is made by the kernels that make those, in float32. A ConvTranspose is the
+ * convolution of its input with zeros stuffed in between, and its moments are those of that. */
 
 #include "ptqd/recon/layer_moments.h"
 
 #include "ptqd/kern/gemm.h"
+#include "ptqd/kern/gram_codes.h"
 #include "ptqd/nn/conv_node.h"
+#include "ptqd/nn/op.h"
+#include "ptqd/quant/network.h"
 
 #include <math.h>
 #include <string.h>
 
 /* Samples at once. The sums of a chunk cost D² additions, so dense layers, with one position per
- * sample, take larger ones. */
-enum { CHUNK_CONV = 32, CHUNK_DENSE = 1024 };
+ * sample, take larger ones, and so do codes, whose products cost less and which are smaller. */
+enum { CHUNK_CONV = 32, CHUNK_DENSE = 1024, CODES_CHUNKS = 4 };
 
 struct geometry {
     const struct node *node;
@@ -74,26 +78,96 @@ static int64_t chunk_at(const struct layer_data *data, const struct geometry *ge
     return left < geometry->chunk ? left : geometry->chunk;
 }
 
+/* The input's codes, where it has some. */
+struct coded_input {
+    struct gram_grid grid;
+    uint8_t *codes; /* of a chunk; NULL: the input is on no grid, or codes would not be faster */
+};
+
+/* The grid of the quantizer before the layer; only what keeps a grid may be in between. */
+static bool find_grid(const struct graph *graph, const struct node *node,
+                      struct gram_grid *out_grid)
+{
+    int producer = graph->tensors[node->inputs[0]].producer;
+    while (producer >= 0 && graph->nodes[producer].op->keeps_grid)
+        producer = graph->tensors[graph->nodes[producer].inputs[0]].producer;
+    if (producer < 0 || graph->nodes[producer].op != &op_fake_quantize)
+        return false;
+    const struct quantizer *quantizer = graph->nodes[producer].detail;
+    if (quantizer->channels != 1 || !quantizer_ready(quantizer))
+        return false;
+    *out_grid = (struct gram_grid){
+        .scale = quantizer->scales[0],
+        .zero = quantizer->zero_points[0] - quantizer->low,
+        .last = quantizer->high - quantizer->low,
+    };
+    return true;
+}
+
+/* Makes room for codes, and the chunk larger, where they are of use. */
+static bool coded_input_init(const struct layer_data *data, struct arena *scratch,
+                             struct geometry *geometry, struct coded_input *out, struct error *err)
+{
+    *out = (struct coded_input){.codes = NULL};
+    if (!find_grid(data->graph, geometry->node, &out->grid) ||
+        (geometry->is_conv && !gram_codes_pay(&geometry->shape)))
+        return true;
+    if (data->graph->batchable && !geometry->is_transposed) /* stuffed chunks stay small */
+        geometry->chunk *= CODES_CHUNKS;
+    int64_t elements = geometry->is_transposed ? conv_input_elements(&geometry->shape)
+                                               : chunk_at(data, geometry, 0) * geometry->inputs;
+    out->codes = ARENA_ARRAY(scratch, uint8_t, elements, err);
+    return out->codes != NULL;
+}
+
+/* Scratch for a chunk of codes or, should they not be on the grid, of floats. */
+static size_t gram_bytes(const struct geometry *geometry, int64_t D, bool coded)
+{
+    size_t floats =
+        geometry->is_conv ? gram_conv_scratch_bytes(&geometry->shape) : gram_dense_scratch_bytes(D);
+    size_t codes = !coded              ? 0
+                   : geometry->is_conv ? gram_codes_conv_scratch_bytes(&geometry->shape)
+                                       : gram_codes_dense_scratch_bytes(D);
+    return codes > floats ? codes : floats;
+}
+
+static void add_chunk(const struct layer_data *data, const struct geometry *geometry,
+                      const struct coded_input *coded, int64_t count, const float *x, void *memory,
+                      struct gram *gram)
+{
+    struct conv_shape shape = {.N = 0};
+    int64_t elements = count * geometry->inputs, rows = elements / gram->D;
+    if (geometry->is_conv) {
+        shape = conv_of(data, geometry, count);
+        elements = conv_input_elements(&shape);
+    }
+    bool on_grid = coded->codes && gram_codes_of(&coded->grid, x, (size_t)elements, coded->codes);
+    if (on_grid && geometry->is_conv)
+        gram_codes_add_conv(gram, &shape, &coded->grid, coded->codes, memory);
+    else if (on_grid)
+        gram_codes_add_dense(gram, rows, &coded->grid, coded->codes, memory);
+    else if (geometry->is_conv)
+        gram_add_conv(gram, &shape, x, x, memory);
+    else
+        gram_add_dense(gram, rows, x, x, memory);
+}
+
 bool layer_moments_add_input(const struct layer_data *data, const struct quant_layer *layer,
                              const struct recon_monitor *monitor, struct arena *scratch,
                              struct gram *gram, struct error *err)
 {
     struct geometry geometry = geometry_of(data, layer);
-    size_t bytes = geometry.is_conv ? gram_conv_scratch_bytes(&geometry.shape)
-                                    : gram_dense_scratch_bytes(layer->D);
-    void *memory = arena_alloc(scratch, bytes, err);
+    struct coded_input coded;
+    if (!coded_input_init(data, scratch, &geometry, &coded, err))
+        return false;
+    void *memory = arena_alloc(scratch, gram_bytes(&geometry, layer->D, coded.codes != NULL), err);
     float *stuffed = stuffed_create(&geometry, scratch, err);
     if (!memory || !stuffed)
         return false;
     for (int64_t first = 0; first < data->samples; first += geometry.chunk) {
         int64_t count = chunk_at(data, &geometry, first);
         const float *x = input_of(data, &geometry, first, count, stuffed);
-        if (geometry.is_conv) {
-            struct conv_shape shape = conv_of(data, &geometry, count);
-            gram_add_conv(gram, &shape, x, x, memory);
-        } else {
-            gram_add_dense(gram, count * geometry.inputs / layer->D, x, x, memory);
-        }
+        add_chunk(data, &geometry, &coded, count, x, memory, gram);
         if (!recon_monitor_report(monitor, 0.3 * (double)first / (double)data->samples, NAN, err))
             return false;
     }

@@ -245,6 +245,77 @@ START_TEST(the_moments_know_the_error_of_each_kind_of_layer)
 }
 END_TEST
 
+static struct gram gram_of(const struct layer_data *moments, const struct quant_layer *only)
+{
+    struct recon_monitor monitor = {0};
+    struct gram gram;
+    ck_assert_ok(linear_gram_init(arena, only, &gram, &err), &err);
+    ck_assert_ok(layer_moments_add_input(moments, only, &monitor, arena, &gram, &err), &err);
+    return gram;
+}
+
+/* |H_ij − H'_ij| ≤ tolerance · √(H_ii H_jj) */
+static void check_close(const struct gram *gram, const struct gram *expected, double tolerance)
+{
+    int64_t D = gram->D;
+    ck_assert_int_eq(gram->positions, expected->positions);
+    for (int64_t g = 0; g < gram->G; g++) {
+        const double *H = gram->inner + g * D * D, *other = expected->inner + g * D * D;
+        for (int64_t i = 0; i < D; i++)
+            for (int64_t j = 0; j < D; j++)
+                ck_assert_double_le(fabs(H[i * D + j] - other[i * D + j]),
+                                    tolerance * sqrt(H[i * D + i] * H[j * D + j]));
+    }
+}
+
+/* Whether all elements are whole multiples of scale². */
+static bool is_whole(const struct gram *gram, float scale)
+{
+    for (int64_t i = 0; i < gram->G * gram->D * gram->D; i++) {
+        double multiple = gram->inner[i] / ((double)scale * (double)scale);
+        if (fabs(multiple - rint(multiple)) > 1e-12 * fabs(multiple))
+            return false;
+    }
+    return true;
+}
+
+/* Laws: a quantized input's moments are whole multiples of scale², those of its values up to the
+ * rounding of float32, whatever the codes' width and sign; and without a ready quantizer, or with a
+ * value that it did not make, they are made of the values. */
+START_TEST(a_quantized_input_gives_its_moments_in_whole_numbers)
+{
+    const double tolerance = 5e-6; /* sums of few different values: not all round independently */
+    struct quant_network *single = one_layer(layer_kinds[_i % LAYER_KINDS]);
+    const struct quant_layer *only = &single->layers[0];
+    struct quantizer *quantizer = &single->activations[0].quantizer;
+    int tensor = single->graph->nodes[only->node].inputs[0];
+    struct rng rng;
+    rng_init(&rng, 5, (uint64_t)_i);
+    if (_i >= LAYER_KINDS) {
+        struct quantizer_format format = {.bits = 4, .signed_codes = true};
+        ck_assert_ok(quantizer_create(arena, &format, 1, quantizer, &err), &err);
+    }
+    ck_assert_ok(quantizer_set_range(quantizer, 0, -1.5, 2.5, &err), &err);
+    const float *input = random_values(&rng, SAMPLES * 4 * 5 * 3);
+    float *values = arena_memdup(arena, values_of(single->graph, input, tensor),
+                                 SAMPLES * 4 * 5 * 3 * sizeof(float), &err);
+    struct layer_data moments = {.graph = single->graph, .samples = SAMPLES, .input = values};
+    float scale = quantizer->scales[0];
+
+    struct gram gram = gram_of(&moments, only);
+    ck_assert(is_whole(&gram, scale));
+    quantizer->scales[0] = 0.0f;
+    struct gram of_values = gram_of(&moments, only);
+    ck_assert(!is_whole(&of_values, scale));
+    check_close(&gram, &of_values, tolerance);
+    quantizer->scales[0] = scale;
+    values[17] += 0.1f * scale;
+    struct gram moved = gram_of(&moments, only);
+    ck_assert(!is_whole(&moved, scale));
+    check_close(&gram, &moved, 0.01);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("layer_moments");
@@ -255,6 +326,8 @@ int main(void)
     tcase_add_test(tcase, behind_a_relu_targets_give_way);
     tcase_add_test(tcase, the_input_gives_its_second_moments);
     tcase_add_loop_test(tcase, the_moments_know_the_error_of_each_kind_of_layer, 0, LAYER_KINDS);
+    tcase_add_loop_test(tcase, a_quantized_input_gives_its_moments_in_whole_numbers, 0,
+                        2 * LAYER_KINDS);
     suite_add_tcase(suite, tcase);
     return support_run(suite);
 }
