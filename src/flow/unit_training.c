@@ -177,6 +177,7 @@ static bool train_network(struct unit_run *run)
         .epochs = epochs_of(pipeline, o->samples->count),
         .batch = pipeline->optimize.batch,
         .loss = probabilities ? DISTILL_PROBABILITIES : DISTILL_VALUES,
+        .temperature = pipeline->optimize.temperature,
         .share = pipeline->optimize.share,
         .augment = {.shift = pipeline->optimize.shift,
                     .mirror = pipeline->optimize.mirror,

@@ -15,6 +15,16 @@
  * done so; the learning rate begins to fall. */
 static const double BLEND_BEGINS = 0.15, BLEND_ENDS = 0.65, RATE_FALLS = 0.5;
 
+/* Where probabilities nearly agree, their divergence comes from few samples, and these are learned
+ * by heart: then one half of the loss is taken at a higher temperature, where every sample says how
+ * the teacher ranks all classes. The half is there below this doubt, gone above twice of it.
+ *
+ * On a held-out fifth of the calibration set, ResNet-8 at 3 bits agreed with the float network on
+ * 84.3 % of the samples without a temperature, 84.3 at 2, 87.8 at 4 and at 8, 90.2 with one half at
+ * 4; at 2 bits the divergence grew, from 0.56 to 0.77. With this doubt 89.2 % at 3 bits, and 2 bits
+ * stay as they were. */
+static const double DOUBT = 0.1, DOUBT_INERTIA = 0.95;
+
 /* Moments at which the loss over all samples is measured, evenly over the epochs, the last one at
  * the end. With a rate that falls to zero the end is nearly always the best. */
 enum { MEASUREMENTS = 4 };
@@ -29,11 +39,13 @@ struct distillation {
     struct sample_order order;
     int64_t inputs, outputs; /* elements of one sample */
     float *input;            /* [batch][inputs] */
+    float *tempered;         /* [outputs] */
     struct augmenter augmenter;
     struct exec_seed *seeds; /* the output's, then those of the activations */
     float **gradients;       /* what the seeds point to */
     int seed_count;
-    double unit; /* mean square of the teacher's output */
+    double unit;  /* mean square of the teacher's output */
+    double doubt; /* running mean of the steps' divergence, in units of that of pure chance */
     struct rng *rng;
     const struct recon_monitor *monitor;
     int64_t step, measured; /* steps done, and moments at which the loss was measured */
@@ -97,7 +109,9 @@ static bool distillation_init(struct distillation *d, const double *output_scale
     d->inputs = tensor_elements(&graph->tensors[graph->input], 1);
     d->outputs = tensor_elements(&graph->tensors[units[0].output], 1);
     d->input = ARENA_ARRAY(scratch, float, d->order.batch * d->inputs, err);
-    return d->input && augmenter_create(scratch, graph, &d->options->augment, &d->augmenter, err) &&
+    d->tempered = ARENA_ARRAY(scratch, float, d->outputs, err);
+    return d->input && d->tempered &&
+           augmenter_create(scratch, graph, &d->options->augment, &d->augmenter, err) &&
            create_networks(d, &units[0], output_scales, scratch, err) &&
            create_seeds(d, scratch, err);
 }
@@ -114,27 +128,29 @@ static bool teach(struct distillation *d, const int64_t *order, int64_t count, s
            exec_forward(d->teacher, d->input, count, err);
 }
 
-/* log Σ exp of a row. */
-static double log_sum(const float *row, int64_t count)
+/* log Σ exp of a row over a temperature. */
+static double log_sum(const float *row, int64_t count, double temperature)
 {
     double top = -INFINITY, sum = 0.0;
     for (int64_t i = 0; i < count; i++)
-        top = fmax(top, (double)row[i]);
+        top = fmax(top, (double)row[i] / temperature);
     for (int64_t i = 0; i < count; i++)
-        sum += exp((double)row[i] - top);
+        sum += exp((double)row[i] / temperature - top);
     return top + log(sum);
 }
 
-/* Σ p log(p / q) of one sample and its gradient q − p with respect to the student's logits. */
-static double divergence(const float *wanted, const float *given, int64_t count, float *gradient)
+/* T² Σ p log(p / q) of one sample at temperature T, and its gradient T (q − p) with respect to the
+ * student's logits. */
+static double divergence(const float *wanted, const float *given, int64_t count, double T,
+                         float *gradient)
 {
-    double wanted_sum = log_sum(wanted, count), given_sum = log_sum(given, count), loss = 0.0;
+    double wanted_sum = log_sum(wanted, count, T), given_sum = log_sum(given, count, T), loss = 0.0;
     for (int64_t i = 0; i < count; i++) {
-        double log_p = (double)wanted[i] - wanted_sum, log_q = (double)given[i] - given_sum;
+        double log_p = (double)wanted[i] / T - wanted_sum, log_q = (double)given[i] / T - given_sum;
         loss += exp(log_p) * (log_p - log_q);
-        gradient[i] = (float)(exp(log_q) - exp(log_p));
+        gradient[i] = (float)(T * (exp(log_q) - exp(log_p)));
     }
-    return loss;
+    return T * T * loss;
 }
 
 /* Mean squared error of one sample relative to `unit`, and its gradient. */
@@ -150,6 +166,29 @@ static double relative_square(const float *wanted, const float *given, int64_t c
     return factor * sum;
 }
 
+/* Share of the loss that is taken at the higher temperature. */
+static double tempered_share(const struct distillation *d)
+{
+    return d->options->temperature == 1.0 ? 0.0
+                                          : 0.5 * fmin(fmax(2.0 - d->doubt / DOUBT, 0.0), 1.0);
+}
+
+/* Adds what the step's loss says at the higher temperature to the gradient of the output. */
+static void temper(struct distillation *d, int64_t count)
+{
+    double share = tempered_share(d);
+    for (int64_t i = 0; share > 0.0 && i < count; i++) {
+        int64_t at = i * d->outputs;
+        float *gradient = d->gradients[0] + at;
+        (void)divergence(exec_values(d->teacher, d->seeds[0].tensor) + at,
+                         exec_values(d->student, d->seeds[0].tensor) + at, d->outputs,
+                         d->options->temperature, d->tempered); /* for its gradient */
+        for (int64_t j = 0; j < d->outputs; j++)
+            gradient[j] = (float)((1.0 - share) * (double)gradient[j] +
+                                  share / (double)count * (double)d->tempered[j]);
+    }
+}
+
 /* Sum of the output's loss over the samples of the last forward pass; fills its seed. */
 static double compare_outputs(struct distillation *d, int64_t count)
 {
@@ -161,7 +200,7 @@ static double compare_outputs(struct distillation *d, int64_t count)
         int64_t at = i * d->outputs;
         float *gradient = d->gradients[0] + at;
         loss += d->options->loss == DISTILL_PROBABILITIES
-                    ? divergence(wanted + at, given + at, d->outputs, gradient)
+                    ? divergence(wanted + at, given + at, d->outputs, 1.0, gradient)
                     : relative_square(wanted + at, given + at, d->outputs, d->unit, gradient);
         for (int64_t j = 0; j < d->outputs; j++)
             gradient[j] /= (float)count;
@@ -222,7 +261,12 @@ static bool train_step(struct distillation *d, const struct trainee_step *step, 
     trainee_apply(&d->trainee);
     if (!teach(d, samples, count, d->rng, err) || !exec_forward(d->student, d->input, count, err))
         return false;
-    (void)compare_outputs(d, count); /* for its gradient; the loss is measured on all samples */
+    double loss = compare_outputs(d, count) / (double)count;
+    if (d->options->loss == DISTILL_PROBABILITIES && d->outputs > 1) {
+        double chance = log((double)d->outputs);
+        d->doubt = DOUBT_INERTIA * d->doubt + (1.0 - DOUBT_INERTIA) * loss / chance;
+        temper(d, count);
+    }
     compare_activations(d, count);
     if (!exec_backward_from(d->student, d->seeds, d->seed_count, err))
         return false;
@@ -258,6 +302,7 @@ static bool list_fields(struct distillation *d, struct arena *scratch, struct er
         {"train.before", KEEP_F64, 1, &d->result.before},
         {"train.after", KEEP_F64, 1, &d->result.after},
         {"train.unit", KEEP_F64, 1, &d->unit},
+        {"train.doubt", KEEP_F64, 1, &d->doubt},
         {"train.order", KEEP_I64, d->order.count, d->order.shuffled},
         {"train.rng", KEEP_U64, 4, d->rng->state},
     };

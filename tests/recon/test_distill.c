@@ -30,6 +30,7 @@ static void teardown(void)
 static const struct distill_options plain = {
     .epochs = 16,
     .batch = 16,
+    .temperature = 4.0,
     .share = 0.5,
     .augment = {.shift = 0.15, .mix = 0.5},
     .trainee = {.variable = TRAIN_WEIGHTS,

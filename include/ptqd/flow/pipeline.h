@@ -70,6 +70,7 @@ struct pipeline {
         double drop;
         int64_t batch;
         int64_t epochs;
+        double temperature;
         double share;
         double shift;
         bool mirror;

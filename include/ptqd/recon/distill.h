@@ -4,8 +4,9 @@
  * gives what the float network gives, on unlabelled samples (the student of Hinton et al., arXiv
  * 1503.02531, is the network itself at fewer bits).
  *
- * The loss of a sample is the Kullback-Leibler divergence of the class probabilities or the
- * squared error of the output, and `share` times the mean over all quantized activations
+ * The loss of a sample is the Kullback-Leibler divergence of the class probabilities (where these
+ * nearly agree, to one half at a higher temperature: Hinton et al., section 2) or the squared error
+ * of the output, and `share` times the mean over all quantized activations
  * of their error before quantization, relative to their mean square.
  */
 
@@ -23,7 +24,8 @@ struct distill_options {
     int64_t epochs;
     int64_t batch;
     enum distill_loss loss;
-    double share; /* of the intermediate activations */
+    double temperature; /* ≥ 1, of a second comparison of the probabilities; 1: none */
+    double share;       /* of the intermediate activations */
     struct augment_options augment;
     struct trainee_options trainee;
     const struct recon_keeper *keeper; /* asked to save after every epoch; NULL: nothing is kept */
