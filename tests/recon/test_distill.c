@@ -110,6 +110,26 @@ START_TEST(what_is_trained_can_be_stored)
 }
 END_TEST
 
+/* Law: where probabilities nearly agree the temperature has a say, and the loss, which is taken
+ * without it, still falls. */
+START_TEST(a_temperature_changes_what_is_learned)
+{
+    static const double temperatures[] = {1.0, 4.0};
+    struct distill_result results[2];
+    for (int t = 0; t < 2; t++) {
+        struct calibrated_network c;
+        struct distill_options options = plain;
+        options.temperature = temperatures[t];
+        calibrated_network_init(&c, arena, 3, 4);
+        ck_assert_ok(quant_network_round_biases(c.network, &err), &err);
+        ck_assert_ok(run(&c, &options, &nobody, &results[t]), &err);
+        ck_assert_double_lt(results[t].after, results[t].before);
+    }
+    ck_assert_double_eq(results[0].before, results[1].before);
+    ck_assert_double_ne(results[0].after, results[1].after);
+}
+END_TEST
+
 START_TEST(values_may_be_the_loss)
 {
     struct distill_result result;
@@ -186,6 +206,7 @@ int main(void)
     tcase_set_timeout(tcase, 60);
     tcase_add_test(tcase, the_divergence_falls);
     tcase_add_test(tcase, what_is_trained_can_be_stored);
+    tcase_add_test(tcase, a_temperature_changes_what_is_learned);
     tcase_add_test(tcase, values_may_be_the_loss);
     tcase_add_test(tcase, what_gets_worse_is_taken_back);
     tcase_add_test(tcase, the_inputs_quantizer_stays);
