@@ -248,10 +248,13 @@ static int show(int count, char **arguments)
 }
 
 /* Largest loss in points that is promised: W8A8, then W4A4 with rounding and bias tuning, then W2A2
- * of the network trained as a whole (0: that takes too long here, tests/bench/study.sh has it). */
+ * of the network trained as a whole, as the mean over some seeds (0: that takes too long here,
+ * tests/bench/study.sh has it). */
 static const struct {
     double w8a8, w4a4, w2a2;
-} promised[NETWORK_CASES] = {{0.5, 3.0, 0.0}, {0.5, 6.0, 10.0}, {1.0, 5.0, 0.0}, {0.5, 1.0, 1.0}};
+    int w2a2_seeds;
+} promised[NETWORK_CASES] = {
+    {0.5, 3.0, 0.0, 0}, {0.5, 6.0, 10.0, 1}, {1.0, 5.0, 0.0, 0}, {0.5, 1.0, 1.0, 5}};
 
 /* What makes a pipeline the one of etc/studies/best.json. */
 static const char *const best_choices[][2] = {
@@ -293,16 +296,16 @@ static double loss_of(const struct network *network, const struct variant *varia
 }
 
 /* The network trained as a whole, where that is promised. */
-static bool check_best(const struct network *network, double promise)
+static bool check_best(const struct network *network, double promise, int seeds)
 {
-    if (promise == 0.0)
+    if (seeds == 0)
         return true;
     struct arena *arena = arena_create(0);
     struct pipeline pipeline = default_pipeline(arena);
     set(&pipeline, arena, "weights.bits", "2");
     for (size_t i = 0; i < sizeof(best_choices) / sizeof(best_choices[0]); i++)
         set(&pipeline, arena, best_choices[i][0], best_choices[i][1]);
-    struct summary summary = measure(network, &pipeline, 1, false);
+    struct summary summary = measure(network, &pipeline, seeds, false);
     print(network->about->name, "W2A2 best", &summary);
     arena_destroy(arena);
     return holds(100.0 * (summary.float_accuracy - summary.mean) <= promise, network->about->name,
@@ -340,7 +343,7 @@ static int check(int seeds)
         for (int v = 0; v < VARIANTS; v++)
             loss[i][v] = loss_of(&network, &variants[v], seeds ? seeds : variants[v].seeds);
         noise[i] = noise_of(&network);
-        good &= check_best(&network, promised[i].w2a2);
+        good &= check_best(&network, promised[i].w2a2, promised[i].w2a2_seeds);
         network_finish(&network);
     }
 

@@ -111,7 +111,7 @@ static struct dataset *part_of(struct network *network, const struct dataset *al
             memcpy(data + (size_t)dim[0]++ * bytes, values->data + (size_t)i * bytes, bytes);
     struct dataset_options options = {.scale = network->about->scale,
                                       .limit_bytes = FILE_LIMIT_BYTES};
-    struct dataset *part;
+    struct dataset *part = NULL;
     require(npy_encode(network->arena, values->type->descr, values->rank, dim, data, &file, &size,
                        &err) &&
                 dataset_load(network->arena, file, size, &options, &part, &err),
