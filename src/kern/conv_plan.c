@@ -267,7 +267,7 @@ bool conv_plan_grad_x(struct conv_plan *plan, int64_t N, const float *w, const f
     if (pass == NULL) {
         struct conv_shape shape = shape_of(plan, N);
         if (fresh)
-            memset(grad_x, 0, (size_t)(N * shape.H * shape.W * shape.C) * sizeof(*grad_x));
+            memset(grad_x, 0, (size_t)conv_input_elements(&shape) * sizeof(*grad_x));
         conv2d_f32_grad_x(&shape, w, grad_y, grad_x);
         return true;
     }

@@ -101,12 +101,10 @@ grad_run(const float *restrict x, size_t count, struct grid grid, const float *r
          enum grad_x_use use, float *restrict grad_x, float *restrict scale_sums,
          float *restrict zero_sums)
 {
-    size_t first = 0;
-    for (; first + LANES <= count; first += LANES)
-        grad_lanes(x + first, LANES, grid, grad_y + first, use, grad_x + first, scale_sums,
-                   zero_sums);
-    grad_lanes(x + first, count - first, grid, grad_y + first, use, grad_x + first, scale_sums,
-               zero_sums);
+    size_t first = 0, step = use == GRAD_X_UNWANTED ? 0 : LANES; /* nowhere: stays there */
+    for (; first + LANES <= count; first += LANES, grad_x += step)
+        grad_lanes(x + first, LANES, grid, grad_y + first, use, grad_x, scale_sums, zero_sums);
+    grad_lanes(x + first, count - first, grid, grad_y + first, use, grad_x, scale_sums, zero_sums);
 }
 
 /* One loop for each use: the compiler does not see through a branch inside. */
@@ -166,12 +164,11 @@ void fake_quantize_f32_grad(const float *x, size_t count, float scale, int32_t z
 {
     struct grid grid = grid_of(scale, zero_point, low, high);
     enum grad_x_use use = grad_x == NULL ? GRAD_X_UNWANTED : fresh ? GRAD_X_WRITTEN : GRAD_X_ADDED;
-    float nowhere[1];
     for (size_t first = 0; first < count; first += GRAD_BLOCK) {
         float scale_sums[LANES] = {0}, zero_sums[LANES] = {0};
         size_t left = count - first;
         grad_block(x + first, left < GRAD_BLOCK ? left : GRAD_BLOCK, grid, grad_y + first, use,
-                   grad_x != NULL ? grad_x + first : nowhere, scale_sums, zero_sums);
+                   grad_x != NULL ? grad_x + first : NULL, scale_sums, zero_sums);
         for (size_t i = 0; i < LANES; i++) {
             grad->scale += (double)scale_sums[i];
             grad->zero_point += (double)zero_sums[i];
