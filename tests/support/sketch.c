@@ -1,9 +1,8 @@
 #include "sketch.h"
 
-#include "ptqd/base/rng.h"
-
 #include "support.h"
 
+#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -179,6 +178,22 @@ int sketch_conv(struct sketch *sketch, const char *name, int input, int64_t K, i
     int bias = sketch_constant(sketch, bias_name, SKETCH(K));
     sketch_ints(sketch, "pads", pads);
     return sketch_node(sketch, "Conv", name, input, weight, bias, SKETCH_END);
+}
+
+void sketch_normal_weights(struct sketch *sketch, struct rng *rng, const char *layer, double gain,
+                           double spread)
+{
+    struct error err = {.message = ""};
+    char name[NAME_BYTES];
+    (void)snprintf(name, sizeof(name), "%s.weight", layer);
+    struct tensor *tensor = &sketch->graph->tensors[graph_find_tensor(sketch->graph, name)];
+    int64_t count = shape_elements(&tensor->shape), per_row = count / tensor->shape.dim[0];
+    float *values = ARENA_ARRAY(sketch->arena, float, count, &err);
+    ck_assert_ptr_nonnull(values);
+    for (int64_t i = 0; i < count; i++)
+        values[i] = (float)(gain * pow(spread, (double)(i / per_row % 3 - 1)) * rng_normal(rng) /
+                            sqrt((double)per_row));
+    tensor->values = values;
 }
 
 struct graph *sketch_finish(struct sketch *sketch, int output)

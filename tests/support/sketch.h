@@ -2,6 +2,7 @@
 
 /* Small graphs for tests, in a few lines. Errors fail the test. */
 
+#include "ptqd/base/rng.h"
 #include "ptqd/nn/graph.h"
 
 enum { SKETCH_ATTRIBUTES_MAX = 8 };
@@ -52,6 +53,11 @@ int sketch_channels_last(struct sketch *sketch, const char *name, int input, int
  * and pads that keep the size at stride 1. */
 int sketch_conv(struct sketch *sketch, const char *name, int input, int64_t K, int64_t C,
                 struct shape filter);
+
+/* Normal values in the place of "<layer>.weight", of the deviation gain / √D for D values a row;
+ * row k is `spread`^(k mod 3 − 1) times as large. */
+void sketch_normal_weights(struct sketch *sketch, struct rng *rng, const char *layer, double gain,
+                           double spread);
 
 /* The last tensor becomes the output, and the graph is finished. */
 struct graph *sketch_finish(struct sketch *sketch, int output);
