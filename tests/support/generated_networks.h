@@ -1,7 +1,7 @@
 #pragma once
 
 /* Networks of any width and image side with random weights, for what needs no training: speed and
- * memory. Finished, batch norms folded already; errors fail the test. */
+ * memory. Finished, batch norms folded already; errors end the program. */
 
 #include "ptqd/nn/graph.h"
 

@@ -8,7 +8,6 @@
 #include "ptqd/nn/npy.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 const struct network_case network_cases[NETWORK_CASES] = {
@@ -20,14 +19,6 @@ const struct network_case network_cases[NETWORK_CASES] = {
 
 enum { PATH_BYTES = 512, FILE_LIMIT_BYTES = 64 << 20 };
 
-static void require(bool ok, const struct error *err)
-{
-    if (ok)
-        return;
-    fprintf(stderr, "%s\n", err->message);
-    exit(1);
-}
-
 static bool read_file(struct arena *arena, const struct network_case *about, const char *name,
                       char **out_bytes, size_t *out_size)
 {
@@ -36,7 +27,7 @@ static bool read_file(struct arena *arena, const struct network_case *about, con
     (void)snprintf(file, sizeof(file), "%s/%s", about->directory, name); /* short names */
     if (!support_data_path(file, path, sizeof(path)))
         return false;
-    require(file_read(arena, path, FILE_LIMIT_BYTES, out_bytes, out_size, &err), &err);
+    support_require(file_read(arena, path, FILE_LIMIT_BYTES, out_bytes, out_size, &err), &err);
     return true;
 }
 
@@ -55,11 +46,12 @@ static struct dataset *load_labelled(struct network *network, const char *name)
     (void)snprintf(file, sizeof(file), "%s_y.npy", name); /* likewise */
     if (!read_file(network->arena, network->about, file, &labels, &labels_size))
         return NULL;
-    require(dataset_load(network->arena, (const uint8_t *)samples, samples_size, &options, &dataset,
-                         &err),
-            &err);
-    require(dataset_set_labels(network->arena, dataset, (const uint8_t *)labels, labels_size, &err),
-            &err);
+    support_require(dataset_load(network->arena, (const uint8_t *)samples, samples_size, &options,
+                                 &dataset, &err),
+                    &err);
+    support_require(dataset_set_labels(network->arena, dataset, (const uint8_t *)labels,
+                                       labels_size, &err),
+                    &err);
     return dataset;
 }
 
@@ -78,12 +70,12 @@ bool network_load(const struct network_case *about, struct network *out_network)
         return false;
     }
     network.copies = load_labelled(&network, "test_jpeg");
-    require(model_import(network.arena, (const uint8_t *)model, model_size, &network.graph, NULL,
-                         &err),
-            &err);
-    require(dataset_load(network.arena, (const uint8_t *)calibration, calibration_size, &options,
-                         &network.calibration, &err),
-            &err);
+    support_require(model_import(network.arena, (const uint8_t *)model, model_size, &network.graph,
+                                 NULL, &err),
+                    &err);
+    support_require(dataset_load(network.arena, (const uint8_t *)calibration, calibration_size,
+                                 &options, &network.calibration, &err),
+                    &err);
     *out_network = network;
     return true;
 }
@@ -105,17 +97,17 @@ static struct dataset *part_of(struct network *network, const struct dataset *al
     int64_t dim[ARRAY_RANK_MAX];
     memcpy(dim, values->dim, sizeof(dim));
     dim[0] = 0;
-    require(data != NULL, &err);
+    support_require(data != NULL, &err);
     for (int64_t i = 0; i < all->samples; i++)
         if ((i % HOLD_OUT == HOLD_OUT - 1) == held_out)
             memcpy(data + (size_t)dim[0]++ * bytes, values->data + (size_t)i * bytes, bytes);
     struct dataset_options options = {.scale = network->about->scale,
                                       .limit_bytes = FILE_LIMIT_BYTES};
     struct dataset *part = NULL;
-    require(npy_encode(network->arena, values->type->descr, values->rank, dim, data, &file, &size,
-                       &err) &&
-                dataset_load(network->arena, file, size, &options, &part, &err),
-            &err);
+    support_require(npy_encode(network->arena, values->type->descr, values->rank, dim, data, &file,
+                               &size, &err) &&
+                        dataset_load(network->arena, file, size, &options, &part, &err),
+                    &err);
     return part;
 }
 
@@ -128,11 +120,12 @@ static const int64_t *classes_of(struct network *network, const struct dataset *
     int64_t classes = tensor_elements(&graph->tensors[graph->output], 1);
     float *input = ARENA_ARRAY(network->arena, float, shape_elements(&dataset->shape), &err);
     int64_t *labels = ARENA_ARRAY(network->arena, int64_t, dataset->samples, &err);
-    require(input && labels && exec_create(graph, &(struct exec_options){.batch = 1}, &exec, &err),
-            &err);
+    support_require(input && labels &&
+                        exec_create(graph, &(struct exec_options){.batch = 1}, &exec, &err),
+                    &err);
     for (int64_t i = 0; i < dataset->samples; i++) {
         dataset_read(dataset, i, input);
-        require(exec_forward(exec, input, 1, &err), &err);
+        support_require(exec_forward(exec, input, 1, &err), &err);
         const float *output = exec_values(exec, graph->output);
         for (int64_t j = 1; j < classes; j++)
             labels[i] = output[j] > output[labels[i]] ? j : labels[i];

@@ -27,18 +27,18 @@ struct dataset *random_data_create(struct arena *arena, const struct graph *grap
     shape.dim[0] = samples;
     int64_t count = shape_elements(&shape), plane = plane_elements(&shape);
     float *values = ARENA_ARRAY(arena, float, count, &err);
-    ck_assert_ptr_nonnull(values);
+    support_require(values != NULL, &err);
     for (int64_t i = 0; i < count; i++) {
         double mean = sin(12.9898 * (double)(i / plane + 1 + (int64_t)seed)) * 1.5;
         values[i] = (float)(mean + rng_normal(&rng));
     }
     uint8_t *bytes;
     size_t size;
-    ck_assert_ok(npy_encode(arena, "<f4", shape.rank, shape.dim, values, &bytes, &size, &err),
-                 &err);
+    support_require(npy_encode(arena, "<f4", shape.rank, shape.dim, values, &bytes, &size, &err),
+                    &err);
     struct dataset *dataset;
     struct dataset_options options = {.scale = 1.0, .limit_bytes = size};
-    ck_assert_ok(dataset_load(arena, bytes, size, &options, &dataset, &err), &err);
+    support_require(dataset_load(arena, bytes, size, &options, &dataset, &err), &err);
     return dataset;
 }
 
@@ -50,11 +50,11 @@ void random_data_label(struct arena *arena, const struct graph *graph, struct da
     int64_t classes = tensor_elements(&graph->tensors[graph->output], 1);
     int64_t *labels = ARENA_ARRAY(arena, int64_t, dataset->samples, &err);
     float *input = ARENA_ARRAY(arena, float, shape_elements(&dataset->shape), &err);
-    ck_assert(labels && input);
-    ck_assert_ok(exec_create(graph, &options, &exec, &err), &err);
+    support_require(labels && input, &err);
+    support_require(exec_create(graph, &options, &exec, &err), &err);
     for (int64_t i = 0; i < dataset->samples; i++) {
         dataset_read(dataset, i, input);
-        ck_assert_ok(exec_forward(exec, input, 1, &err), &err);
+        support_require(exec_forward(exec, input, 1, &err), &err);
         const float *output = exec_values(exec, graph->output);
         for (int64_t class = 1; class < classes; class ++)
             if (output[class] > output[labels[i]])

@@ -1,7 +1,7 @@
 #pragma once
 
-/* Random samples for the input of a network, for tests and benchmarks without files. Errors fail
- * the test. */
+/* Random samples for the input of a network, for tests and benchmarks without files. Errors end
+ * the program. */
 
 #include "ptqd/nn/dataset.h"
 #include "ptqd/nn/graph.h"

@@ -2,6 +2,7 @@
 
 #include "support.h"
 
+#include <assert.h>
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -10,17 +11,17 @@ enum { INPUTS_MAX = 8, NAME_BYTES = 64 };
 
 void sketch_init(struct sketch *sketch, struct arena *arena, int64_t opset)
 {
-    struct error err;
+    struct error err = {.message = ""};
     *sketch = (struct sketch){.arena = arena};
-    ck_assert_ok(graph_create(arena, &sketch->graph, &err), &err);
+    support_require(graph_create(arena, &sketch->graph, &err), &err);
     sketch->graph->opset = opset;
 }
 
 static int add_tensor(struct sketch *sketch, const struct tensor *tensor)
 {
-    struct error err;
+    struct error err = {.message = ""};
     int index = -1;
-    ck_assert_ok(graph_add_tensor(sketch->graph, tensor, true, &index, &err), &err);
+    support_require(graph_add_tensor(sketch->graph, tensor, true, &index, &err), &err);
     return index;
 }
 
@@ -33,7 +34,7 @@ int sketch_input(struct sketch *sketch, const char *name, struct shape shape)
 
 int sketch_constant(struct sketch *sketch, const char *name, struct shape shape)
 {
-    struct error err;
+    struct error err = {.message = ""};
     struct rng rng;
     uint64_t stream = 0;
     for (const char *at = name; *at != '\0'; at++)
@@ -41,7 +42,7 @@ int sketch_constant(struct sketch *sketch, const char *name, struct shape shape)
     rng_init(&rng, 1, stream);
     int64_t count = shape_elements(&shape);
     float *values = ARENA_ARRAY(sketch->arena, float, count, &err);
-    ck_assert_ptr_nonnull(values);
+    support_require(values != NULL, &err);
     for (int64_t i = 0; i < count; i++)
         values[i] = (float)(2.0 * rng_uniform(&rng) - 1.0);
     struct tensor tensor = {.name = name, .shape = shape, .values = values, .producer = -1};
@@ -67,7 +68,7 @@ int sketch_integers(struct sketch *sketch, const char *name, struct shape values
 static struct attribute *next_attribute(struct sketch *sketch, const char *name,
                                         enum attribute_type type)
 {
-    ck_assert_int_lt(sketch->attribute_count, SKETCH_ATTRIBUTES_MAX);
+    assert(sketch->attribute_count < SKETCH_ATTRIBUTES_MAX);
     struct attribute *attribute = &sketch->attributes[sketch->attribute_count++];
     *attribute = (struct attribute){.name = name, .type = type};
     return attribute;
@@ -90,22 +91,22 @@ void sketch_text(struct sketch *sketch, const char *name, const char *value)
 
 void sketch_ints(struct sketch *sketch, const char *name, struct shape values)
 {
-    struct error err;
+    struct error err = {.message = ""};
     struct attribute *attribute = next_attribute(sketch, name, ATTRIBUTE_INTS);
     attribute->count = (size_t)values.rank;
     attribute->integers = arena_memdup(sketch->arena, values.dim,
                                        attribute->count * sizeof(*attribute->integers), &err);
-    ck_assert_ptr_nonnull(attribute->integers);
+    support_require(attribute->integers != NULL, &err);
 }
 
 /* Adds the node with the attributes that were set for it. */
 static void add_node(struct sketch *sketch, struct node *node)
 {
-    struct error err;
+    struct error err = {.message = ""};
     int index;
     node->attributes = sketch->attributes;
     node->attribute_count = sketch->attribute_count;
-    ck_assert_ok(graph_add_node(sketch->graph, node, &index, &err), &err);
+    support_require(graph_add_node(sketch->graph, node, &index, &err), &err);
     sketch->attribute_count = 0;
 }
 
@@ -115,7 +116,7 @@ int sketch_node(struct sketch *sketch, const char *op_type, const char *name, ..
     va_list arguments;
     va_start(arguments, name);
     for (int input = va_arg(arguments, int); input != SKETCH_END; input = va_arg(arguments, int)) {
-        ck_assert_int_lt(count, INPUTS_MAX);
+        assert(count < INPUTS_MAX);
         inputs[count++] = input;
     }
     va_end(arguments);
@@ -189,7 +190,7 @@ void sketch_normal_weights(struct sketch *sketch, struct rng *rng, const char *l
     struct tensor *tensor = &sketch->graph->tensors[graph_find_tensor(sketch->graph, name)];
     int64_t count = shape_elements(&tensor->shape), per_row = count / tensor->shape.dim[0];
     float *values = ARENA_ARRAY(sketch->arena, float, count, &err);
-    ck_assert_ptr_nonnull(values);
+    support_require(values != NULL, &err);
     for (int64_t i = 0; i < count; i++)
         values[i] = (float)(gain * pow(spread, (double)(i / per_row % 3 - 1)) * rng_normal(rng) /
                             sqrt((double)per_row));
@@ -198,8 +199,8 @@ void sketch_normal_weights(struct sketch *sketch, struct rng *rng, const char *l
 
 struct graph *sketch_finish(struct sketch *sketch, int output)
 {
-    struct error err;
+    struct error err = {.message = ""};
     sketch->graph->output = output;
-    ck_assert_ok(graph_finish(sketch->graph, &err), &err);
+    support_require(graph_finish(sketch->graph, &err), &err);
     return sketch->graph;
 }

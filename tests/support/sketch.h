@@ -1,6 +1,6 @@
 #pragma once
 
-/* Small graphs for tests, in a few lines. Errors fail the test. */
+/* Small graphs for tests, in a few lines. Errors end the program. */
 
 #include "ptqd/base/rng.h"
 #include "ptqd/nn/graph.h"

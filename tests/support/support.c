@@ -20,6 +20,14 @@ int support_run(Suite *suite)
     return failed > 0 ? 1 : 0;
 }
 
+void support_require(bool ok, const struct error *err)
+{
+    if (ok)
+        return;
+    fprintf(stderr, "[%s] %s\n", error_code_name(err->code), err->message);
+    exit(1);
+}
+
 /* Not a check of libcheck: programs without a suite find their data through it as well. */
 static void join(char *buffer, size_t size, const char *directory, const char *file)
 {

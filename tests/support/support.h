@@ -38,6 +38,10 @@ bool support_contains(const char *text, const char *fragment);
  * a check failed. */
 int support_run(Suite *suite);
 
+/* Ends the program when a call failed, with the error's message: for what programs without a suite,
+ * in which libcheck's assertions can't be used, do as well. */
+void support_require(bool ok, const struct error *err);
+
 /* Path of a file of the real networks and data, "kws/model.onnx": below $PTQD_DATA, or, if that is
  * unset, beside the source tree. NULL when it is not there; the program then returns SUPPORT_SKIP.
  */
