@@ -1,250 +1,211 @@
-/* Speed of the kernels on the layers of the real networks, one thread, 64 samples: forward passes
- * and Gram matrices in GFLOP/s, the latter of float values and of codes, beside a plain sgemm of as
- * many operations in the same run, and the peak of registers alone. Returns 77 when the networks
- * are not there.
+/* Speed of the kernels on every layer of the real networks and of MobileNetV2 at 224 × 224, as the
+ * engine calls them: forward pass, gradient to the data (where there are layers in front) and to
+ * the weights for 32 samples, through the operators; quantization of the layer's input and its
+ * gradient; Gram matrices of values and of codes, alone, of as many samples as the reconstruction
+ * gives them.
  *
- * A layer's sgemm is positions × D by D × K; a Gram matrix's is D × positions by positions × D. A
- * forward pass counts taps on the padding, which a kernel may skip; a Gram matrix counts half of
- * the symmetric H, alone, as the reconstruction makes it; "peak" is what it reaches of the peak.
- * The best of several runs is given: the machine may have other work. */
+ *     peak    GFLOP/s                      fused multiply-adds on registers alone
+ *     kernel  network  layer  size  kind  channels  pass  operations  seconds
+ *
+ * `kind` is "full", "pointwise", "depthwise", "grouped" or "dense"; `channels` the fewer of inputs
+ * and outputs. A pass counts taps on the padding, which a kernel may skip; a Gram matrix counts
+ * half of the symmetric H; a quantizer counts values. Returns 77 when the networks are not there.
+ *
+ *     bench_kernels [NETWORK]    one whose name contains this */
 
 #include "fma_peak.h"
+#include "generated_networks.h"
+#include "measure.h"
 #include "support.h"
 
 #include "ptqd/base/file.h"
 #include "ptqd/base/rng.h"
-#include "ptqd/kern/gemm.h"
+#include "ptqd/kern/fake_quantize.h"
 #include "ptqd/kern/gram.h"
 #include "ptqd/kern/gram_codes.h"
 #include "ptqd/nn/conv_node.h"
+#include "ptqd/nn/fold.h"
 #include "ptqd/nn/model.h"
 #include "ptqd/nn/op.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
-enum { SAMPLES = 64, RUNS = 7 };
+enum { SAMPLES = 32, INPUTS = 3 /* of a MAC node: x, w, bias */ };
 
-static const struct gram_grid grid = {.scale = 0.01f, .zero = 100, .last = 255};
+/* Gram matrices are made of chunks of thousands of positions. */
+enum { GRAM_POSITIONS = 1 << 15, GRAM_SAMPLES_MIN = 8, GRAM_SAMPLES_MAX = 1024 };
 
-static const char *const networks[] = {"cifar10", "kws", "vww", "har", "ad"};
+static const struct gram_grid grid = {.scale = 0.05f, .zero = 100, .last = 255};
 
-static double seconds(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
-}
-
-/* What is timed, on the operands of one layer. */
-struct operands {
-    struct conv_shape shape;
-    struct conv_plan *plan;
-    float *x, *w, *y;
-    uint8_t *codes; /* of x */
-    float *columns; /* of the sgemm: [positions][D] */
-    struct gram gram;
-    void *scratch;
+static const struct {
+    const char *name, *file; /* no file: generated */
+} networks[] = {
+    {"ResNet-8", "cifar10/model.onnx"}, {"DS-CNN", "kws/model.onnx"},
+    {"MobileNetV1", "vww/model.onnx"},  {"HAR CNN", "har/model.onnx"},
+    {"autoencoder", "ad/model.onnx"},   {"MobileNetV2", NULL},
 };
 
-typedef bool (*work_function)(struct operands *at, struct error *err);
+/* One layer and its operands. */
+struct layer {
+    const char *network;
+    const struct graph *graph;
+    const struct node *node;
+    bool first; /* of the network: nobody wants its gradient to the data */
+    struct conv_shape shape;
+    const float *in[INPUTS];
+    float *out[1], *grad_in[INPUTS], *scratch;
+    const float *grad_out[1];
+    void *plan;
+    struct conv_shape gram_shape;
+    const uint8_t *codes; /* of the samples of the Gram matrix, as `values` */
+    const float *values;
+    struct gram gram;
+    void *gram_scratch;
+};
 
-static bool run_forward(struct operands *at, struct error *err)
+static struct op_call call_of(const struct layer *layer)
 {
-    return conv_plan_forward(at->plan, at->shape.N, at->x, at->w, NULL, at->y, err);
-}
-
-static int64_t position_count(const struct conv_shape *shape)
-{
-    return shape->N * shape->OH * shape->OW;
-}
-
-static bool run_forward_sgemm(struct operands *at, struct error *err)
-{
-    (void)err; /* can't fail */
-    struct gemm_shape shape = {
-        .M = position_count(&at->shape),
-        .N = at->shape.K,
-        .K = at->gram.D,
-        .transpose_b = true,
+    return (struct op_call){
+        .graph = layer->graph,
+        .node = layer->node,
+        .samples = SAMPLES,
+        .in = layer->in,
+        .out = layer->out,
+        .grad_out = layer->grad_out,
+        .scratch = layer->scratch,
+        .plan = layer->plan,
     };
-    gemm_f32(&shape, 1.0f, at->columns, at->w, 0.0f, at->y);
+}
+
+/* ---- what is timed ---- */
+
+static bool run_forward(void *context, struct error *err)
+{
+    const struct layer *layer = context;
+    struct op_call call = call_of(layer);
+    return layer->node->op->forward(&call, err);
+}
+
+static bool run_backward(const struct layer *layer, int input, struct error *err)
+{
+    float *wanted[INPUTS] = {NULL};
+    wanted[input] = layer->grad_in[input];
+    struct op_call call = call_of(layer);
+    call.grad_in = wanted;
+    call.fresh = (const bool[INPUTS]){true, true, true};
+    return layer->node->op->backward(&call, err);
+}
+
+static bool run_grad_x(void *context, struct error *err)
+{
+    return run_backward(context, 0, err);
+}
+
+static bool run_grad_w(void *context, struct error *err)
+{
+    return run_backward(context, 1, err);
+}
+
+static bool run_quantize(void *context, struct error *err)
+{
+    const struct layer *layer = context;
+    (void)err; /* can't fail */
+    fake_quantize_f32(layer->in[0], (size_t)conv_input_elements(&layer->shape), grid.scale,
+                      grid.zero, 0, grid.last, layer->grad_in[0]);
     return true;
 }
 
-static bool run_gram(struct operands *at, struct error *err)
+static bool run_quantize_grad(void *context, struct error *err)
 {
+    const struct layer *layer = context;
+    struct fake_quantize_grad grad = {0};
     (void)err; /* can't fail */
-    gram_add_conv(&at->gram, &at->shape, at->x, at->x, at->scratch);
+    fake_quantize_f32_grad(layer->in[0], (size_t)conv_input_elements(&layer->shape), grid.scale,
+                           grid.zero, 0, grid.last, layer->values, true, layer->grad_in[0], &grad);
+    return true;
+}
+
+static bool run_gram(void *context, struct error *err)
+{
+    struct layer *layer = context;
+    (void)err; /* can't fail */
+    gram_add_conv(&layer->gram, &layer->gram_shape, layer->values, layer->values,
+                  layer->gram_scratch);
     return true;
 }
 
 /* Of values where codes do not pay: what the reconstruction does. */
-static bool run_gram_codes(struct operands *at, struct error *err)
+static bool run_gram_codes(void *context, struct error *err)
 {
-    if (!gram_codes_pay(&at->shape))
-        return run_gram(at, err);
-    gram_codes_add_conv(&at->gram, &at->shape, &grid, at->codes, at->scratch);
+    struct layer *layer = context;
+    if (!gram_codes_pay(&layer->gram_shape))
+        return run_gram(context, err);
+    gram_codes_add_conv(&layer->gram, &layer->gram_shape, &grid, layer->codes, layer->gram_scratch);
     return true;
 }
 
-static bool run_gram_sgemm(struct operands *at, struct error *err)
+/* Operations of each pass, in its own unit. */
+static double count_macs(const struct layer *layer)
 {
-    (void)err; /* can't fail */
-    struct gemm_shape shape = {
-        .M = at->gram.D, .N = at->gram.D, .K = position_count(&at->shape), .transpose_a = true};
-    gemm_f32(&shape, 1.0f, at->columns, at->columns, 0.0f, at->scratch);
-    return true;
+    return 2.0 * SAMPLES * (double)conv_macs(&layer->shape);
 }
 
-/* Seconds of the best of RUNS runs, after one to warm up; below 0 on an error, which is printed. */
-static double best_seconds(work_function work, struct operands *at)
+static double count_values(const struct layer *layer)
 {
-    struct error err;
-    double best = -1;
-    for (int i = 0; i <= RUNS; i++) {
-        double start = seconds();
-        if (!work(at, &err)) {
-            fprintf(stderr, "bench_kernels: %s\n", err.message);
-            return -1;
-        }
-        double taken = seconds() - start;
-        if (i > 0 && (best < 0 || taken < best))
-            best = taken;
-    }
-    return best;
+    return (double)conv_input_elements(&layer->shape);
 }
 
-static float *random_floats(struct arena *arena, struct rng *rng, int64_t count)
+static double count_gram(const struct layer *layer)
 {
-    float *values = ARENA_ARRAY(arena, float, count, NULL);
-    for (int64_t i = 0; values != NULL && i < count; i++)
-        values[i] = (float)(2 * rng_uniform(rng) - 1);
+    const struct conv_shape *shape = &layer->gram_shape;
+    return (double)(shape->N * shape->OH * shape->OW) * (double)shape->G * (double)layer->gram.D *
+           (double)(layer->gram.D + 1);
+}
+
+static const struct {
+    const char *name;
+    measure_work run;
+    double (*operations)(const struct layer *layer);
+} passes[] = {
+    {"forward", run_forward, count_macs},
+    {"to data", run_grad_x, count_macs},
+    {"to weights", run_grad_w, count_macs},
+    {"Gram", run_gram, count_gram},
+    {"Gram of codes", run_gram_codes, count_gram},
+    {"quantize", run_quantize, count_values},
+    {"its gradient", run_quantize_grad, count_values},
+};
+
+/* ---- operands ---- */
+
+static float *random_floats(struct arena *arena, struct rng *rng, int64_t count, struct error *err)
+{
+    float *values = ARENA_ARRAY(arena, float, count, err);
+    for (int64_t i = 0; values && i < count; i++)
+        values[i] = (float)(2.0 * rng_uniform(rng) - 1.0);
     return values;
 }
 
-static uint8_t *random_codes(struct arena *arena, struct rng *rng, int64_t count)
+static uint8_t *random_codes(struct arena *arena, struct rng *rng, int64_t count, struct error *err)
 {
-    uint8_t *codes = ARENA_ARRAY(arena, uint8_t, count, NULL);
-    for (int64_t i = 0; codes != NULL && i < count; i++)
-        codes[i] = (uint8_t)(256 * rng_uniform(rng));
+    uint8_t *codes = ARENA_ARRAY(arena, uint8_t, count, err);
+    for (int64_t i = 0; codes && i < count; i++)
+        codes[i] = (uint8_t)rng_below(rng, 256);
     return codes;
 }
 
-static size_t larger(size_t a, size_t b)
-{
-    return a > b ? a : b;
-}
-
-static bool operands_init(struct arena *arena, const struct conv_shape *shape, struct operands *out,
-                          struct error *err)
-{
-    struct rng rng;
-    rng_init(&rng, 1, 0);
-    int64_t D = conv_column_elements(shape), matrix = shape->G * D * D, row = shape->G * D;
-    size_t product_bytes = (size_t)(D * D) * sizeof(float);
-    *out = (struct operands){
-        .shape = *shape,
-        .x = random_floats(arena, &rng, conv_input_elements(shape)),
-        .codes = random_codes(arena, &rng, conv_input_elements(shape)),
-        .w = random_floats(arena, &rng, conv_weight_elements(shape)),
-        .y = random_floats(arena, &rng, conv_output_elements(shape)),
-        .columns = random_floats(arena, &rng, position_count(shape) * D),
-        .gram =
-            {
-                .G = shape->G,
-                .D = D,
-                .inner = ARENA_ARRAY(arena, double, matrix, err),
-                .sum_quantized = ARENA_ARRAY(arena, double, row, err),
-            },
-        .scratch = arena_alloc(arena,
-                               larger(gram_codes_conv_scratch_bytes(shape),
-                                      larger(gram_conv_scratch_bytes(shape), product_bytes)),
-                               err),
-    };
-    if (out->x == NULL || out->codes == NULL || out->w == NULL || out->y == NULL ||
-        out->columns == NULL || out->gram.inner == NULL || out->gram.sum_quantized == NULL ||
-        out->scratch == NULL)
-        return FAIL(err, E_MEMORY, "no memory for the operands of a layer");
-    return conv_plan_create(shape, false, &out->plan, err);
-}
-
-/* Operations and the time they took. */
-struct work {
-    double flops, seconds;
-};
-
-struct result {
-    struct work forward, forward_sgemm, gram, gram_sgemm, gram_codes;
-};
-
-static void add_work(struct work *total, const struct work *part)
-{
-    total->flops += part->flops;
-    total->seconds += part->seconds;
-}
-
-static double gflops(const struct work *work)
-{
-    return 1e-9 * work->flops / work->seconds;
-}
-
-static bool measure(struct operands *at, struct result *out)
-{
-    double positions = (double)position_count(&at->shape);
-    double D = (double)at->gram.D, G = (double)at->gram.G;
-    double forward = 2 * positions * D * (double)at->shape.K;
-    *out = (struct result){
-        .forward = {forward, best_seconds(run_forward, at)},
-        .forward_sgemm = {forward, best_seconds(run_forward_sgemm, at)},
-        .gram = {positions * G * D * (D + 1), best_seconds(run_gram, at)},
-        .gram_sgemm = {2 * positions * D * D, best_seconds(run_gram_sgemm, at)},
-        .gram_codes = {positions * G * D * (D + 1), best_seconds(run_gram_codes, at)},
-    };
-    return out->forward.seconds > 0 && out->gram.seconds > 0;
-}
-
-static void print_row(const char *network, const char *layer, const char *size, double peak,
-                      const struct result *at)
-{
-    printf("%-8s %-22.22s %-28s %8.2f %7.1f %7.1f %8.2f %7.1f %5.2f %7.1f %8.2f %7.1f %5.2f\n",
-           network, layer, size, 1e3 * at->forward.seconds, gflops(&at->forward),
-           gflops(&at->forward_sgemm), 1e3 * at->gram.seconds, gflops(&at->gram),
-           gflops(&at->gram) / peak, gflops(&at->gram_sgemm), 1e3 * at->gram_codes.seconds,
-           gflops(&at->gram_codes), gflops(&at->gram_codes) / peak);
-}
-
-static void print_head(double peak)
-{
-    printf("%d samples, one thread; fused multiply-adds on registers: %.1f GFLOP/s\n", SAMPLES,
-           peak);
-    printf("%-8s %-22s %-28s %8s %7s %7s %8s %7s %5s %7s %8s %7s %5s\n", "", "", "", "forward", "",
-           "sgemm", "Gram", "", "", "sgemm", "of codes", "", "");
-    printf("%-8s %-22s %-28s %8s %7s %7s %8s %7s %5s %7s %8s %7s %5s\n", "network", "layer",
-           "HxWxC>K RxS groups", "ms", "GFLOP/s", "GFLOP/s", "ms", "GFLOP/s", "peak", "GFLOP/s",
-           "ms", "GFLOP/s", "peak");
-}
-
 /* Conv as it is; Gemm as a 1 × 1 convolution of a map of one position. */
-static bool layer_shape(const struct graph *graph, const struct node *node,
-                        struct conv_shape *out_shape)
+static struct conv_shape layer_shape(const struct graph *graph, const struct node *node)
 {
-    if (strcmp(node->op_type, "Conv") == 0) {
-        *out_shape = conv_node_shape(graph, node, SAMPLES);
-        return true;
-    }
-    if (strcmp(node->op_type, "Gemm") != 0)
-        return false;
-    const struct shape *x = &graph->tensors[node->inputs[0]].shape;
-    const struct shape *y = &graph->tensors[node->outputs[0]].shape;
-    *out_shape = (struct conv_shape){
+    if (strcmp(node->op_type, "Conv") == 0)
+        return conv_node_shape(graph, node, SAMPLES);
+    return (struct conv_shape){
         .N = SAMPLES,
         .H = 1,
         .W = 1,
-        .C = x->dim[1],
-        .K = y->dim[1],
+        .C = graph->tensors[node->inputs[0]].shape.dim[1],
+        .K = graph->tensors[node->outputs[0]].shape.dim[1],
         .R = 1,
         .S = 1,
         .G = 1,
@@ -255,77 +216,155 @@ static bool layer_shape(const struct graph *graph, const struct node *node,
         .OH = 1,
         .OW = 1,
     };
-    return true;
 }
 
-static bool bench_layer(struct arena *arena, const char *network, const struct node *node,
-                        const struct conv_shape *shape, double peak, struct result *total,
-                        struct error *err)
+static int64_t gram_samples(const struct conv_shape *shape)
 {
-    struct operands operands;
-    struct result result;
-    char size[64];
-    struct arena_mark mark = arena_mark(arena);
-    if (!operands_init(arena, shape, &operands, err))
-        return false;
-    bool good = measure(&operands, &result);
-    conv_plan_destroy(operands.plan);
-    arena_reset(arena, mark);
-    if (!good)
-        return FAIL(err, E_INTERNAL, "layer '%s' can't be measured", node->name);
-    snprintf(size, sizeof(size), "%lldx%lldx%lld>%lld %lldx%lld g%lld", (long long)shape->H,
-             (long long)shape->W, (long long)shape->C, (long long)shape->K, (long long)shape->R,
-             (long long)shape->S, (long long)shape->G);
-    print_row(network, node->name, size, peak, &result);
-    add_work(&total->forward, &result.forward);
-    add_work(&total->forward_sgemm, &result.forward_sgemm);
-    add_work(&total->gram, &result.gram);
-    add_work(&total->gram_sgemm, &result.gram_sgemm);
-    add_work(&total->gram_codes, &result.gram_codes);
-    return true;
+    int64_t samples = GRAM_POSITIONS / (shape->OH * shape->OW);
+    if (samples < GRAM_SAMPLES_MIN)
+        return GRAM_SAMPLES_MIN;
+    return samples > GRAM_SAMPLES_MAX ? GRAM_SAMPLES_MAX : samples;
 }
 
-static bool bench_network(struct arena *arena, const char *network, const char *path, double peak,
+static bool gram_operands(struct arena *arena, struct rng *rng, struct layer *layer,
                           struct error *err)
 {
-    enum { LIMIT_BYTES = 1 << 26 };
-    char *bytes;
-    size_t size;
-    struct graph *graph;
-    struct result total = {0};
-    if (!file_read(arena, path, LIMIT_BYTES, &bytes, &size, err) ||
-        !model_import(arena, (const uint8_t *)bytes, size, &graph, NULL, err))
-        return false;
-    for (int i = 0; i < graph->node_count; i++) {
-        struct conv_shape shape;
-        if (layer_shape(graph, &graph->nodes[i], &shape) &&
-            !bench_layer(arena, network, &graph->nodes[i], &shape, peak, &total, err))
-            return false;
-    }
-    print_row(network, "all layers", "", peak, &total);
-    return true;
+    struct conv_shape *shape = &layer->gram_shape;
+    *shape = layer->shape;
+    shape->N = gram_samples(shape);
+    int64_t D = conv_column_elements(shape), G = shape->G;
+    size_t codes = gram_codes_conv_scratch_bytes(shape), floats = gram_conv_scratch_bytes(shape);
+    int64_t most = shape->N > SAMPLES ? shape->N : SAMPLES; /* quantizers read `values`, too */
+    int64_t elements = conv_input_elements(shape) / shape->N * most;
+    layer->values = random_floats(arena, rng, elements, err);
+    layer->codes = random_codes(arena, rng, elements, err);
+    layer->gram = (struct gram){
+        .G = G,
+        .D = D,
+        .inner = ARENA_ARRAY(arena, double, G *D *D, err),
+        .sum_quantized = ARENA_ARRAY(arena, double, G *D, err),
+    };
+    layer->gram_scratch = arena_alloc(arena, codes > floats ? codes : floats, err);
+    return layer->values && layer->codes && layer->gram.inner && layer->gram.sum_quantized &&
+           layer->gram_scratch;
 }
 
-int main(void)
+static bool layer_init(struct arena *arena, struct layer *layer, struct error *err)
 {
-    char path[512], file[64];
-    if (support_data_path("cifar10/model.onnx", path, sizeof(path)) == NULL) {
-        printf("the networks are not there: %s\n", path);
+    struct rng rng;
+    rng_init(&rng, 1, 0);
+    const struct graph *graph = layer->graph;
+    const struct node *node = layer->node;
+    layer->shape = layer_shape(graph, node);
+    int64_t inputs = conv_input_elements(&layer->shape);
+    int64_t outputs = conv_output_elements(&layer->shape);
+    layer->in[0] = random_floats(arena, &rng, inputs, err);
+    layer->in[1] = graph->tensors[node->inputs[1]].values;
+    layer->in[2] = graph->tensors[node->inputs[2]].values;
+    layer->out[0] = random_floats(arena, &rng, outputs, err);
+    layer->grad_out[0] = random_floats(arena, &rng, outputs, err);
+    layer->grad_in[0] = ARENA_ARRAY(arena, float, inputs, err);
+    layer->grad_in[1] = ARENA_ARRAY(arena, float, conv_weight_elements(&layer->shape), err);
+    size_t bytes = node->op->scratch_bytes ? node->op->scratch_bytes(graph, node, SAMPLES) : 0;
+    layer->scratch = arena_alloc(arena, bytes ? bytes : 1, err);
+    if (!layer->in[0] || !layer->out[0] || !layer->grad_out[0] || !layer->grad_in[0] ||
+        !layer->grad_in[1] || !layer->scratch || !gram_operands(arena, &rng, layer, err))
+        return false;
+    return !node->op->plan_create ||
+           node->op->plan_create(graph, node, SAMPLES, true, &layer->plan, err);
+}
+
+/* ---- records ---- */
+
+static const char *kind_of(const struct layer *layer)
+{
+    const struct conv_shape *shape = &layer->shape;
+    if (strcmp(layer->node->op_type, "Gemm") == 0)
+        return "dense";
+    if (shape->G > 1)
+        return shape->G == shape->C ? "depthwise" : "grouped";
+    return shape->R * shape->S == 1 ? "pointwise" : "full";
+}
+
+static void print_pass(const struct layer *layer, const char *pass, double operations,
+                       double seconds)
+{
+    const struct conv_shape *shape = &layer->shape;
+    printf("kernel\t%s\t%s\t%lldx%lldx%lld>%lld %lldx%lld", layer->network, layer->node->name,
+           (long long)shape->H, (long long)shape->W, (long long)shape->C, (long long)shape->K,
+           (long long)shape->R, (long long)shape->S);
+    printf("\t%s\t%lld\t%s\t%.6g\t%.6g\n", kind_of(layer),
+           (long long)(shape->C < shape->K ? shape->C : shape->K), pass, operations, seconds);
+}
+
+static bool bench_layer(struct arena *arena, struct layer *layer, struct error *err)
+{
+    struct arena_mark mark = arena_mark(arena);
+    bool done = layer_init(arena, layer, err);
+    for (size_t i = 0; done && i < sizeof(passes) / sizeof(passes[0]); i++) {
+        double seconds;
+        if (layer->first && passes[i].run == run_grad_x)
+            continue;
+        done = measure_best(passes[i].run, layer, &seconds, err);
+        if (done)
+            print_pass(layer, passes[i].name, passes[i].operations(layer), seconds);
+    }
+    if (layer->plan)
+        layer->node->op->plan_destroy(layer->plan);
+    (void)fflush(stdout); /* each layer as it is done */
+    arena_reset(arena, mark);
+    return done;
+}
+
+static bool load(struct arena *arena, const char *file, struct graph **out_graph, struct error *err)
+{
+    enum { LIMIT_BYTES = 1 << 26, PATH_BYTES = 512 };
+    char path[PATH_BYTES], *bytes;
+    size_t size;
+    struct generated_options image = {.width = 1.0, .side = 224, .classes = 1000, .seed = 1};
+    struct graph *graph;
+    if (!file) {
+        graph = generated_mobilenet_v2(arena, &image);
+        return graph_fold(graph, arena, out_graph, err);
+    }
+    if (!support_data_path(file, path, sizeof(path)))
+        return FAIL(err, E_NOT_FOUND, "%s is not there", path);
+    return file_read(arena, path, LIMIT_BYTES, &bytes, &size, err) &&
+           model_import(arena, (const uint8_t *)bytes, size, &graph, NULL, err) &&
+           graph_fold(graph, arena, out_graph, err);
+}
+
+static bool bench_network(const char *name, const char *file, struct error *err)
+{
+    struct arena *arena = arena_create(0);
+    struct graph *graph;
+    bool first = true, done = load(arena, file, &graph, err);
+    for (int i = 0; done && i < graph->node_count; i++) {
+        if (!graph->nodes[i].op->mac)
+            continue;
+        struct layer layer = {
+            .network = name, .graph = graph, .node = &graph->nodes[i], .first = first};
+        done = bench_layer(arena, &layer, err);
+        first = false;
+    }
+    arena_destroy(arena);
+    return done;
+}
+
+int main(int argc, char **argv)
+{
+    char path[512];
+    if (!support_data_path(networks[0].file, path, sizeof(path))) {
+        fprintf(stderr, "bench_kernels: %s is not there\n", path);
         return SUPPORT_SKIP;
     }
-    double peak = fma_peak_gflops();
-    print_head(peak);
+    printf("peak\t%.4g\n", fma_peak_gflops());
     for (size_t i = 0; i < sizeof(networks) / sizeof(networks[0]); i++) {
-        struct error err = {.message = "it is not there"};
-        struct arena *arena = arena_create(0);
-        snprintf(file, sizeof(file), "%s/model.onnx", networks[i]);
-        bool good = arena != NULL && support_data_path(file, path, sizeof(path)) != NULL &&
-                    bench_network(arena, networks[i], path, peak, &err);
-        arena_destroy(arena);
-        if (!good) {
-            fprintf(stderr, "bench_kernels: %s: %s\n", path, err.message);
-            return EXIT_FAILURE;
-        }
+        struct error err = {.message = ""};
+        if (argc > 1 && !strstr(networks[i].name, argv[1]))
+            continue;
+        if (!bench_network(networks[i].name, networks[i].file, &err))
+            return measure_failed("bench_kernels", networks[i].name, &err);
     }
-    return EXIT_SUCCESS;
+    return 0;
 }

@@ -3,15 +3,9 @@
 
 #include "fma_peak.h"
 
-#include <stdint.h>
-#include <time.h>
+#include "measure.h"
 
-static double seconds(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
-}
+#include <stdint.h>
 
 #if defined(__x86_64__)
 
@@ -52,12 +46,12 @@ double fma_peak_gflops(void)
         return 0;
     double best = 0;
     for (int i = 0; i < REPEATS; i++) {
-        double start = seconds();
+        double start = measure_now();
         if (lanes == 16)
             run_avx512();
         else
             run_avx2();
-        double gflops = 2e-9 * lanes * CHAINS * (double)STEPS / (seconds() - start);
+        double gflops = 2e-9 * lanes * CHAINS * (double)STEPS / (measure_now() - start);
         best = gflops > best ? gflops : best;
     }
     return best;
