@@ -114,6 +114,13 @@ static inline void pack_run(const uint8_t *const from[GRAM_QUAD], int64_t offset
     store_run(high_halves(ac, bd), 3 * RUN, out, shifted);
 }
 
+void gram_quad_clear(int64_t count, int64_t bytes, uint8_t *out)
+{
+    for (int64_t t = count; t < GRAM_QUAD; t++)
+        for (int64_t i = t; i < bytes; i += GRAM_QUAD)
+            out[i] = 0;
+}
+
 void gram_pack_quad(const struct gram_maps *maps, const uint8_t *const from[GRAM_QUAD],
                     int64_t count, uint8_t *out, uint8_t *shifted)
 {
@@ -125,7 +132,22 @@ void gram_pack_quad(const struct gram_maps *maps, const uint8_t *const from[GRAM
                 pack_run(from, offset + done, out + at + done * GRAM_QUAD,
                          shifted + at + done * GRAM_QUAD);
         }
-    for (int64_t t = count; t < GRAM_QUAD; t++)
-        for (int64_t i = t; i < at; i += GRAM_QUAD)
-            out[i] = 0;
+    gram_quad_clear(count, at, out);
+}
+
+void gram_pack_run(const uint8_t *const from[GRAM_QUAD], int64_t length, uint8_t *out,
+                   uint8_t *shifted)
+{
+    int64_t whole = length / RUN * RUN;
+    for (int64_t done = 0; done < whole; done += RUN)
+        pack_run(from, done, out + done * GRAM_QUAD, shifted + done * GRAM_QUAD);
+    if (whole == length)
+        return;
+    uint8_t rest[GRAM_QUAD][RUN] = {{0}};
+    const uint8_t *rests[GRAM_QUAD];
+    for (int t = 0; t < GRAM_QUAD; t++) {
+        memcpy(rest[t], from[t] + whole, (size_t)(length - whole));
+        rests[t] = rest[t];
+    }
+    pack_run(rests, 0, out + whole * GRAM_QUAD, shifted + whole * GRAM_QUAD);
 }

@@ -1,12 +1,13 @@
-/* Integer products of codes (gram_products.h), a block of registers at a time.
+/* Products of columns (gram_products.h), a block of registers at a time.
  *
  * A block is some columns i, one after the other, against vectors of columns j; its sums stay in
- * registers over all quads of the tile. Blocks are made for a strip of j that stays in the first
- * cache, down all i from the diagonal.
+ * registers over all positions.
  *
- *   AVX-512 VNNI   vpdpbusd: four products of an unsigned and a signed byte, added in 32 bits
- *   AVX2           vpmaddwd on bytes widened to 16 bits. vpmaddubsw would take the bytes as they
- *                  are, but adds two products in 16 bits, which saturate: 2 · 255 · 128 > 2^15
+ *   AVX-512        vfmadd; of codes vpdpbusd: four products of an unsigned and a signed byte, added
+ *                  in 32 bits
+ *   AVX2           vfmadd; of codes vpmaddwd on bytes widened to 16 bits. vpmaddubsw would take the
+ *                  bytes as they are, but adds two products in 16 bits, which saturate:
+ *                  2 · 255 · 128 > 2^15
  *   plain          the reference, for everything else
  *
  * AMX (tdpbusd) is left out: there was no machine to run it on. */
@@ -24,23 +25,65 @@ static bool runs_everywhere(void)
     return true;
 }
 
-static void add_plain(const struct gram_tile *tile, int32_t *products, int64_t row, int32_t *sums)
+/* Bytes of a position from the first one. */
+static inline int64_t position_at(const struct gram_operands *at, int64_t outer, int64_t middle,
+                                  int64_t inner)
 {
-    for (int64_t quad = 0; quad < tile->quads; quad++) {
-        const uint8_t *codes = tile->codes + quad * tile->stride;
-        for (int64_t i = 0; i < tile->D; i++) {
-            int32_t left[GRAM_QUAD];
-            for (int t = 0; t < GRAM_QUAD; t++) {
-                left[t] = codes[i * GRAM_QUAD + t] - GRAM_SHIFT;
-                sums[i] += codes[i * GRAM_QUAD + t];
-            }
-            for (int64_t j = 0; j <= i; j++) {
-                const uint8_t *right = codes + j * GRAM_QUAD;
-                products[i * row + j] += left[0] * right[0] + left[1] * right[1] +
-                                         left[2] * right[2] + left[3] * right[3];
-            }
+    return outer * at->outer.step + middle * at->middle.step + inner * at->inner.step;
+}
+
+static int64_t positions_of(const struct gram_operands *at)
+{
+    return at->outer.count * at->middle.count * at->inner.count;
+}
+
+/* The p-th position. */
+static int64_t position_of_index(const struct gram_operands *at, int64_t p)
+{
+    int64_t inner = p % at->inner.count, rest = p / at->inner.count;
+    return position_at(at, rest / at->middle.count, rest % at->middle.count, inner);
+}
+
+static inline float float_at(const uint8_t *lane)
+{
+    float value;
+    memcpy(&value, lane, sizeof(value));
+    return value;
+}
+
+static void add_floats_plain(const struct gram_operands *at, void *products, int64_t row)
+{
+    float *out = products;
+    for (int64_t p = 0; p < positions_of(at); p++) {
+        int64_t offset = position_of_index(at, p);
+        const uint8_t *left = at->left + offset, *right = at->right + offset;
+        for (int64_t i = 0; i < at->columns; i++) {
+            float factor = float_at(left + i * GRAM_QUAD);
+            for (int64_t j = 0; j < (at->lower ? i + 1 : at->columns); j++)
+                out[i * row + j] += factor * float_at(right + j * GRAM_QUAD);
         }
     }
+}
+
+static void add_codes_plain(const struct gram_operands *at, void *products, int64_t row)
+{
+    int32_t *out = products;
+    for (int64_t p = 0; p < positions_of(at); p++) {
+        int64_t offset = position_of_index(at, p);
+        const uint8_t *left = at->left + offset, *right = at->right + offset;
+        for (int64_t i = 0; i < at->columns; i++)
+            for (int64_t j = 0; j < (at->lower ? i + 1 : at->columns); j++)
+                for (int t = 0; t < GRAM_QUAD; t++)
+                    out[i * row + j] += (int8_t)left[i * GRAM_QUAD + t] * right[j * GRAM_QUAD + t];
+    }
+}
+
+static void add_sums_plain(const uint8_t *codes, int64_t quads, int64_t stride, int64_t D,
+                           int32_t *sums)
+{
+    for (int64_t quad = 0; quad < quads; quad++, codes += stride)
+        for (int64_t i = 0; i < D * GRAM_QUAD; i++)
+            sums[i / GRAM_QUAD] += codes[i];
 }
 
 #if defined(__x86_64__)
@@ -50,23 +93,22 @@ static int64_t least(int64_t a, int64_t b)
     return a < b ? a : b;
 }
 
-static int64_t round_up(int64_t value, int64_t step)
+static int64_t vectors_of(int64_t columns)
 {
-    return (value + step - 1) / step * step;
+    return (columns + GRAM_LANES - 1) / GRAM_LANES;
 }
 
-/* The four codes of a column in one number. */
-static inline int32_t quad_at(const uint8_t *codes)
+static inline int32_t lane_at(const uint8_t *at)
 {
-    int32_t quad;
-    memcpy(&quad, codes, sizeof(quad));
-    return quad;
+    int32_t lane;
+    memcpy(&lane, at, sizeof(lane));
+    return lane;
 }
 
-#define AVX512_VNNI __attribute__((target("avx512f,avx512bw,avx512vnni")))
-#define INLINE      inline __attribute__((always_inline))
+#define AVX512 __attribute__((target("avx512f,avx512bw,avx512vnni")))
+#define INLINE inline __attribute__((always_inline))
 
-enum { AVX512_VECTORS = 3, AVX512_STRIP = AVX512_VECTORS * GRAM_LANES };
+enum { AVX512_VECTORS = 3 };
 
 static bool has_avx512_vnni(void)
 {
@@ -76,90 +118,114 @@ static bool has_avx512_vnni(void)
 
 /* sum + the products of four codes and four factors, in each lane. GCC 12 copies every sum around
  * the intrinsic for this, some through memory, which halves the speed. */
-AVX512_VNNI static INLINE __m512i add_products_avx512_vnni(__m512i sum, __m512i codes,
-                                                           __m512i factors)
+AVX512 static INLINE __m512i add_quads_avx512(__m512i sum, __m512i codes, __m512i factors)
 {
     __asm__("vpdpbusd %2, %1, %0" : "+v"(sum) : "v"(codes), "v"(factors));
     return sum;
 }
 
-AVX512_VNNI static INLINE void add_block_avx512_vnni(const struct gram_tile *tile, int64_t i,
-                                                     int64_t j, int vectors, int32_t *out,
-                                                     int64_t row)
+AVX512 static INLINE __m512i add_lanes_avx512(bool floats, __m512i sum, __m512i right, __m512i left)
+{
+    if (!floats)
+        return add_quads_avx512(sum, right, left);
+    return _mm512_castps_si512(_mm512_fmadd_ps(
+        _mm512_castsi512_ps(right), _mm512_castsi512_ps(left), _mm512_castsi512_ps(sum)));
+}
+
+AVX512 static INLINE void add_to_avx512(bool floats, __m512i sum, uint32_t *out)
+{
+    __m512i before = _mm512_loadu_si512(out);
+    __m512i after = floats ? _mm512_castps_si512(_mm512_add_ps(_mm512_castsi512_ps(before),
+                                                               _mm512_castsi512_ps(sum)))
+                           : _mm512_add_epi32(before, sum);
+    _mm512_storeu_si512(out, after);
+}
+
+/* Columns i … against `vectors` vectors of columns j …, both constant where this is inlined. */
+AVX512 static INLINE void add_block_avx512(bool floats, const struct gram_operands *at, int64_t i,
+                                           int64_t j, int vectors, uint32_t *out, int64_t row)
 {
     __m512i sum[GRAM_ROWS][AVX512_VECTORS];
     for (int r = 0; r < GRAM_ROWS; r++)
         for (int v = 0; v < vectors; v++)
             sum[r][v] = _mm512_setzero_si512();
-    const uint8_t *left = tile->shifted + i * GRAM_QUAD, *right = tile->codes + j * GRAM_QUAD;
-    for (int64_t quad = 0; quad < tile->quads; quad++) {
-        __m512i codes[AVX512_VECTORS];
-        for (int v = 0; v < vectors; v++)
-            codes[v] = _mm512_loadu_si512(right + v * GRAM_LANES * GRAM_QUAD);
-        for (int r = 0; r < GRAM_ROWS; r++) {
-            __m512i factor = _mm512_set1_epi32(quad_at(left + r * GRAM_QUAD));
-            for (int v = 0; v < vectors; v++)
-                sum[r][v] = add_products_avx512_vnni(sum[r][v], codes[v], factor);
+    const struct gram_span inner = at->inner;
+    for (int64_t o = 0; o < at->outer.count; o++)
+        for (int64_t m = 0; m < at->middle.count; m++) {
+            int64_t offset = position_at(at, o, m, 0);
+            const uint8_t *left = at->left + offset + i * GRAM_QUAD;
+            const uint8_t *right = at->right + offset + j * GRAM_QUAD;
+            for (int64_t n = 0; n < inner.count; n++, left += inner.step, right += inner.step) {
+                __m512i lanes[AVX512_VECTORS];
+                for (int v = 0; v < vectors; v++)
+                    lanes[v] = _mm512_loadu_si512(right + v * GRAM_LANES * GRAM_QUAD);
+                for (int r = 0; r < GRAM_ROWS; r++) {
+                    __m512i factor = _mm512_set1_epi32(lane_at(left + r * GRAM_QUAD));
+                    for (int v = 0; v < vectors; v++)
+                        sum[r][v] = add_lanes_avx512(floats, sum[r][v], lanes[v], factor);
+                }
+            }
         }
-        left += tile->stride;
-        right += tile->stride;
-    }
     for (int r = 0; r < GRAM_ROWS; r++)
-        for (int v = 0; v < vectors; v++) {
-            int32_t *at = out + r * row + v * GRAM_LANES;
-            _mm512_storeu_si512(at, _mm512_add_epi32(_mm512_loadu_si512(at), sum[r][v]));
-        }
-}
-
-AVX512_VNNI static INLINE void add_sums_avx512_vnni(const struct gram_tile *tile, int64_t j,
-                                                    int vectors, int32_t *sums)
-{
-    __m512i sum[AVX512_VECTORS], ones = _mm512_set1_epi8(1);
-    for (int v = 0; v < vectors; v++)
-        sum[v] = _mm512_loadu_si512(sums + j + v * GRAM_LANES);
-    for (int64_t quad = 0; quad < tile->quads; quad++) {
-        const uint8_t *codes = tile->codes + quad * tile->stride + j * GRAM_QUAD;
         for (int v = 0; v < vectors; v++)
-            sum[v] = add_products_avx512_vnni(
-                sum[v], _mm512_loadu_si512(codes + v * GRAM_LANES * GRAM_QUAD), ones);
-    }
-    for (int v = 0; v < vectors; v++)
-        _mm512_storeu_si512(sums + j + v * GRAM_LANES, sum[v]);
+            add_to_avx512(floats, sum[r][v], out + (i + r) * row + j + v * GRAM_LANES);
 }
 
-AVX512_VNNI static void add_avx512_vnni(const struct gram_tile *tile, int32_t *products,
-                                        int64_t row, int32_t *sums)
+/* Vectors of the next strip, of those that are left: 3, or 2 where 1 would follow. */
+static int64_t strip_vectors(int64_t left)
 {
-    int64_t width = round_up(tile->D, GRAM_LANES);
-    for (int64_t j = 0; j < width; j += AVX512_STRIP) {
-        for (int64_t i = j; i < tile->D; i += GRAM_ROWS) {
-            int64_t vectors = (least(i + GRAM_ROWS, width) - j + GRAM_LANES - 1) / GRAM_LANES;
-            int32_t *out = products + i * row + j;
+    return left == 4 ? 2 : least(left, AVX512_VECTORS);
+}
+
+AVX512 static INLINE void add_all_avx512(bool floats, const struct gram_operands *at, uint32_t *out,
+                                         int64_t row)
+{
+    int64_t end = vectors_of(at->columns);
+    for (int64_t strip = 0; strip < end; strip += strip_vectors(end - strip)) {
+        int64_t j = strip * GRAM_LANES, wide = strip_vectors(end - strip);
+        for (int64_t i = at->lower ? j : 0; i < at->columns; i += GRAM_ROWS) {
+            int64_t vectors = at->lower ? least(wide, vectors_of(i + GRAM_ROWS) - strip) : wide;
             if (vectors >= 3)
-                add_block_avx512_vnni(tile, i, j, 3, out, row);
+                add_block_avx512(floats, at, i, j, 3, out, row);
             else if (vectors == 2)
-                add_block_avx512_vnni(tile, i, j, 2, out, row);
+                add_block_avx512(floats, at, i, j, 2, out, row);
             else
-                add_block_avx512_vnni(tile, i, j, 1, out, row);
+                add_block_avx512(floats, at, i, j, 1, out, row);
         }
-        int64_t vectors = (least(j + AVX512_STRIP, width) - j) / GRAM_LANES;
-        if (vectors == 3)
-            add_sums_avx512_vnni(tile, j, 3, sums);
-        else if (vectors == 2)
-            add_sums_avx512_vnni(tile, j, 2, sums);
-        else
-            add_sums_avx512_vnni(tile, j, 1, sums);
     }
 }
 
-#define AVX2 __attribute__((target("avx2")))
+AVX512 static void add_codes_avx512(const struct gram_operands *at, void *products, int64_t row)
+{
+    add_all_avx512(false, at, products, row);
+}
 
-/* Eight columns j as two vectors of four, each of 16 bits and two sums a column. */
-enum { AVX2_ROWS = 4, AVX2_VECTORS = 2, AVX2_COLUMNS = 4, AVX2_STRIP = 32 };
+AVX512 static void add_floats_avx512(const struct gram_operands *at, void *products, int64_t row)
+{
+    add_all_avx512(true, at, products, row);
+}
+
+AVX512 static void add_sums_avx512(const uint8_t *codes, int64_t quads, int64_t stride, int64_t D,
+                                   int32_t *sums)
+{
+    __m512i ones = _mm512_set1_epi8(1);
+    for (int64_t j = 0; j < D; j += GRAM_LANES) {
+        __m512i sum = _mm512_loadu_si512(sums + j);
+        for (int64_t quad = 0; quad < quads; quad++)
+            sum = add_quads_avx512(sum, _mm512_loadu_si512(codes + quad * stride + j * GRAM_QUAD),
+                                   ones);
+        _mm512_storeu_si512(sums + j, sum);
+    }
+}
+
+#define AVX2 __attribute__((target("avx2,fma")))
+
+/* Of codes, a vector is four columns j in 16 bits and two sums of each; of floats, eight. */
+enum { AVX2_ROWS = 4, AVX2_VECTORS = 2, AVX2_CODES = 4, AVX2_FLOATS = 8 };
 
 static bool has_avx2(void)
 {
-    return __builtin_cpu_supports("avx2");
+    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
 }
 
 AVX2 static INLINE __m256i codes_avx2(const uint8_t *codes)
@@ -175,64 +241,112 @@ AVX2 static INLINE void add_pairs_avx2(__m256i sum, int32_t *out)
     _mm_storeu_si128(at, _mm_add_epi32(_mm_loadu_si128(at), pairs));
 }
 
-AVX2 static void add_block_avx2(const struct gram_tile *tile, int64_t i, int64_t j, int32_t *out,
-                                int64_t row)
+AVX2 static void add_codes_block_avx2(const struct gram_operands *at, int64_t i, int64_t j,
+                                      int32_t *out, int64_t row)
 {
     __m256i sum[AVX2_ROWS][AVX2_VECTORS];
     for (int r = 0; r < AVX2_ROWS; r++)
         for (int v = 0; v < AVX2_VECTORS; v++)
             sum[r][v] = _mm256_setzero_si256();
-    const uint8_t *left = tile->shifted + i * GRAM_QUAD, *right = tile->codes + j * GRAM_QUAD;
-    for (int64_t quad = 0; quad < tile->quads; quad++) {
-        __m256i codes[AVX2_VECTORS];
-        for (int v = 0; v < AVX2_VECTORS; v++)
-            codes[v] = codes_avx2(right + v * AVX2_COLUMNS * GRAM_QUAD);
-        for (int r = 0; r < AVX2_ROWS; r++) {
-            __m128i bytes = _mm_set1_epi32(quad_at(left + r * GRAM_QUAD));
-            __m256i factor = _mm256_cvtepi8_epi16(bytes);
-            for (int v = 0; v < AVX2_VECTORS; v++)
-                sum[r][v] = _mm256_add_epi32(sum[r][v], _mm256_madd_epi16(codes[v], factor));
-        }
-        left += tile->stride;
-        right += tile->stride;
-    }
+    for (int64_t o = 0; o < at->outer.count; o++)
+        for (int64_t m = 0; m < at->middle.count; m++)
+            for (int64_t n = 0; n < at->inner.count; n++) {
+                const uint8_t *left = at->left + position_at(at, o, m, n) + i * GRAM_QUAD;
+                const uint8_t *right = at->right + position_at(at, o, m, n) + j * GRAM_QUAD;
+                __m256i codes[AVX2_VECTORS];
+                for (int v = 0; v < AVX2_VECTORS; v++)
+                    codes[v] = codes_avx2(right + v * AVX2_CODES * GRAM_QUAD);
+                for (int r = 0; r < AVX2_ROWS; r++) {
+                    __m128i bytes = _mm_set1_epi32(lane_at(left + r * GRAM_QUAD));
+                    __m256i factor = _mm256_cvtepi8_epi16(bytes);
+                    for (int v = 0; v < AVX2_VECTORS; v++)
+                        sum[r][v] =
+                            _mm256_add_epi32(sum[r][v], _mm256_madd_epi16(codes[v], factor));
+                }
+            }
     for (int r = 0; r < AVX2_ROWS; r++)
         for (int v = 0; v < AVX2_VECTORS; v++)
-            add_pairs_avx2(sum[r][v], out + r * row + v * AVX2_COLUMNS);
+            add_pairs_avx2(sum[r][v], out + (i + r) * row + j + v * AVX2_CODES);
 }
 
-AVX2 static void add_sums_avx2(const struct gram_tile *tile, int64_t j, int32_t *sums)
+AVX2 static void add_codes_avx2(const struct gram_operands *at, void *products, int64_t row)
 {
-    __m256i sum = _mm256_setzero_si256(), ones = _mm256_set1_epi16(1);
-    for (int64_t quad = 0; quad < tile->quads; quad++) {
-        __m256i codes = codes_avx2(tile->codes + quad * tile->stride + j * GRAM_QUAD);
-        sum = _mm256_add_epi32(sum, _mm256_madd_epi16(codes, ones));
+    enum { STEP = AVX2_VECTORS * AVX2_CODES };
+    for (int64_t i = 0; i < at->columns; i += AVX2_ROWS)
+        for (int64_t j = 0; j < (at->lower ? i + AVX2_ROWS : at->columns); j += STEP)
+            add_codes_block_avx2(at, i, j, products, row);
+}
+
+AVX2 static void add_floats_block_avx2(const struct gram_operands *at, int64_t i, int64_t j,
+                                       float *out, int64_t row)
+{
+    __m256 sum[AVX2_ROWS][AVX2_VECTORS];
+    for (int r = 0; r < AVX2_ROWS; r++)
+        for (int v = 0; v < AVX2_VECTORS; v++)
+            sum[r][v] = _mm256_setzero_ps();
+    for (int64_t o = 0; o < at->outer.count; o++)
+        for (int64_t m = 0; m < at->middle.count; m++)
+            for (int64_t n = 0; n < at->inner.count; n++) {
+                const void *left = at->left + position_at(at, o, m, n) + i * GRAM_QUAD;
+                const void *right = at->right + position_at(at, o, m, n) + j * GRAM_QUAD;
+                __m256 values[AVX2_VECTORS];
+                for (int v = 0; v < AVX2_VECTORS; v++)
+                    values[v] = _mm256_loadu_ps((const float *)right + v * AVX2_FLOATS);
+                for (int r = 0; r < AVX2_ROWS; r++) {
+                    __m256 factor = _mm256_broadcast_ss((const float *)left + r);
+                    for (int v = 0; v < AVX2_VECTORS; v++)
+                        sum[r][v] = _mm256_fmadd_ps(values[v], factor, sum[r][v]);
+                }
+            }
+    for (int r = 0; r < AVX2_ROWS; r++)
+        for (int v = 0; v < AVX2_VECTORS; v++) {
+            float *to = out + (i + r) * row + j + v * AVX2_FLOATS;
+            _mm256_storeu_ps(to, _mm256_add_ps(_mm256_loadu_ps(to), sum[r][v]));
+        }
+}
+
+AVX2 static void add_floats_avx2(const struct gram_operands *at, void *products, int64_t row)
+{
+    enum { STEP = AVX2_VECTORS * AVX2_FLOATS };
+    for (int64_t i = 0; i < at->columns; i += AVX2_ROWS)
+        for (int64_t j = 0; j < (at->lower ? i + AVX2_ROWS : at->columns); j += STEP)
+            add_floats_block_avx2(at, i, j, products, row);
+}
+
+AVX2 static void add_sums_avx2(const uint8_t *codes, int64_t quads, int64_t stride, int64_t D,
+                               int32_t *sums)
+{
+    __m256i ones = _mm256_set1_epi16(1);
+    for (int64_t j = 0; j < D; j += AVX2_CODES) {
+        __m256i sum = _mm256_setzero_si256();
+        for (int64_t quad = 0; quad < quads; quad++) {
+            __m256i four = codes_avx2(codes + quad * stride + j * GRAM_QUAD);
+            sum = _mm256_add_epi32(sum, _mm256_madd_epi16(four, ones));
+        }
+        add_pairs_avx2(sum, sums + j);
     }
-    add_pairs_avx2(sum, sums + j);
-}
-
-AVX2 static void add_avx2(const struct gram_tile *tile, int32_t *products, int64_t row,
-                          int32_t *sums)
-{
-    enum { STEP = AVX2_VECTORS * AVX2_COLUMNS };
-    for (int64_t strip = 0; strip < tile->D; strip += AVX2_STRIP)
-        for (int64_t i = strip; i < tile->D; i += AVX2_ROWS)
-            for (int64_t j = strip; j < least(strip + AVX2_STRIP, i + AVX2_ROWS); j += STEP)
-                add_block_avx2(tile, i, j, products + i * row + j, row);
-    for (int64_t j = 0; j < tile->D; j += AVX2_COLUMNS)
-        add_sums_avx2(tile, j, sums);
 }
 
 const struct gram_version gram_versions[] = {
-    {"AVX-512 VNNI", has_avx512_vnni, add_avx512_vnni},
-    {"AVX2", has_avx2, add_avx2},
-    {"plain", runs_everywhere, add_plain},
+    {"AVX-512 VNNI", has_avx512_vnni, add_codes_avx512, add_sums_avx512, add_floats_avx512},
+    {"AVX2", has_avx2, add_codes_avx2, add_sums_avx2, add_floats_avx2},
+    {"plain", runs_everywhere, add_codes_plain, add_sums_plain, add_floats_plain},
 };
 
 #else
 
-const struct gram_version gram_versions[] = {{"plain", runs_everywhere, add_plain}};
+const struct gram_version gram_versions[] = {
+    {"plain", runs_everywhere, add_codes_plain, add_sums_plain, add_floats_plain},
+};
 
 #endif
 
 const int gram_version_count = sizeof(gram_versions) / sizeof(gram_versions[0]);
+
+const struct gram_version *gram_version_here(void)
+{
+    const struct gram_version *version = gram_versions;
+    while (!version->runs_here())
+        version++;
+    return version;
+}

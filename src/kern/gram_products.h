@@ -1,43 +1,60 @@
 #pragma once
 
-/* The integer products behind gram_codes.h, once for each instruction set. */
+/* The products behind gram.h and gram_codes.h, once for each instruction set. A lane is four bytes:
+ * a float, or a quad: the codes of a column at four positions. */
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 enum {
-    GRAM_QUAD = 4,    /* positions side by side */
-    GRAM_ROWS = 8,    /* columns that a version may read in steps of: on the left, ... */
-    GRAM_LANES = 16,  /* ... and on the right */
-    GRAM_SHIFT = 128, /* of the codes on the left, so that they fit a signed byte */
+    GRAM_QUAD = 4,        /* positions side by side in a lane of codes, bytes of any lane */
+    GRAM_ROWS = 8,        /* columns that a version may read in steps of: on the left, ... */
+    GRAM_LANES = 16,      /* ... and on the right */
+    GRAM_SHIFT = 128,     /* of the codes on the left, so that they fit a signed byte */
+    GRAM_BEYOND = 64 * 3, /* bytes behind an operand that may be read */
 };
 
-/* Columns of codes q, four positions side by side: [quads][D][GRAM_QUAD]. */
-struct gram_tile {
-    const uint8_t *codes;   /* q */
-    const uint8_t *shifted; /* q − GRAM_SHIFT as a signed byte */
-    int64_t quads;
-    int64_t stride; /* bytes from quad to quad: for D rounded up to GRAM_LANES or more */
-    int64_t D;
+/* `count` steps of so many bytes. */
+struct gram_span {
+    int64_t count, step;
 };
 
-/* For j ≤ i < D, over all positions of the tile,
+/* Columns of two operands at the positions of three nested loops. A column is a lane of each
+ * position, neighbours are neighbours in memory. */
+struct gram_operands {
+    const uint8_t *left;  /* floats, or codes q − GRAM_SHIFT as signed bytes */
+    const uint8_t *right; /* floats, or codes q */
+    int64_t columns;      /* of either */
+    bool lower;           /* only j ≤ i is wanted */
+    struct gram_span outer, middle, inner;
+};
+
+/* For i, j < columns, over all positions,
  *
- *     products[i][j] += Σ (q_i − GRAM_SHIFT) q_j        sums[j] += Σ q_j
+ *     products[i][j] += Σ left_i right_j
  *
- * Rows of `products` are `row` elements apart. There, in `sums` and in the tile, D is rounded up to
- * GRAM_ROWS i and GRAM_LANES j: what is beyond D or above the diagonal is overwritten at will. No
- * sum may exceed 32 bits. */
-typedef void gram_products(const struct gram_tile *tile, int32_t *products, int64_t row,
+ * with rows `row` lanes apart: int32_t of codes, whose sums may not exceed 32 bits, or float. There
+ * `columns` is rounded up to GRAM_ROWS i and GRAM_LANES j: what is beyond, or above the diagonal of
+ * `lower`, is overwritten at will. */
+typedef void gram_add_products(const struct gram_operands *operands, void *products, int64_t row);
+
+/* sums[d] += Σ codes[quad][d], all four of each, for d < D rounded up to GRAM_LANES; quads are
+ * `stride` bytes apart. */
+typedef void gram_add_sums(const uint8_t *codes, int64_t quads, int64_t stride, int64_t D,
                            int32_t *sums);
 
 struct gram_version {
     const char *name;
     bool (*runs_here)(void);
-    gram_products *add;
+    gram_add_products *add_codes; /* exact, hence the same in all versions */
+    gram_add_sums *add_sums;
+    gram_add_products *add_floats;
 };
 
 /* The fastest first; the last one runs everywhere. */
 extern const struct gram_version gram_versions[];
 extern const int gram_version_count;
+
+/* The first that runs here. */
+const struct gram_version *gram_version_here(void);

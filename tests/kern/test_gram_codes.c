@@ -1,5 +1,7 @@
-/* Second moments of codes against plain loops in whole numbers, by every version that runs here. */
+/* Second moments of codes against plain loops in whole numbers, by every way and every version that
+ * runs here. */
 
+#include "gram_codes_ways.h"
 #include "gram_codes_with.h"
 #include "kern_support.h"
 #include "ptqd/kern/fake_quantize.h"
@@ -89,33 +91,61 @@ static void check_equal(const struct gram *gram, const struct gram *expected)
                       expected->inner[i]);
 }
 
-/* Law: with a scale of one, the moments are those of plain loops to the last bit, whatever version
- * makes them, over two calls with other data each. */
+/* A way to the moments, and its scratch. */
+struct way {
+    size_t (*scratch_bytes)(const struct conv_shape *shape);
+    void (*add)(const struct gram_version *version, struct gram *gram,
+                const struct conv_shape *shape, const struct gram_grid *grid, const uint8_t *codes,
+                void *scratch);
+};
+
+static const struct way ways[] = {
+    {gram_codes_columns_scratch_bytes, gram_codes_columns_add},
+    {gram_codes_shift_scratch_bytes, gram_codes_shift_add},
+};
+
+/* Codes of two calls, the second with fewer samples: scratch is for any number of them. */
+struct calls {
+    struct conv_shape shape[2];
+    struct gram_grid grid;
+    uint8_t *codes[2];
+};
+
+static void check_way(const struct way *way, const struct gram_version *version,
+                      const struct calls *calls, const struct gram *expected)
+{
+    struct gram gram = gram_create(expected->G, expected->D);
+    size_t bytes = way->scratch_bytes(&calls->shape[0]);
+    void *scratch = exact_alloc(bytes);
+    memset(scratch, 0xff, bytes); /* undefined content */
+    for (int call = 0; call < 2; call++)
+        way->add(version, &gram, &calls->shape[call], &calls->grid, calls->codes[call], scratch);
+    gram.positions = expected->positions;
+    check_equal(&gram, expected);
+    gram_destroy(&gram);
+    free(scratch);
+}
+
+/* Law: with a scale of one, the moments are those of plain loops to the last bit, whichever way and
+ * version makes them. */
 static void check_shape(struct rng *rng, struct conv_shape shape)
 {
-    struct gram_grid grid = random_grid(rng);
-    void *memory[2], *scratch = exact_alloc(gram_codes_conv_scratch_bytes(&shape));
-    struct conv_shape smaller = shape; /* scratch is for any number of samples */
-    smaller.N = shape.N > 1 ? shape.N - 1 : 1;
-    uint8_t *first = random_codes(rng, &grid, conv_input_elements(&shape), &memory[0]);
-    uint8_t *second = random_codes(rng, &grid, conv_input_elements(&smaller), &memory[1]);
+    struct calls calls = {.shape = {shape, shape}, .grid = random_grid(rng)};
     struct gram expected = gram_create(shape.G, conv_column_elements(&shape));
-    add_plainly(&expected, &shape, &grid, first);
-    add_plainly(&expected, &smaller, &grid, second);
-    for (int version = 0; version < gram_version_count; version++) {
-        if (!gram_versions[version].runs_here())
-            continue;
-        struct gram gram = gram_create(expected.G, expected.D);
-        memset(scratch, 0xff, gram_codes_conv_scratch_bytes(&shape)); /* undefined content */
-        gram_codes_add_conv_with(&gram_versions[version], &gram, &shape, &grid, first, scratch);
-        gram_codes_add_conv_with(&gram_versions[version], &gram, &smaller, &grid, second, scratch);
-        check_equal(&gram, &expected);
-        gram_destroy(&gram);
+    void *memory[2];
+    calls.shape[1].N = shape.N > 1 ? shape.N - 1 : 1;
+    for (int call = 0; call < 2; call++) {
+        int64_t count = conv_input_elements(&calls.shape[call]);
+        calls.codes[call] = random_codes(rng, &calls.grid, count, &memory[call]);
+        add_plainly(&expected, &calls.shape[call], &calls.grid, calls.codes[call]);
     }
+    for (int version = 0; version < gram_version_count; version++)
+        for (size_t way = 0; way < sizeof(ways) / sizeof(ways[0]); way++)
+            if (gram_versions[version].runs_here())
+                check_way(&ways[way], &gram_versions[version], &calls, &expected);
     gram_destroy(&expected);
     free(memory[0]);
     free(memory[1]);
-    free(scratch);
 }
 
 START_TEST(moments_of_any_convolution_are_exact)
@@ -131,8 +161,9 @@ START_TEST(moments_of_any_convolution_are_exact)
 }
 END_TEST
 
-/* Several tiles, maps, blocks and strips, and their rests; grouped, dilated, strided, pointwise,
- * one dimension; padding below zero cuts the map, as that of a ConvTranspose may. */
+/* Several tiles, maps, bands, blocks and strips, and their rests; grouped, dilated, strided,
+ * pointwise, one dimension; filters larger than the map, steps larger than filters; padding below
+ * zero cuts the map, as that of a ConvTranspose may. */
 static const struct conv_shape long_shapes[] = {
     {2, 70, 70, 2, 1, 3, 3, 1, 1, 1, 1, 1, 1, 1, 1, 1, 70, 70},
     {3, 60, 50, 5, 5, 3, 3, 5, 1, 1, 1, 1, 1, 1, 1, 1, 60, 50},
@@ -142,6 +173,12 @@ static const struct conv_shape long_shapes[] = {
     {2, 4, 4, 50, 2, 3, 3, 1, 1, 1, 1, 1, 1, 1, 1, 1, 4, 4},
     {3, 9, 11, 20, 2, 3, 2, 2, 2, 2, 1, 0, 1, 1, 2, 2, 4, 5},
     {2, 9, 9, 17, 2, 3, 3, 1, 1, 1, -1, -2, -3, -1, 1, 1, 3, 4},
+    {5, 90, 20, 50, 2, 3, 2, 2, 1, 1, 1, 0, 1, 1, 1, 1, 90, 20},
+    {4, 1, 3000, 18, 1, 1, 3, 1, 1, 1, 0, 1, 0, 1, 1, 1, 1, 3000},
+    {3, 3, 2, 10, 1, 7, 5, 1, 1, 2, 4, 3, 4, 3, 1, 1, 5, 2},
+    {3, 9, 11, 20, 2, 2, 2, 1, 5, 4, 3, 0, 2, 1, 1, 1, 3, 3},
+    {9, 20, 3, 9, 1, 5, 2, 1, 3, 1, 4, 0, 2, 1, 2, 3, 6, 1},
+    {70, 32, 32, 5, 1, 2, 1, 1, 1, 1, 0, 0, 1, 0, 1, 1, 32, 32},
     {700, 1, 1, 33, 1, 1, 1, 1, 1, 1, 0, 0, 0, 0, 1, 1, 1, 1},
     {3, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0, 0, 0, 0, 1, 1, 1, 1},
 };

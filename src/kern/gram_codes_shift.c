@@ -1,0 +1,281 @@
+/* Moments of codes by the shift structure (gram_shift.h, gram_codes_ways.h). A plane is four
+ * samples side by side, so that places may be shifted at will and no column is ever packed: a map
+ * costs C bytes a place. Samples that are missing in a last plane have codes of 0, which add
+ * nothing to products and sums.
+ *
+ * A pair of taps is summed over the places where both are on the map; so S_i and S_j are sums over
+ * two rectangles of the map that depend on the pair. They come from a table of sums over all
+ * samples, in which every place holds the sum of those above and to the left of it, a stride apart;
+ * modulo 2^32, for a rectangle's sum itself fits. */
+
+#include "gram_codes_ways.h"
+#include "gram_pack.h"
+#include "gram_shift.h"
+#include "simd.h"
+
+#include <string.h>
+
+enum {
+    LANES = 1 << 15, /* of the maps at once: 256 KiB, left and right */
+    SQUARE = 32,     /* of a matrix that is mirrored: both sides fit the first-level cache */
+    LINE = 64,
+};
+
+static int64_t least(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+static int64_t lines(int64_t bytes)
+{
+    return (bytes + LINE - 1) / LINE * LINE;
+}
+
+/* The caller's scratch, cut up. */
+struct workspace {
+    struct gram_band band; /* the largest */
+    int64_t planes;        /* at once */
+    int64_t map_bytes, products_bytes, table_bytes, plan_bytes;
+    int32_t *products;        /* of gram_shift.h */
+    uint32_t *table;          /* [H][W][C] */
+    uint8_t *codes, *shifted; /* [planes][H][W][C] quads */
+    void *plan;
+};
+
+static struct workspace workspace_of(const struct conv_shape *shape)
+{
+    struct workspace at = {
+        .band = gram_band_of(shape, LANES, GRAM_CODES_BLOCK / GRAM_QUAD),
+        .products_bytes = lines((int64_t)gram_shift_products_bytes(shape, false)),
+        .plan_bytes = lines((int64_t)gram_shift_plan_bytes(shape, false)),
+    };
+    int64_t lanes = gram_band_lanes(shape, &at.band);
+    at.planes = lanes < LANES ? LANES / lanes : 1;
+    at.table_bytes = lines(lanes * GRAM_QUAD + GRAM_BEYOND);
+    at.map_bytes = lines(at.planes * lanes * GRAM_QUAD + GRAM_BEYOND);
+    return at;
+}
+
+size_t gram_codes_shift_scratch_bytes(const struct conv_shape *shape)
+{
+    struct workspace at = workspace_of(shape);
+    return (size_t)(at.products_bytes + at.table_bytes + 2 * at.map_bytes + at.plan_bytes);
+}
+
+static struct workspace workspace_at(const struct conv_shape *shape, void *scratch)
+{
+    struct workspace at = workspace_of(shape);
+    uint8_t *memory = scratch;
+    at.products = scratch;
+    at.table = (uint32_t *)(void *)(memory += at.products_bytes);
+    at.codes = memory += at.table_bytes;
+    at.shifted = memory += at.map_bytes;
+    at.plan = memory + at.map_bytes;
+    return at;
+}
+
+/* What one call adds up. */
+struct job {
+    const struct gram_version *version;
+    const struct conv_shape *shape;
+    const struct gram_grid *grid;
+    const struct gram *gram;
+    struct workspace at;
+    struct gram_shift shift;
+    const uint8_t *codes; /* [N][H][W][C] */
+    int64_t g, samples;   /* of the block that is flushed */
+};
+
+/* One plane: up to four samples. */
+static void pack_plane(const struct job *job, int64_t first, int64_t samples, int64_t plane)
+{
+    const struct conv_shape *shape = job->shape;
+    const struct gram_shift *shift = &job->shift;
+    bool whole = shift->W == shape->W; /* lines follow one another */
+    int64_t run = shift->W * shape->C * (whole ? shift->H : 1);
+    int64_t place = plane * shift->H * shift->W * shape->C * GRAM_QUAD, start = place;
+    for (int64_t h = 0; h < (whole ? 1 : shift->H); h++, place += run * GRAM_QUAD) {
+        const uint8_t *from[GRAM_QUAD];
+        for (int64_t t = 0; t < GRAM_QUAD; t++) {
+            int64_t n = first + (t < samples ? t : 0);
+            int64_t line = (n * shape->H + shift->h + h) * shape->W + shift->w;
+            from[t] = job->codes + line * shape->C;
+        }
+        gram_pack_run(from, run, job->at.codes + place, job->at.shifted + place);
+    }
+    gram_quad_clear(samples, place - start, job->at.codes + start);
+}
+
+/* sum[i] += sum[i − step], one after the other. */
+KERN_CLONES static void accumulate(uint32_t *sum, int64_t count, int64_t step)
+{
+    for (int64_t first = step; first < count; first += step) {
+        int64_t end = least(first + step, count);
+        uint32_t *restrict to = sum + first;
+        const uint32_t *restrict from = sum + first - step;
+        for (int64_t i = 0; i < end - first; i++)
+            to[i] += from[i];
+    }
+}
+
+static void make_table(const struct job *job)
+{
+    const struct conv_shape *shape = job->shape;
+    int64_t line = job->shift.W * shape->C;
+    for (int64_t h = 0; h < job->shift.H; h++)
+        accumulate(job->at.table + h * line, line, shape->stride_w * shape->C);
+    accumulate(job->at.table, job->shift.H * line, shape->stride_h * line);
+}
+
+/* The sums of `count` channels from c over the places of a pair's first tap, `down` and `right`
+ * from there. */
+static void rectangle_sums(const struct job *job, const struct gram_pair *pair, int64_t down,
+                           int64_t right, int64_t c, int64_t count, double *out)
+{
+    const struct conv_shape *shape = job->shape;
+    const struct gram_shift *shift = &job->shift;
+    int64_t top = pair->rows.first + down - shift->h - shape->stride_h;
+    int64_t left = pair->columns.first + right - shift->w - shape->stride_w;
+    int64_t bottom = top + pair->rows.count * shape->stride_h;
+    int64_t end = left + pair->columns.count * shape->stride_w;
+    const uint32_t *table = job->at.table + c;
+    int64_t line = shift->W * shape->C;
+    for (int64_t i = 0; i < count; i++, table++) {
+        uint32_t sum = table[bottom * line + end * shape->C];
+        sum -= top >= 0 ? table[top * line + end * shape->C] : 0;
+        sum -= left >= 0 ? table[bottom * line + left * shape->C] : 0;
+        sum += top >= 0 && left >= 0 ? table[top * line + left * shape->C] : 0;
+        out[i] = (double)sum;
+    }
+}
+
+/* A square of a pair's product. */
+struct square {
+    int64_t i, j, rows, columns; /* first channels and how many */
+    double sum_i[SQUARE], sum_j[SQUARE];
+    double value[SQUARE][SQUARE];
+};
+
+/* All numbers but the scaled ones are whole and below 2^53. */
+KERN_CLONES static void fill_square(const struct job *job, const struct gram_pair *pair,
+                                    struct square *square)
+{
+    double zero = (double)job->grid->zero, scale = (double)job->grid->scale, area = scale * scale;
+    double corner = (double)(job->samples * pair->rows.count * pair->columns.count) * zero * zero;
+    const int32_t *matrix = pair->matrix;
+    for (int64_t i = 0; i < square->rows; i++) {
+        int32_t sum[SQUARE] = {0};
+        for (int64_t a = 0; a < pair->rows.end - pair->rows.begin; a++)
+            for (int64_t b = 0; b < pair->columns.end - pair->columns.begin; b++) {
+                const int32_t *row = matrix + a * pair->row_step + b * pair->step +
+                                     (square->i + i) * job->shift.width + square->j;
+                for (int64_t j = 0; j < square->columns; j++)
+                    sum[j] += row[j];
+            }
+        double of_row = corner - zero * square->sum_i[i];
+        for (int64_t j = 0; j < square->columns; j++) {
+            double of_column = ((double)GRAM_SHIFT - zero) * square->sum_j[j];
+            square->value[i][j] = area * ((double)sum[j] + of_row + of_column);
+        }
+    }
+}
+
+/* To both places of the Gram matrix. */
+static void add_square(const struct job *job, const struct gram_pair *pair,
+                       const struct square *square)
+{
+    int64_t D = job->gram->D, row = pair->row + square->i, column = pair->column + square->j;
+    double *inner = job->gram->inner + job->g * D * D;
+    for (int64_t i = 0; i < square->rows; i++) {
+        int64_t end = pair->same ? least(row + i + 1 - column, square->columns) : square->columns;
+        for (int64_t j = 0; j < end; j++)
+            inner[(row + i) * D + column + j] += square->value[i][j];
+    }
+    for (int64_t j = 0; j < square->columns; j++)
+        for (int64_t i = pair->same && row <= column + j ? column + j + 1 - row : 0;
+             i < square->rows; i++)
+            inner[(column + j) * D + row + i] += square->value[i][j];
+}
+
+static void add_tap_sums(const struct job *job, const struct gram_pair *pair,
+                         const struct square *square)
+{
+    int64_t places = job->samples * pair->rows.count * pair->columns.count;
+    double zeros = (double)places * (double)job->grid->zero, scale = (double)job->grid->scale;
+    double *sum = job->gram->sum_quantized + job->g * job->gram->D + pair->row + square->i;
+    for (int64_t i = 0; i < square->rows; i++)
+        sum[i] += scale * (square->sum_i[i] - zeros);
+}
+
+static void use_pair(void *context, const struct gram_pair *pair)
+{
+    const struct job *job = context;
+    int64_t C = job->shift.C;
+    struct square square;
+    for (square.i = 0; square.i < C; square.i += SQUARE) {
+        square.rows = least(SQUARE, C - square.i);
+        rectangle_sums(job, pair, 0, 0, job->g * C + square.i, square.rows, square.sum_i);
+        for (square.j = 0; square.j < (pair->same ? square.i + 1 : C); square.j += SQUARE) {
+            square.columns = least(SQUARE, C - square.j);
+            rectangle_sums(job, pair, pair->down, pair->right, job->g * C + square.j,
+                           square.columns, square.sum_j);
+            fill_square(job, pair, &square);
+            add_square(job, pair, &square);
+        }
+        if (pair->same)
+            add_tap_sums(job, pair, &square);
+    }
+}
+
+/* Samples first … of the band, as many as the sums have room for. */
+static void add_block(struct job *job, int64_t first, int64_t samples)
+{
+    int64_t lanes = job->shift.H * job->shift.W * job->shape->C;
+    gram_shift_clear(&job->shift, job->at.products);
+    memset(job->at.table, 0, (size_t)job->at.table_bytes);
+    for (int64_t done = 0; done < samples;) {
+        int64_t planes = 0;
+        for (; planes < job->at.planes && done < samples; planes++, done += GRAM_QUAD)
+            pack_plane(job, first + done, least(GRAM_QUAD, samples - done), planes);
+        gram_shift_add(&job->shift, job->version->add_codes, job->at.shifted, job->at.codes, planes,
+                       job->at.products);
+        job->version->add_sums(job->at.codes, planes, lanes * GRAM_QUAD, lanes,
+                               (int32_t *)job->at.table);
+    }
+    make_table(job);
+    job->samples = samples;
+    for (job->g = 0; job->g < job->shape->G; job->g++)
+        gram_shift_each_pair(&job->shift, job->at.products, job->g, use_pair, job);
+}
+
+static void add_band(struct job *job, const struct gram_band *band)
+{
+    int64_t planes = GRAM_CODES_BLOCK / (band->rows * band->columns) / GRAM_QUAD;
+    int64_t N = job->shape->N, step = planes * GRAM_QUAD;
+    gram_shift_plan(job->shape, band, false, job->at.plan, &job->shift);
+    if (job->shift.H == 0 || job->shift.W == 0)
+        return; /* nothing but padding */
+    for (int64_t n = 0; n < N; n += step)
+        add_block(job, n, least(step, N - n));
+}
+
+void gram_codes_shift_add(const struct gram_version *version, struct gram *gram,
+                          const struct conv_shape *shape, const struct gram_grid *grid,
+                          const uint8_t *codes, void *scratch)
+{
+    struct job job = {
+        .version = version,
+        .shape = shape,
+        .grid = grid,
+        .gram = gram,
+        .at = workspace_at(shape, scratch),
+        .codes = codes,
+    };
+    struct gram_band largest = job.at.band, band;
+    for (band.row = 0; band.row < shape->OH; band.row += largest.rows)
+        for (band.column = 0; band.column < shape->OW; band.column += largest.columns) {
+            band.rows = least(largest.rows, shape->OH - band.row);
+            band.columns = least(largest.columns, shape->OW - band.column);
+            add_band(&job, &band);
+        }
+}

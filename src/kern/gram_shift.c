@@ -1,0 +1,258 @@
+/* Products by shift structure (gram_shift.h). Taps (r, s) and (r', s') of a filter see, position by
+ * position, two places of the map that are a fixed distance apart; all pairs of taps with the same
+ * distance see the same products, but for some rows and columns at the ends of the map. So for each
+ * distance the places are cut into rectangles, one for each segment of rows and segment of columns
+ * (gram_axis.h); each is multiplied once, into a matrix [C][C] of its own; and what a pair of taps
+ * sees is the sum of some of them, neighbours in the order of the segments. Places on the padding
+ * are zero and left out.
+ *
+ * Of a symmetric matrix only distances of the upper half are made: for a 3 × 3 filter with stride 1
+ * the 13 of the 25 that go down, or right, or nowhere, where 45 pairs of taps are. */
+
+#include "gram_shift.h"
+
+#include <string.h>
+
+static int64_t least(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+static int64_t round_up(int64_t value, int64_t step)
+{
+    return (value + step - 1) / step * step;
+}
+
+static struct gram_axis rows_of(const struct conv_shape *shape, int64_t row, int64_t rows)
+{
+    return (struct gram_axis){
+        .taps = shape->R,
+        .stride = shape->stride_h,
+        .dilation = shape->dilation_h,
+        .size = shape->H,
+        .first = row * shape->stride_h - shape->pad_top,
+        .count = rows,
+    };
+}
+
+static struct gram_axis columns_of(const struct conv_shape *shape, int64_t column, int64_t columns)
+{
+    return (struct gram_axis){
+        .taps = shape->S,
+        .stride = shape->stride_w,
+        .dilation = shape->dilation_w,
+        .size = shape->W,
+        .first = column * shape->stride_w - shape->pad_left,
+        .count = columns,
+    };
+}
+
+/* Places from the first to the last that windows see, at most. */
+static int64_t seen_most(const struct gram_axis *axis)
+{
+    int64_t seen = (axis->count - 1) * axis->stride + (axis->taps - 1) * axis->dilation + 1;
+    return least(seen, axis->size);
+}
+
+/* The part of the axis that windows see; maybe nothing. */
+static void seen_part(const struct gram_axis *axis, int64_t *out_first, int64_t *out_count)
+{
+    int64_t end = axis->first + (axis->count - 1) * axis->stride;
+    end = least(end + (axis->taps - 1) * axis->dilation + 1, axis->size);
+    *out_first = axis->first > 0 ? least(axis->first, axis->size) : 0;
+    *out_count = end > *out_first ? end - *out_first : 0;
+}
+
+/* The largest count of positions of an axis that sees at most `most` places; 1 at least. */
+static int64_t positions_within(const struct gram_axis *axis, int64_t most)
+{
+    int64_t filter = (axis->taps - 1) * axis->dilation + 1;
+    if (most >= axis->size)
+        return axis->count;
+    return most <= filter ? 1 : least(axis->count, 1 + (most - filter) / axis->stride);
+}
+
+struct gram_band gram_band_of(const struct conv_shape *shape, int64_t lanes, int64_t positions)
+{
+    struct gram_axis rows = rows_of(shape, 0, shape->OH), one = rows_of(shape, 0, 1);
+    struct gram_axis columns = columns_of(shape, 0, shape->OW);
+    struct gram_band band = {.columns =
+                                 positions_within(&columns, lanes / shape->C / seen_most(&one))};
+    band.columns = least(band.columns, positions);
+    columns.count = band.columns;
+    band.rows = positions_within(&rows, lanes / shape->C / seen_most(&columns));
+    band.rows = least(band.rows, positions / band.columns);
+    return band;
+}
+
+int64_t gram_band_lanes(const struct conv_shape *shape, const struct gram_band *band)
+{
+    struct gram_axis rows = rows_of(shape, 0, band->rows);
+    struct gram_axis columns = columns_of(shape, 0, band->columns);
+    return seen_most(&rows) * seen_most(&columns) * shape->C;
+}
+
+/* Lanes of a matrix of products. */
+static int64_t matrix_lanes(const struct gram_shift *shift)
+{
+    return shift->height * shift->width;
+}
+
+static int64_t matrices_of(const struct gram_shift *shift)
+{
+    return shift->shape->G * shift->rows.count * shift->columns.count;
+}
+
+size_t gram_shift_plan_bytes(const struct conv_shape *shape, bool all)
+{
+    size_t segments =
+        (size_t)gram_segments_most(shape->R, all) + (size_t)gram_segments_most(shape->S, true);
+    size_t ranges = (size_t)(shape->R * shape->R) + (size_t)(shape->S * shape->S);
+    return segments * sizeof(struct gram_segment) + ranges * sizeof(struct gram_range);
+}
+
+static struct gram_shift sized(const struct conv_shape *shape, bool all)
+{
+    int64_t C = shape->C / shape->G;
+    return (struct gram_shift){
+        .shape = shape,
+        .all = all,
+        .C = C,
+        .height = round_up(C, GRAM_ROWS),
+        .width = round_up(C, GRAM_LANES),
+        .rows = {.count = gram_segments_most(shape->R, all)},
+        .columns = {.count = gram_segments_most(shape->S, true)},
+    };
+}
+
+size_t gram_shift_products_bytes(const struct conv_shape *shape, bool all)
+{
+    struct gram_shift shift = sized(shape, all);
+    return (size_t)(matrices_of(&shift) * matrix_lanes(&shift)) * GRAM_QUAD;
+}
+
+void gram_shift_plan(const struct conv_shape *shape, const struct gram_band *band, bool all,
+                     void *memory, struct gram_shift *out)
+{
+    struct gram_axis rows = rows_of(shape, band->row, band->rows);
+    struct gram_axis columns = columns_of(shape, band->column, band->columns);
+    *out = sized(shape, all);
+    out->rows.segment = memory;
+    out->columns.segment = out->rows.segment + out->rows.count;
+    out->rows.range = (struct gram_range *)(void *)(out->columns.segment + out->columns.count);
+    out->columns.range = out->rows.range + shape->R * shape->R;
+    seen_part(&rows, &out->h, &out->H);
+    seen_part(&columns, &out->w, &out->W);
+    gram_segments_cut(&rows, all, &out->rows);
+    gram_segments_cut(&columns, true, &out->columns);
+}
+
+void gram_shift_clear(const struct gram_shift *shift, void *products)
+{
+    memset(products, 0, (size_t)(matrices_of(shift) * matrix_lanes(shift)) * GRAM_QUAD);
+}
+
+/* Whether the products of two segments are made, or those of the opposite distance instead. */
+static bool is_made(const struct gram_shift *shift, const struct gram_segment *rows,
+                    const struct gram_segment *columns)
+{
+    return shift->all || rows->distance > 0 || columns->distance >= 0;
+}
+
+/* Loops over the places of two segments, those of one step outside the others. */
+static void nest(const struct gram_shift *shift, const struct gram_segment *rows,
+                 const struct gram_segment *columns, int64_t planes, struct gram_operands *operands)
+{
+    const struct conv_shape *shape = shift->shape;
+    int64_t place = shape->C * GRAM_QUAD, line = shift->W * place;
+    struct gram_span spans[] = {
+        {planes, shift->H * line},
+        {rows->count, shape->stride_h * line},
+        {columns->count, shape->stride_w * place},
+    };
+    for (int inner = 2; inner > 0; inner--)
+        for (int i = inner - 1; i >= 0 && spans[inner].count == 1; i--) {
+            struct gram_span span = spans[inner];
+            spans[inner] = spans[i];
+            spans[i] = span;
+        }
+    operands->outer = spans[0];
+    operands->middle = spans[1];
+    operands->inner = spans[2];
+}
+
+/* Lanes from the map's origin to a place of segments. */
+static int64_t place_at(const struct gram_shift *shift, int64_t row, int64_t column)
+{
+    return ((row - shift->h) * shift->W + column - shift->w) * shift->shape->C;
+}
+
+void gram_shift_add(const struct gram_shift *shift, gram_add_products *add, const void *left,
+                    const void *right, int64_t planes, void *products)
+{
+    int64_t matrix = 0;
+    for (int64_t g = 0; g < shift->shape->G; g++)
+        for (int64_t a = 0; a < shift->rows.count; a++)
+            for (int64_t b = 0; b < shift->columns.count; b++, matrix++) {
+                const struct gram_segment *rows = &shift->rows.segment[a];
+                const struct gram_segment *columns = &shift->columns.segment[b];
+                if (!is_made(shift, rows, columns))
+                    continue;
+                int64_t first = place_at(shift, rows->first, columns->first);
+                int64_t second = place_at(shift, rows->first + rows->distance,
+                                          columns->first + columns->distance);
+                struct gram_operands operands = {
+                    .left = (const uint8_t *)left + (first + g * shift->C) * GRAM_QUAD,
+                    .right = (const uint8_t *)right + (second + g * shift->C) * GRAM_QUAD,
+                    .columns = shift->C,
+                    .lower = !shift->all && rows->distance == 0 && columns->distance == 0,
+                };
+                nest(shift, rows, columns, planes, &operands);
+                add(&operands, (uint8_t *)products + matrix * matrix_lanes(shift) * GRAM_QUAD,
+                    shift->width);
+            }
+}
+
+static void use_pair(const struct gram_shift *shift, const void *products, int64_t g,
+                     const int64_t tap[2], const int64_t other[2], gram_use_pair *use,
+                     void *context)
+{
+    const struct conv_shape *shape = shift->shape;
+    const struct gram_range *rows = &shift->rows.range[tap[0] * shape->R + other[0]];
+    const struct gram_range *columns = &shift->columns.range[tap[1] * shape->S + other[1]];
+    int64_t matrix = (g * shift->rows.count + rows->begin) * shift->columns.count + columns->begin;
+    struct gram_pair pair = {
+        .rows = *rows,
+        .columns = *columns,
+        .down = (other[0] - tap[0]) * shape->dilation_h,
+        .right = (other[1] - tap[1]) * shape->dilation_w,
+        .row = (tap[0] * shape->S + tap[1]) * shift->C,
+        .column = (other[0] * shape->S + other[1]) * shift->C,
+        .matrix = (const uint8_t *)products + matrix * matrix_lanes(shift) * GRAM_QUAD,
+        .step = matrix_lanes(shift),
+        .row_step = shift->columns.count * matrix_lanes(shift),
+        .same = !shift->all && tap[0] == other[0] && tap[1] == other[1],
+    };
+    if (rows->count > 0 && columns->count > 0)
+        use(context, &pair);
+}
+
+void gram_shift_each_pair(const struct gram_shift *shift, const void *products, int64_t g,
+                          gram_use_pair *use, void *context)
+{
+    int64_t R = shift->shape->R, S = shift->shape->S;
+    for (int64_t tap = 0; tap < R * S; tap++)
+        for (int64_t other = shift->all ? 0 : tap; other < R * S; other++)
+            use_pair(shift, products, g, (const int64_t[]){tap / S, tap % S},
+                     (const int64_t[]){other / S, other % S}, use, context);
+}
+
+int64_t gram_shift_places(const struct conv_shape *shape)
+{
+    struct gram_axis rows = rows_of(shape, 0, shape->OH), columns = columns_of(shape, 0, shape->OW);
+    int64_t places = 0;
+    for (int64_t down = 0; down < shape->R; down++)
+        for (int64_t right = down > 0 ? 1 - shape->S : 0; right < shape->S; right++)
+            places += gram_axis_places(&rows, down) * gram_axis_places(&columns, right);
+    return places;
+}

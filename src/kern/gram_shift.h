@@ -1,0 +1,63 @@
+#pragma once
+
+/* Products of a convolution's columns by their shift structure: what pairs of taps share is made
+ * once, from maps without copies of what windows have in common. */
+
+#include "gram_axis.h"
+#include "gram_products.h"
+#include "ptqd/kern/conv.h"
+
+/* A rectangle of output positions. */
+struct gram_band {
+    int64_t row, rows, column, columns;
+};
+
+/* What one band of a shape needs. Maps are [planes][H][W][G·C] lanes. */
+struct gram_shift {
+    const struct conv_shape *shape;
+    bool all;              /* all distances: the operands differ */
+    int64_t C;             /* channels of a group */
+    int64_t height, width; /* of a matrix of products: C rounded up */
+    int64_t h, w, H, W;    /* the part of the map that the band's windows see */
+    struct gram_segments rows, columns;
+};
+
+/* The size of the largest bands of which a plane has at most so many lanes and positions; one
+ * position at least. */
+struct gram_band gram_band_of(const struct conv_shape *shape, int64_t lanes, int64_t positions);
+
+/* Lanes of a plane of a band of this size, at most. */
+int64_t gram_band_lanes(const struct conv_shape *shape, const struct gram_band *band);
+
+/* Bytes for the segments of any band, and for all products. */
+size_t gram_shift_plan_bytes(const struct conv_shape *shape, bool all);
+size_t gram_shift_products_bytes(const struct conv_shape *shape, bool all);
+
+/* A plan in `memory`. */
+void gram_shift_plan(const struct conv_shape *shape, const struct gram_band *band, bool all,
+                     void *memory, struct gram_shift *out);
+
+void gram_shift_clear(const struct gram_shift *shift, void *products);
+
+/* Adds the products of some planes of maps: `left` and `right` as in gram_products.h. */
+void gram_shift_add(const struct gram_shift *shift, gram_add_products *add, const void *left,
+                    const void *right, int64_t planes, void *products);
+
+/* Two taps (r, s) and (r', s'), and the matrices of their products: rows · columns of them. */
+struct gram_pair {
+    struct gram_range rows, columns; /* places of the first tap */
+    int64_t down, right;             /* from there to the second */
+    int64_t row, column;             /* of the Gram matrix: where the taps' channels start */
+    const void *matrix;              /* the first; the next is `step` lanes on, ... */
+    int64_t step;
+    int64_t row_step; /* ... and the first of the next row of them so many */
+    bool same;        /* the same tap: only the lower triangle is there */
+};
+
+/* Calls `use` for all pairs of a group that were asked for. */
+typedef void gram_use_pair(void *context, const struct gram_pair *pair);
+void gram_shift_each_pair(const struct gram_shift *shift, const void *products, int64_t g,
+                          gram_use_pair *use, void *context);
+
+/* Places of all matrices of a symmetric product, for whole maps of one sample. */
+int64_t gram_shift_places(const struct conv_shape *shape);
