@@ -361,7 +361,7 @@ int main(int argc, char **argv)
     printf("peak\t%.4g\n", fma_peak_gflops());
     for (size_t i = 0; i < sizeof(networks) / sizeof(networks[0]); i++) {
         struct error err = {.message = ""};
-        if (argc > 1 && !strstr(networks[i].name, argv[1]))
+        if (!measure_wants(networks[i].name, argc > 1 ? argv[1] : NULL))
             continue;
         if (!bench_network(networks[i].name, networks[i].file, &err))
             return measure_failed("bench_kernels", networks[i].name, &err);

@@ -3,31 +3,16 @@
  *
  *     bench_shared [NETWORK]    one network only, by a part of its name */
 
+#include "measure.h"
 #include "networks.h"
 #include "support.h"
+#include "variant.h"
 
 #include "ptqd/flow/run.h"
 #include "ptqd/flow/shared.h"
-#include "ptqd/recon/method.h"
 
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
-
-static double cpu_seconds(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
-    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
-}
-
-static int method_row(const char *name)
-{
-    int row = 0;
-    while (strcmp(method_table()[row]->name, name) != 0)
-        row++;
-    return row;
-}
 
 static bool run_variant(const struct network *network, struct pipeline *pipeline,
                         struct shared *shared, struct error *err)
@@ -55,19 +40,19 @@ static bool run_variant(const struct network *network, struct pipeline *pipeline
 static bool run_job(const struct network *network, int bias, struct shared *shared,
                     double *out_seconds, struct error *err)
 {
-    static const char *const variables[] = {"none", "round"};
+    static const char *const methods[] = {"none", "round"};
     struct arena *arena = arena_create(0);
-    struct pipeline pipeline = {0};
-    double since = cpu_seconds();
-    bool done = param_defaults(pipeline_table(), arena, &pipeline, err);
-    pipeline.postprocess.bias = bias;
+    struct pipeline pipeline;
+    double since = measure_now();
+    bool done = true;
     for (int64_t bits = 4; done && bits >= 3; bits--)
         for (int i = 0; done && i < 2; i++) {
-            pipeline.weights.bits = bits;
-            pipeline.optimize.variable = method_row(variables[i]);
-            done = run_variant(network, &pipeline, shared, err);
+            struct variant variant = {.method = methods[i], .bits = bits, .bias = bias};
+            done =
+                variant_pipeline(&variant, network->calibration->samples, arena, &pipeline, err) &&
+                run_variant(network, &pipeline, shared, err);
         }
-    *out_seconds = cpu_seconds() - since;
+    *out_seconds = measure_now() - since;
     arena_destroy(arena);
     return done;
 }

@@ -5,6 +5,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 /* Enough for the best not to depend on what else happens. */
@@ -35,6 +36,13 @@ bool measure_best(measure_work work, void *context, double *out_seconds, struct 
     }
     *out_seconds = best;
     return true;
+}
+
+bool measure_wants(const char *network, const char *asked)
+{
+    if (asked)
+        return strstr(network, asked) != NULL;
+    return !support_short() || strcmp(network, "DS-CNN") == 0;
 }
 
 int measure_failed(const char *program, const char *subject, const struct error *err)

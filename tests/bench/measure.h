@@ -18,5 +18,9 @@ double measure_now(void);
 typedef bool (*measure_work)(void *context, struct error *err);
 bool measure_best(measure_work work, void *context, double *out_seconds, struct error *err);
 
+/* Whether a benchmark takes the network: when its name contains what was asked for, or nothing was
+ * asked for (NULL). With PTQD_TEST_SHORT a small one is enough. */
+bool measure_wants(const char *network, const char *asked);
+
 /* Prints the error of a benchmark; its exit status. */
 int measure_failed(const char *program, const char *subject, const struct error *err);
