@@ -84,7 +84,7 @@ double variant_seconds(const struct variant_result *result, const char *step)
 bool variant_training_step(const struct variant *variant, const struct network *network,
                            double *out_seconds, struct error *err)
 {
-    enum { FEW = 8, MANY = 40, MANY_SHORT = 16, SAMPLES = 256 };
+    enum { FEW = 8, MANY = 136, MANY_SHORT = 16, SAMPLES = 256 };
     struct variant few = *variant, many = *variant;
     struct variant_result less, more;
     few.samples = many.samples = SAMPLES;
