@@ -1,239 +1,53 @@
-/* Second moments of a layer's columns (gram.h has the definitions).
- *
- * Columns are laid out by im2col a tile of positions at a time, small enough to stay in the cache;
- * products of the tiles of one block add up in float32, blocks in float64. A 1 × 1 filter without
- * stride or padding reads its columns where they are. x̂ x̂ᵀ is symmetric: its product is made in
- * bands of rows, each as wide as the diagonal reaches. Per position that is D²/2 multiply-adds for
- * H, D² for C. Filters of one channel have their own way (gram_depthwise.c). */
+/* Second moments of a layer's columns (gram.h has the definitions), by the fastest of the ways of
+ * gram_ways.h. */
 
 #include "ptqd/kern/gram.h"
 
 #include "gram_dense.h"
 #include "gram_depthwise.h"
-#include "ptqd/kern/gemm.h"
-#include "ptqd/kern/im2col.h"
+#include "gram_shift.h"
+#include "gram_ways.h"
 
 #include <assert.h>
-
-enum {
-    TILE_FLOATS = 1 << 17, /* columns of a tile: 512 KiB, half of a common second-level cache */
-    TILE_LEAST = 128,      /* positions, so that a product is worth its packing */
-    BAND = 32,             /* rows of a symmetric product made at once */
-    SQUARE = 32,           /* of a matrix that is mirrored: both sides fit the first-level cache */
-};
-
-static int64_t least(int64_t a, int64_t b)
-{
-    return a < b ? a : b;
-}
-
-static int64_t tile_positions(int64_t D)
-{
-    int64_t positions = TILE_FLOATS / D;
-    return positions < TILE_LEAST ? TILE_LEAST : least(positions, GRAM_BLOCK);
-}
-
-/* Whether a column is a run of the input itself. */
-static bool is_pointwise(const struct conv_shape *shape)
-{
-    return shape->R == 1 && shape->S == 1 && shape->G == 1 && shape->stride_h == 1 &&
-           shape->stride_w == 1 && shape->OH == shape->H && shape->OW == shape->W &&
-           shape->pad_top == 0 && shape->pad_left == 0;
-}
 
 static bool is_depthwise(const struct conv_shape *shape)
 {
     return shape->G == shape->C && shape->C > 1;
 }
 
-/* The caller's scratch, cut up. */
-struct workspace {
-    float *columns, *columns_quantized; /* [tile][D]; unused where pointwise */
-    float *inner, *cross;               /* [D][D] of the current block */
-};
-
-static size_t workspace_floats(const struct conv_shape *shape)
+/* Whether the shift structure saves more than whole matrices of few channels waste: the cycles of a
+ * position, times 13.6, on one machine. Columns took D²/20 + 2 D + 12 R of them, within a third,
+ * for filters of 3 × 3, 5 × 5, 7 × 7, 10 × 4 and 1 × 80 on one to nine channels; the others 1.18
+ * for 16 products. So 3 × 3 on one channel stays packed (1.6 times as fast), and 10 × 4 with stride
+ * 2 (4.3); on five channels the shift structure takes 0.63 of the time, on 64 0.25. */
+static bool shift_pays(const struct conv_shape *shape)
 {
-    size_t D = (size_t)conv_column_elements(shape);
-    size_t columns = is_pointwise(shape) ? 0 : (size_t)tile_positions((int64_t)D) * D;
-    return 2 * columns + 2 * D * D;
-}
-
-static struct workspace workspace_at(const struct conv_shape *shape, void *scratch)
-{
-    size_t D = (size_t)conv_column_elements(shape);
-    size_t columns = (workspace_floats(shape) - 2 * D * D) / 2;
-    float *floats = scratch;
-    return (struct workspace){
-        .columns = floats,
-        .columns_quantized = floats + columns,
-        .inner = floats + 2 * columns,
-        .cross = floats + 2 * columns + D * D,
-    };
+    int64_t C = shape->C / shape->G, D = conv_column_elements(shape);
+    int64_t rows = (C + GRAM_ROWS - 1) / GRAM_ROWS * GRAM_ROWS;
+    int64_t width = (C + GRAM_LANES - 1) / GRAM_LANES * GRAM_LANES;
+    int64_t columns = 2 * D * D / 3 + 27 * D + 160 * shape->R;
+    return gram_shift_places(shape) * rows * width < shape->OH * shape->OW * columns;
 }
 
 size_t gram_conv_scratch_bytes(const struct conv_shape *shape)
 {
     if (is_depthwise(shape))
         return gram_depthwise_scratch_bytes(shape);
-    return workspace_floats(shape) * sizeof(float);
-}
-
-/* `count` columns of one group, from position `first`. */
-struct tile {
-    int64_t g, first, count;
-};
-
-static const float *tile_columns(const struct conv_shape *shape, const struct tile *tile,
-                                 const float *x, float *buffer)
-{
-    if (is_pointwise(shape))
-        return x + tile->first * shape->C;
-    im2col_group_f32(shape, x, tile->g, tile->first, tile->count, buffer);
-    return buffer;
-}
-
-/* Elements are taken a cache line at a time, so that the sums fit in registers. */
-enum { CHUNK = 16 };
-
-static inline void add_chunk(const float *columns, int64_t count, int64_t D, int64_t width,
-                             double *sum)
-{
-    double chunk[CHUNK] = {0};
-    for (int64_t p = 0; p < count; p++)
-        for (int64_t d = 0; d < width; d++)
-            chunk[d] += (double)columns[p * D + d];
-    for (int64_t d = 0; d < width; d++)
-        sum[d] += chunk[d];
-}
-
-/* sum[d] += Σ columns[p][d] */
-static void add_sums(const float *columns, int64_t count, int64_t D, double *sum)
-{
-    int64_t whole = D / CHUNK * CHUNK;
-    for (int64_t d = 0; d < whole; d += CHUNK)
-        add_chunk(columns + d, count, D, CHUNK, sum + d); /* a constant width makes vectors */
-    add_chunk(columns + whole, count, D, D - whole, sum + whole);
-}
-
-/* Lower triangle (and what the bands cover beyond it) of out = columnsᵀ columns + beta · out. */
-static void symmetric_product(const float *columns, int64_t count, int64_t D, float beta,
-                              float *out)
-{
-    for (int64_t row = 0; row < D; row += BAND) {
-        int64_t rows = least(BAND, D - row);
-        struct gemm_shape shape = {
-            .M = rows,
-            .N = row + rows,
-            .K = count,
-            .transpose_a = true,
-            .lda = D,
-            .ldb = D,
-            .ldc = D,
-        };
-        gemm_f32(&shape, 1.0f, columns + row, columns, beta, out + row * D);
-    }
-}
-
-/* Elements (i, j), j ≤ i, of a square of the lower triangle to both places of `sum`. */
-static void add_mirrored(const float *lower, int64_t D, int64_t first_i, int64_t first_j,
-                         double *sum)
-{
-    int64_t end_i = least(first_i + SQUARE, D), end_j = least(first_j + SQUARE, D);
-    for (int64_t i = first_i; i < end_i; i++)
-        for (int64_t j = first_j; j < least(end_j, i + 1); j++)
-            sum[i * D + j] += (double)lower[i * D + j];
-    for (int64_t j = first_j; j < end_j; j++)
-        for (int64_t i = first_i > j ? first_i : j + 1; i < end_i; i++)
-            sum[j * D + i] += (double)lower[i * D + j];
-}
-
-/* sum += the symmetric matrix whose lower triangle is given. Going by squares keeps the lines of
- * the strided side in the cache. */
-static void add_symmetric(const float *lower, int64_t D, double *sum)
-{
-    for (int64_t i = 0; i < D; i += SQUARE)
-        for (int64_t j = 0; j <= i; j += SQUARE)
-            add_mirrored(lower, D, i, j, sum);
-}
-
-static void add_matrix(const float *matrix, int64_t D, double *sum)
-{
-    for (int64_t i = 0; i < D * D; i++)
-        sum[i] += (double)matrix[i];
-}
-
-/* What one call adds up: the inputs, and which group's accumulators. */
-struct job {
-    const struct conv_shape *shape;
-    const float *x, *x_quantized;
-    struct workspace workspace;
-    int64_t D, g;
-    double *inner, *cross, *sum_float, *sum_quantized; /* of group g; as in struct gram */
-};
-
-static void add_tile(const struct job *job, const struct tile *tile, float beta)
-{
-    const struct workspace *at = &job->workspace;
-    int64_t D = job->D;
-    const float *quantized =
-        tile_columns(job->shape, tile, job->x_quantized, at->columns_quantized);
-    symmetric_product(quantized, tile->count, D, beta, at->inner);
-    add_sums(quantized, tile->count, D, job->sum_quantized);
-    if (job->cross == NULL)
-        return;
-    if (job->x == job->x_quantized) {
-        add_sums(quantized, tile->count, D, job->sum_float);
-        return;
-    }
-    const float *plain = tile_columns(job->shape, tile, job->x, at->columns);
-    struct gemm_shape product = {.M = D, .N = D, .K = tile->count, .transpose_a = true};
-    gemm_f32(&product, 1.0f, plain, quantized, beta, at->cross);
-    add_sums(plain, tile->count, D, job->sum_float);
-}
-
-static void add_block(const struct job *job, int64_t first, int64_t count)
-{
-    int64_t step = is_pointwise(job->shape) ? GRAM_BLOCK : tile_positions(job->D);
-    for (int64_t done = 0; done < count; done += step) {
-        struct tile tile = {.g = job->g, .first = first + done, .count = least(step, count - done)};
-        add_tile(job, &tile, done == 0 ? 0.0f : 1.0f);
-    }
-    add_symmetric(job->workspace.inner, job->D, job->inner);
-    if (job->cross == NULL)
-        return;
-    if (job->x == job->x_quantized)
-        add_symmetric(job->workspace.inner, job->D, job->cross);
-    else
-        add_matrix(job->workspace.cross, job->D, job->cross);
+    return shift_pays(shape) ? gram_f32_shift_scratch_bytes(shape)
+                             : gram_columns_scratch_bytes(shape);
 }
 
 void gram_add_conv(struct gram *gram, const struct conv_shape *shape, const float *x,
                    const float *x_quantized, void *scratch)
 {
-    int64_t D = gram->D, positions = shape->N * shape->OH * shape->OW;
-    assert(gram->G == shape->G && D == conv_column_elements(shape));
-    gram->positions += positions;
-    if (is_depthwise(shape)) {
+    assert(gram->G == shape->G && gram->D == conv_column_elements(shape));
+    gram->positions += shape->N * shape->OH * shape->OW;
+    if (is_depthwise(shape))
         gram_add_depthwise(gram, shape, x, x_quantized, scratch);
-        return;
-    }
-    for (int64_t g = 0; g < gram->G; g++) {
-        struct job job = {
-            .shape = shape,
-            .x = x,
-            .x_quantized = x_quantized,
-            .workspace = workspace_at(shape, scratch),
-            .D = D,
-            .g = g,
-            .inner = gram->inner + g * D * D,
-            .cross = gram->cross != NULL ? gram->cross + g * D * D : NULL,
-            .sum_float = gram->cross != NULL ? gram->sum_float + g * D : NULL,
-            .sum_quantized = gram->sum_quantized + g * D,
-        };
-        for (int64_t first = 0; first < positions; first += GRAM_BLOCK)
-            add_block(&job, first, least(GRAM_BLOCK, positions - first));
-    }
+    else if (shift_pays(shape))
+        gram_f32_shift_add(gram_version_here(), gram, shape, x, x_quantized, scratch);
+    else
+        gram_columns_add(gram, shape, x, x_quantized, scratch);
 }
 
 size_t gram_dense_scratch_bytes(int64_t C)

@@ -10,14 +10,13 @@
 
 #include "gram_codes_ways.h"
 #include "gram_pack.h"
-#include "gram_shift.h"
+#include "gram_squares.h"
 #include "simd.h"
 
 #include <string.h>
 
 enum {
-    LANES = 1 << 15, /* of the maps at once: 256 KiB, left and right */
-    SQUARE = 32,     /* of a matrix that is mirrored: both sides fit the first-level cache */
+    LANES = 1 << 16, /* of the maps at once: half a MiB, left and right, of a second-level cache */
     LINE = 64,
 };
 
@@ -89,21 +88,20 @@ struct job {
 /* One plane: up to four samples. */
 static void pack_plane(const struct job *job, int64_t first, int64_t samples, int64_t plane)
 {
-    const struct conv_shape *shape = job->shape;
     const struct gram_shift *shift = &job->shift;
-    bool whole = shift->W == shape->W; /* lines follow one another */
-    int64_t run = shift->W * shape->C * (whole ? shift->H : 1);
-    int64_t place = plane * shift->H * shift->W * shape->C * GRAM_QUAD, start = place;
-    for (int64_t h = 0; h < (whole ? 1 : shift->H); h++, place += run * GRAM_QUAD) {
+    int64_t bytes = gram_shift_lanes(shift) * GRAM_QUAD;
+    uint8_t *codes = job->at.codes + plane * bytes, *shifted = job->at.shifted + plane * bytes;
+    for (int64_t i = 0; i < gram_shift_runs(shift); i++) {
         const uint8_t *from[GRAM_QUAD];
+        struct gram_run run;
         for (int64_t t = 0; t < GRAM_QUAD; t++) {
-            int64_t n = first + (t < samples ? t : 0);
-            int64_t line = (n * shape->H + shift->h + h) * shape->W + shift->w;
-            from[t] = job->codes + line * shape->C;
+            run = gram_shift_run(shift, first + (t < samples ? t : 0), i);
+            from[t] = job->codes + run.sample;
         }
-        gram_pack_run(from, run, job->at.codes + place, job->at.shifted + place);
+        gram_pack_run(from, run.length, codes + run.plane * GRAM_QUAD,
+                      shifted + run.plane * GRAM_QUAD);
     }
-    gram_quad_clear(samples, place - start, job->at.codes + start);
+    gram_quad_clear(samples, bytes, codes);
 }
 
 /* sum[i] += sum[i − step], one after the other. */
@@ -121,9 +119,9 @@ KERN_CLONES static void accumulate(uint32_t *sum, int64_t count, int64_t step)
 static void make_table(const struct job *job)
 {
     const struct conv_shape *shape = job->shape;
-    int64_t line = job->shift.W * shape->C;
+    int64_t place = shape->C, line = job->shift.W * place;
     for (int64_t h = 0; h < job->shift.H; h++)
-        accumulate(job->at.table + h * line, line, shape->stride_w * shape->C);
+        accumulate(job->at.table + h * line, line, shape->stride_w * place);
     accumulate(job->at.table, job->shift.H * line, shape->stride_h * line);
 }
 
@@ -139,32 +137,30 @@ static void rectangle_sums(const struct job *job, const struct gram_pair *pair, 
     int64_t bottom = top + pair->rows.count * shape->stride_h;
     int64_t end = left + pair->columns.count * shape->stride_w;
     const uint32_t *table = job->at.table + c;
-    int64_t line = shift->W * shape->C;
+    int64_t place = job->shape->C, line = shift->W * place;
     for (int64_t i = 0; i < count; i++, table++) {
-        uint32_t sum = table[bottom * line + end * shape->C];
-        sum -= top >= 0 ? table[top * line + end * shape->C] : 0;
-        sum -= left >= 0 ? table[bottom * line + left * shape->C] : 0;
-        sum += top >= 0 && left >= 0 ? table[top * line + left * shape->C] : 0;
+        uint32_t sum = table[bottom * line + end * place];
+        sum -= top >= 0 ? table[top * line + end * place] : 0;
+        sum -= left >= 0 ? table[bottom * line + left * place] : 0;
+        sum += top >= 0 && left >= 0 ? table[top * line + left * place] : 0;
         out[i] = (double)sum;
     }
 }
 
-/* A square of a pair's product. */
-struct square {
-    int64_t i, j, rows, columns; /* first channels and how many */
-    double sum_i[SQUARE], sum_j[SQUARE];
-    double value[SQUARE][SQUARE];
-};
-
 /* All numbers but the scaled ones are whole and below 2^53. */
-KERN_CLONES static void fill_square(const struct job *job, const struct gram_pair *pair,
-                                    struct square *square)
+KERN_CLONES static void fill_square(const void *context, const struct gram_pair *pair,
+                                    struct gram_square *square)
 {
+    const struct job *job = context;
     double zero = (double)job->grid->zero, scale = (double)job->grid->scale, area = scale * scale;
     double corner = (double)(job->samples * pair->rows.count * pair->columns.count) * zero * zero;
+    double sum_i[GRAM_SQUARE], sum_j[GRAM_SQUARE];
+    int64_t c = job->g * job->shift.C;
+    rectangle_sums(job, pair, 0, 0, c + square->i, square->rows, sum_i);
+    rectangle_sums(job, pair, pair->down, pair->right, c + square->j, square->columns, sum_j);
     const int32_t *matrix = pair->matrix;
     for (int64_t i = 0; i < square->rows; i++) {
-        int32_t sum[SQUARE] = {0};
+        int32_t sum[GRAM_SQUARE] = {0};
         for (int64_t a = 0; a < pair->rows.end - pair->rows.begin; a++)
             for (int64_t b = 0; b < pair->columns.end - pair->columns.begin; b++) {
                 const int32_t *row = matrix + a * pair->row_step + b * pair->step +
@@ -172,65 +168,39 @@ KERN_CLONES static void fill_square(const struct job *job, const struct gram_pai
                 for (int64_t j = 0; j < square->columns; j++)
                     sum[j] += row[j];
             }
-        double of_row = corner - zero * square->sum_i[i];
+        double of_row = corner - zero * sum_i[i];
         for (int64_t j = 0; j < square->columns; j++) {
-            double of_column = ((double)GRAM_SHIFT - zero) * square->sum_j[j];
+            double of_column = ((double)GRAM_SHIFT - zero) * sum_j[j];
             square->value[i][j] = area * ((double)sum[j] + of_row + of_column);
         }
     }
 }
 
-/* To both places of the Gram matrix. */
-static void add_square(const struct job *job, const struct gram_pair *pair,
-                       const struct square *square)
+static void add_tap_sums(const struct job *job, const struct gram_pair *pair)
 {
-    int64_t D = job->gram->D, row = pair->row + square->i, column = pair->column + square->j;
-    double *inner = job->gram->inner + job->g * D * D;
-    for (int64_t i = 0; i < square->rows; i++) {
-        int64_t end = pair->same ? least(row + i + 1 - column, square->columns) : square->columns;
-        for (int64_t j = 0; j < end; j++)
-            inner[(row + i) * D + column + j] += square->value[i][j];
-    }
-    for (int64_t j = 0; j < square->columns; j++)
-        for (int64_t i = pair->same && row <= column + j ? column + j + 1 - row : 0;
-             i < square->rows; i++)
-            inner[(column + j) * D + row + i] += square->value[i][j];
-}
-
-static void add_tap_sums(const struct job *job, const struct gram_pair *pair,
-                         const struct square *square)
-{
-    int64_t places = job->samples * pair->rows.count * pair->columns.count;
+    int64_t C = job->shift.C, places = job->samples * pair->rows.count * pair->columns.count;
     double zeros = (double)places * (double)job->grid->zero, scale = (double)job->grid->scale;
-    double *sum = job->gram->sum_quantized + job->g * job->gram->D + pair->row + square->i;
-    for (int64_t i = 0; i < square->rows; i++)
-        sum[i] += scale * (square->sum_i[i] - zeros);
+    double *out = job->gram->sum_quantized + job->g * job->gram->D + pair->row;
+    for (int64_t c = 0; c < C; c++) {
+        double sum;
+        rectangle_sums(job, pair, 0, 0, job->g * C + c, 1, &sum);
+        out[c] += scale * (sum - zeros);
+    }
 }
 
 static void use_pair(void *context, const struct gram_pair *pair)
 {
     const struct job *job = context;
-    int64_t C = job->shift.C;
-    struct square square;
-    for (square.i = 0; square.i < C; square.i += SQUARE) {
-        square.rows = least(SQUARE, C - square.i);
-        rectangle_sums(job, pair, 0, 0, job->g * C + square.i, square.rows, square.sum_i);
-        for (square.j = 0; square.j < (pair->same ? square.i + 1 : C); square.j += SQUARE) {
-            square.columns = least(SQUARE, C - square.j);
-            rectangle_sums(job, pair, pair->down, pair->right, job->g * C + square.j,
-                           square.columns, square.sum_j);
-            fill_square(job, pair, &square);
-            add_square(job, pair, &square);
-        }
-        if (pair->same)
-            add_tap_sums(job, pair, &square);
-    }
+    int64_t D = job->gram->D;
+    gram_pair_add(&job->shift, pair, fill_square, job, job->gram->inner + job->g * D * D);
+    if (pair->same)
+        add_tap_sums(job, pair);
 }
 
 /* Samples first … of the band, as many as the sums have room for. */
 static void add_block(struct job *job, int64_t first, int64_t samples)
 {
-    int64_t lanes = job->shift.H * job->shift.W * job->shape->C;
+    int64_t lanes = gram_shift_lanes(&job->shift);
     gram_shift_clear(&job->shift, job->at.products);
     memset(job->at.table, 0, (size_t)job->at.table_bytes);
     for (int64_t done = 0; done < samples;) {

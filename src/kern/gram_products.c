@@ -54,15 +54,16 @@ static inline float float_at(const uint8_t *lane)
 static void add_floats_plain(const struct gram_operands *at, void *products, int64_t row)
 {
     float *out = products;
-    for (int64_t p = 0; p < positions_of(at); p++) {
-        int64_t offset = position_of_index(at, p);
-        const uint8_t *left = at->left + offset, *right = at->right + offset;
-        for (int64_t i = 0; i < at->columns; i++) {
-            float factor = float_at(left + i * GRAM_QUAD);
-            for (int64_t j = 0; j < (at->lower ? i + 1 : at->columns); j++)
-                out[i * row + j] += factor * float_at(right + j * GRAM_QUAD);
+    for (int64_t i = 0; i < at->columns; i++)
+        for (int64_t j = 0; j < (at->lower ? i + 1 : at->columns); j++) {
+            float sum = 0; /* of these positions alone: as exact as in registers */
+            for (int64_t p = 0; p < positions_of(at); p++) {
+                int64_t offset = position_of_index(at, p);
+                sum += float_at(at->left + offset + i * GRAM_QUAD) *
+                       float_at(at->right + offset + j * GRAM_QUAD);
+            }
+            out[i * row + j] += sum;
         }
-    }
 }
 
 static void add_codes_plain(const struct gram_operands *at, void *products, int64_t row)
@@ -116,20 +117,16 @@ static bool has_avx512_vnni(void)
            __builtin_cpu_supports("avx512vnni");
 }
 
-/* sum + the products of four codes and four factors, in each lane. GCC 12 copies every sum around
- * the intrinsic for this, some through memory, which halves the speed. */
-AVX512 static INLINE __m512i add_quads_avx512(__m512i sum, __m512i codes, __m512i factors)
-{
-    __asm__("vpdpbusd %2, %1, %0" : "+v"(sum) : "v"(codes), "v"(factors));
-    return sum;
-}
-
+/* sum + the products of four codes and four factors, or of two floats, in each lane. Around the
+ * intrinsics GCC 12 copies sums, some through memory, where a block takes most registers: that
+ * halves the speed. */
 AVX512 static INLINE __m512i add_lanes_avx512(bool floats, __m512i sum, __m512i right, __m512i left)
 {
-    if (!floats)
-        return add_quads_avx512(sum, right, left);
-    return _mm512_castps_si512(_mm512_fmadd_ps(
-        _mm512_castsi512_ps(right), _mm512_castsi512_ps(left), _mm512_castsi512_ps(sum)));
+    if (floats)
+        __asm__("vfmadd231ps %2, %1, %0" : "+v"(sum) : "v"(right), "v"(left));
+    else
+        __asm__("vpdpbusd %2, %1, %0" : "+v"(sum) : "v"(right), "v"(left));
+    return sum;
 }
 
 AVX512 static INLINE void add_to_avx512(bool floats, __m512i sum, uint32_t *out)
@@ -212,8 +209,8 @@ AVX512 static void add_sums_avx512(const uint8_t *codes, int64_t quads, int64_t 
     for (int64_t j = 0; j < D; j += GRAM_LANES) {
         __m512i sum = _mm512_loadu_si512(sums + j);
         for (int64_t quad = 0; quad < quads; quad++)
-            sum = add_quads_avx512(sum, _mm512_loadu_si512(codes + quad * stride + j * GRAM_QUAD),
-                                   ones);
+            sum = add_lanes_avx512(false, sum,
+                                   _mm512_loadu_si512(codes + quad * stride + j * GRAM_QUAD), ones);
         _mm512_storeu_si512(sums + j, sum);
     }
 }

@@ -13,6 +13,8 @@
 
 #include <string.h>
 
+enum { PART = 256 };
+
 static int64_t least(int64_t a, int64_t b)
 {
     return a < b ? a : b;
@@ -147,6 +149,28 @@ void gram_shift_plan(const struct conv_shape *shape, const struct gram_band *ban
     gram_segments_cut(&columns, true, &out->columns);
 }
 
+int64_t gram_shift_lanes(const struct gram_shift *shift)
+{
+    return shift->H * shift->W * shift->shape->C;
+}
+
+int64_t gram_shift_runs(const struct gram_shift *shift)
+{
+    return shift->W == shift->shape->W ? 1 : shift->H;
+}
+
+struct gram_run gram_shift_run(const struct gram_shift *shift, int64_t n, int64_t i)
+{
+    const struct conv_shape *shape = shift->shape;
+    int64_t length = gram_shift_lanes(shift) / gram_shift_runs(shift);
+    int64_t line = n * shape->H + shift->h + i;
+    return (struct gram_run){
+        .sample = (line * shape->W + shift->w) * shape->C,
+        .plane = i * length,
+        .length = length,
+    };
+}
+
 void gram_shift_clear(const struct gram_shift *shift, void *products)
 {
     memset(products, 0, (size_t)(matrices_of(shift) * matrix_lanes(shift)) * GRAM_QUAD);
@@ -164,7 +188,7 @@ static void nest(const struct gram_shift *shift, const struct gram_segment *rows
                  const struct gram_segment *columns, int64_t planes, struct gram_operands *operands)
 {
     const struct conv_shape *shape = shift->shape;
-    int64_t place = shape->C * GRAM_QUAD, line = shift->W * place;
+    int64_t place = shift->shape->C * GRAM_QUAD, line = shift->W * place;
     struct gram_span spans[] = {
         {planes, shift->H * line},
         {rows->count, shape->stride_h * line},
@@ -185,6 +209,29 @@ static void nest(const struct gram_shift *shift, const struct gram_segment *rows
 static int64_t place_at(const struct gram_shift *shift, int64_t row, int64_t column)
 {
     return ((row - shift->h) * shift->W + column - shift->w) * shift->shape->C;
+}
+
+/* Adds the products of at most PART positions at a time: sums of float32 over thousands of squares
+ * would lose as many bits again, and parts of wide maps stay in the first-level cache. */
+static void add_parts(gram_add_products *add, const struct gram_operands *whole, void *products,
+                      int64_t row)
+{
+    struct gram_span outer = whole->outer, middle = whole->middle, inner = whole->inner;
+    int64_t n_step = least(inner.count, PART);
+    int64_t m_step = least(middle.count, PART / n_step);
+    int64_t o_step = least(outer.count, PART / (n_step * m_step));
+    struct gram_operands part = *whole;
+    for (int64_t o = 0; o < outer.count; o += o_step)
+        for (int64_t m = 0; m < middle.count; m += m_step)
+            for (int64_t n = 0; n < inner.count; n += n_step) {
+                int64_t offset = o * outer.step + m * middle.step + n * inner.step;
+                part.left = whole->left + offset;
+                part.right = whole->right + offset;
+                part.outer.count = least(o_step, outer.count - o);
+                part.middle.count = least(m_step, middle.count - m);
+                part.inner.count = least(n_step, inner.count - n);
+                add(&part, products, row);
+            }
 }
 
 void gram_shift_add(const struct gram_shift *shift, gram_add_products *add, const void *left,
@@ -208,8 +255,9 @@ void gram_shift_add(const struct gram_shift *shift, gram_add_products *add, cons
                     .lower = !shift->all && rows->distance == 0 && columns->distance == 0,
                 };
                 nest(shift, rows, columns, planes, &operands);
-                add(&operands, (uint8_t *)products + matrix * matrix_lanes(shift) * GRAM_QUAD,
-                    shift->width);
+                add_parts(add, &operands,
+                          (uint8_t *)products + matrix * matrix_lanes(shift) * GRAM_QUAD,
+                          shift->width);
             }
 }
 
@@ -231,7 +279,7 @@ static void use_pair(const struct gram_shift *shift, const void *products, int64
         .matrix = (const uint8_t *)products + matrix * matrix_lanes(shift) * GRAM_QUAD,
         .step = matrix_lanes(shift),
         .row_step = shift->columns.count * matrix_lanes(shift),
-        .same = !shift->all && tap[0] == other[0] && tap[1] == other[1],
+        .same = tap[0] == other[0] && tap[1] == other[1],
     };
     if (rows->count > 0 && columns->count > 0)
         use(context, &pair);

@@ -37,13 +37,25 @@ size_t gram_shift_products_bytes(const struct conv_shape *shape, bool all);
 void gram_shift_plan(const struct conv_shape *shape, const struct gram_band *band, bool all,
                      void *memory, struct gram_shift *out);
 
+/* Lanes of a plane. */
+int64_t gram_shift_lanes(const struct gram_shift *shift);
+
+/* Elements that follow one another both in the samples [N][H][W][C] and in a plane. */
+struct gram_run {
+    int64_t sample, plane; /* where they start */
+    int64_t length;
+};
+int64_t gram_shift_runs(const struct gram_shift *shift);
+struct gram_run gram_shift_run(const struct gram_shift *shift, int64_t n, int64_t i);
+
 void gram_shift_clear(const struct gram_shift *shift, void *products);
 
 /* Adds the products of some planes of maps: `left` and `right` as in gram_products.h. */
 void gram_shift_add(const struct gram_shift *shift, gram_add_products *add, const void *left,
                     const void *right, int64_t planes, void *products);
 
-/* Two taps (r, s) and (r', s'), and the matrices of their products: rows · columns of them. */
+/* Two taps (r, s) and (r', s'), and the matrices of their products: as many rows and columns of
+ * them as the ranges have segments. */
 struct gram_pair {
     struct gram_range rows, columns; /* places of the first tap */
     int64_t down, right;             /* from there to the second */
@@ -51,7 +63,7 @@ struct gram_pair {
     const void *matrix;              /* the first; the next is `step` lanes on, ... */
     int64_t step;
     int64_t row_step; /* ... and the first of the next row of them so many */
-    bool same;        /* the same tap: only the lower triangle is there */
+    bool same;        /* the same tap, of which a symmetric product has the lower triangle */
 };
 
 /* Calls `use` for all pairs of a group that were asked for. */

@@ -1,5 +1,7 @@
-/* Second moments against plain loops in float64 over the columns of im2col. */
+/* Second moments against plain loops in float64 over the columns of im2col, by every way and every
+ * version that runs here. */
 
+#include "gram_ways.h"
 #include "kern_support.h"
 #include "ptqd/kern/gram.h"
 #include "ptqd/kern/im2col.h"
@@ -92,27 +94,88 @@ static void check_symmetric(const struct gram *gram)
                 ck_assert(gram->inner[(g * D + i) * D + j] == gram->inner[(g * D + j) * D + i]);
 }
 
-/* Two calls with other data each, x and x̂ apart. */
-static void check_shape(struct rng *rng, struct conv_shape shape)
+/* x and x̂ of two calls, the second with fewer samples: scratch is for any number of them. */
+struct calls {
+    struct conv_shape shape[2];
+    float *x[2], *x_quantized[2];
+};
+
+static void add_here(const struct gram_version *version, struct gram *gram,
+                     const struct conv_shape *shape, const float *x, const float *x_quantized,
+                     void *scratch)
 {
-    struct gram gram = gram_create(shape.G, conv_column_elements(&shape));
-    struct gram expected = gram_create(gram.G, gram.D);
-    void *scratch = exact_alloc(gram_conv_scratch_bytes(&shape));
-    memset(scratch, 0xff, gram_conv_scratch_bytes(&shape)); /* NaN: undefined content */
-    for (int call = 0; call < 2; call++) {
-        float *x = random_floats(rng, conv_input_elements(&shape));
-        float *x_quantized = random_floats(rng, conv_input_elements(&shape));
-        gram_add_conv(&gram, &shape, x, x_quantized, scratch);
-        add_plainly(&expected, &shape, x, x_quantized);
-        free(x);
-        free(x_quantized);
-        shape.N = shape.N > 1 ? shape.N - 1 : 1; /* scratch is for any number of samples */
-    }
-    check_grams(&gram, &expected);
+    (void)version; /* the fastest way has the fastest version */
+    gram_add_conv(gram, shape, x, x_quantized, scratch);
+}
+
+static void add_columns(const struct gram_version *version, struct gram *gram,
+                        const struct conv_shape *shape, const float *x, const float *x_quantized,
+                        void *scratch)
+{
+    (void)version; /* products are the library's */
+    gram_columns_add(gram, shape, x, x_quantized, scratch);
+    gram->positions += shape->N * shape->OH * shape->OW;
+}
+
+static void add_shift(const struct gram_version *version, struct gram *gram,
+                      const struct conv_shape *shape, const float *x, const float *x_quantized,
+                      void *scratch)
+{
+    gram_f32_shift_add(version, gram, shape, x, x_quantized, scratch);
+    gram->positions += shape->N * shape->OH * shape->OW;
+}
+
+struct way {
+    size_t (*scratch_bytes)(const struct conv_shape *shape);
+    void (*add)(const struct gram_version *version, struct gram *gram,
+                const struct conv_shape *shape, const float *x, const float *x_quantized,
+                void *scratch);
+    bool has_versions;
+};
+
+static const struct way ways[] = {
+    {gram_conv_scratch_bytes, add_here, false},
+    {gram_columns_scratch_bytes, add_columns, false},
+    {gram_f32_shift_scratch_bytes, add_shift, true},
+};
+
+static void check_way(const struct way *way, const struct gram_version *version,
+                      const struct calls *calls, const struct gram *expected)
+{
+    struct gram gram = gram_create(expected->G, expected->D);
+    size_t bytes = way->scratch_bytes(&calls->shape[0]);
+    void *scratch = exact_alloc(bytes);
+    memset(scratch, 0xff, bytes); /* NaN: undefined content */
+    for (int call = 0; call < 2; call++)
+        way->add(version, &gram, &calls->shape[call], calls->x[call], calls->x_quantized[call],
+                 scratch);
+    check_grams(&gram, expected);
     check_symmetric(&gram);
     gram_destroy(&gram);
-    gram_destroy(&expected);
     free(scratch);
+}
+
+static void check_shape(struct rng *rng, struct conv_shape shape)
+{
+    struct calls calls = {.shape = {shape, shape}};
+    struct gram expected = gram_create(shape.G, conv_column_elements(&shape));
+    calls.shape[1].N = shape.N > 1 ? shape.N - 1 : 1;
+    for (int call = 0; call < 2; call++) {
+        int64_t count = conv_input_elements(&calls.shape[call]);
+        calls.x[call] = random_floats(rng, count);
+        calls.x_quantized[call] = random_floats(rng, count);
+        add_plainly(&expected, &calls.shape[call], calls.x[call], calls.x_quantized[call]);
+    }
+    for (size_t way = 0; way < sizeof(ways) / sizeof(ways[0]); way++)
+        for (int version = 0; version < (ways[way].has_versions ? gram_version_count : 1);
+             version++)
+            if (!ways[way].has_versions || gram_versions[version].runs_here())
+                check_way(&ways[way], &gram_versions[version], &calls, &expected);
+    for (int call = 0; call < 2; call++) {
+        free(calls.x[call]);
+        free(calls.x_quantized[call]);
+    }
+    gram_destroy(&expected);
 }
 
 START_TEST(moments_of_any_convolution_are_those_of_plain_loops)
@@ -128,7 +191,8 @@ START_TEST(moments_of_any_convolution_are_those_of_plain_loops)
 }
 END_TEST
 
-/* More than one block, blocks cut within a sample and within a row; bands and their rest. */
+/* More than one block, blocks cut within a sample and within a row; bands and their rest; filters
+ * larger than the map, steps larger than filters, padding below zero. */
 static const struct conv_shape long_shapes[] = {
     {2, 70, 70, 2, 1, 3, 3, 1, 1, 1, 1, 1, 1, 1, 1, 1, 70, 70},
     {3, 60, 50, 5, 5, 3, 3, 5, 1, 1, 1, 1, 1, 1, 1, 1, 60, 50},
@@ -137,6 +201,12 @@ static const struct conv_shape long_shapes[] = {
     {2, 1, 9000, 3, 3, 1, 2, 1, 1, 2, 0, 0, 0, 0, 1, 1, 1, 4500},
     {40, 12, 12, 3, 2, 1, 1, 1, 1, 1, 0, 0, 0, 0, 1, 1, 12, 12},
     {2, 4, 4, 50, 2, 3, 3, 1, 1, 1, 1, 1, 1, 1, 1, 1, 4, 4},
+    {5, 90, 20, 50, 2, 3, 2, 2, 1, 1, 1, 0, 1, 1, 1, 1, 90, 20},
+    {3, 9, 11, 20, 2, 3, 2, 2, 2, 2, 1, 0, 1, 1, 2, 2, 4, 5},
+    {2, 9, 9, 17, 2, 3, 3, 1, 1, 1, -1, -2, -3, -1, 1, 1, 3, 4},
+    {3, 3, 2, 10, 1, 7, 5, 1, 1, 2, 4, 3, 4, 3, 1, 1, 5, 2},
+    {3, 9, 11, 20, 2, 2, 2, 1, 5, 4, 3, 0, 2, 1, 1, 1, 3, 3},
+    {9, 20, 3, 9, 1, 5, 2, 1, 3, 1, 4, 0, 2, 1, 2, 3, 6, 1},
 };
 
 START_TEST(moments_of_many_positions_are_those_of_plain_loops)

@@ -1,0 +1,275 @@
+/* Moments of floats by the shift structure (gram_shift.h, gram_ways.h). A plane is a sample, copied
+ * so that vectors may reach beyond its end. Products are made in float32 for at most GRAM_BLOCK
+ * positions, sums of columns in float64. C has all distances, for x and x̂ differ: 25 of a 3 × 3
+ * filter, of 81 pairs of taps. */
+
+#include "gram_squares.h"
+#include "gram_ways.h"
+#include "simd.h"
+
+#include <string.h>
+
+enum {
+    LANES = 1 << 17, /* of a map at once: half a MiB, of a second-level cache */
+    LINE = 64,
+};
+
+static int64_t least(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+static int64_t lines(int64_t bytes)
+{
+    return (bytes + LINE - 1) / LINE * LINE;
+}
+
+/* The caller's scratch, cut up. */
+struct workspace {
+    struct gram_band band; /* the largest */
+    int64_t planes;        /* at once */
+    int64_t map_bytes, sums_bytes, inner_bytes, cross_bytes, inner_plan_bytes, cross_plan_bytes;
+    double *sums, *sums_quantized; /* [segments of rows][of columns][C] */
+    float *x, *x_quantized;        /* [planes][H][W][C] */
+    float *inner, *cross;          /* of gram_shift.h */
+    void *inner_plan, *cross_plan;
+};
+
+static struct workspace workspace_of(const struct conv_shape *shape)
+{
+    struct workspace at = {
+        .band = gram_band_of(shape, LANES, GRAM_BLOCK),
+        .inner_bytes = lines((int64_t)gram_shift_products_bytes(shape, false)),
+        .cross_bytes = lines((int64_t)gram_shift_products_bytes(shape, true)),
+        .inner_plan_bytes = lines((int64_t)gram_shift_plan_bytes(shape, false)),
+        .cross_plan_bytes = lines((int64_t)gram_shift_plan_bytes(shape, true)),
+    };
+    int64_t segments = gram_segments_most(shape->R, false) * gram_segments_most(shape->S, true);
+    int64_t lanes = gram_band_lanes(shape, &at.band);
+    at.sums_bytes = lines(segments * shape->C * (int64_t)sizeof(double));
+    at.planes = lanes < LANES ? LANES / lanes : 1;
+    at.map_bytes = lines(at.planes * lanes * (int64_t)sizeof(float) + GRAM_BEYOND);
+    return at;
+}
+
+size_t gram_f32_shift_scratch_bytes(const struct conv_shape *shape)
+{
+    struct workspace at = workspace_of(shape);
+    return (size_t)(2 * (at.map_bytes + at.sums_bytes) + at.inner_bytes + at.cross_bytes +
+                    at.inner_plan_bytes + at.cross_plan_bytes);
+}
+
+static struct workspace workspace_at(const struct conv_shape *shape, void *scratch)
+{
+    struct workspace at = workspace_of(shape);
+    uint8_t *memory = scratch;
+    at.sums = (double *)(void *)memory;
+    at.sums_quantized = (double *)(void *)(memory += at.sums_bytes);
+    at.x = (float *)(void *)(memory += at.sums_bytes);
+    at.x_quantized = (float *)(void *)(memory += at.map_bytes);
+    at.inner = (float *)(void *)(memory += at.map_bytes);
+    at.cross = (float *)(void *)(memory += at.inner_bytes);
+    at.inner_plan = memory += at.cross_bytes;
+    at.cross_plan = memory + at.inner_plan_bytes;
+    return at;
+}
+
+/* What one call adds up. */
+struct job {
+    const struct gram_version *version;
+    const struct conv_shape *shape;
+    const struct gram *gram;
+    const float *x, *x_quantized;
+    bool crossed; /* C is wanted and not H */
+    struct workspace at;
+    struct gram_shift inner, cross;
+    int64_t g; /* of the block that is flushed */
+};
+
+/* Samples first … of the band, one plane each. */
+static void copy_planes(const struct job *job, const float *x, int64_t first, int64_t planes,
+                        float *out)
+{
+    const struct gram_shift *shift = &job->inner;
+    for (int64_t n = first; n < first + planes; n++, out += gram_shift_lanes(shift))
+        for (int64_t i = 0; i < gram_shift_runs(shift); i++) {
+            struct gram_run run = gram_shift_run(shift, n, i);
+            memcpy(out + run.plane, x + run.sample, (size_t)run.length * sizeof(float));
+        }
+}
+
+/* Elements are taken a cache line at a time, so that the sums fit in registers. */
+enum { CHUNK = 16 };
+
+/* Loops over the places of a rectangle in all planes, in floats. */
+struct places {
+    struct gram_span outer, middle, inner;
+};
+
+static inline void add_chunk(const struct places *at, const float *x, int64_t width, double *out)
+{
+    double sum[CHUNK] = {0};
+    for (int64_t o = 0; o < at->outer.count; o++)
+        for (int64_t m = 0; m < at->middle.count; m++) {
+            const float *place = x + o * at->outer.step + m * at->middle.step;
+            for (int64_t n = 0; n < at->inner.count; n++, place += at->inner.step)
+                for (int64_t c = 0; c < width; c++)
+                    sum[c] += (double)place[c];
+        }
+    for (int64_t c = 0; c < width; c++)
+        out[c] += sum[c];
+}
+
+/* out[c] += Σ x[…][c] */
+KERN_CLONES static void add_channels(const struct places *at, const float *x, int64_t C,
+                                     double *out)
+{
+    int64_t whole = C / CHUNK * CHUNK;
+    for (int64_t c = 0; c < whole; c += CHUNK)
+        add_chunk(at, x + c, CHUNK, out + c); /* a constant width makes vectors */
+    add_chunk(at, x + whole, C - whole, out + whole);
+}
+
+/* The sums of the rectangles in which a tap meets itself: all that any tap sees is made of them. */
+static void add_sums(const struct job *job, const float *x, int64_t planes, double *sums)
+{
+    const struct conv_shape *shape = job->shape;
+    const struct gram_shift *shift = &job->inner;
+    int64_t place = job->shape->C, line = shift->W * place;
+    for (int64_t a = 0; a < shift->rows.count; a++)
+        for (int64_t b = 0; b < shift->columns.count; b++, sums += shape->C) {
+            const struct gram_segment *rows = &shift->rows.segment[a];
+            const struct gram_segment *columns = &shift->columns.segment[b];
+            struct places at = {
+                .outer = {planes, shift->H * line},
+                .middle = {rows->count, shape->stride_h * line},
+                .inner = {columns->count, shape->stride_w * place},
+            };
+            const float *first =
+                x + (rows->first - shift->h) * line + (columns->first - shift->w) * place;
+            if (rows->distance == 0 && columns->distance == 0)
+                add_channels(&at, first, shape->C, sums);
+        }
+}
+
+/* The sums of what one tap sees. */
+static void use_sums(const struct job *job, const struct gram_pair *pair, const double *sums,
+                     double *out)
+{
+    int64_t C = job->inner.C;
+    out += job->g * job->gram->D + pair->row;
+    for (int64_t a = pair->rows.begin; a < pair->rows.end; a++)
+        for (int64_t b = pair->columns.begin; b < pair->columns.end; b++) {
+            const double *at = sums + (a * job->inner.columns.count + b) * job->shape->C;
+            for (int64_t c = 0; c < C; c++)
+                out[c] += at[job->g * C + c];
+        }
+}
+
+KERN_CLONES static void fill_square(const void *context, const struct gram_pair *pair,
+                                    struct gram_square *square)
+{
+    const struct job *job = context;
+    for (int64_t i = 0; i < square->rows; i++) {
+        double sum[GRAM_SQUARE] = {0};
+        const float *matrix = pair->matrix;
+        matrix += (square->i + i) * job->inner.width + square->j;
+        for (int64_t a = 0; a < pair->rows.end - pair->rows.begin; a++)
+            for (int64_t b = 0; b < pair->columns.end - pair->columns.begin; b++)
+                for (int64_t j = 0; j < square->columns; j++)
+                    sum[j] += (double)matrix[a * pair->row_step + b * pair->step + j];
+        memcpy(square->value[i], sum, sizeof(sum));
+    }
+}
+
+static void use_inner(void *context, const struct gram_pair *pair)
+{
+    const struct job *job = context;
+    const struct gram *gram = job->gram;
+    int64_t matrix = job->g * gram->D * gram->D;
+    gram_pair_add(&job->inner, pair, fill_square, job, gram->inner + matrix);
+    if (gram->cross != NULL && !job->crossed)
+        gram_pair_add(&job->inner, pair, fill_square, job, gram->cross + matrix);
+    if (!pair->same)
+        return;
+    use_sums(job, pair, job->at.sums_quantized, gram->sum_quantized);
+    if (gram->cross != NULL)
+        use_sums(job, pair, job->crossed ? job->at.sums : job->at.sums_quantized, gram->sum_float);
+}
+
+static void use_cross(void *context, const struct gram_pair *pair)
+{
+    const struct job *job = context;
+    int64_t D = job->gram->D;
+    gram_pair_add(&job->cross, pair, fill_square, job, job->gram->cross + job->g * D * D);
+}
+
+static void clear(const struct job *job)
+{
+    memset(job->at.sums_quantized, 0, (size_t)job->at.sums_bytes);
+    gram_shift_clear(&job->inner, job->at.inner);
+    if (!job->crossed)
+        return;
+    memset(job->at.sums, 0, (size_t)job->at.sums_bytes);
+    gram_shift_clear(&job->cross, job->at.cross);
+}
+
+static void add_planes(const struct job *job, int64_t first, int64_t planes)
+{
+    const struct workspace *at = &job->at;
+    gram_add_products *add = job->version->add_floats;
+    copy_planes(job, job->x_quantized, first, planes, at->x_quantized);
+    add_sums(job, at->x_quantized, planes, at->sums_quantized);
+    gram_shift_add(&job->inner, add, at->x_quantized, at->x_quantized, planes, at->inner);
+    if (!job->crossed)
+        return;
+    copy_planes(job, job->x, first, planes, at->x);
+    add_sums(job, at->x, planes, at->sums);
+    gram_shift_add(&job->cross, add, at->x, at->x_quantized, planes, at->cross);
+}
+
+/* Samples first … of the band, as many as a block has room for. */
+static void add_block(struct job *job, int64_t first, int64_t samples)
+{
+    clear(job);
+    for (int64_t done = 0; done < samples; done += job->at.planes)
+        add_planes(job, first + done, least(job->at.planes, samples - done));
+    for (job->g = 0; job->g < job->shape->G; job->g++) {
+        gram_shift_each_pair(&job->inner, job->at.inner, job->g, use_inner, job);
+        if (job->crossed)
+            gram_shift_each_pair(&job->cross, job->at.cross, job->g, use_cross, job);
+    }
+}
+
+static void add_band(struct job *job, const struct gram_band *band)
+{
+    int64_t N = job->shape->N, step = GRAM_BLOCK / (band->rows * band->columns);
+    gram_shift_plan(job->shape, band, false, job->at.inner_plan, &job->inner);
+    gram_shift_plan(job->shape, band, true, job->at.cross_plan, &job->cross);
+    if (job->inner.H == 0 || job->inner.W == 0)
+        return; /* nothing but padding */
+    for (int64_t n = 0; n < N; n += step)
+        add_block(job, n, least(step, N - n));
+}
+
+void gram_f32_shift_add(const struct gram_version *version, struct gram *gram,
+                        const struct conv_shape *shape, const float *x, const float *x_quantized,
+                        void *scratch)
+{
+    struct job job = {
+        .version = version,
+        .shape = shape,
+        .gram = gram,
+        .x = x,
+        .x_quantized = x_quantized,
+        .crossed = gram->cross != NULL && x != x_quantized,
+        .at = workspace_at(shape, scratch),
+    };
+    struct gram_band largest = job.at.band, band;
+    for (band.row = 0; band.row < shape->OH; band.row += largest.rows)
+        for (band.column = 0; band.column < shape->OW; band.column += largest.columns) {
+            band.rows = least(largest.rows, shape->OH - band.row);
+            band.columns = least(largest.columns, shape->OW - band.column);
+            add_band(&job, &band);
+        }
+}
