@@ -54,24 +54,32 @@ static bool read_all(int fd, char *bytes, size_t size, const char *path, size_t 
     return true;
 }
 
-bool file_read(struct arena *arena, const char *path, size_t limit_bytes, char **out_bytes,
-               size_t *out_size, struct error *err)
+bool file_open(const char *path, int *out_fd, size_t *out_size, struct error *err)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a pipe must not block the open */
     if (fd < 0)
         return file_fail(err, errno, "open", path);
-
-    bool ok = false;
     struct stat status;
-    if (fstat(fd, &status) != 0) {
-        (void)file_fail(err, errno, "look at", path);
-        goto out;
+    bool ok = fstat(fd, &status) == 0 || file_fail(err, errno, "look at", path);
+    if (ok && !S_ISREG(status.st_mode))
+        ok = FAIL(err, E_IO, "can't read '%s': it is not a regular file", path);
+    if (!ok) {
+        (void)close(fd); /* nothing was written that could be lost */
+        return false;
     }
-    if (!S_ISREG(status.st_mode)) {
-        FAIL(err, E_IO, "can't read '%s': it is not a regular file", path);
-        goto out;
-    }
-    size_t size = (size_t)status.st_size;
+    *out_fd = fd;
+    *out_size = (size_t)status.st_size;
+    return true;
+}
+
+bool file_read(struct arena *arena, const char *path, size_t limit_bytes, char **out_bytes,
+               size_t *out_size, struct error *err)
+{
+    int fd;
+    size_t size;
+    if (!file_open(path, &fd, &size, err))
+        return false;
+    bool ok = false;
     if (size > limit_bytes) {
         FAIL(err, E_TOO_LARGE, "'%s' has %zu bytes; at most %zu are accepted", path, size,
              limit_bytes);

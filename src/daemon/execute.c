@@ -3,7 +3,11 @@
 #include "ptqd/base/digest.h"
 #include "ptqd/nn/model.h"
 
+#include <errno.h>
 #include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 /* A file that was opened, and its content id. */
 struct opened {
@@ -12,12 +16,41 @@ struct opened {
     const char *id;
 };
 
+static bool map_file(struct execute_files *files, int fd, size_t size, const uint8_t **out_bytes,
+                     struct error *err)
+{
+    static const uint8_t nothing[1];
+    *out_bytes = nothing;
+    if (size == 0)
+        return true; /* the reader says what is wrong with it */
+    if (files->count == EXECUTE_FILES_MAX)
+        return FAIL(err, E_INTERNAL, "a run has more than %d files", (int)EXECUTE_FILES_MAX);
+    void *bytes = mmap(NULL, size, PROT_READ, MAP_PRIVATE, fd, 0);
+    if (bytes == MAP_FAILED)
+        return FAIL(err, E_IO, "can't map a file of %zu bytes: %s", size, strerror(errno));
+    files->maps[files->count].bytes = bytes;
+    files->maps[files->count++].size = size;
+    *out_bytes = bytes;
+    return true;
+}
+
+void execute_files_close(struct execute_files *files)
+{
+    for (size_t i = 0; i < files->count; i++)
+        (void)munmap(files->maps[i].bytes, files->maps[i].size); /* fails for no map only */
+    files->count = 0;
+}
+
 static bool open_file(const struct execute_request *request, struct arena *arena,
                       const struct job_file *file, struct opened *out, struct error *err)
 {
     struct opened opened = {.id = file->id};
-    if (!request->source.open(request->source.context, file, arena, &opened.bytes, &opened.size,
-                              err))
+    int fd;
+    if (!request->source.open(request->source.context, file, arena, &fd, &opened.size, err))
+        return false;
+    bool mapped = map_file(request->files, fd, opened.size, &opened.bytes, err);
+    (void)close(fd); /* the map stays */
+    if (!mapped)
         return false;
     if (opened.id == NULL) {
         char hex[DIGEST_HEX_BYTES];
@@ -120,6 +153,7 @@ bool execute_run(struct arena *arena, const struct execute_request *request,
         .pipeline = &pipeline,
         .seed = request->seed,
         .origin = origin,
+        .memory = request->memory,
         .monitor = request->monitor,
         .shared = request->shared,
         .checkpoints = request->checkpoints,

@@ -7,11 +7,22 @@
 
 /* Where the files of a specification are. */
 struct execute_source {
-    /* The bytes of a file, which stay until the run is over. */
-    bool (*open)(void *context, const struct job_file *file, struct arena *arena,
-                 const uint8_t **out_bytes, size_t *out_size, struct error *err);
+    /* A descriptor to read from, which is closed by the caller, and the file's size. */
+    bool (*open)(void *context, const struct job_file *file, struct arena *arena, int *out_fd,
+                 size_t *out_size, struct error *err);
     void *context; /* borrowed */
 };
+
+/* The files of a run, as maps of memory. */
+enum { EXECUTE_FILES_MAX = 8 }; /* model, two data sets, two sets of labels */
+struct execute_files {
+    struct {
+        void *bytes;
+        size_t size;
+    } maps[EXECUTE_FILES_MAX];
+    size_t count;
+};
+void execute_files_close(struct execute_files *files);
 
 /* Memory for what the runs of a process share: the float outputs of an evaluation set of 100 000
  * samples and 100 classes take 40 MB, ranges a few bytes each. */
@@ -22,12 +33,13 @@ struct execute_request {
     size_t variant; /* index */
     uint64_t seed;
     struct execute_source source;
+    struct execute_files *files; /* zeroed; what is opened, to be closed after the result's use */
+    struct run_memory memory;
     struct run_monitor monitor;
     struct shared *shared; /* of flow/shared.h; borrowed, may be NULL */
     struct run_checkpoints checkpoints;
 };
 
-/* Loads model and data and computes the run; everything lives in `arena`, whose ceiling is the
- * run's memory. */
+/* Loads model and data and computes the run; everything but the files lives in `arena`. */
 bool execute_run(struct arena *arena, const struct execute_request *request,
                  struct run_result **out_result, struct error *err);

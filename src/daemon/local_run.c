@@ -86,18 +86,14 @@ static bool on_progress(void *context, const struct run_progress *progress)
 
 /* ---- one run ---- */
 
-static bool open_path(void *context, const struct job_file *file, struct arena *arena,
-                      const uint8_t **out_bytes, size_t *out_size, struct error *err)
+static bool open_path(void *context, const struct job_file *file, struct arena *arena, int *out_fd,
+                      size_t *out_size, struct error *err)
 {
     const struct local *local = context;
     if (file->path == NULL)
         return FAIL(err, E_INVALID, "%s is an id; without the daemon a path is needed", file->id);
     const char *path = file_join(arena, local->directory, file->path, err);
-    char *bytes;
-    if (path == NULL || !file_read(arena, path, SIZE_MAX, &bytes, out_size, err))
-        return false;
-    *out_bytes = (const uint8_t *)bytes;
-    return true;
+    return path != NULL && file_open(path, out_fd, out_size, err);
 }
 
 static bool write_json(const char *directory, const char *name, const struct json *value,
@@ -149,7 +145,7 @@ static bool write_result(const char *directory, const char *text, const struct r
 }
 
 static bool compute(struct local_worker *worker, size_t index, const char *directory,
-                    struct arena *arena, struct error *err)
+                    struct execute_files *files, struct arena *arena, struct error *err)
 {
     struct local *local = worker->local;
     struct run_result *result;
@@ -158,6 +154,9 @@ static bool compute(struct local_worker *worker, size_t index, const char *direc
         .variant = index / local->spec.seed_count,
         .seed = (uint64_t)local->spec.seeds[index % local->spec.seed_count],
         .source = {.open = open_path, .context = local},
+        .files = files,
+        .memory = {.limit_bytes = settings_bytes(local->settings->run_memory),
+                   .spill_directory = local->out},
         .monitor = {.report = on_progress, .context = worker},
         .shared = local->shared,
     };
@@ -182,12 +181,14 @@ static void run_one(struct local_worker *worker, size_t index)
     struct local *local = worker->local;
     struct report_run *run = &local->runs[index];
     struct error err = {0};
+    struct execute_files files = {.count = 0};
     struct arena *paths = arena_create(0);
     struct arena *arena = arena_create(settings_bytes(local->settings->run_memory));
     const char *directory =
         paths == NULL ? NULL : arena_printf(paths, &err, "%s/runs/%s", local->out, run->id);
     bool ok = arena != NULL && directory != NULL && file_make_directory(directory, &err) &&
-              compute(worker, index, directory, arena, &err);
+              compute(worker, index, directory, &files, arena, &err);
+    execute_files_close(&files);
     pthread_mutex_lock(&local->lock);
     run->failed = !ok;
     run->result = ok ? run->result : NULL;

@@ -7,63 +7,21 @@
 #include "ptqd/store/blob.h"
 #include "ptqd/store/run_file.h"
 
-#include <errno.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/resource.h>
 #include <time.h>
-#include <unistd.h>
 
-/* ---- blobs as files of a run ---- */
-
-enum { MAPS_MAX = 8 }; /* model, two data sets, two sets of labels */
-
-struct blob_source {
-    struct blobs *blobs; /* borrowed */
-    struct {
-        void *bytes;
-        size_t size;
-    } maps[MAPS_MAX];
-    size_t count;
-};
-
-static bool map_blob(struct blob_source *source, int fd, size_t size, const uint8_t **out_bytes,
-                     struct error *err)
+static bool open_blob(void *context, const struct job_file *file, struct arena *arena, int *out_fd,
+                      size_t *out_size, struct error *err)
 {
-    if (source->count == MAPS_MAX || size == 0)
-        return FAIL(err, E_INTERNAL, "a blob of %zu bytes as file %zu of a run", size,
-                    source->count + 1);
-    void *bytes = mmap(NULL, size, PROT_READ, MAP_PRIVATE, fd, 0);
-    if (bytes == MAP_FAILED)
-        return FAIL(err, E_IO, "can't map a blob of %zu bytes: %s", size, strerror(errno));
-    source->maps[source->count].bytes = bytes;
-    source->maps[source->count].size = size;
-    source->count++;
-    *out_bytes = bytes;
-    return true;
-}
-
-static bool open_blob(void *context, const struct job_file *file, struct arena *arena,
-                      const uint8_t **out_bytes, size_t *out_size, struct error *err)
-{
-    (void)arena;
-    struct blob_source *source = context;
-    int fd;
     uint64_t size;
-    if (!blob_open(source->blobs, file->id, &fd, &size, err))
+    (void)arena; /* a blob is found by its id */
+    if (!blob_open(context, file->id, out_fd, &size, err))
         return false;
-    bool ok = map_blob(source, fd, (size_t)size, out_bytes, err);
-    close(fd); /* the map stays */
     *out_size = (size_t)size;
-    return ok;
-}
-
-static void close_blobs(struct blob_source *source)
-{
-    for (size_t i = 0; i < source->count; i++)
-        munmap(source->maps[i].bytes, source->maps[i].size);
+    return true;
 }
 
 /* ---- progress ---- */
@@ -211,7 +169,7 @@ static bool make_outcome(const struct runner *runner, const struct run_ticket *t
 }
 
 static bool execute_in(const struct runner *runner, struct arena *arena,
-                       const struct run_ticket *ticket, struct blob_source *source,
+                       const struct run_ticket *ticket, struct execute_files *files,
                        struct keeper *keeper, struct run_outcome *out_outcome, struct error *err)
 {
     static const struct job_spec_options options = {.allow_paths = false};
@@ -224,7 +182,9 @@ static bool execute_in(const struct runner *runner, struct arena *arena,
         .spec = &spec,
         .variant = (size_t)ticket->variant,
         .seed = (uint64_t)ticket->seed,
-        .source = {.open = open_blob, .context = source},
+        .source = {.open = open_blob, .context = runner->blobs},
+        .files = files,
+        .memory = {.limit_bytes = runner->run_bytes, .spill_directory = runner->directory},
         .monitor = {.report = on_progress, .context = &reporter},
         .shared = runner->shared,
         .checkpoints = open_checkpoints(runner, keeper),
@@ -237,7 +197,7 @@ bool runner_execute(void *context, const struct run_ticket *ticket, struct run_o
                     struct error *err)
 {
     const struct runner *runner = context;
-    struct blob_source source = {.blobs = runner->blobs};
+    struct execute_files files = {.count = 0};
     struct arena *arena = arena_create(runner->run_bytes);
     struct keeper keeper = {
         .directory = runner->directory,
@@ -248,9 +208,9 @@ bool runner_execute(void *context, const struct run_ticket *ticket, struct run_o
     if (arena == NULL || keeper.arena == NULL)
         (void)FAIL(err, E_MEMORY, "no memory to start run %s", ticket->run);
     else
-        ok = execute_in(runner, arena, ticket, &source, &keeper, out_outcome, err);
+        ok = execute_in(runner, arena, ticket, &files, &keeper, out_outcome, err);
     arena_destroy(keeper.arena);
     arena_destroy(arena);
-    close_blobs(&source);
+    execute_files_close(&files);
     return ok;
 }

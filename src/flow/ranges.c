@@ -10,8 +10,14 @@
 
 #include <math.h>
 
-static bool find_extremes(const float *values, int64_t count, const char *name, double *out_min,
-                          double *out_max, struct error *err)
+struct extremes {
+    double min, max; /* INFINITY and -INFINITY: of nothing yet */
+};
+
+static const struct extremes of_nothing = {.min = (double)INFINITY, .max = -(double)INFINITY};
+
+static bool extremes_add(struct extremes *extremes, const float *values, int64_t count,
+                         const char *name, struct error *err)
 {
     float min = INFINITY, max = -INFINITY;
     for (int64_t i = 0; i < count; i++) {
@@ -23,8 +29,8 @@ static bool find_extremes(const float *values, int64_t count, const char *name, 
         min = values[i] < min ? values[i] : min;
         max = values[i] > max ? values[i] : max;
     }
-    *out_min = (double)min;
-    *out_max = (double)max;
+    extremes->min = fmin(extremes->min, (double)min);
+    extremes->max = fmax(extremes->max, (double)max);
     return true;
 }
 
@@ -35,29 +41,90 @@ enum { PAIRS = 1 << 16 };
 struct fit {
     const struct range_choice *range;
     struct quantizer *quantizer;
-    const float *values;
-    int64_t count;
-    double min, max;
+    const struct captured *values;
+    const char *name;
+    struct extremes extremes;
 };
 
-static bool fit_pairs(const struct ranges *ranges, const struct fit *fit, const float *addends,
-                      struct error *err)
+/* Looks at all values, in chunks of samples. */
+typedef bool look_function(void *context, const float *values, int64_t first, int64_t count,
+                           struct error *err);
+
+static bool look_at(const struct ranges *ranges, const struct captured *captured,
+                    look_function *look, void *context, struct error *err)
 {
-    int64_t pairs = fit->count < PAIRS ? fit->count : PAIRS;
-    float *some = ARENA_ARRAY(ranges->arena, float, 2 * pairs, err);
-    if (!some)
+    struct arena_mark mark = arena_mark(ranges->arena);
+    struct captured_reader reader;
+    int64_t chunk = captured_chunk(captured->elements);
+    if (!captured_open(captured, chunk, ranges->arena, &reader, err))
         return false;
-    for (int64_t i = 0; i < pairs; i++) {
-        int64_t at = (int64_t)((double)fit->count * (double)i / (double)pairs);
-        some[i] = fit->values[at];
-        some[pairs + i] = addends[at];
+    for (int64_t first = 0; first < captured->samples; first += chunk) {
+        int64_t left = captured->samples - first, count = left < chunk ? left : chunk;
+        const float *values = captured_at(&reader, first, count, err);
+        if (!values ||
+            !look(context, values, first * captured->elements, count * captured->elements, err))
+            return false;
     }
+    arena_reset(ranges->arena, mark);
+    return true;
+}
+
+static bool look_for_extremes(void *context, const float *values, int64_t first, int64_t count,
+                              struct error *err)
+{
+    struct fit *fit = context;
+    (void)first; /* wherever they are */
+    return extremes_add(&fit->extremes, values, count, fit->name, err);
+}
+
+static bool look_for_histogram(void *context, const float *values, int64_t first, int64_t count,
+                               struct error *err)
+{
+    struct histogram *histogram = context;
+    (void)first, (void)err; /* wherever they are; counts can't fail */
+    histogram_add(histogram, values, (size_t)count);
+    return true;
+}
+
+/* Some of the values. */
+struct pick {
+    float *values; /* [pairs] */
+    int64_t pairs, of;
+    int64_t next;
+};
+
+static int64_t place_of(const struct pick *pick, int64_t index)
+{
+    return (int64_t)((double)pick->of * (double)index / (double)pick->pairs);
+}
+
+static bool look_for_some(void *context, const float *values, int64_t first, int64_t count,
+                          struct error *err)
+{
+    struct pick *pick = context;
+    (void)err; /* copies on given memory */
+    for (; pick->next < pick->pairs && place_of(pick, pick->next) < first + count; pick->next++)
+        pick->values[pick->next] = values[place_of(pick, pick->next) - first];
+    return true;
+}
+
+static bool fit_pairs(const struct ranges *ranges, const struct fit *fit,
+                      const struct captured *addends, struct error *err)
+{
+    int64_t count = fit->values->samples * fit->values->elements;
+    int64_t pairs = count < PAIRS ? count : PAIRS;
+    float *some = ARENA_ARRAY(ranges->arena, float, 2 * pairs, err);
+    struct pick of_values = {.values = some, .pairs = pairs, .of = count};
+    struct pick of_addends = {.values = some + pairs, .pairs = pairs, .of = count};
+    if (!some || !look_at(ranges, fit->values, look_for_some, &of_values, err) ||
+        !look_at(ranges, addends, look_for_some, &of_addends, err))
+        return false;
     struct observation seen = {
         .values = some,
         .addends = some + pairs,
         .count = (size_t)pairs,
-        .min = fit->min,
-        .max = fit->max,
+        .min = fit->extremes.min,
+        .max = fit->extremes.max,
     };
     return observer_fit(fit->range->observer, &seen, &fit->range->options, fit->quantizer, 0, err);
 }
@@ -67,8 +134,9 @@ static bool fit_histogram(const struct ranges *ranges, const struct fit *fit, st
     struct histogram *histogram = ARENA_NEW(ranges->arena, struct histogram, err);
     if (!histogram)
         return false;
-    histogram_init(histogram, fit->min, fit->max);
-    histogram_add(histogram, fit->values, (size_t)fit->count);
+    histogram_init(histogram, fit->extremes.min, fit->extremes.max);
+    if (!look_at(ranges, fit->values, look_for_histogram, histogram, err))
+        return false;
     struct observation seen = histogram_observation(histogram);
     return observer_fit(fit->range->observer, &seen, &fit->range->options, fit->quantizer, 0, err);
 }
@@ -117,9 +185,10 @@ static bool fit_activation(void *context, void *out_fitted, struct error *err)
         .range = at->range,
         .quantizer = at->node->detail,
         .values = walk_float(ranges->walk, tensor),
-        .count = tensor_elements(&graph->tensors[tensor], ranges->samples),
+        .name = graph->tensors[tensor].name,
+        .extremes = of_nothing,
     };
-    if (!find_extremes(fit.values, fit.count, graph->tensors[tensor].name, &fit.min, &fit.max, err))
+    if (!look_at(ranges, fit.values, look_for_extremes, &fit, err))
         return false;
     struct arena_mark mark = arena_mark(ranges->arena);
     bool done = at->addend >= 0 ? fit_pairs(ranges, &fit, walk_float(ranges->walk, at->addend), err)
@@ -203,12 +272,16 @@ static bool observe_weights(struct quant_layer *layer, struct error *err)
     int64_t channels = layer->quantizer.channels;
     int64_t count = layer->K * layer->D / channels;
     for (int64_t channel = 0; channel < channels; channel++) {
+        struct extremes extremes = of_nothing;
         struct observation seen = {
             .values = layer->float_weights + channel * count,
             .count = (size_t)count,
         };
-        if (!find_extremes(seen.values, count, layer->name, &seen.min, &seen.max, err) ||
-            !observer_fit(layer->range.observer, &seen, &layer->range.options, &layer->quantizer,
+        if (!extremes_add(&extremes, seen.values, count, layer->name, err))
+            return false;
+        seen.min = extremes.min;
+        seen.max = extremes.max;
+        if (!observer_fit(layer->range.observer, &seen, &layer->range.options, &layer->quantizer,
                           channel, err))
             return false;
     }

@@ -30,7 +30,6 @@ struct reconstruction {
     const struct pipeline *pipeline;
     struct ranges ranges;
     const struct method *method;
-    const struct samples *all;
     int64_t samples; /* how many */
     struct quant_network *network;
     struct walk *walk;
@@ -42,19 +41,17 @@ struct reconstruction {
     struct error *err;
 };
 
-static int64_t walk_elements(const struct reconstruction *r, int tensor)
-{
-    return tensor_elements(&r->network->graph->tensors[tensor], r->samples);
-}
-
 static bool set_targets(struct reconstruction *r, const struct quant_layer *layer,
                         const struct layer_data *data, struct linear_problem *problem)
 {
     struct linear_targets targets;
     double since = progress_now();
-    if (!linear_targets_init(r->arena, layer, &targets, r->err) ||
-        !layer_moments_add_targets(data, layer, &r->progress->monitor, r->arena, &targets, r->err))
+    if (!linear_targets_init(r->arena, layer, &targets, r->err))
         return false;
+    struct arena_mark mark = arena_mark(r->arena);
+    if (!layer_moments_add_targets(data, layer, &r->progress->monitor, r->arena, &targets, r->err))
+        return false;
+    arena_reset(r->arena, mark);
     linear_problem_set_targets(problem, &targets);
     (void)progress_account(r->progress, "gram", since); /* the next part takes its own time */
     return true;
@@ -131,9 +128,13 @@ static bool solve_layer(struct reconstruction *r, struct quant_layer *layer,
     struct gram gram;
     struct linear_problem problem;
     double since = progress_now();
-    if (!linear_gram_init(r->arena, layer, &gram, r->err) ||
-        !layer_moments_add_input(&data, layer, monitor, r->arena, &gram, r->err) ||
-        !linear_problem_create(&gram, layer, &problem, r->err))
+    if (!linear_gram_init(r->arena, layer, &gram, r->err))
+        return false;
+    struct arena_mark mark = arena_mark(r->arena);
+    if (!layer_moments_add_input(&data, layer, monitor, r->arena, &gram, r->err))
+        return false;
+    arena_reset(r->arena, mark);
+    if (!linear_problem_create(&gram, layer, &problem, r->err))
         return false;
     linear_problem_add_prior(&problem);
     (void)progress_account(r->progress, "gram", since); /* the next parts take their own time */
@@ -145,20 +146,36 @@ static bool solve_layer(struct reconstruction *r, struct quant_layer *layer,
                                 : solve(r, layer, NULL, 1.0);
 }
 
-/* Root mean variance over the channels of a layer's float output, [positions][K]. */
-static bool output_scale(struct arena *arena, const float *values, int64_t positions, int64_t K,
-                         double *out_scale, struct error *err)
+/* Sums over the positions of `values`, [positions][K]. */
+static void add_moments(const float *values, int64_t positions, int64_t K, double *sums,
+                        double *squares)
 {
-    double *means = ARENA_ARRAY(arena, double, K, err);
-    double *squares = ARENA_ARRAY(arena, double, K, err);
-    if (!means || !squares)
-        return false;
     for (int64_t i = 0; i < positions; i++)
         for (int64_t k = 0; k < K; k++) {
             double value = (double)values[i * K + k];
-            means[k] += value;
+            sums[k] += value;
             squares[k] += value * value;
         }
+}
+
+/* Root mean variance over the channels of a layer's float output, [positions][K]. */
+static bool output_scale(struct arena *arena, const struct captured *output, int64_t K,
+                         double *out_scale, struct error *err)
+{
+    int64_t positions = output->samples * output->elements / K;
+    int64_t chunk = captured_chunk(output->elements);
+    double *means = ARENA_ARRAY(arena, double, K, err);
+    double *squares = ARENA_ARRAY(arena, double, K, err);
+    struct captured_reader reader;
+    if (!means || !squares || !captured_open(output, chunk, arena, &reader, err))
+        return false;
+    for (int64_t first = 0; first < output->samples; first += chunk) {
+        int64_t left = output->samples - first, count = left < chunk ? left : chunk;
+        const float *values = captured_at(&reader, first, count, err);
+        if (!values)
+            return false;
+        add_moments(values, count * output->elements / K, K, means, squares);
+    }
     double sum = 0.0;
     for (int64_t k = 0; k < K; k++) {
         double mean = means[k] / (double)positions;
@@ -178,14 +195,24 @@ static bool decide_codes(struct reconstruction *r, struct quant_layer *layer,
     return fit_weights(r, layer, NULL) && solve(r, layer, NULL, 1.0);
 }
 
+/* How far a tensor of the quantized network is from the float one's. */
+static bool captured_sqnr_db(struct reconstruction *r, int tensor, double *out_db)
+{
+    struct evaluate_error error = {0};
+    if (!evaluate_add_captured(&error, walk_float(r->walk, tensor), walk_quantized(r->walk, tensor),
+                               r->arena, r->err))
+        return false;
+    *out_db = evaluate_error_db(&error);
+    return true;
+}
+
 /* Decides a layer before the quantized network executes it. */
 static bool decide_layer(struct reconstruction *r, int index)
 {
     struct quant_layer *layer = &r->network->layers[index];
     const struct node *node = &r->network->graph->nodes[layer->node];
     struct run_layer *report = &r->layers[index];
-    int64_t positions = walk_elements(r, node->outputs[0]) / layer->K;
-    if (!output_scale(r->arena, walk_float(r->walk, node->outputs[0]), positions, layer->K,
+    if (!output_scale(r->arena, walk_float(r->walk, node->outputs[0]), layer->K,
                       &r->outputs->layer_scale[index], r->err) ||
         !decide_codes(r, layer, report))
         return error_context(r->err, "layer '%s'", layer->name);
@@ -194,23 +221,20 @@ static bool decide_layer(struct reconstruction *r, int index)
     int input = node->inputs[0];
     report->weight_sqnr_db =
         evaluate_sqnr_db(layer->float_weights, layer->weight_values, layer->K * layer->D);
-    report->input_sqnr_db =
-        evaluate_sqnr_db(walk_float(r->walk, input), walk_quantized(r->walk, input),
-                         walk_elements(r, input));
-    return true;
+    return captured_sqnr_db(r, input, &report->input_sqnr_db);
 }
 
 /* After both networks have executed the layer. */
-static void report_output(struct reconstruction *r, int index, const float *real,
-                          const float *quantized)
+static bool report_output(struct reconstruction *r, int index)
 {
     struct quant_layer *layer = &r->network->layers[index];
     struct run_layer *report = &r->layers[index];
     const struct node *node = &r->network->graph->nodes[layer->node];
-    report->output_sqnr_after_db =
-        evaluate_sqnr_db(real, quantized, walk_elements(r, node->outputs[0]));
+    if (!captured_sqnr_db(r, node->outputs[0], &report->output_sqnr_after_db))
+        return false;
     if (!r->method->uses_data || quant_layer_is_float(layer))
         report->output_sqnr_before_db = report->output_sqnr_after_db;
+    return true;
 }
 
 static int layer_of_node(const struct quant_network *network, int node)
@@ -255,8 +279,8 @@ static bool walk_one(struct reconstruction *r, int node_index)
         return false;
     (void)progress_account(r->progress, "quantized", since); /* the next node takes its own time */
     if (index >= 0 && !decided) {
-        report_output(r, index, walk_float(r->walk, node->outputs[0]),
-                      walk_quantized(r->walk, node->outputs[0]));
+        if (!report_output(r, index))
+            return false;
         run_state_save(r->state, STEP_RECONSTRUCT, index + 1, NULL, 0);
     }
     if (index >= 0)
@@ -282,16 +306,11 @@ bool float_outputs_init(struct arena *arena, const struct quant_network *network
 static bool walk_all(struct reconstruction *r)
 {
     const struct graph *graph = r->network->graph;
-    int64_t elements = tensor_elements(&graph->tensors[graph->input], 1);
-    for (int64_t i = 0; i < r->samples; i++)
-        samples_read(r->all, i, walk_input(r->walk) + i * elements);
     walk_keep(r->walk, graph->output);
     for (int node = 0; node < graph->node_count; node++)
         if (!walk_one(r, node))
             return false;
-    memcpy(r->outputs->values, walk_float(r->walk, graph->output),
-           (size_t)r->outputs->count * sizeof(float));
-    return true;
+    return captured_copy(walk_float(r->walk, graph->output), r->outputs->values, r->err);
 }
 
 bool reconstruct_network(const struct optimization *optimization, const struct method *method,
@@ -302,8 +321,7 @@ bool reconstruct_network(const struct optimization *optimization, const struct m
         .arena = optimization->arena,
         .pipeline = pipeline,
         .method = method,
-        .all = optimization->samples,
-        .samples = optimization->samples->count,
+        .samples = optimization->data->count,
         .network = optimization->network,
         .progress = optimization->progress,
         .state = optimization->state,
@@ -315,7 +333,7 @@ bool reconstruct_network(const struct optimization *optimization, const struct m
     if (r.decided == RUN_STATE_ALL_DONE)
         return true;
     if (!progress_step(r.progress, STEP_RECONSTRUCT, r.network->layer_count, err) ||
-        !walk_create(r.network, r.samples, arena_left(r.arena), &r.walk, err))
+        !walk_create(r.network, optimization->data, &r.walk, err))
         return false;
     r.ranges = (struct ranges){
         .arena = r.arena,
@@ -323,7 +341,6 @@ bool reconstruct_network(const struct optimization *optimization, const struct m
         .walk = r.walk,
         .scope = optimization->scope,
         .initial = optimization->state->initial,
-        .samples = r.samples,
     };
     bool done = walk_all(&r);
     walk_destroy(r.walk);

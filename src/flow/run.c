@@ -32,6 +32,7 @@ struct run {
     struct run_result *result;
     struct progress progress;
     struct samples samples;
+    struct walk_options data; /* all of them */
     struct graph *folded;
     struct shared_scope scope;
     struct quant_options options;
@@ -78,6 +79,12 @@ static bool prepare(struct run *run)
     if (!cost_of_graph(run->arena, folded, &run->result->float_cost, run->err))
         return false;
     run->folded = folded;
+    run->data = (struct walk_options){
+        .samples = &run->samples,
+        .count = run->samples.count,
+        .memory_bytes = arena_left(run->arena),
+        .spill_directory = run->request->memory.spill_directory,
+    };
     bool done =
         layer_formats_options(run->arena, pipeline, folded, &run->options, run->err) &&
         preprocess(run, folded) &&
@@ -112,7 +119,7 @@ static struct optimization optimization_of(struct run *run)
     return (struct optimization){
         .arena = run->arena,
         .pipeline = run->pipeline,
-        .samples = &run->samples,
+        .data = &run->data,
         .scope = &run->scope,
         .network = run->network,
         .progress = &run->progress,
@@ -165,10 +172,9 @@ static bool postprocess(struct run *run)
     if (!progress_step(&run->progress, STEP_TUNE, 0, run->err))
         return false;
     struct arena_mark mark = arena_mark(run->arena);
-    bool done = bias == BIAS_TUNE
-                    ? tune_biases(run, &before, &after)
-                    : bias_correct(run->network, &run->samples, &run->progress.monitor, run->arena,
-                                   &before, &after, run->err);
+    bool done = bias == BIAS_TUNE ? tune_biases(run, &before, &after)
+                                  : bias_correct(run->network, &run->data, &run->progress.monitor,
+                                                 run->arena, &before, &after, run->err);
     if (done)
         log_write(LOG_DEBUG, "flow", "biases %s|before=%g after=%g",
                   bias == BIAS_TUNE ? "tuned" : "corrected", before, after);
@@ -247,7 +253,7 @@ static bool evaluate_calibration(struct run *run)
     float *real = ARENA_ARRAY(run->arena, float, count, run->err);
     float *quantized = ARENA_ARRAY(run->arena, float, count, run->err);
     if (!real || !quantized || !progress_unit(&run->progress, 1, "calibration set", run->err) ||
-        !final_walk(run->network, &run->samples, &run->progress.monitor, run->arena,
+        !final_walk(run->network, &run->data, &run->progress.monitor, run->arena,
                     run->result->layers, real, quantized, run->err))
         return false;
     run->result->agreement = evaluate_agreement(real, quantized, elements, run->samples.count);

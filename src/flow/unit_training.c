@@ -88,7 +88,7 @@ static bool train_one(struct unit_run *run, const struct unit *unit)
         .drop = pipeline->optimize.drop,
     };
     struct unit_data data = {
-        .samples = run->o->samples->count,
+        .samples = run->o->data->count,
         .input = walk_quantized(run->walk, unit->input),
         .float_input = walk_float(run->walk, unit->input),
         .target = walk_float(run->walk, unit->output),
@@ -137,17 +137,12 @@ static bool train_unit_index(struct unit_run *run, const struct unit *units, int
 
 static bool train_parts(struct unit_run *run, enum unit_granularity granularity)
 {
-    const struct samples *samples = run->o->samples;
-    const struct graph *graph = run->network->graph;
     struct unit *units;
     int count;
     if (!unit_cut(run->o->arena, run->network, granularity, &units, &count, run->err) ||
         !progress_step(run->o->progress, STEP_TRAIN, count, run->err) ||
-        !walk_create(run->network, samples->count, arena_left(run->o->arena), &run->walk, run->err))
+        !walk_create(run->network, run->o->data, &run->walk, run->err))
         return false;
-    int64_t elements = tensor_elements(&graph->tensors[graph->input], 1);
-    for (int64_t i = 0; i < samples->count; i++)
-        samples_read(samples, i, walk_input(run->walk) + i * elements);
     bool done = true;
     for (int i = 0; done && i < count; i++)
         done = train_unit_index(run, units, i);
@@ -174,7 +169,7 @@ static bool train_network(struct unit_run *run)
     struct recon_keeper keeper = run_state_keeper(o->state, STEP_TRAIN, 0);
     struct distill_options options = {
         .keeper = &keeper,
-        .epochs = epochs_of(pipeline, o->samples->count),
+        .epochs = epochs_of(pipeline, o->data->count),
         .batch = pipeline->optimize.batch,
         .loss = probabilities ? DISTILL_PROBABILITIES : DISTILL_VALUES,
         .temperature = pipeline->optimize.temperature,
@@ -189,8 +184,8 @@ static bool train_network(struct unit_run *run)
         return false;
     rng_init(&run->rng, run->seed, STREAM_TRAIN);
     struct arena_mark mark = arena_mark(o->arena);
-    bool done = distill(run->network, o->samples, o->outputs->layer_scale, &options, &run->rng,
-                        &o->progress->monitor, o->arena, &result, run->err);
+    bool done = distill(run->network, o->data->samples, o->outputs->layer_scale, &options,
+                        &run->rng, &o->progress->monitor, o->arena, &result, run->err);
     arena_reset(o->arena, mark);
     if (done)
         log_write(LOG_DEBUG, "flow", "network distilled|before=%g after=%g", result.before,

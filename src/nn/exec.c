@@ -109,6 +109,11 @@ void exec_destroy(struct exec *exec)
     free(exec);
 }
 
+size_t exec_bytes(const struct exec *exec)
+{
+    return arena_used(exec->arena);
+}
+
 static bool check_samples(const struct exec *exec, int64_t samples, struct error *err)
 {
     if (samples < 1 || samples > exec->options.batch)

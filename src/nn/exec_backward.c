@@ -195,6 +195,11 @@ static void plant_all_of(struct exec *exec, const struct exec_seed *seeds, int c
             plant(exec, &seeds[i]);
 }
 
+bool exec_reserve(struct exec *exec, struct error *err)
+{
+    return exec->prepared || prepare(exec, err);
+}
+
 bool exec_backward_from(struct exec *exec, const struct exec_seed *seeds, int count,
                         struct error *err)
 {
@@ -203,7 +208,7 @@ bool exec_backward_from(struct exec *exec, const struct exec_seed *seeds, int co
         return FAIL(err, E_INTERNAL, "a backward pass %s",
                     exec->samples == 0 ? "before any forward pass"
                                        : "of an executor without gradients");
-    if (!exec->prepared && !prepare(exec, err))
+    if (!exec_reserve(exec, err))
         return false;
 
     memset(exec->touched, 0, (size_t)graph->tensor_count * sizeof(*exec->touched));

@@ -11,6 +11,7 @@
 struct correction {
     struct quant_network *network;
     struct walk *walk;
+    struct arena *scratch;
     int64_t samples;
     double *shift; /* [K] of the present layer: mean of the float output − mean of the quantized */
     double before, after; /* sums over the layers */
@@ -27,33 +28,55 @@ static bool report(void *context, double fraction, double loss)
     return !c->listener->report || c->listener->report(c->listener->context, c->fraction, loss);
 }
 
-/* Sets the shifts of a layer; its mean squared float output, over all channels. */
-static double measure(const struct correction *c, const struct quant_layer *layer)
+/* Adds the differences of `count` outputs to the shifts; the sum of squares of the float ones. */
+static double add_shifts(const struct correction *c, int64_t K, int64_t count, const float *real,
+                         const float *quantized)
 {
-    int tensor = c->network->graph->nodes[layer->node].outputs[0];
-    const float *real = walk_float(c->walk, tensor);
-    const float *quantized = walk_quantized(c->walk, tensor);
-    int64_t count = tensor_elements(&c->network->graph->tensors[tensor], c->samples);
-    double positions = (double)(count / layer->K), squares = 0.0;
-    for (int64_t k = 0; k < layer->K; k++)
-        c->shift[k] = 0.0;
-    for (int64_t i = 0; i < count; i += layer->K)
-        for (int64_t k = 0; k < layer->K; k++) {
+    double squares = 0.0;
+    for (int64_t i = 0; i < count; i += K)
+        for (int64_t k = 0; k < K; k++) {
             double y = (double)real[i + k];
             c->shift[k] += y - (double)quantized[i + k];
             squares += y * y;
         }
+    return squares;
+}
+
+/* Sets the shifts of a layer; its mean squared float output, over all channels. */
+static bool measure(const struct correction *c, const struct quant_layer *layer, double *out_square)
+{
+    int tensor = c->network->graph->nodes[layer->node].outputs[0];
+    struct captured_reader real, quantized;
+    const struct captured *captured = walk_float(c->walk, tensor);
+    int64_t elements = captured->elements, chunk = captured_chunk(elements);
+    if (!captured_open(captured, chunk, c->scratch, &real, c->err) ||
+        !captured_open(walk_quantized(c->walk, tensor), chunk, c->scratch, &quantized, c->err))
+        return false;
+    double positions = (double)(elements * c->samples / layer->K), squares = 0.0;
+    for (int64_t k = 0; k < layer->K; k++)
+        c->shift[k] = 0.0;
+    for (int64_t first = 0; first < c->samples; first += chunk) {
+        int64_t left = c->samples - first, count = left < chunk ? left : chunk;
+        const float *y = captured_at(&real, first, count, c->err);
+        const float *given = captured_at(&quantized, first, count, c->err);
+        if (!y || !given)
+            return false;
+        squares += add_shifts(c, layer->K, count * elements, y, given);
+    }
     for (int64_t k = 0; k < layer->K; k++)
         c->shift[k] /= positions;
-    return squares / positions;
+    *out_square = squares / positions;
+    return true;
 }
 
 static bool correct_layer(struct correction *c, struct quant_layer *layer,
                           const struct recon_monitor *monitor)
 {
-    if (!walk_node_try(c->walk, layer->node, monitor, c->err))
+    struct arena_mark mark = arena_mark(c->scratch);
+    double unit, before = 0.0, after = 0.0;
+    if (!walk_node_try(c->walk, layer->node, monitor, c->err) || !measure(c, layer, &unit))
         return false;
-    double unit = measure(c, layer), before = 0.0, after = 0.0;
+    arena_reset(c->scratch, mark);
     for (int64_t k = 0; k < layer->K; k++) {
         float old = layer->bias_values[k];
         float corrected =
@@ -70,15 +93,12 @@ static bool correct_layer(struct correction *c, struct quant_layer *layer,
     return true;
 }
 
-static bool correct_network(struct correction *c, const struct samples *samples)
+static bool correct_network(struct correction *c)
 {
     struct quant_network *network = c->network;
     const struct graph *graph = network->graph;
     const struct recon_monitor monitor = {.report = report, .context = c};
-    int64_t elements = tensor_elements(&graph->tensors[graph->input], 1);
     int next = 0; /* layers are in execution order */
-    for (int64_t i = 0; i < samples->count; i++)
-        samples_read(samples, i, walk_input(c->walk) + i * elements);
     for (int node = 0; node < graph->node_count; node++) {
         c->fraction = (double)node / graph->node_count;
         if (!walk_node_float(c->walk, node, &monitor, c->err))
@@ -94,19 +114,24 @@ static bool correct_network(struct correction *c, const struct samples *samples)
     return true;
 }
 
-bool bias_correct(struct quant_network *network, const struct samples *samples,
+bool bias_correct(struct quant_network *network, const struct walk_options *data,
                   const struct recon_monitor *monitor, struct arena *scratch, double *out_before,
                   double *out_after, struct error *err)
 {
     struct correction c = {
-        .network = network, .samples = samples->count, .listener = monitor, .err = err};
+        .network = network,
+        .scratch = scratch,
+        .samples = data->count,
+        .listener = monitor,
+        .err = err,
+    };
     int64_t channels = 0;
     for (int i = 0; i < network->layer_count; i++)
         channels = network->layers[i].K > channels ? network->layers[i].K : channels;
     c.shift = ARENA_ARRAY(scratch, double, channels, err);
-    if (!c.shift || !walk_create(network, samples->count, arena_left(scratch), &c.walk, err))
+    if (!c.shift || !walk_create(network, data, &c.walk, err))
         return false;
-    bool done = correct_network(&c, samples);
+    bool done = correct_network(&c);
     walk_destroy(c.walk);
     double layers = network->layer_count ? network->layer_count : 1;
     if (done && out_before)

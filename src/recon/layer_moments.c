@@ -16,8 +16,9 @@
 #include <string.h>
 
 /* Samples at once. The sums of a chunk cost D² additions, so dense layers, with one position per
- * sample, take larger ones, and so do codes, whose products cost less and which are smaller. */
-enum { CHUNK_CONV = 32, CHUNK_DENSE = 1024, CODES_CHUNKS = 4 };
+ * sample, take larger ones, and so do codes, whose products cost less and which are smaller. Where
+ * maps are large a chunk is as many as have CHUNK_FLOATS elements: 32 MiB. */
+enum { CHUNK_CONV = 32, CHUNK_DENSE = 1024, CODES_CHUNKS = 4, CHUNK_FLOATS = 1 << 23 };
 
 struct geometry {
     const struct node *node;
@@ -37,6 +38,14 @@ static struct conv_shape conv_of(const struct layer_data *data, const struct geo
     return deconv_as_conv(&shape);
 }
 
+/* Not more than CHUNK_FLOATS allow. */
+static void limit_chunk(struct geometry *geometry)
+{
+    int64_t larger = geometry->inputs > geometry->outputs ? geometry->inputs : geometry->outputs;
+    int64_t most = larger > 0 && larger < CHUNK_FLOATS ? CHUNK_FLOATS / larger : 1;
+    geometry->chunk = geometry->chunk < most ? geometry->chunk : most;
+}
+
 static struct geometry geometry_of(const struct layer_data *data, const struct quant_layer *layer)
 {
     const struct graph *graph = data->graph;
@@ -46,29 +55,43 @@ static struct geometry geometry_of(const struct layer_data *data, const struct q
     geometry.chunk = !graph->batchable ? 1 : geometry.is_conv ? CHUNK_CONV : CHUNK_DENSE;
     geometry.inputs = tensor_elements(&graph->tensors[geometry.node->inputs[0]], 1);
     geometry.outputs = tensor_elements(&graph->tensors[geometry.node->outputs[0]], 1);
+    limit_chunk(&geometry);
     if (geometry.is_conv)
         geometry.shape = conv_of(data, &geometry, geometry.chunk);
     return geometry;
 }
 
-/* Memory for stuffed chunks; of one element where nothing is stuffed. */
-static float *stuffed_create(const struct geometry *geometry, struct arena *scratch,
-                             struct error *err)
+/* Reads the input of a chunk of samples as the layer's columns are cut from it. */
+struct input_reader {
+    struct captured_reader values;
+    float *stuffed; /* a chunk with zeros in between; NULL: nothing is stuffed */
+};
+
+static bool input_open(const struct layer_data *data, const struct geometry *geometry,
+                       struct arena *scratch, struct input_reader *out, struct error *err)
 {
-    int64_t count = geometry->is_transposed ? conv_input_elements(&geometry->shape) : 1;
-    return ARENA_ARRAY(scratch, float, count, err);
+    struct input_reader reader = {.stuffed = NULL};
+    if (geometry->is_transposed) {
+        reader.stuffed = ARENA_ARRAY(scratch, float, conv_input_elements(&geometry->shape), err);
+        if (!reader.stuffed)
+            return false;
+    }
+    if (!captured_open(data->input, geometry->chunk, scratch, &reader.values, err))
+        return false;
+    *out = reader;
+    return true;
 }
 
-/* The input of `count` samples as the layer's columns are cut from it. */
-static const float *input_of(const struct layer_data *data, const struct geometry *geometry,
-                             int64_t first, int64_t count, float *stuffed)
+static const float *input_at(const struct layer_data *data, const struct geometry *geometry,
+                             const struct input_reader *reader, int64_t first, int64_t count,
+                             struct error *err)
 {
-    const float *x = data->input + first * geometry->inputs;
-    if (!geometry->is_transposed)
+    const float *x = captured_at(&reader->values, first, count, err);
+    if (!x || !reader->stuffed)
         return x;
     struct deconv_shape shape = conv_transpose_node_shape(data->graph, geometry->node, count);
-    deconv_stuff_f32(&shape, x, stuffed);
-    return stuffed;
+    deconv_stuff_f32(&shape, x, reader->stuffed);
+    return reader->stuffed;
 }
 
 static int64_t chunk_at(const struct layer_data *data, const struct geometry *geometry,
@@ -104,18 +127,30 @@ static bool find_grid(const struct graph *graph, const struct node *node,
     return true;
 }
 
-/* Makes room for codes, and the chunk larger, where they are of use. */
+/* Codes of a chunk, which is made larger for them where they are of use; 0: they are not. */
+static int64_t size_codes(const struct layer_data *data, struct geometry *geometry)
+{
+    if (geometry->is_conv && !gram_codes_pay(&geometry->shape))
+        return 0;
+    if (geometry->is_transposed) /* stuffed chunks stay small */
+        return conv_input_elements(&geometry->shape);
+    if (data->graph->batchable) {
+        geometry->chunk *= CODES_CHUNKS;
+        limit_chunk(geometry);
+    }
+    return chunk_at(data, geometry, 0) * geometry->inputs;
+}
+
+/* Makes room for codes where the input has some. */
 static bool coded_input_init(const struct layer_data *data, struct arena *scratch,
                              struct geometry *geometry, struct coded_input *out, struct error *err)
 {
     *out = (struct coded_input){.codes = NULL};
-    if (!find_grid(data->graph, geometry->node, &out->grid) ||
-        (geometry->is_conv && !gram_codes_pay(&geometry->shape)))
+    if (!find_grid(data->graph, geometry->node, &out->grid))
         return true;
-    if (data->graph->batchable && !geometry->is_transposed) /* stuffed chunks stay small */
-        geometry->chunk *= CODES_CHUNKS;
-    int64_t elements = geometry->is_transposed ? conv_input_elements(&geometry->shape)
-                                               : chunk_at(data, geometry, 0) * geometry->inputs;
+    int64_t elements = size_codes(data, geometry);
+    if (elements == 0)
+        return true;
     out->codes = ARENA_ARRAY(scratch, uint8_t, elements, err);
     return out->codes != NULL;
 }
@@ -161,12 +196,14 @@ bool layer_moments_add_input(const struct layer_data *data, const struct quant_l
     if (!coded_input_init(data, scratch, &geometry, &coded, err))
         return false;
     void *memory = arena_alloc(scratch, gram_bytes(&geometry, layer->D, coded.codes != NULL), err);
-    float *stuffed = stuffed_create(&geometry, scratch, err);
-    if (!memory || !stuffed)
+    struct input_reader input;
+    if (!memory || !input_open(data, &geometry, scratch, &input, err))
         return false;
     for (int64_t first = 0; first < data->samples; first += geometry.chunk) {
         int64_t count = chunk_at(data, &geometry, first);
-        const float *x = input_of(data, &geometry, first, count, stuffed);
+        const float *x = input_at(data, &geometry, &input, first, count, err);
+        if (!x)
+            return false;
         add_chunk(data, &geometry, &coded, count, x, memory, gram);
         if (!recon_monitor_report(monitor, 0.3 * (double)first / (double)data->samples, NAN, err))
             return false;
@@ -174,18 +211,53 @@ bool layer_moments_add_input(const struct layer_data *data, const struct quant_l
     return true;
 }
 
-/* t of the elements from `first`, `count` of them. */
-static void make_targets(const struct layer_data *data, int64_t first, int64_t count, float *out)
+/* Reads what targets are made of. */
+struct target_reader {
+    struct captured_reader output, addend, addend_quantized, rectified; /* `of` NULL: none */
+};
+
+static bool open_optional(const struct captured *captured, int64_t most, struct arena *scratch,
+                          struct captured_reader *out, struct error *err)
 {
-    for (int64_t i = 0; i < count; i++) {
-        int64_t at = first + i;
-        float plain = data->addend ? data->addend[at] : 0.0f;
-        float present = data->addend ? data->addend_quantized[at] : 0.0f;
-        float sum = data->output[at] + plain;
-        if (data->rectified && sum <= 0.0f)
-            sum = fminf(data->rectified[at] + present, 0.0f);
+    *out = (struct captured_reader){.of = NULL};
+    return !captured || captured_open(captured, most, scratch, out, err);
+}
+
+static bool targets_open(const struct layer_data *data, int64_t most, struct arena *scratch,
+                         struct target_reader *out, struct error *err)
+{
+    return captured_open(data->output, most, scratch, &out->output, err) &&
+           open_optional(data->addend, most, scratch, &out->addend, err) &&
+           open_optional(data->addend_quantized, most, scratch, &out->addend_quantized, err) &&
+           open_optional(data->rectified, most, scratch, &out->rectified, err);
+}
+
+static bool read_optional(const struct captured_reader *reader, int64_t first, int64_t count,
+                          const float **out, struct error *err)
+{
+    *out = reader->of ? captured_at(reader, first, count, err) : NULL;
+    return !reader->of || *out;
+}
+
+/* t of `count` samples from `first`. */
+static bool make_targets(const struct target_reader *reader, int64_t first, int64_t count,
+                         float *out, struct error *err)
+{
+    const float *output = captured_at(&reader->output, first, count, err);
+    const float *addend, *addend_quantized, *rectified;
+    if (!output || !read_optional(&reader->addend, first, count, &addend, err) ||
+        !read_optional(&reader->addend_quantized, first, count, &addend_quantized, err) ||
+        !read_optional(&reader->rectified, first, count, &rectified, err))
+        return false;
+    for (int64_t i = 0; i < count * reader->output.of->elements; i++) {
+        float plain = addend ? addend[i] : 0.0f;
+        float present = addend ? addend_quantized[i] : 0.0f;
+        float sum = output[i] + plain;
+        if (rectified && sum <= 0.0f)
+            sum = fminf(rectified[i] + present, 0.0f);
         out[i] = sum - present;
     }
+    return true;
 }
 
 static void add_sums(const float *target, int64_t positions, int64_t K,
@@ -199,6 +271,20 @@ static void add_sums(const float *target, int64_t positions, int64_t K,
         }
 }
 
+/* products = Σ t x̂ᵀ of `count` samples. */
+static bool multiply(const struct quant_layer *layer, struct conv_plan *plan, int64_t count,
+                     int64_t positions, const float *target, const float *x, float *products,
+                     struct error *err)
+{
+    if (plan) {
+        memset(products, 0, (size_t)(layer->K * layer->D) * sizeof(float));
+        return conv_plan_grad_w(plan, count, x, target, products, err);
+    }
+    struct gemm_shape shape = {.M = layer->K, .N = layer->D, .K = positions, .transpose_a = true};
+    gemm_f32(&shape, 1.0f, target, x, 0.0f, products);
+    return true;
+}
+
 bool layer_moments_add_targets(const struct layer_data *data, const struct quant_layer *layer,
                                const struct recon_monitor *monitor, struct arena *scratch,
                                struct linear_targets *targets, struct error *err)
@@ -207,31 +293,47 @@ bool layer_moments_add_targets(const struct layer_data *data, const struct quant
     int64_t cells = layer->K * layer->D;
     float *target = ARENA_ARRAY(scratch, float, geometry.chunk *geometry.outputs, err);
     float *products = ARENA_ARRAY(scratch, float, cells, err);
-    float *stuffed = stuffed_create(&geometry, scratch, err);
+    struct input_reader input;
+    struct target_reader reader;
     struct conv_plan *plan = NULL;
-    if (!target || !products || !stuffed ||
+    if (!target || !products || !input_open(data, &geometry, scratch, &input, err) ||
+        !targets_open(data, geometry.chunk, scratch, &reader, err) ||
         (geometry.is_conv && !conv_plan_create(&geometry.shape, true, &plan, err)))
         return false;
     bool done = true;
     for (int64_t first = 0; done && first < data->samples; first += geometry.chunk) {
-        int64_t count = chunk_at(data, &geometry, first), elements = count * geometry.outputs;
-        const float *x = input_of(data, &geometry, first, count, stuffed);
-        make_targets(data, first * geometry.outputs, elements, target);
-        add_sums(target, elements / layer->K, layer->K, targets);
-        if (geometry.is_conv) {
-            memset(products, 0, (size_t)cells * sizeof(float));
-            done = conv_plan_grad_w(plan, count, x, target, products, err);
-        } else {
-            struct gemm_shape shape = {
-                .M = layer->K, .N = layer->D, .K = elements / layer->K, .transpose_a = true};
-            gemm_f32(&shape, 1.0f, target, x, 0.0f, products);
-        }
-        for (int64_t i = 0; done && i < cells; i++)
+        int64_t count = chunk_at(data, &geometry, first);
+        int64_t positions = count * geometry.outputs / layer->K;
+        const float *x = input_at(data, &geometry, &input, first, count, err);
+        done = x && make_targets(&reader, first, count, target, err) &&
+               multiply(layer, plan, count, positions, target, x, products, err) &&
+               recon_monitor_report(monitor, 0.3 + 0.2 * (double)first / (double)data->samples, NAN,
+                                    err);
+        if (!done)
+            break;
+        add_sums(target, positions, layer->K, targets);
+        for (int64_t i = 0; i < cells; i++)
             targets->products[i] += (double)products[i];
-        done =
-            done && recon_monitor_report(monitor, 0.3 + 0.2 * (double)first / (double)data->samples,
-                                         NAN, err);
     }
     conv_plan_destroy(plan);
     return done;
+}
+
+size_t layer_moments_bytes(const struct graph *graph, const struct quant_layer *layer,
+                           int64_t samples, bool spilled)
+{
+    enum { TARGET_TENSORS = 4 }; /* two outputs, two addends */
+    const struct layer_data data = {.graph = graph, .samples = samples};
+    struct geometry geometry = geometry_of(&data, layer);
+    int64_t chunk = chunk_at(&data, &geometry, 0);
+    int64_t stuffed = geometry.is_transposed ? conv_input_elements(&geometry.shape) : 0;
+    int64_t targets = chunk * geometry.outputs + layer->K * layer->D + stuffed;
+    if (spilled)
+        targets += chunk * (geometry.inputs + TARGET_TENSORS * geometry.outputs);
+    int64_t codes = size_codes(&data, &geometry);
+    int64_t floats = stuffed + (spilled ? chunk_at(&data, &geometry, 0) * geometry.inputs : 0);
+    size_t moments =
+        (size_t)codes + (size_t)floats * sizeof(float) + gram_bytes(&geometry, layer->D, codes > 0);
+    size_t target_bytes = (size_t)targets * sizeof(float);
+    return moments > target_bytes ? moments : target_bytes;
 }

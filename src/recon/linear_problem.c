@@ -30,6 +30,16 @@ bool linear_gram_init(struct arena *arena, const struct quant_layer *layer, stru
     return true;
 }
 
+size_t linear_gram_bytes(const struct quant_layer *layer)
+{
+    return (size_t)(layer->G * layer->D * (layer->D + 1)) * sizeof(double);
+}
+
+size_t linear_targets_bytes(const struct quant_layer *layer)
+{
+    return (size_t)(layer->K * (layer->D + 2)) * sizeof(double);
+}
+
 bool linear_targets_init(struct arena *arena, const struct quant_layer *layer,
                          struct linear_targets *out_targets, struct error *err)
 {

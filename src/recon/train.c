@@ -10,7 +10,8 @@
 
 struct training {
     const struct train_options *options;
-    const struct unit_data *data;
+    int64_t samples;
+    struct captured_reader quantized_input, float_input, target; /* a sample at a time */
     struct unit_graph graph;
     struct trainee trainee;
     struct exec *exec;
@@ -24,6 +25,28 @@ struct training {
     double now, loss; /* share of the steps done, and what was measured last */
 };
 
+static bool open_data(struct training *training, const struct unit_data *data,
+                      struct arena *scratch, struct error *err)
+{
+    training->samples = data->samples;
+    return captured_open(data->input, 1, scratch, &training->quantized_input, err) &&
+           captured_open(data->float_input, 1, scratch, &training->float_input, err) &&
+           captured_open(data->target, 1, scratch, &training->target, err);
+}
+
+static bool measure_target(struct training *training, struct error *err)
+{
+    double squares = 0.0;
+    for (int64_t i = 0; i < training->samples; i++) {
+        const float *target = captured_at(&training->target, i, 1, err);
+        if (!target)
+            return false;
+        squares += dot_f32(target, target, training->outputs);
+    }
+    training->target_square = squares / (double)(training->samples * training->outputs);
+    return true;
+}
+
 static bool training_init(struct training *training, struct quant_network *network,
                           const struct unit *unit, const double *output_scales,
                           struct arena *scratch, struct error *err)
@@ -32,19 +55,15 @@ static bool training_init(struct training *training, struct quant_network *netwo
     if (!unit_graph_create(scratch, network, unit, &training->graph, err))
         return false;
     const struct graph *graph = training->graph.graph;
-    if (!sample_order_create(scratch, training->data->samples,
-                             graph->batchable ? options->batch : 1, training->rng, &training->order,
-                             err))
+    if (!sample_order_create(scratch, training->samples, graph->batchable ? options->batch : 1,
+                             training->rng, &training->order, err))
         return false;
     int64_t batch = training->order.batch;
     training->inputs = tensor_elements(&graph->tensors[graph->input], 1);
     training->outputs = tensor_elements(&graph->tensors[graph->output], 1);
     training->input = ARENA_ARRAY(scratch, float, batch * training->inputs, err);
     training->gradient = ARENA_ARRAY(scratch, float, batch * training->outputs, err);
-    int64_t targets = training->data->samples * training->outputs;
-    training->target_square =
-        dot_f32(training->data->target, training->data->target, targets) / (double)targets;
-    if (!training->input || !training->gradient ||
+    if (!training->input || !training->gradient || !measure_target(training, err) ||
         !unit_graph_prepare_drop(&training->graph, scratch, batch, options->drop, training->rng,
                                  err) ||
         !trainee_create(scratch, network, unit, &training->graph, output_scales, &options->trainee,
@@ -58,14 +77,20 @@ static bool training_init(struct training *training, struct quant_network *netwo
 }
 
 /* A row of the unit's input; some elements as in the float network. */
-static void read_input(const struct training *training, int64_t sample, double drop, float *out)
+static bool read_input(const struct training *training, int64_t sample, double drop, float *out,
+                       struct error *err)
 {
-    const float *quantized = training->data->input + sample * training->inputs;
-    const float *plain = training->data->float_input + sample * training->inputs;
+    const float *quantized = captured_at(&training->quantized_input, sample, 1, err);
+    if (!quantized)
+        return false;
     memcpy(out, quantized, (size_t)training->inputs * sizeof(float));
-    for (int64_t i = 0; drop > 0.0 && i < training->inputs; i++)
+    if (drop == 0.0)
+        return true;
+    const float *plain = captured_at(&training->float_input, sample, 1, err);
+    for (int64_t i = 0; plain && i < training->inputs; i++)
         if (rng_uniform(training->rng) < drop)
             out[i] = plain[i];
+    return plain != NULL;
 }
 
 /* Forward pass of `count` samples; the sum of squared errors, and its gradient per sample. */
@@ -73,13 +98,16 @@ static bool compare(struct training *training, const int64_t *order, int64_t cou
                     double *out_squares, struct error *err)
 {
     for (int64_t i = 0; i < count; i++)
-        read_input(training, order[i], drop, training->input + i * training->inputs);
+        if (!read_input(training, order[i], drop, training->input + i * training->inputs, err))
+            return false;
     if (!exec_forward(training->exec, training->input, count, err))
         return false;
     const float *output = exec_values(training->exec, training->graph.graph->output);
     double sum = 0.0;
     for (int64_t i = 0; i < count; i++) {
-        const float *target = training->data->target + order[i] * training->outputs;
+        const float *target = captured_at(&training->target, order[i], 1, err);
+        if (!target)
+            return false;
         for (int64_t j = 0; j < training->outputs; j++) {
             float error = output[i * training->outputs + j] - target[j];
             training->gradient[i * training->outputs + j] = error;
@@ -108,7 +136,7 @@ static bool measure(struct training *training, double *out_loss, struct error *e
     }
     training->trainee.hard = false;
     unit_graph_set_drop(&training->graph, training->options->drop);
-    double all = training->target_square * (double)(training->data->samples * training->outputs);
+    double all = training->target_square * (double)(training->samples * training->outputs);
     *out_loss = all > 0.0 ? total / all : total;
     return true;
 }
@@ -161,14 +189,14 @@ bool train_unit(struct quant_network *network, const struct unit *unit,
 {
     struct training training = {
         .options = options,
-        .data = data,
         .rng = rng,
         .monitor = monitor,
         .loss = NAN,
     };
     struct train_loss loss;
     bool done = false;
-    if (!training_init(&training, network, unit, output_scales, scratch, err) ||
+    if (!open_data(&training, data, scratch, err) ||
+        !training_init(&training, network, unit, output_scales, scratch, err) ||
         !train(&training, &loss, err))
         goto out;
     if (!(loss.after <= loss.before)) {

@@ -16,6 +16,7 @@ static struct arena *arena;
 static struct error err;
 static struct quant_network *network;
 static struct samples samples;
+static struct walk_options all;
 static const struct recon_monitor nobody;
 
 /* 3 bits, whole ranges, rounded to nearest, and a range of activations that clips: means move. */
@@ -46,6 +47,9 @@ static void setup(void)
     ck_assert_int_eq(network->layer_count, LAYERS);
     struct dataset *data = small_network_data(arena, graph, SAMPLES, false, 2);
     ck_assert_ok(samples_draw(arena, data, 0, NULL, &samples, &err), &err);
+    all = (struct walk_options){.samples = &samples,
+                                .count = samples.count,
+                                .memory_bytes = SIZE_MAX};
 }
 
 static void teardown(void)
@@ -73,9 +77,7 @@ static void measure(struct means *out)
 {
     const struct graph *graph = network->graph;
     struct walk *walk;
-    ck_assert_ok(walk_create(network, SAMPLES, SIZE_MAX, &walk, &err), &err);
-    for (int64_t i = 0; i < SAMPLES; i++)
-        samples_read(&samples, i, walk_input(walk) + i * SMALL_NETWORK_INPUTS);
+    ck_assert_ok(walk_create(network, &all, &walk, &err), &err);
     for (int i = 0; i < LAYERS; i++)
         walk_keep(walk, graph->nodes[network->layers[i].node].outputs[0]);
     for (int node = 0; node < graph->node_count; node++) {
@@ -85,7 +87,8 @@ static void measure(struct means *out)
     for (int i = 0; i < LAYERS; i++) {
         int tensor = graph->nodes[network->layers[i].node].outputs[0];
         int64_t count = tensor_elements(&graph->tensors[tensor], SAMPLES), K = network->layers[i].K;
-        const float *real = walk_float(walk, tensor), *quantized = walk_quantized(walk, tensor);
+        const float *real = walk_float(walk, tensor)->values;
+        const float *quantized = walk_quantized(walk, tensor)->values;
         channel_means(real, count / K, K, out->real[i]);
         channel_means(quantized, count / K, K, out->quantized[i]);
         out->squared_error[i] = 0.0;
@@ -97,7 +100,7 @@ static void measure(struct means *out)
 
 static void correct(double *before, double *after)
 {
-    ck_assert_ok(bias_correct(network, &samples, &nobody, arena, before, after, &err), &err);
+    ck_assert_ok(bias_correct(network, &all, &nobody, arena, before, after, &err), &err);
 }
 
 /* Law: in the corrected network the mean of every channel's linear output is the float network's,
@@ -179,7 +182,7 @@ START_TEST(correction_stops_when_it_is_told)
 {
     int calls = 0;
     struct recon_monitor monitor = {.report = refuse, .context = &calls};
-    ck_assert_fails(bias_correct(network, &samples, &monitor, arena, NULL, NULL, &err), &err,
+    ck_assert_fails(bias_correct(network, &all, &monitor, arena, NULL, NULL, &err), &err,
                     E_CANCELLED, "stopped");
     ck_assert_int_eq(calls, 6);
 }

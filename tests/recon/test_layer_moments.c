@@ -27,6 +27,15 @@ static float *random_values(struct rng *rng, int64_t count)
     return values;
 }
 
+/* All samples of a tensor, in memory. */
+static const struct captured *captured(const float *values, int64_t elements)
+{
+    struct captured *all = ARENA_NEW(arena, struct captured, &err);
+    float *own = arena_memdup(arena, values, (size_t)(SAMPLES * elements) * sizeof(float), &err);
+    *all = captured_values(own, SAMPLES, elements);
+    return all;
+}
+
 static void setup(void)
 {
     struct quant_options format = {.weights = {.bits = 4, .symmetric = true},
@@ -47,8 +56,12 @@ static void setup(void)
     a = random_values(&rng, SAMPLES * OUTPUTS);
     b = random_values(&rng, SAMPLES * OUTPUTS);
     now = random_values(&rng, SAMPLES * OUTPUTS);
-    data =
-        (struct layer_data){.graph = network->graph, .samples = SAMPLES, .input = x, .output = y};
+    data = (struct layer_data){
+        .graph = network->graph,
+        .samples = SAMPLES,
+        .input = captured(x, INPUTS),
+        .output = captured(y, OUTPUTS),
+    };
 }
 
 static void teardown(void)
@@ -59,11 +72,11 @@ static void teardown(void)
 /* The target of one element, as the header defines it. */
 static double target_at(int64_t i)
 {
-    double plain = data.addend ? (double)data.addend[i] : 0.0;
-    double present = data.addend ? (double)data.addend_quantized[i] : 0.0;
+    double plain = data.addend ? (double)data.addend->values[i] : 0.0;
+    double present = data.addend ? (double)data.addend_quantized->values[i] : 0.0;
     double sum = (double)y[i] + plain;
     if (data.rectified && sum <= 0.0)
-        sum = fmin((double)data.rectified[i] + present, 0.0);
+        sum = fmin((double)data.rectified->values[i] + present, 0.0);
     return sum - present;
 }
 
@@ -99,18 +112,18 @@ END_TEST
 
 START_TEST(what_another_branch_lacks_joins_the_target)
 {
-    data.addend = a;
-    data.addend_quantized = b;
+    data.addend = captured(a, OUTPUTS);
+    data.addend_quantized = captured(b, OUTPUTS);
     check_targets();
 }
 END_TEST
 
 START_TEST(behind_a_relu_targets_give_way)
 {
-    data.rectified = now;
+    data.rectified = captured(now, OUTPUTS);
     check_targets();
-    data.addend = a;
-    data.addend_quantized = b;
+    data.addend = captured(a, OUTPUTS);
+    data.addend_quantized = captured(b, OUTPUTS);
     check_targets();
 }
 END_TEST
@@ -205,6 +218,11 @@ static const float *values_of(const struct graph *graph, const float *input, int
     return values;
 }
 
+static const struct captured *captured_of(const struct graph *graph, const float *input, int tensor)
+{
+    return captured(values_of(graph, input, tensor), tensor_elements(&graph->tensors[tensor], 1));
+}
+
 /* Law: the error in the Gram form is that of executing the layer, sample by sample. */
 START_TEST(the_moments_know_the_error_of_each_kind_of_layer)
 {
@@ -221,8 +239,8 @@ START_TEST(the_moments_know_the_error_of_each_kind_of_layer)
     struct layer_data moments = {
         .graph = single->graph,
         .samples = SAMPLES,
-        .input = values_of(single->graph, input, node->inputs[0]),
-        .output = values_of(single->folded, input, node->outputs[0]),
+        .input = captured_of(single->graph, input, node->inputs[0]),
+        .output = captured_of(single->folded, input, node->outputs[0]),
     };
     const float *quantized = values_of(single->graph, input, node->outputs[0]);
     ck_assert_ok(linear_gram_init(arena, only, &gram, &err), &err);
@@ -235,7 +253,7 @@ START_TEST(the_moments_know_the_error_of_each_kind_of_layer)
     int64_t count = tensor_elements(&single->graph->tensors[node->outputs[0]], SAMPLES);
     double sum = 0.0;
     for (int64_t i = 0; i < count; i++) {
-        double difference = (double)moments.output[i] - (double)quantized[i];
+        double difference = (double)moments.output->values[i] - (double)quantized[i];
         sum += difference * difference;
     }
     double executed = sum / (double)count;
@@ -299,7 +317,8 @@ START_TEST(a_quantized_input_gives_its_moments_in_whole_numbers)
     const float *input = random_values(&rng, SAMPLES * 4 * 5 * 3);
     float *values = arena_memdup(arena, values_of(single->graph, input, tensor),
                                  SAMPLES * 4 * 5 * 3 * sizeof(float), &err);
-    struct layer_data moments = {.graph = single->graph, .samples = SAMPLES, .input = values};
+    struct captured all = captured_values(values, SAMPLES, 4 * 5 * 3);
+    struct layer_data moments = {.graph = single->graph, .samples = SAMPLES, .input = &all};
     float scale = quantizer->scales[0];
 
     struct gram gram = gram_of(&moments, only);

@@ -44,7 +44,7 @@ static struct train_options options_for(enum trainee_variable variable)
 
 /* All values of a tensor in both networks, over the samples. */
 struct both {
-    float *real, *quantized;
+    struct captured real, quantized;
 };
 
 static struct both values_of(const struct calibrated_network *c, int tensor)
@@ -67,7 +67,8 @@ static struct both values_of(const struct calibrated_network *c, int tensor)
         }
         exec_destroy(exec);
     }
-    return (struct both){values[0], values[1]};
+    return (struct both){captured_values(values[0], CALIBRATED_SAMPLES, elements),
+                         captured_values(values[1], CALIBRATED_SAMPLES, elements)};
 }
 
 static bool train_first(struct calibrated_network *c, enum unit_granularity granularity, int index,
@@ -80,11 +81,12 @@ static bool train_first(struct calibrated_network *c, enum unit_granularity gran
     rng_init(&rng, 7, 0);
     ck_assert_ok(unit_cut(arena, c->network, granularity, &units, &count, &err), &err);
     struct both input = values_of(c, units[index].input);
+    struct both output = values_of(c, units[index].output);
     struct unit_data data = {
         .samples = CALIBRATED_SAMPLES,
-        .input = input.quantized,
-        .float_input = input.real,
-        .target = values_of(c, units[index].output).real,
+        .input = &input.quantized,
+        .float_input = &input.real,
+        .target = &output.real,
     };
     return train_unit(c->network, &units[index], &data, c->output_scales, options, &rng, monitor,
                       arena, loss, &err);
@@ -111,8 +113,9 @@ START_TEST(the_error_of_a_unit_falls)
                 tensor_elements(&c.network->graph->tensors[units[1].output], CALIBRATED_SAMPLES);
             double error = 0.0, square = 0.0;
             for (int64_t i = 0; i < elements; i++) {
-                error += pow((double)output.quantized[i] - (double)output.real[i], 2.0);
-                square += pow((double)output.real[i], 2.0);
+                error +=
+                    pow((double)output.quantized.values[i] - (double)output.real.values[i], 2.0);
+                square += pow((double)output.real.values[i], 2.0);
             }
             ck_assert_double_le(fabs(error / square - loss.after), 1e-4 * loss.after);
         }

@@ -12,10 +12,18 @@ enum { SAMPLES = WALK_BATCH + 7 };
 
 static struct arena *arena;
 static struct error err;
+static char directory[64];
 static struct quant_network *network;
 static struct dataset *data;
+static struct samples samples;
 static struct walk *walk;
 static const struct recon_monitor nobody;
+
+static struct walk_options options_with(size_t memory_bytes)
+{
+    return (
+        struct walk_options){.samples = &samples, .count = SAMPLES, .memory_bytes = memory_bytes};
+}
 
 static void setup(void)
 {
@@ -32,9 +40,9 @@ static void setup(void)
         ck_assert_ok(quantizer_set_range(&network->activations[i].quantizer, 0, -3.0, 3.0, &err),
                      &err);
     data = small_network_data(arena, graph, SAMPLES, false, 2);
-    ck_assert_ok(walk_create(network, SAMPLES, SIZE_MAX, &walk, &err), &err);
-    for (int64_t i = 0; i < SAMPLES; i++)
-        dataset_read(data, i, walk_input(walk) + i * SMALL_NETWORK_INPUTS);
+    ck_assert_ok(samples_draw(arena, data, 0, NULL, &samples, &err), &err);
+    struct walk_options options = options_with(SIZE_MAX);
+    ck_assert_ok(walk_create(network, &options, &walk, &err), &err);
 }
 
 static void teardown(void)
@@ -80,9 +88,9 @@ START_TEST(both_networks_give_what_they_give_by_themselves)
     int output = network->graph->output;
     walk_keep(walk, output);
     walk_all();
-    ck_assert_double_le(difference(network->folded, walk_float(walk, output)), 1e-5);
-    ck_assert_double_le(difference(network->graph, walk_quantized(walk, output)), 0.05);
-    ck_assert_mem_ne(walk_float(walk, output), walk_quantized(walk, output),
+    ck_assert_double_le(difference(network->folded, walk_float(walk, output)->values), 1e-5);
+    ck_assert_double_le(difference(network->graph, walk_quantized(walk, output)->values), 0.05);
+    ck_assert_mem_ne(walk_float(walk, output)->values, walk_quantized(walk, output)->values,
                      SAMPLES * SMALL_NETWORK_CLASSES * sizeof(float));
 }
 END_TEST
@@ -111,24 +119,36 @@ START_TEST(a_node_may_be_tried_with_other_weights)
         ck_assert_ok(walk_node_quantized(walk, node, &nobody, &err), &err);
     }
     ck_assert_ok(walk_node_try(walk, layer->node, &nobody, &err), &err);
-    float first = walk_quantized(walk, output)[0], bias = layer->bias_values[0];
+    float first = walk_quantized(walk, output)->values[0], bias = layer->bias_values[0];
     layer->bias_values[0] = bias + 1.0f;
     ck_assert_ok(walk_node_try(walk, layer->node, &nobody, &err), &err);
-    ck_assert_double_le(fabs((double)(walk_quantized(walk, output)[0] - first) - 1.0), 1e-5);
+    ck_assert_double_le(fabs((double)(walk_quantized(walk, output)->values[0] - first) - 1.0),
+                        1e-5);
 }
 END_TEST
 
-/* Law: under every ceiling the walk ends well, or with E_MEMORY and the numbers. */
+/* Walks all nodes under a ceiling; false when they do not fit. */
+static bool walk_within(const struct walk_options *options)
+{
+    walk_destroy(walk);
+    walk = NULL;
+    bool fits = walk_create(network, options, &walk, &err);
+    if (fits)
+        walk_keep(walk, network->graph->output);
+    for (int node = 0; fits && node < network->graph->node_count; node++)
+        fits = walk_node_float(walk, node, &nobody, &err) &&
+               walk_node_quantized(walk, node, &nobody, &err);
+    return fits;
+}
+
+/* Law: under every ceiling a walk without a spill directory ends well, or with E_MEMORY and the
+ * numbers. */
 START_TEST(a_ceiling_is_held_and_named)
 {
     bool failed = false, ended = false;
     for (size_t limit = 1 << 10; limit <= (size_t)1 << 22; limit *= 4) {
-        walk_destroy(walk);
-        walk = NULL;
-        bool fits = walk_create(network, SAMPLES, limit, &walk, &err);
-        for (int node = 0; fits && node < network->graph->node_count; node++)
-            fits = walk_node_float(walk, node, &nobody, &err) &&
-                   walk_node_quantized(walk, node, &nobody, &err);
+        struct walk_options options = options_with(limit);
+        bool fits = walk_within(&options);
         if (!fits) {
             ck_assert_int_eq(err.code, E_MEMORY);
             ck_assert(support_contains(err.message, "39 calibration samples"));
@@ -141,6 +161,52 @@ START_TEST(a_ceiling_is_held_and_named)
 }
 END_TEST
 
+/* Law: under every ceiling a walk with one gives the same bits, holds the ceiling but for the
+ * chunks of a node's operands, and takes what a walk that only counts says it would. */
+START_TEST(what_does_not_fit_is_spilled_and_nothing_changes)
+{
+    enum { COUNT = SAMPLES * SMALL_NETWORK_CLASSES };
+    int output = network->graph->output;
+    float real[COUNT], quantized[COUNT], again[COUNT];
+    struct walk_options options = options_with(SIZE_MAX);
+    ck_assert(walk_within(&options));
+    ck_assert_ok(captured_copy(walk_float(walk, output), real, &err), &err);
+    ck_assert_ok(captured_copy(walk_quantized(walk, output), quantized, &err), &err);
+    ck_assert_uint_eq(walk_memory(walk).spilled_bytes, 0);
+    size_t whole = walk_memory(walk).peak_bytes, most_spilled = 0;
+    options.spill_directory = support_make_directory(directory, sizeof(directory));
+    for (options.memory_bytes = 0; options.memory_bytes < whole;
+         options.memory_bytes += whole / 5) {
+        ck_assert(walk_within(&options));
+        ck_assert_ok(captured_copy(walk_float(walk, output), again, &err), &err);
+        ck_assert_mem_eq(again, real, sizeof(again));
+        ck_assert_ok(captured_copy(walk_quantized(walk, output), again, &err), &err);
+        ck_assert_mem_eq(again, quantized, sizeof(again));
+        struct walk_memory memory = walk_memory(walk);
+        ck_assert_uint_gt(memory.spilled_bytes, 0);
+        if (memory.spilled_bytes > most_spilled)
+            most_spilled = memory.spilled_bytes;
+        struct walk_options counts = options;
+        counts.counts_only = true;
+        ck_assert(walk_within(&counts));
+        ck_assert_uint_eq(walk_memory(walk).peak_bytes, memory.peak_bytes);
+        ck_assert_uint_eq(walk_memory(walk).spilled_bytes, memory.spilled_bytes);
+    }
+    ck_assert_uint_gt(most_spilled, whole); /* all of both networks */
+    support_remove_tree(directory);
+}
+END_TEST
+
+START_TEST(a_spill_directory_that_is_not_there_is_named)
+{
+    struct walk_options options = options_with(0);
+    options.spill_directory = "/nowhere/at/all";
+    ck_assert(!walk_within(&options));
+    ck_assert_int_eq(err.code, E_NOT_FOUND);
+    ck_assert(support_contains(err.message, "/nowhere/at/all"));
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("walk");
@@ -149,6 +215,8 @@ int main(void)
     tcase_add_test(tcase, both_networks_give_what_they_give_by_themselves);
     tcase_add_test(tcase, values_live_from_their_node_to_their_last_reader);
     tcase_add_test(tcase, a_ceiling_is_held_and_named);
+    tcase_add_test(tcase, what_does_not_fit_is_spilled_and_nothing_changes);
+    tcase_add_test(tcase, a_spill_directory_that_is_not_there_is_named);
     tcase_add_test(tcase, a_node_may_be_tried_with_other_weights);
     suite_add_tcase(suite, tcase);
     return support_run(suite);

@@ -8,6 +8,9 @@
 
 #include <stddef.h>
 
+/* A regular file to read from, and its size; the descriptor is the caller's to close. */
+bool file_open(const char *path, int *out_fd, size_t *out_size, struct error *err);
+
 /* The whole file, NUL-terminated after `*out_size` bytes; above `limit_bytes`: E_TOO_LARGE. */
 bool file_read(struct arena *arena, const char *path, size_t limit_bytes, char **out_bytes,
                size_t *out_size, struct error *err);

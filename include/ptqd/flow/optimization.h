@@ -4,7 +4,7 @@
 
 #include "ptqd/flow/progress.h"
 #include "ptqd/flow/shared_scope.h"
-#include "ptqd/recon/samples.h"
+#include "ptqd/recon/walk.h"
 
 /* What the float network gave, and how large each layer's output is. */
 struct float_outputs {
@@ -18,7 +18,7 @@ struct run_state;
 struct optimization { /* all borrowed */
     struct arena *arena;
     const struct pipeline *pipeline;
-    const struct samples *samples;
+    const struct walk_options *data; /* all samples */
     const struct shared_scope *scope;
     struct quant_network *network;
     struct progress *progress;

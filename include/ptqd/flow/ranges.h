@@ -15,7 +15,6 @@ struct ranges {
     struct walk *walk; /* executed up to the node in question */
     const struct shared_scope *scope;
     const struct initial_ranges *initial; /* what is fitted is kept here; NULL: nowhere */
-    int64_t samples;
 };
 
 /* Fits the quantizer of a FakeQuantize node of network->graph. E_INVALID when the float network's

@@ -47,6 +47,12 @@ struct run_checkpoints {
     void *context;
 };
 
+/* What a run may take. */
+struct run_memory {
+    size_t limit_bytes;          /* 0: no limit */
+    const char *spill_directory; /* for what is above it; NULL: the run fails with the number */
+};
+
 struct run_request {
     const struct graph *model; /* as imported (not folded) */
     const struct dataset *calibration;
@@ -56,6 +62,7 @@ struct run_request {
     struct artifact_origin origin; /* for manifests; `seed` is filled in by the run */
     struct run_monitor monitor;    /* report may be NULL */
     struct run_checkpoints checkpoints;
+    struct run_memory memory;
     struct shared *shared; /* with other runs, where `origin` has names; NULL: nothing */
 };
 

@@ -34,6 +34,12 @@ void exec_set_constant(struct exec *exec, int tensor, const float *values);
 /* Asks for the gradient of a tensor (a constant, or an activation), before the first backward. */
 bool exec_want_gradient(struct exec *exec, int tensor, struct error *err);
 
+/* Takes the memory of the wanted gradients now instead of with the first backward pass. */
+bool exec_reserve(struct exec *exec, struct error *err);
+
+/* Memory of an executor, but for what the library of kernels takes. */
+size_t exec_bytes(const struct exec *exec);
+
 /* Gradients of a scalar loss, given its gradient with respect to `tensor` (often the output), for
  * the samples of the last forward pass. Wanted gradients are set, not added to, by each call. */
 bool exec_backward(struct exec *exec, int tensor, const float *gradient, struct error *err);

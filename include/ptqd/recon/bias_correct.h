@@ -13,12 +13,12 @@
 
 #include "ptqd/quant/network.h"
 #include "ptqd/recon/monitor.h"
-#include "ptqd/recon/samples.h"
+#include "ptqd/recon/walk.h"
 
 /* Changes the layers' bias_values, to values that a device can hold. The squared shift of the mean
  * of each channel's linear output, relative to its mean square, on the mean over the layers, is
- * given as each layer is found and as it is left; either pointer may be NULL. The walk takes no
- * more memory than is left of `scratch`. */
-bool bias_correct(struct quant_network *network, const struct samples *samples,
+ * given as each layer is found and as it is left; either pointer may be NULL. `data`: the walk's.
+ */
+bool bias_correct(struct quant_network *network, const struct walk_options *data,
                   const struct recon_monitor *monitor, struct arena *scratch, double *out_before,
                   double *out_after, struct error *err);

@@ -48,6 +48,10 @@ bool linear_gram_init(struct arena *arena, const struct quant_layer *layer, stru
 bool linear_targets_init(struct arena *arena, const struct quant_layer *layer,
                          struct linear_targets *out_targets, struct error *err);
 
+/* Memory of both: of the moments, and of one set of targets. */
+size_t linear_gram_bytes(const struct quant_layer *layer);
+size_t linear_targets_bytes(const struct quant_layer *layer);
+
 /* From the moments of the input (positions ≥ 1), which are overwritten: H is made in their memory.
  * Targets are still to be set. */
 bool linear_problem_create(struct gram *gram, const struct quant_layer *layer,

@@ -28,6 +28,8 @@ struct method {
     enum trainee_variable trained;
     const char *only_layers;
     const char *only_symmetric; /* why formats with zero points are refused; NULL: they are taken */
+    /* Scratch of `solve`: bytes for each element of H [G][D][D], and for each weight. */
+    size_t moment_bytes, weight_bytes;
     /* Sets codes, weight_values and bias_values of the layer, whose quantizer is calibrated and
      * whose codes are a start (rounded to nearest, or found before). Deterministic. `scratch` is
      * reset by the caller. */

@@ -3,6 +3,7 @@
 /* Reconstruction by training: the variables of a unit (trainee.h) are trained on mini-batches, so
  * that the unit gives what it gives in the float network. */
 
+#include "ptqd/recon/captured.h"
 #include "ptqd/recon/monitor.h"
 #include "ptqd/recon/samples.h"
 #include "ptqd/recon/trainee.h"
@@ -19,9 +20,9 @@ struct train_options {
 /* What a unit sees and should give, on all samples; borrowed. */
 struct unit_data {
     int64_t samples;
-    const float *input;       /* [samples] · elements, in the quantized network */
-    const float *float_input; /* the same in the float network */
-    const float *target;      /* [samples] · elements of the unit's output in the float network */
+    const struct captured *input;       /* in the quantized network */
+    const struct captured *float_input; /* the same in the float network */
+    const struct captured *target;      /* the unit's output in the float network */
 };
 
 /* Squared error of the unit's output over all samples, relative to the squared target. */

@@ -5,37 +5,51 @@
  * A layer's problem needs what the layer sees in both networks, and the quantized network in front
  * of it must be finished before. So the nodes are executed one after the other, each on the whole
  * calibration set; a tensor is kept until its last reader. Each network is executed once per run.
- * Memory: (float + quantized) · samples · largest sum of the elements alive at one time · 4 bytes.
+ * Values: (float + quantized) · samples · largest sum of the elements alive at one time · 4 bytes;
+ * what is above the memory they may take goes to spill files.
  */
 
 #include "ptqd/nn/exec.h"
 #include "ptqd/quant/network.h"
+#include "ptqd/recon/captured.h"
 #include "ptqd/recon/monitor.h"
 
 struct walk;
 
 enum { WALK_BATCH = 32 }; /* samples executed at once; more do not fit the caches */
 
-/* `network` is borrowed. Values take at most `limit_bytes` at one time; E_MEMORY, here or at the
- * node that would exceed it, names tensor, samples and bytes. */
-bool walk_create(const struct quant_network *network, int64_t samples, size_t limit_bytes,
+struct walk_options {
+    const struct samples *samples; /* borrowed; those from `first` on, `count` of them */
+    int64_t first, count;
+    size_t memory_bytes;         /* of the values in memory at one time, at most */
+    const char *spill_directory; /* for the others; NULL: E_MEMORY names tensor, samples, bytes */
+    bool counts_only; /* nodes do nothing but take memory and let it go: for walk_memory */
+};
+
+/* `network` is borrowed. */
+bool walk_create(const struct quant_network *network, const struct walk_options *options,
                  struct walk **out_walk, struct error *err);
 void walk_destroy(struct walk *walk);
 
-/* [samples] · elements of the network's input, to be filled before the first node. */
-float *walk_input(struct walk *walk);
+struct walk_memory {
+    size_t used_bytes;    /* of values in memory now */
+    size_t peak_bytes;    /* of values in memory, and of chunks of the others, at one time */
+    size_t spilled_bytes; /* to files, all in all */
+};
+struct walk_memory walk_memory(const struct walk *walk);
 
 /* All samples of a tensor of network->graph, in the float and in the quantized network; NULL before
  * its node was executed and after its last reader was. */
-const float *walk_float(const struct walk *walk, int tensor);
-const float *walk_quantized(const struct walk *walk, int tensor);
+const struct captured *walk_float(const struct walk *walk, int tensor);
+const struct captured *walk_quantized(const struct walk *walk, int tensor);
 
 /* Keeps the values of a tensor in spite of its last reader, until they are released (or to the
  * end); calls may be nested. */
 void walk_keep(struct walk *walk, int tensor);
 void walk_release(struct walk *walk, int tensor);
 
-/* Executes a node in the quantized network as its layer is now; it may be executed again. */
+/* Executes the node of a MAC operator in the quantized network as its layer is now; it may be
+ * executed again. */
 bool walk_node_try(struct walk *walk, int node, const struct recon_monitor *monitor,
                    struct error *err);
 

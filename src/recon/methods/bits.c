@@ -213,5 +213,6 @@ const struct method method_bits = {
     .changes_scales = true,
     .only_layers = "bits are found on the Gram matrix of a layer's input",
     .only_symmetric = SYMMETRIC,
+    .weight_bytes = DESCENT_WEIGHT_BYTES + QUANTIZER_BITS_MAX * sizeof(double),
     .solve = bits_solve,
 };

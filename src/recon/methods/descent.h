@@ -14,6 +14,9 @@
 #include "ptqd/recon/linear_problem.h"
 #include "ptqd/recon/monitor.h"
 
+/* Memory for each weight: codes of two solutions; products and two limits of the codes. */
+enum { DESCENT_WEIGHT_BYTES = 5 * sizeof(double) };
+
 struct solution {
     double *codes;        /* [K][D] u */
     double *scale;        /* [K] */

@@ -9,6 +9,12 @@
 
 #include "ptqd/recon/linear_problem.h"
 
+/* Memory for each element of H, and for each weight. */
+enum {
+    GRAM_GRADIENT_MOMENT_BYTES = sizeof(float),
+    GRAM_GRADIENT_WEIGHT_BYTES = 4 * sizeof(float),
+};
+
 struct gram_gradient {
     const struct linear_problem *problem; /* borrowed */
     float *H;                             /* [G][D][D] */

@@ -177,5 +177,7 @@ const struct method method_grid = {
     .changes_scales = true,
     .changes_zero_points = true,
     .only_layers = "codes are found on the Gram matrix of a layer's input",
+    .moment_bytes = sizeof(double),
+    .weight_bytes = DESCENT_WEIGHT_BYTES + sizeof(double),
     .solve = grid_solve,
 };

@@ -35,5 +35,7 @@ const struct method method_qparam = {
     .changes_scales = true,
     .changes_zero_points = true,
     .trained = TRAIN_QPARAM,
+    .moment_bytes = GRAM_GRADIENT_MOMENT_BYTES,
+    .weight_bytes = STRAIGHT_THROUGH_WEIGHT_BYTES,
     .solve = qparam_solve,
 };

@@ -86,5 +86,7 @@ const struct method method_round = {
         "Each weight is rounded down or up so that the layer's output changes least (AdaRound).",
     .uses_data = true,
     .trained = TRAIN_ROUND,
+    .moment_bytes = GRAM_GRADIENT_MOMENT_BYTES,
+    .weight_bytes = DESCENT_WEIGHT_BYTES + SOFT_ROUNDING_WEIGHT_BYTES,
     .solve = round_solve,
 };

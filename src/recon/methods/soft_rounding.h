@@ -12,6 +12,9 @@
 
 #include "gram_gradient.h"
 
+/* Memory for each weight: its floor, α, h and slope, and two moments of Adam. */
+enum { SOFT_ROUNDING_WEIGHT_BYTES = GRAM_GRADIENT_WEIGHT_BYTES + 6 * sizeof(float) };
+
 struct soft_rounding {
     struct gram_gradient gradient; /* its values are ŵ(α) */
     const struct quant_layer *layer;

@@ -15,6 +15,11 @@
 #include "ptqd/recon/method.h"
 
 /* Learning rates; 0: not trained. */
+/* Memory for each weight: value, gradient, two moments of Adam, and the best code. */
+enum {
+    STRAIGHT_THROUGH_WEIGHT_BYTES = GRAM_GRADIENT_WEIGHT_BYTES + 4 * sizeof(float) + sizeof(int8_t)
+};
+
 struct straight_through_rates {
     double weights, scales, zero_points;
 };

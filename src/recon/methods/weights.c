@@ -31,5 +31,7 @@ const struct method method_weights = {
     .uses_data = true,
     .changes_scales = true,
     .trained = TRAIN_WEIGHTS,
+    .moment_bytes = GRAM_GRADIENT_MOMENT_BYTES,
+    .weight_bytes = STRAIGHT_THROUGH_WEIGHT_BYTES,
     .solve = weights_solve,
 };
