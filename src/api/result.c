@@ -81,6 +81,13 @@ static void add_seconds(struct json *object, const struct run_result *result)
         json_add_number(seconds, result->steps[i].name, result->steps[i].seconds);
 }
 
+static void add_memory(struct json *object, const struct run_result *result)
+{
+    struct json *memory = json_add_object(object, "memory");
+    json_add_integer(memory, "predicted_bytes", (int64_t)result->predicted_bytes);
+    json_add_integer(memory, "spilled_bytes", (int64_t)result->spilled_bytes);
+}
+
 const char *result_print(const struct run_result *result, struct arena *arena, struct error *err)
 {
     struct json *object = json_object(arena);
@@ -92,6 +99,7 @@ const char *result_print(const struct run_result *result, struct arena *arena, s
     json_add_integer(object, "calibration_samples", result->calibration_samples);
     json_add_integer(object, "evaluation_samples", result->evaluation_samples);
     add_seconds(object, result);
+    add_memory(object, result);
     add_cost(object, "float_cost", &result->float_cost);
     add_cost(object, "cost", &result->cost);
     if (result->sensitivity != NULL)

@@ -6,7 +6,8 @@
 #include "ptqd/flow/evaluate.h"
 #include "ptqd/recon/walk.h"
 
-enum { CHUNK = 128 }; /* samples: enough that making the executors does not count */
+/* Samples: enough that making the executors does not count, fewer where they are large. */
+enum { CHUNK = 128, CHUNK_FLOATS = 1 << 23 };
 
 struct comparison {
     const struct quant_network *network;
@@ -50,6 +51,17 @@ static bool walk_chunk(const struct comparison *at, struct walk *walk, int64_t f
                          err);
 }
 
+int64_t final_walk_chunk(const struct quant_network *network)
+{
+    const struct graph *graph = network->graph;
+    int64_t largest = 1;
+    for (int i = 0; i < graph->tensor_count; i++)
+        if (graph->tensors[i].batched && tensor_elements(&graph->tensors[i], 1) > largest)
+            largest = tensor_elements(&graph->tensors[i], 1);
+    int64_t chunk = CHUNK_FLOATS / largest / WALK_BATCH * WALK_BATCH;
+    return chunk > CHUNK ? CHUNK : chunk < WALK_BATCH ? WALK_BATCH : chunk;
+}
+
 bool final_walk(const struct quant_network *network, const struct walk_options *data,
                 const struct recon_monitor *monitor, struct arena *scratch,
                 struct run_layer *layers, float *out_real, float *out_quantized, struct error *err)
@@ -64,12 +76,13 @@ bool final_walk(const struct quant_network *network, const struct walk_options *
         .outputs = tensor_elements(&network->graph->tensors[network->graph->output], 1),
     };
     bool done = at.errors != NULL;
-    for (int64_t first = 0; done && first < data->count; first += CHUNK) {
+    int64_t samples = final_walk_chunk(network);
+    for (int64_t first = 0; done && first < data->count; first += samples) {
         int64_t left = data->count - first;
         struct walk_options chunk = *data;
         struct walk *walk = NULL;
         chunk.first = first;
-        chunk.count = left < CHUNK ? left : CHUNK;
+        chunk.count = left < samples ? left : samples;
         done =
             walk_create(network, &chunk, &walk, err) && walk_chunk(&at, walk, first, monitor, err);
         walk_destroy(walk);

@@ -6,6 +6,7 @@
 #include "ptqd/flow/evaluate.h"
 #include "ptqd/flow/final_walk.h"
 #include "ptqd/flow/layer_formats.h"
+#include "ptqd/flow/memory_plan.h"
 #include "ptqd/flow/progress.h"
 #include "ptqd/flow/reconstruct.h"
 #include "ptqd/flow/run_state.h"
@@ -82,7 +83,6 @@ static bool prepare(struct run *run)
     run->data = (struct walk_options){
         .samples = &run->samples,
         .count = run->samples.count,
-        .memory_bytes = arena_left(run->arena),
         .spill_directory = run->request->memory.spill_directory,
     };
     bool done =
@@ -112,6 +112,18 @@ static bool open_state(struct run *run)
         return true;
     run->packed = ARENA_ARRAY(run->arena, uint8_t, run_state_bytes(&run->state), run->err);
     return run->packed != NULL;
+}
+
+/* What of the steps fits into memory, before anything is computed. */
+static bool plan_memory(struct run *run)
+{
+    struct memory_plan plan;
+    if (!memory_plan_make(run->arena, run->request, run->network, &run->samples, &plan, run->err))
+        return false;
+    run->data.memory_bytes = plan.walk_bytes;
+    run->result->predicted_bytes = plan.predicted_bytes;
+    run->result->spilled_bytes = plan.spilled_bytes;
+    return true;
 }
 
 static struct optimization optimization_of(struct run *run)
@@ -373,8 +385,9 @@ bool run_execute(struct arena *arena, const struct run_request *request,
     run.progress.skipped[STEP_TUNE] = request->pipeline->postprocess.bias == BIAS_NONE;
     run.progress.skipped[STEP_SENSITIVITY] = !request->pipeline->report.sensitivity;
     if (!pipeline_check(request->pipeline, err) || !prepare(&run) || !open_state(&run) ||
-        !decide(&run, STEP_TUNE) || !quant_network_round_biases(run.network, err) ||
-        !evaluate(&run) || !measure_sensitivity(&run) || !export_artifacts(&run))
+        !plan_memory(&run) || !decide(&run, STEP_TUNE) ||
+        !quant_network_round_biases(run.network, err) || !evaluate(&run) ||
+        !measure_sensitivity(&run) || !export_artifacts(&run))
         return false;
     describe_layers(&run);
     result->calibration_samples = run.samples.count;

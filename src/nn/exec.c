@@ -45,7 +45,7 @@ static bool prepare_nodes(struct exec *exec, struct error *err)
     for (int i = 0; i < graph->node_count; i++) {
         const struct node *node = &graph->nodes[i];
         const struct op *op = node->op;
-        if (op->plan_create != NULL &&
+        if (op->plan_create != NULL && !exec->options.counts_only &&
             !op->plan_create(graph, node, exec->options.batch, exec->options.gradients,
                              &exec->plans[i], err))
             return error_context(err, "node '%s' (%s)", node->name, node->op_type);

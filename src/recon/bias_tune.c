@@ -28,6 +28,7 @@ struct tuning {
         divergence; /* the output is a Softmax: Kullback-Leibler, with its gradient at the logits */
     int loss_tensor; /* where the gradient starts: the logits, or the output */
     struct sample_order order;
+    int64_t part;                            /* samples executed at once */
     int64_t input_elements, output_elements; /* of one sample */
     float *input;                            /* [batch][input_elements] */
     float *gradient;                         /* [batch][output_elements] */
@@ -65,6 +66,24 @@ static void list_fields(struct tuning *tuning, struct keeper_field out_fields[st
     memcpy(out_fields, fields, sizeof(fields));
 }
 
+/* All activations of a sample and their gradients. */
+static int64_t sample_bytes(const struct graph *graph)
+{
+    int64_t elements = 0;
+    for (int i = 0; i < graph->tensor_count; i++)
+        if (graph->tensors[i].batched)
+            elements += tensor_elements(&graph->tensors[i], 1);
+    return 2 * elements * (int64_t)sizeof(float);
+}
+
+int64_t bias_tune_part(const struct graph *graph, int64_t batch)
+{
+    const int64_t most_bytes = INT64_C(512) << 20;
+    int64_t bytes = sample_bytes(graph), most = bytes > 0 ? most_bytes / bytes : batch;
+    most = most < 1 ? 1 : most;
+    return batch < most ? batch : most;
+}
+
 static bool tuning_init(struct tuning *tuning, const struct bias_tune_options *options,
                         struct arena *scratch, struct error *err)
 {
@@ -73,15 +92,15 @@ static bool tuning_init(struct tuning *tuning, const struct bias_tune_options *o
     if (!sample_order_create(scratch, tuning->samples->count, graph->batchable ? options->batch : 1,
                              tuning->rng, &tuning->order, err))
         return false;
-    int64_t batch = tuning->order.batch;
+    tuning->part = bias_tune_part(graph, tuning->order.batch);
     tuning->input_elements = tensor_elements(&graph->tensors[graph->input], 1);
     tuning->output_elements = tensor_elements(&graph->tensors[graph->output], 1);
     tuning->loss_tensor = graph_before_softmax(graph, graph->output);
     tuning->divergence = tuning->loss_tensor != graph->output;
     for (int i = 0; i < network->layer_count; i++)
         tuning->count += network->layers[i].K;
-    tuning->input = ARENA_ARRAY(scratch, float, batch * tuning->input_elements, err);
-    tuning->gradient = ARENA_ARRAY(scratch, float, batch * tuning->output_elements, err);
+    tuning->input = ARENA_ARRAY(scratch, float, tuning->part * tuning->input_elements, err);
+    tuning->gradient = ARENA_ARRAY(scratch, float, tuning->part * tuning->output_elements, err);
     tuning->biases = ARENA_ARRAY(scratch, float, tuning->count, err);
     tuning->start = ARENA_ARRAY(scratch, float, tuning->count, err);
     tuning->best = ARENA_ARRAY(scratch, float, tuning->count, err);
@@ -89,7 +108,7 @@ static bool tuning_init(struct tuning *tuning, const struct bias_tune_options *o
     if (!tuning->input || !tuning->gradient || !tuning->biases || !tuning->start || !tuning->best ||
         !tuning->slopes || !adam_init(scratch, (size_t)tuning->count, &tuning->adam, err))
         return false;
-    struct exec_options exec_options = {.batch = batch, .gradients = true};
+    struct exec_options exec_options = {.batch = tuning->part, .gradients = true};
     if (!exec_create(graph, &exec_options, &tuning->exec, err))
         return false;
     float *start = tuning->start;
@@ -118,6 +137,7 @@ static void apply_biases(struct tuning *tuning)
     }
 }
 
+/* Adds those of a part. */
 static void collect_slopes(struct tuning *tuning)
 {
     int64_t place = 0;
@@ -126,7 +146,7 @@ static void collect_slopes(struct tuning *tuning)
         const float *gradient = exec_gradient(tuning->exec, layer->bias);
         float scale = (float)tuning->target->output_scale[i];
         for (int64_t k = 0; k < layer->K; k++, place++)
-            tuning->slopes[place] = scale * gradient[k];
+            tuning->slopes[place] += scale * gradient[k];
     }
 }
 
@@ -142,10 +162,10 @@ static double loss_of(const struct tuning *tuning, float wanted, float given, fl
     return p > 0.0 ? p * log(p / fmax(q, least)) : 0.0;
 }
 
-/* Forward pass of the given samples; adds the loss and what it is relative to, sets the gradient.
- */
-static bool compare(struct tuning *tuning, const int64_t *order, int64_t count, double *loss,
-                    double *unit, struct error *err)
+/* Forward pass of the given samples, at most a part; adds the loss and what it is relative to, sets
+ * the gradient of the mean over `batch` samples. */
+static bool compare(struct tuning *tuning, const int64_t *order, int64_t count, int64_t batch,
+                    double *loss, double *unit, struct error *err)
 {
     for (int64_t i = 0; i < count; i++)
         samples_read(tuning->samples, order[i], tuning->input + i * tuning->input_elements);
@@ -158,7 +178,7 @@ static bool compare(struct tuning *tuning, const int64_t *order, int64_t count, 
             float wanted = tuning->target->output[order[i] * elements + j], gradient;
             *loss += loss_of(tuning, wanted, output[i * elements + j], &gradient);
             *unit += (double)wanted * (double)(tuning->divergence ? 1.0f : wanted);
-            tuning->gradient[i * elements + j] = gradient / (float)count;
+            tuning->gradient[i * elements + j] = gradient / (float)batch;
         }
     return true;
 }
@@ -168,11 +188,12 @@ static bool mean_loss(struct tuning *tuning, double *out_loss, struct error *err
 {
     double loss = 0.0, unit = 0.0;
     const struct sample_order *order = &tuning->order;
-    for (int64_t first = 0; first < order->count; first += order->batch)
-        if (!compare(tuning, order->in_order + first, sample_order_part(order, first), &loss, &unit,
-                     err) ||
+    for (int64_t first = 0; first < order->count; first += tuning->part) {
+        int64_t left = order->count - first, count = left < tuning->part ? left : tuning->part;
+        if (!compare(tuning, order->in_order + first, count, count, &loss, &unit, err) ||
             !recon_monitor_report(tuning->monitor, tuning->now, tuning->best_loss, err))
             return false;
+    }
     *out_loss = unit > 0.0 ? loss / unit : loss;
     return true;
 }
@@ -211,11 +232,16 @@ static bool begin(struct tuning *tuning, const struct bias_tune_options *options
 static bool train_step(struct tuning *tuning, int64_t step, double learning_rate, struct error *err)
 {
     const int64_t *samples = sample_order_step(&tuning->order, step);
+    int64_t batch = tuning->order.batch;
     double loss = 0.0, unit = 0.0;
-    if (!compare(tuning, samples, tuning->order.batch, &loss, &unit, err) ||
-        !exec_backward(tuning->exec, tuning->loss_tensor, tuning->gradient, err))
-        return false;
-    collect_slopes(tuning);
+    memset(tuning->slopes, 0, (size_t)tuning->count * sizeof(float));
+    for (int64_t first = 0; first < batch; first += tuning->part) {
+        int64_t left = batch - first, count = left < tuning->part ? left : tuning->part;
+        if (!compare(tuning, samples + first, count, batch, &loss, &unit, err) ||
+            !exec_backward(tuning->exec, tuning->loss_tensor, tuning->gradient, err))
+            return false;
+        collect_slopes(tuning);
+    }
     adam_step(&tuning->adam, learning_rate, tuning->slopes, tuning->biases);
     apply_biases(tuning);
     return true;

@@ -155,14 +155,23 @@ static bool coded_input_init(const struct layer_data *data, struct arena *scratc
     return out->codes != NULL;
 }
 
-/* Scratch for a chunk of codes or, should they not be on the grid, of floats. */
+/* Scratch for a chunk of codes, ... */
+static size_t codes_bytes(const struct geometry *geometry, int64_t D)
+{
+    return geometry->is_conv ? gram_codes_conv_scratch_bytes(&geometry->shape)
+                             : gram_codes_dense_scratch_bytes(D);
+}
+
+/* ... or, should they not be on the grid, of floats. */
+static size_t floats_bytes(const struct geometry *geometry, int64_t D)
+{
+    return geometry->is_conv ? gram_conv_scratch_bytes(&geometry->shape)
+                             : gram_dense_scratch_bytes(D);
+}
+
 static size_t gram_bytes(const struct geometry *geometry, int64_t D, bool coded)
 {
-    size_t floats =
-        geometry->is_conv ? gram_conv_scratch_bytes(&geometry->shape) : gram_dense_scratch_bytes(D);
-    size_t codes = !coded              ? 0
-                   : geometry->is_conv ? gram_codes_conv_scratch_bytes(&geometry->shape)
-                                       : gram_codes_dense_scratch_bytes(D);
+    size_t floats = floats_bytes(geometry, D), codes = coded ? codes_bytes(geometry, D) : 0;
     return codes > floats ? codes : floats;
 }
 
@@ -332,8 +341,9 @@ size_t layer_moments_bytes(const struct graph *graph, const struct quant_layer *
         targets += chunk * (geometry.inputs + TARGET_TENSORS * geometry.outputs);
     int64_t codes = size_codes(&data, &geometry);
     int64_t floats = stuffed + (spilled ? chunk_at(&data, &geometry, 0) * geometry.inputs : 0);
-    size_t moments =
-        (size_t)codes + (size_t)floats * sizeof(float) + gram_bytes(&geometry, layer->D, codes > 0);
+    /* What there is for floats beside codes is never touched. */
+    size_t gram = codes > 0 ? codes_bytes(&geometry, layer->D) : floats_bytes(&geometry, layer->D);
+    size_t moments = (size_t)codes + (size_t)floats * sizeof(float) + gram;
     size_t target_bytes = (size_t)targets * sizeof(float);
     return moments > target_bytes ? moments : target_bytes;
 }

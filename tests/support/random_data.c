@@ -26,7 +26,9 @@ struct dataset *random_data_create(struct arena *arena, const struct graph *grap
     struct shape shape = graph->tensors[graph->input].shape;
     shape.dim[0] = samples;
     int64_t count = shape_elements(&shape), plane = plane_elements(&shape);
-    float *values = ARENA_ARRAY(arena, float, count, &err);
+    struct arena *scratch = arena_create(0);
+    support_require(scratch != NULL, &err);
+    float *values = ARENA_ARRAY(scratch, float, count, &err);
     support_require(values != NULL, &err);
     for (int64_t i = 0; i < count; i++) {
         double mean = sin(12.9898 * (double)(i / plane + 1 + (int64_t)seed)) * 1.5;
@@ -36,6 +38,7 @@ struct dataset *random_data_create(struct arena *arena, const struct graph *grap
     size_t size;
     support_require(npy_encode(arena, "<f4", shape.rank, shape.dim, values, &bytes, &size, &err),
                     &err);
+    arena_destroy(scratch);
     struct dataset *dataset;
     struct dataset_options options = {.scale = 1.0, .limit_bytes = size};
     support_require(dataset_load(arena, bytes, size, &options, &dataset, &err), &err);

@@ -61,7 +61,8 @@ const char *support_make_directory(char *buffer, size_t size)
 {
     const char *parent = getenv("TMPDIR");
     join(buffer, size, parent != NULL ? parent : "/tmp", "ptqd-test-XXXXXX");
-    ck_assert_msg(mkdtemp(buffer) != NULL, "can't make the directory %s", buffer);
+    struct error err = {.message = ""};
+    support_require(mkdtemp(buffer) != NULL || FAIL(&err, E_IO, "can't make %s", buffer), &err);
     return buffer;
 }
 

@@ -6,6 +6,9 @@
 #include "ptqd/recon/monitor.h"
 #include "ptqd/recon/walk.h"
 
+/* Samples of a chunk. */
+int64_t final_walk_chunk(const struct quant_network *network);
+
 /* Fills output_sqnr_final_db of the layers, and both networks' outputs: [samples][elements]. In
  * chunks of samples, so it needs no more memory than the walk that decided the layers. */
 bool final_walk(const struct quant_network *network, const struct walk_options *data,

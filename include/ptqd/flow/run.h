@@ -98,7 +98,9 @@ struct run_result {
     int layer_count;
     struct run_step steps[RUN_STEPS_MAX];
     int step_count;
-    double seconds; /* all of it */
+    double seconds;         /* all of it */
+    size_t predicted_bytes; /* peak of memory, before the run began ... */
+    size_t spilled_bytes;   /* ... and what it puts into files, all in all */
     struct artifact *artifacts;
     int artifact_count;
     const struct quant_network *network; /* what the artifacts were made from */

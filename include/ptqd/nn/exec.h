@@ -13,6 +13,8 @@ struct exec;
 struct exec_options {
     int64_t batch;  /* most samples at once; 1 when the graph is not batchable */
     bool gradients; /* exec_backward will be called */
+    /* Nothing will be executed: exec_want_gradient, exec_reserve and exec_bytes work. */
+    bool counts_only;
 };
 
 /* `graph` is borrowed. E_MEMORY names the bytes wanted; with `gradients` an operator without a
