@@ -4,6 +4,7 @@
 #include "ptqd/nn/model.h"
 
 #include <errno.h>
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -129,6 +130,41 @@ static bool load_evaluation(struct arena *arena, const struct execute_request *r
     return dataset_check_labels(*out_dataset, graph, err);
 }
 
+static size_t limit_of(const struct execute_request *request)
+{
+    size_t asked = (size_t)request->spec->memory_limit_mib << 20, most = request->memory->run_bytes;
+    return asked > 0 && asked < most ? asked : most;
+}
+
+struct patience {
+    const struct recon_monitor *monitor;
+};
+
+static bool goes_on(void *context)
+{
+    const struct patience *patience = context;
+    struct error unused;
+    return recon_monitor_report(patience->monitor, 0.0, (double)NAN, &unused);
+}
+
+static bool admit(void *context, size_t bytes, const struct recon_monitor *monitor,
+                  struct error *err)
+{
+    struct execute_memory *memory = context;
+    struct patience patience = {monitor};
+    if (!admission_enter(memory->admission, bytes, goes_on, &patience, err))
+        return false;
+    memory->admitted_bytes = bytes;
+    return true;
+}
+
+void execute_memory_release(struct execute_memory *memory)
+{
+    if (memory->admitted_bytes > 0)
+        admission_leave(memory->admission, memory->admitted_bytes);
+    memory->admitted_bytes = 0;
+}
+
 bool execute_run(struct arena *arena, const struct execute_request *request,
                  struct run_result **out_result, struct error *err)
 {
@@ -153,7 +189,10 @@ bool execute_run(struct arena *arena, const struct execute_request *request,
         .pipeline = &pipeline,
         .seed = request->seed,
         .origin = origin,
-        .memory = request->memory,
+        .memory = {.limit_bytes = limit_of(request),
+                   .spill_directory = request->memory->spill_directory,
+                   .admit = admit,
+                   .context = request->memory},
         .monitor = request->monitor,
         .shared = request->shared,
         .checkpoints = request->checkpoints,

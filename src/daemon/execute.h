@@ -3,6 +3,7 @@
 /* One run of a job, wherever its files are: what the daemon's workers and `ptqd run` share. */
 
 #include "ptqd/flow/run.h"
+#include "ptqd/jobs/admission.h"
 #include "ptqd/jobs/spec.h"
 
 /* Where the files of a specification are. */
@@ -12,6 +13,16 @@ struct execute_source {
                  size_t *out_size, struct error *err);
     void *context; /* borrowed */
 };
+
+/* Memory for a run: its limit is the smaller one of the process's and of the specification's. */
+struct execute_memory {
+    size_t run_bytes;            /* of one run, at most */
+    const char *spill_directory; /* borrowed */
+    struct admission *admission; /* of jobs/admission.h, by all runs of the process; borrowed */
+    size_t admitted_bytes;       /* 0 before the run */
+};
+/* Gives back what a run was admitted with; harmless when it was not. */
+void execute_memory_release(struct execute_memory *memory);
 
 /* The files of a run, as maps of memory. */
 enum { EXECUTE_FILES_MAX = 8 }; /* model, two data sets, two sets of labels */
@@ -33,8 +44,8 @@ struct execute_request {
     size_t variant; /* index */
     uint64_t seed;
     struct execute_source source;
-    struct execute_files *files; /* zeroed; what is opened, to be closed after the result's use */
-    struct run_memory memory;
+    struct execute_files *files;   /* zeroed; what is opened, to be closed after the result's use */
+    struct execute_memory *memory; /* to be released after the run */
     struct run_monitor monitor;
     struct shared *shared; /* of flow/shared.h; borrowed, may be NULL */
     struct run_checkpoints checkpoints;

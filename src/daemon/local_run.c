@@ -35,6 +35,7 @@ struct local {
     struct report_run *runs;
     size_t count;
     struct shared *shared; /* by all runs of the job */
+    struct admission *admission;
 
     pthread_mutex_t lock; /* of what follows */
     size_t next, finished, failed;
@@ -145,7 +146,8 @@ static bool write_result(const char *directory, const char *text, const struct r
 }
 
 static bool compute(struct local_worker *worker, size_t index, const char *directory,
-                    struct execute_files *files, struct arena *arena, struct error *err)
+                    struct execute_files *files, struct execute_memory *memory, struct arena *arena,
+                    struct error *err)
 {
     struct local *local = worker->local;
     struct run_result *result;
@@ -155,8 +157,7 @@ static bool compute(struct local_worker *worker, size_t index, const char *direc
         .seed = (uint64_t)local->spec.seeds[index % local->spec.seed_count],
         .source = {.open = open_path, .context = local},
         .files = files,
-        .memory = {.limit_bytes = settings_bytes(local->settings->run_memory),
-                   .spill_directory = local->out},
+        .memory = memory,
         .monitor = {.report = on_progress, .context = worker},
         .shared = local->shared,
     };
@@ -182,13 +183,19 @@ static void run_one(struct local_worker *worker, size_t index)
     struct report_run *run = &local->runs[index];
     struct error err = {0};
     struct execute_files files = {.count = 0};
+    struct execute_memory memory = {
+        .run_bytes = settings_bytes(local->settings->run_memory),
+        .spill_directory = local->out,
+        .admission = local->admission,
+    };
     struct arena *paths = arena_create(0);
     struct arena *arena = arena_create(settings_bytes(local->settings->run_memory));
     const char *directory =
         paths == NULL ? NULL : arena_printf(paths, &err, "%s/runs/%s", local->out, run->id);
     bool ok = arena != NULL && directory != NULL && file_make_directory(directory, &err) &&
-              compute(worker, index, directory, &files, arena, &err);
+              compute(worker, index, directory, &files, &memory, arena, &err);
     execute_files_close(&files);
+    execute_memory_release(&memory);
     pthread_mutex_lock(&local->lock);
     run->failed = !ok;
     run->result = ok ? run->result : NULL;
@@ -334,8 +341,10 @@ int command_run(const struct settings *settings, const struct arguments *argumen
                           .arena = arena_create(0),
                           .shared = shared_create(EXECUTE_SHARED_BYTES)};
     pthread_mutex_init(&local.lock, NULL);
-    bool ok =
-        local.arena != NULL && local.shared != NULL && run_job(&local, arguments->words[0], &err);
+    bool ok = local.arena != NULL && local.shared != NULL &&
+              admission_create(settings_memory_bytes(settings), &local.admission, &err) &&
+              run_job(&local, arguments->words[0], &err);
+    admission_destroy(local.admission);
     pthread_mutex_destroy(&local.lock);
     shared_destroy(local.shared);
     arena_destroy(local.arena);

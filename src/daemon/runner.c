@@ -170,7 +170,8 @@ static bool make_outcome(const struct runner *runner, const struct run_ticket *t
 
 static bool execute_in(const struct runner *runner, struct arena *arena,
                        const struct run_ticket *ticket, struct execute_files *files,
-                       struct keeper *keeper, struct run_outcome *out_outcome, struct error *err)
+                       struct execute_memory *memory, struct keeper *keeper,
+                       struct run_outcome *out_outcome, struct error *err)
 {
     static const struct job_spec_options options = {.allow_paths = false};
     struct reporter reporter = {.ticket = ticket, .start = now()};
@@ -184,7 +185,7 @@ static bool execute_in(const struct runner *runner, struct arena *arena,
         .seed = (uint64_t)ticket->seed,
         .source = {.open = open_blob, .context = runner->blobs},
         .files = files,
-        .memory = {.limit_bytes = runner->run_bytes, .spill_directory = runner->directory},
+        .memory = memory,
         .monitor = {.report = on_progress, .context = &reporter},
         .shared = runner->shared,
         .checkpoints = open_checkpoints(runner, keeper),
@@ -198,6 +199,11 @@ bool runner_execute(void *context, const struct run_ticket *ticket, struct run_o
 {
     const struct runner *runner = context;
     struct execute_files files = {.count = 0};
+    struct execute_memory memory = {
+        .run_bytes = runner->run_bytes,
+        .spill_directory = runner->directory,
+        .admission = runner->admission,
+    };
     struct arena *arena = arena_create(runner->run_bytes);
     struct keeper keeper = {
         .directory = runner->directory,
@@ -208,9 +214,10 @@ bool runner_execute(void *context, const struct run_ticket *ticket, struct run_o
     if (arena == NULL || keeper.arena == NULL)
         (void)FAIL(err, E_MEMORY, "no memory to start run %s", ticket->run);
     else
-        ok = execute_in(runner, arena, ticket, &files, &keeper, out_outcome, err);
+        ok = execute_in(runner, arena, ticket, &files, &memory, &keeper, out_outcome, err);
     arena_destroy(keeper.arena);
     arena_destroy(arena);
     execute_files_close(&files);
+    execute_memory_release(&memory);
     return ok;
 }

@@ -6,14 +6,16 @@
 
 #include <stddef.h>
 
+struct admission;
 struct blobs;
 struct shared;
 
 struct runner {
-    struct blobs *blobs;   /* borrowed */
-    struct shared *shared; /* by all runs of the process; borrowed */
-    const char *directory; /* of the state, where checkpoints are; borrowed */
-    size_t run_bytes;      /* memory of one run */
+    struct blobs *blobs;         /* borrowed */
+    struct shared *shared;       /* by all runs of the process; borrowed */
+    const char *directory;       /* of the state, where checkpoints are; borrowed */
+    size_t run_bytes;            /* memory of one run */
+    struct admission *admission; /* of all runs; borrowed */
     double checkpoint_seconds;
 };
 

@@ -27,6 +27,7 @@ struct service {
     const struct settings *settings; /* borrowed */
     struct store *store;
     struct shared *shared;
+    struct admission *admission;
     struct runner runner;
     struct jobs *jobs;
     struct api *api;
@@ -69,10 +70,13 @@ static bool start_queue(struct service *service, struct error *err)
     service->shared = shared_create(EXECUTE_SHARED_BYTES);
     if (service->shared == NULL)
         return FAIL(err, E_MEMORY, "no memory for what runs share");
+    if (!admission_create(settings_memory_bytes(settings), &service->admission, err))
+        return false;
     service->runner = (struct runner){.blobs = store_blobs(service->store),
                                       .shared = service->shared,
                                       .directory = settings->data,
                                       .run_bytes = settings_bytes(settings->run_memory),
+                                      .admission = service->admission,
                                       .checkpoint_seconds = (double)settings->checkpoint_seconds};
     const struct jobs_options options = {
         .workers = settings->workers,
@@ -143,6 +147,7 @@ static void stop(struct service *service)
     api_destroy(service->api);
     jobs_destroy(service->jobs);
     shared_destroy(service->shared);
+    admission_destroy(service->admission);
     store_close(service->store);
 }
 

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include <uv.h>
 
 static const char default_config[] = "/etc/ptqd/ptqd.conf";
 
@@ -51,13 +52,22 @@ static const struct param rows[] = {
      .unit = "threads",
      .help = "Runs computed at the same time.",
      FIELD(workers)},
+    {.name = "memory",
+     .type = PARAM_INT,
+     .default_text = "machine",
+     .special = "machine",
+     .min = 16,
+     .max = 1048576,
+     .unit = "MiB",
+     .help = "Memory of all runs together; others wait. machine: three quarters of what it has.",
+     FIELD(memory)},
     {.name = "run_memory",
      .type = PARAM_INT,
      .default_text = "4096",
      .min = 16,
      .max = 1048576,
      .unit = "MiB",
-     .help = "Memory of one run; a run that needs more fails with the number.",
+     .help = "Memory of one run; values above it go to files, what can't fails with the number.",
      FIELD(run_memory)},
     {.name = "checkpoint_seconds",
      .type = PARAM_INT,
@@ -367,4 +377,13 @@ void settings_print_help(FILE *file)
 size_t settings_bytes(int64_t mib)
 {
     return (size_t)mib << 20;
+}
+
+size_t settings_memory_bytes(const struct settings *settings)
+{
+    if (settings->memory > 0)
+        return settings_bytes(settings->memory);
+    uint64_t total = uv_get_total_memory(), constrained = uv_get_constrained_memory();
+    uint64_t bytes = constrained > 0 && constrained < total ? constrained : total;
+    return (size_t)(bytes / 4 * 3);
 }

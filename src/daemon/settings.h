@@ -12,6 +12,7 @@ struct settings {
     const char *address;
     int64_t port;
     int64_t workers;                                               /* 0: one per core */
+    int64_t memory;                                                /* MiB; 0: by the machine */
     int64_t run_memory, import_memory, model_limit, dataset_limit; /* MiB */
     int64_t checkpoint_seconds;
     int64_t http_threads, connections, connections_per_ip;
@@ -41,3 +42,6 @@ void settings_print_help(FILE *file);
 
 /* MiB as bytes. */
 size_t settings_bytes(int64_t mib);
+
+/* What all runs together may take. */
+size_t settings_memory_bytes(const struct settings *settings);

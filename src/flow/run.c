@@ -123,7 +123,15 @@ static bool plan_memory(struct run *run)
     run->data.memory_bytes = plan.walk_bytes;
     run->result->predicted_bytes = plan.predicted_bytes;
     run->result->spilled_bytes = plan.spilled_bytes;
-    return true;
+    const struct run_memory *memory = &run->request->memory;
+    if (!memory->admit)
+        return true;
+    double since = progress_now();
+    run->progress.state.step = "memory"; /* until a step begins */
+    bool admitted =
+        memory->admit(memory->context, plan.predicted_bytes, &run->progress.monitor, run->err);
+    (void)progress_account(&run->progress, "memory", since); /* the next step reads the clock */
+    return admitted;
 }
 
 static struct optimization optimization_of(struct run *run)

@@ -284,16 +284,20 @@ static bool read_pipeline(const struct reader *reader, const struct json *object
 bool job_spec_parse(const struct json *object, const struct job_spec_options *options,
                     struct arena *arena, struct job_spec *out_spec, struct error *err)
 {
-    static const char *const known[] = {"name",       "labels", "priority", "model", "calibration",
-                                        "evaluation", "seeds",  "pipeline", NULL};
+    static const char *const known[] = {"name",        "labels",     "priority", "model",
+                                        "calibration", "evaluation", "seeds",    "memory_limit",
+                                        "pipeline",    NULL};
     struct reader reader = {.options = options, .arena = arena, .err = err};
     struct job_spec spec = {.name = ""};
     const struct json *priority = json_find(object, "priority");
+    const struct json *memory = json_find(object, "memory_limit");
     if (!json_expect(object, JSON_OBJECT, err) || !json_check_keys(object, known, err) ||
         !read_name(&reader, json_find(object, "name"), &spec) ||
         !read_labels(&reader, json_find(object, "labels"), &spec) ||
         (priority != NULL &&
          !json_as_integer(priority, -JOB_PRIORITY_MAX, JOB_PRIORITY_MAX, &spec.priority, err)) ||
+        (memory != NULL && !json_as_integer(memory, JOB_MEMORY_MIN_MIB, JOB_MEMORY_MAX_MIB,
+                                            &spec.memory_limit_mib, err)) ||
         !read_files(&reader, object, &spec) ||
         !read_seeds(&reader, json_find(object, "seeds"), &spec) ||
         !read_pipeline(&reader, json_find(object, "pipeline"), &spec))

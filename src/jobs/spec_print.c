@@ -57,6 +57,8 @@ bool job_spec_print(const struct job_spec *spec, struct arena *arena, const char
     struct json *seeds = json_add_array(root, "seeds");
     for (size_t i = 0; i < spec->seed_count; i++)
         json_add_integer(seeds, NULL, spec->seeds[i]);
+    if (spec->memory_limit_mib != 0)
+        json_add_integer(root, "memory_limit", spec->memory_limit_mib);
     struct json *pipeline = json_add_object(root, "pipeline");
     json_params_print(pipeline, &spec->pipeline);
     spec_rules_print(pipeline, spec->rules, spec->rule_count);

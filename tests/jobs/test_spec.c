@@ -133,6 +133,7 @@ START_TEST(errors_name_field_value_and_rule)
         {"{" FILES ",\"seeds\":[-1]}", E_INVALID, "/seeds/0", "-1"},
         {"{" FILES ",\"seeds\":[0.5]}", E_INVALID, "/seeds/0", "whole number"},
         {"{" FILES ",\"priority\":101}", E_INVALID, "/priority", "101"},
+        {"{" FILES ",\"memory_limit\":15}", E_INVALID, "/memory_limit", "15"},
         {"{" FILES ",\"name\":5}", E_INVALID, "/name", "string"},
         {"{" FILES ",\"labels\":[\"a\"]}", E_INVALID, "/labels", "object"},
         {"{" FILES ",\"labels\":{\"a b\":\"c\"}}", E_INVALID, "/labels/a b",
@@ -323,9 +324,9 @@ START_TEST(a_printed_specification_is_complete_and_stable)
 {
     static const char *const texts[] = {
         "{" FILES "}",
-        "{\"name\":\"\\u00e4\\\"\",\"labels\":{\"a/b\":\"\"},\"priority\":100," FILES
-        ",\"evaluation\":{\"id\":\"" E "\",\"labels\":\"" L
-        "\",\"scale\":0.1,\"zero_point\":3},\"seeds\":[9007199254740991,3],"
+        "{\"name\":\"\\u00e4\\\"\",\"labels\":{\"a/"
+        "b\":\"\"},\"priority\":100,\"memory_limit\":64," FILES ",\"evaluation\":{\"id\":\"" E
+        "\",\"labels\":\"" L "\",\"scale\":0.1,\"zero_point\":3},\"seeds\":[9007199254740991,3],"
         "\"pipeline\":{\"weights\":{\"bits\":[2,4],\"init\":[\"minmax\",\"mse\"]},"
         "\"activations\":{\"bits\":[\"same\",8]},\"artifacts\":[]}}",
         "{\"model\":{\"path\":\"m\"},\"calibration\":{\"path\":\"c\",\"scale\":2}}",

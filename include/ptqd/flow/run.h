@@ -7,6 +7,7 @@
 #include "ptqd/flow/pipeline.h"
 #include "ptqd/nn/dataset.h"
 #include "ptqd/quant/cost.h"
+#include "ptqd/recon/monitor.h"
 
 struct sensitivity; /* flow/sensitivity.h */
 struct shared;      /* flow/shared.h */
@@ -51,6 +52,11 @@ struct run_checkpoints {
 struct run_memory {
     size_t limit_bytes;          /* 0: no limit */
     const char *spill_directory; /* for what is above it; NULL: the run fails with the number */
+    /* Called once, with what the run is predicted to take, before it takes it; may wait, reporting
+     * to the monitor. NULL: nobody wants to know. */
+    bool (*admit)(void *context, size_t bytes, const struct recon_monitor *monitor,
+                  struct error *err);
+    void *context;
 };
 
 struct run_request {

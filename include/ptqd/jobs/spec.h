@@ -7,9 +7,11 @@
  *     "calibration": "sha256:…" | {"id", "labels", "scale", "zero_point"},
  *     "evaluation":  the same; optional,
  *     "seeds": 5 | [0, 7, 11],
+ *     "memory_limit": 512,
  *     "pipeline": { … } }
  *
- * Only model and calibration must be given. A number of seeds n stands for 0 to n − 1. The
+ * Only model and calibration must be given. The memory limit of a run, in MiB, does not change what
+ * comes out.  A number of seeds n stands for 0 to n − 1. The
  * pipeline's rows are those of flow/pipeline.h; a list where a row is swept makes one variant per
  * value. "layers" of the pipeline is a list of rules (struct layer_rule), the same for every
  * variant. An unknown field is an error that names it; each error carries a JSON pointer.
@@ -29,8 +31,10 @@ enum {
     JOB_VARIANTS_MAX = 4096,
     JOB_RUNS_MAX = 20480, /* all variants with 5 seeds: half a second of the store's writer */
     JOB_LABELS_MAX = 32,
-    JOB_NAME_MAX = 200,    /* bytes */
-    JOB_PRIORITY_MAX = 100 /* and −100 */
+    JOB_NAME_MAX = 200,     /* bytes */
+    JOB_PRIORITY_MAX = 100, /* and −100 */
+    JOB_MEMORY_MIN_MIB = 16,
+    JOB_MEMORY_MAX_MIB = 1 << 20,
 };
 
 struct json;
@@ -61,6 +65,7 @@ struct job_spec {
     struct job_data evaluation;
     int64_t *seeds; /* [seed_count], distinct */
     size_t seed_count;
+    int64_t memory_limit_mib; /* of a run; 0: what the daemon allows */
     struct param_sweep pipeline;
     struct layer_rule *rules; /* [rule_count] of the pipeline */
     size_t rule_count;
