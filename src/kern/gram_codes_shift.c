@@ -148,8 +148,8 @@ static void rectangle_sums(const struct job *job, const struct gram_pair *pair, 
 }
 
 /* All numbers but the scaled ones are whole and below 2^53. */
-KERN_CLONES static void fill_square(const void *context, const struct gram_pair *pair,
-                                    struct gram_square *square)
+KERN_CLONES static void fill_square_codes(const void *context, const struct gram_pair *pair,
+                                          struct gram_square *square)
 {
     const struct job *job = context;
     double zero = (double)job->grid->zero, scale = (double)job->grid->scale, area = scale * scale;
@@ -192,7 +192,7 @@ static void use_pair(void *context, const struct gram_pair *pair)
 {
     const struct job *job = context;
     int64_t D = job->gram->D;
-    gram_pair_add(&job->shift, pair, fill_square, job, job->gram->inner + job->g * D * D);
+    gram_pair_add(&job->shift, pair, fill_square_codes, job, job->gram->inner + job->g * D * D);
     if (pair->same)
         add_tap_sums(job, pair);
 }

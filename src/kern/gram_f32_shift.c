@@ -166,8 +166,8 @@ static void use_sums(const struct job *job, const struct gram_pair *pair, const 
         }
 }
 
-KERN_CLONES static void fill_square(const void *context, const struct gram_pair *pair,
-                                    struct gram_square *square)
+KERN_CLONES static void fill_square_f32(const void *context, const struct gram_pair *pair,
+                                        struct gram_square *square)
 {
     const struct job *job = context;
     for (int64_t i = 0; i < square->rows; i++) {
@@ -187,9 +187,9 @@ static void use_inner(void *context, const struct gram_pair *pair)
     const struct job *job = context;
     const struct gram *gram = job->gram;
     int64_t matrix = job->g * gram->D * gram->D;
-    gram_pair_add(&job->inner, pair, fill_square, job, gram->inner + matrix);
+    gram_pair_add(&job->inner, pair, fill_square_f32, job, gram->inner + matrix);
     if (gram->cross != NULL && !job->crossed)
-        gram_pair_add(&job->inner, pair, fill_square, job, gram->cross + matrix);
+        gram_pair_add(&job->inner, pair, fill_square_f32, job, gram->cross + matrix);
     if (!pair->same)
         return;
     use_sums(job, pair, job->at.sums_quantized, gram->sum_quantized);
@@ -201,7 +201,7 @@ static void use_cross(void *context, const struct gram_pair *pair)
 {
     const struct job *job = context;
     int64_t D = job->gram->D;
-    gram_pair_add(&job->cross, pair, fill_square, job, job->gram->cross + job->g * D * D);
+    gram_pair_add(&job->cross, pair, fill_square_f32, job, job->gram->cross + job->g * D * D);
 }
 
 static void clear(const struct job *job)
