@@ -50,6 +50,12 @@ void gram_add_conv(struct gram *gram, const struct conv_shape *shape, const floa
         gram_columns_add(gram, shape, x, x_quantized, scratch);
 }
 
+int64_t gram_conv_products(const struct conv_shape *shape)
+{
+    int64_t C = shape->C / shape->G, upper = C * (C - 1) / 2;
+    return shape->N * (gram_shift_places(shape) * C * C - gram_shift_own_places(shape) * upper);
+}
+
 size_t gram_dense_scratch_bytes(int64_t C)
 {
     struct conv_shape shape = gram_dense_shape(1, C);

@@ -176,9 +176,8 @@ void gram_shift_clear(const struct gram_shift *shift, void *products)
     memset(products, 0, (size_t)(matrices_of(shift) * matrix_lanes(shift)) * GRAM_QUAD);
 }
 
-/* Whether the products of two segments are made, or those of the opposite distance instead. */
-static bool is_made(const struct gram_shift *shift, const struct gram_segment *rows,
-                    const struct gram_segment *columns)
+bool gram_shift_makes(const struct gram_shift *shift, const struct gram_segment *rows,
+                      const struct gram_segment *columns)
 {
     return shift->all || rows->distance > 0 || columns->distance >= 0;
 }
@@ -243,7 +242,7 @@ void gram_shift_add(const struct gram_shift *shift, gram_add_products *add, cons
             for (int64_t b = 0; b < shift->columns.count; b++, matrix++) {
                 const struct gram_segment *rows = &shift->rows.segment[a];
                 const struct gram_segment *columns = &shift->columns.segment[b];
-                if (!is_made(shift, rows, columns))
+                if (!gram_shift_makes(shift, rows, columns))
                     continue;
                 int64_t first = place_at(shift, rows->first, columns->first);
                 int64_t second = place_at(shift, rows->first + rows->distance,
@@ -303,4 +302,10 @@ int64_t gram_shift_places(const struct conv_shape *shape)
         for (int64_t right = down > 0 ? 1 - shape->S : 0; right < shape->S; right++)
             places += gram_axis_places(&rows, down) * gram_axis_places(&columns, right);
     return places;
+}
+
+int64_t gram_shift_own_places(const struct conv_shape *shape)
+{
+    struct gram_axis rows = rows_of(shape, 0, shape->OH), columns = columns_of(shape, 0, shape->OW);
+    return gram_axis_places(&rows, 0) * gram_axis_places(&columns, 0);
 }

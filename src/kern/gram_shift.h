@@ -37,6 +37,10 @@ size_t gram_shift_products_bytes(const struct conv_shape *shape, bool all);
 void gram_shift_plan(const struct conv_shape *shape, const struct gram_band *band, bool all,
                      void *memory, struct gram_shift *out);
 
+/* Whether the products of two segments are made, or those of the opposite distance instead. */
+bool gram_shift_makes(const struct gram_shift *shift, const struct gram_segment *rows,
+                      const struct gram_segment *columns);
+
 /* Lanes of a plane. */
 int64_t gram_shift_lanes(const struct gram_shift *shift);
 
@@ -73,3 +77,6 @@ void gram_shift_each_pair(const struct gram_shift *shift, const void *products, 
 
 /* Places of all matrices of a symmetric product, for whole maps of one sample. */
 int64_t gram_shift_places(const struct conv_shape *shape);
+
+/* Of those, the places where a tap meets itself. */
+int64_t gram_shift_own_places(const struct conv_shape *shape);

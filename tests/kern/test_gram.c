@@ -284,6 +284,49 @@ START_TEST(a_dense_layer_has_one_position_per_sample)
 }
 END_TEST
 
+/* Whether some pair of taps (r, s) and (r', s') that far apart has the first one at a place. */
+static bool is_needed(const struct conv_shape *shape, int64_t h, int64_t w, int64_t down,
+                      int64_t right)
+{
+    for (int64_t r = 0; r < shape->R; r++)
+        for (int64_t s = 0; s < shape->S; s++) {
+            int64_t row = h + shape->pad_top - r * shape->dilation_h;
+            int64_t column = w + shape->pad_left - s * shape->dilation_w;
+            if (r + down < 0 || r + down >= shape->R || s + right < 0 || s + right >= shape->S ||
+                row < 0 || column < 0 || row % shape->stride_h != 0 ||
+                column % shape->stride_w != 0)
+                continue;
+            if (row / shape->stride_h < shape->OH && column / shape->stride_w < shape->OW)
+                return true;
+        }
+    return false;
+}
+
+static int64_t needed_products(const struct conv_shape *shape)
+{
+    int64_t C = shape->C / shape->G, products = 0;
+    for (int64_t down = 0; down < shape->R; down++)
+        for (int64_t right = down == 0 ? 0 : 1 - shape->S; right < shape->S; right++)
+            for (int64_t place = 0; place < shape->H * shape->W; place++) {
+                int64_t h = place / shape->W, w = place % shape->W;
+                int64_t other_h = h + down * shape->dilation_h;
+                int64_t other_w = w + right * shape->dilation_w;
+                if (other_h < shape->H && other_w >= 0 && other_w < shape->W &&
+                    is_needed(shape, h, w, down, right))
+                    products += down == 0 && right == 0 ? C * (C + 1) / 2 : C * C;
+            }
+    return shape->N * products;
+}
+
+START_TEST(needed_products_are_those_of_places_that_windows_share)
+{
+    struct rng rng;
+    rng_init(&rng, 5, (uint64_t)_i);
+    struct conv_shape shape = random_conv_shape(&rng);
+    ck_assert_int_eq(gram_conv_products(&shape), needed_products(&shape));
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("gram");
@@ -295,6 +338,7 @@ int main(void)
                         sizeof(long_shapes) / sizeof(long_shapes[0]));
     tcase_add_loop_test(laws, the_same_input_twice_makes_both_matrices_equal, 0, 8 / part);
     tcase_add_loop_test(laws, a_dense_layer_has_one_position_per_sample, 0, 6);
+    tcase_add_loop_test(laws, needed_products_are_those_of_places_that_windows_share, 0, 64 / part);
     suite_add_tcase(suite, laws);
     return support_run(suite);
 }

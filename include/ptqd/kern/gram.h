@@ -25,6 +25,12 @@ struct gram {
     int64_t positions;     /* columns added up */
 };
 
+/* Multiply-adds of H that the shift structure of a convolution needs, for one group and all
+ * samples: every product of two channels a distance apart once, of a channel with itself, or of a
+ * pair, only one of both orders, and none on the padding. D (D + 1) / 2 a position for a dense
+ * layer. */
+int64_t gram_conv_products(const struct conv_shape *shape);
+
 /* Bytes of scratch (64-byte aligned) for gram_add_conv and gram_add_dense; N does not matter. */
 size_t gram_conv_scratch_bytes(const struct conv_shape *shape);
 size_t gram_dense_scratch_bytes(int64_t C);

@@ -25,7 +25,7 @@ bool gram_codes_of(const struct gram_grid *grid, const float *x_quantized, size_
                    uint8_t *codes);
 
 /* Whether gram_codes_add_conv is faster than gram_add_conv: not for depthwise filters, for which
- * that has a way of its own, four to five times as fast as packed columns of few codes. */
+ * that has a way of its own, ten times as fast as matrices of single codes. */
 bool gram_codes_pay(const struct conv_shape *shape);
 
 /* Bytes of scratch (64-byte aligned) for gram_codes_add_conv and gram_codes_add_dense; N does not
