@@ -82,7 +82,8 @@ static bool execute(const struct memory_case *memory_case, const struct subject 
     struct error *err = &out->err;
     struct pipeline pipeline = {0};
     struct run_result *result;
-    if (!param_defaults(pipeline_table(), subject->arena, &pipeline, err))
+    struct arena *arena = arena_create(0); /* the run's: data is counted beside it */
+    if (!arena || !param_defaults(pipeline_table(), arena, &pipeline, err))
         return false;
     pipeline.artifacts = 0;
     pipeline.weights.bits = 4;
@@ -107,7 +108,7 @@ static bool execute(const struct memory_case *memory_case, const struct subject 
         .memory = {.limit_bytes = memory_case->limit_mib << 20, .spill_directory = directory},
         .origin = {.program_version = "test", .variant = "{}"},
     };
-    if (!run_execute(subject->arena, &request, &result, err))
+    if (!run_execute(arena, &request, &result, err))
         return false;
     out->predicted_bytes = result->predicted_bytes;
     out->spilled_bytes = result->spilled_bytes;
