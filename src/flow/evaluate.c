@@ -99,27 +99,6 @@ void evaluate_add_error(struct evaluate_error *error, const float *reference, co
     error->noise += noise;
 }
 
-bool evaluate_add_captured(struct evaluate_error *error, const struct captured *reference,
-                           const struct captured *values, struct arena *scratch, struct error *err)
-{
-    struct arena_mark mark = arena_mark(scratch);
-    struct captured_reader real, given;
-    int64_t chunk = captured_chunk(reference->elements);
-    if (!captured_open(reference, chunk, scratch, &real, err) ||
-        !captured_open(values, chunk, scratch, &given, err))
-        return false;
-    for (int64_t first = 0; first < reference->samples; first += chunk) {
-        int64_t left = reference->samples - first, count = left < chunk ? left : chunk;
-        const float *x = captured_at(&real, first, count, err);
-        const float *y = captured_at(&given, first, count, err);
-        if (!x || !y)
-            return false;
-        evaluate_add_error(error, x, y, count * reference->elements);
-    }
-    arena_reset(scratch, mark);
-    return true;
-}
-
 double evaluate_error_db(const struct evaluate_error *error)
 {
     return error->noise > 0.0 ? 10.0 * log10(error->signal / error->noise) : HUGE_VAL;

@@ -4,6 +4,7 @@
 #include "ptqd/flow/final_walk.h"
 
 #include "ptqd/flow/evaluate.h"
+#include "ptqd/recon/captured_sums.h"
 #include "ptqd/recon/walk.h"
 
 /* Samples: enough that making the executors does not count, fewer where they are large. */
@@ -21,8 +22,9 @@ static bool add_layer(const struct comparison *at, const struct walk *walk, int 
                       struct error *err)
 {
     int tensor = at->network->graph->nodes[at->network->layers[index].node].outputs[0];
-    return evaluate_add_captured(&at->errors[index], walk_float(walk, tensor),
-                                 walk_quantized(walk, tensor), at->scratch, err);
+    struct evaluate_error *error = &at->errors[index];
+    return captured_add_error(walk_float(walk, tensor), walk_quantized(walk, tensor), at->scratch,
+                              &error->signal, &error->noise, err);
 }
 
 /* Executes all nodes on the samples from `first`. */

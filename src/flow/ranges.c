@@ -6,32 +6,18 @@
 #include "ptqd/nn/op.h"
 #include "ptqd/quant/bias.h"
 #include "ptqd/quant/observer.h"
+#include "ptqd/recon/captured_sums.h"
 #include "ptqd/recon/output_range.h"
 
 #include <math.h>
 
-struct extremes {
-    double min, max; /* INFINITY and -INFINITY: of nothing yet */
-};
-
-static const struct extremes of_nothing = {.min = (double)INFINITY, .max = -(double)INFINITY};
-
-static bool extremes_add(struct extremes *extremes, const float *values, int64_t count,
-                         const char *name, struct error *err)
+static bool check_finite(const char *name, float odd, struct error *err)
 {
-    float min = INFINITY, max = -INFINITY;
-    for (int64_t i = 0; i < count; i++) {
-        if (!isfinite(values[i]))
-            return FAIL(err, E_INVALID,
-                        "tensor '%s' of the float network is %g for a calibration sample; only "
-                        "finite activations can be quantized",
-                        name, (double)values[i]);
-        min = values[i] < min ? values[i] : min;
-        max = values[i] > max ? values[i] : max;
-    }
-    extremes->min = fmin(extremes->min, (double)min);
-    extremes->max = fmax(extremes->max, (double)max);
-    return true;
+    return odd == 0.0f ||
+           FAIL(err, E_INVALID,
+                "tensor '%s' of the float network is %g for a calibration sample; only finite "
+                "activations can be quantized",
+                name, (double)odd);
 }
 
 /* Elements that stand for a large tensor where pairs are needed, evenly spread. */
@@ -42,71 +28,8 @@ struct fit {
     const struct range_choice *range;
     struct quantizer *quantizer;
     const struct captured *values;
-    const char *name;
-    struct extremes extremes;
+    struct captured_extremes extremes;
 };
-
-/* Looks at all values, in chunks of samples. */
-typedef bool look_function(void *context, const float *values, int64_t first, int64_t count,
-                           struct error *err);
-
-static bool look_at(const struct ranges *ranges, const struct captured *captured,
-                    look_function *look, void *context, struct error *err)
-{
-    struct arena_mark mark = arena_mark(ranges->arena);
-    struct captured_reader reader;
-    int64_t chunk = captured_chunk(captured->elements);
-    if (!captured_open(captured, chunk, ranges->arena, &reader, err))
-        return false;
-    for (int64_t first = 0; first < captured->samples; first += chunk) {
-        int64_t left = captured->samples - first, count = left < chunk ? left : chunk;
-        const float *values = captured_at(&reader, first, count, err);
-        if (!values ||
-            !look(context, values, first * captured->elements, count * captured->elements, err))
-            return false;
-    }
-    arena_reset(ranges->arena, mark);
-    return true;
-}
-
-static bool look_for_extremes(void *context, const float *values, int64_t first, int64_t count,
-                              struct error *err)
-{
-    struct fit *fit = context;
-    (void)first; /* wherever they are */
-    return extremes_add(&fit->extremes, values, count, fit->name, err);
-}
-
-static bool look_for_histogram(void *context, const float *values, int64_t first, int64_t count,
-                               struct error *err)
-{
-    struct histogram *histogram = context;
-    (void)first, (void)err; /* wherever they are; counts can't fail */
-    histogram_add(histogram, values, (size_t)count);
-    return true;
-}
-
-/* Some of the values. */
-struct pick {
-    float *values; /* [pairs] */
-    int64_t pairs, of;
-    int64_t next;
-};
-
-static int64_t place_of(const struct pick *pick, int64_t index)
-{
-    return (int64_t)((double)pick->of * (double)index / (double)pick->pairs);
-}
-
-static bool look_for_some(void *context, const float *values, int64_t first, int64_t count,
-                          struct error *err)
-{
-    struct pick *pick = context;
-    (void)err; /* copies on given memory */
-    for (; pick->next < pick->pairs && place_of(pick, pick->next) < first + count; pick->next++)
-        pick->values[pick->next] = values[place_of(pick, pick->next) - first];
-    return true;
-}
 
 static bool fit_pairs(const struct ranges *ranges, const struct fit *fit,
                       const struct captured *addends, struct error *err)
@@ -114,10 +37,8 @@ static bool fit_pairs(const struct ranges *ranges, const struct fit *fit,
     int64_t count = fit->values->samples * fit->values->elements;
     int64_t pairs = count < PAIRS ? count : PAIRS;
     float *some = ARENA_ARRAY(ranges->arena, float, 2 * pairs, err);
-    struct pick of_values = {.values = some, .pairs = pairs, .of = count};
-    struct pick of_addends = {.values = some + pairs, .pairs = pairs, .of = count};
-    if (!some || !look_at(ranges, fit->values, look_for_some, &of_values, err) ||
-        !look_at(ranges, addends, look_for_some, &of_addends, err))
+    if (!some || !captured_pick(fit->values, ranges->arena, pairs, some, err) ||
+        !captured_pick(addends, ranges->arena, pairs, some + pairs, err))
         return false;
     struct observation seen = {
         .values = some,
@@ -135,7 +56,7 @@ static bool fit_histogram(const struct ranges *ranges, const struct fit *fit, st
     if (!histogram)
         return false;
     histogram_init(histogram, fit->extremes.min, fit->extremes.max);
-    if (!look_at(ranges, fit->values, look_for_histogram, histogram, err))
+    if (!captured_add_histogram(fit->values, ranges->arena, histogram, err))
         return false;
     struct observation seen = histogram_observation(histogram);
     return observer_fit(fit->range->observer, &seen, &fit->range->options, fit->quantizer, 0, err);
@@ -185,10 +106,9 @@ static bool fit_activation(void *context, void *out_fitted, struct error *err)
         .range = at->range,
         .quantizer = at->node->detail,
         .values = walk_float(ranges->walk, tensor),
-        .name = graph->tensors[tensor].name,
-        .extremes = of_nothing,
     };
-    if (!look_at(ranges, fit.values, look_for_extremes, &fit, err))
+    if (!captured_find_extremes(fit.values, ranges->arena, &fit.extremes, err) ||
+        !check_finite(graph->tensors[tensor].name, fit.extremes.odd, err))
         return false;
     struct arena_mark mark = arena_mark(ranges->arena);
     bool done = at->addend >= 0 ? fit_pairs(ranges, &fit, walk_float(ranges->walk, at->addend), err)
@@ -272,12 +192,12 @@ static bool observe_weights(struct quant_layer *layer, struct error *err)
     int64_t channels = layer->quantizer.channels;
     int64_t count = layer->K * layer->D / channels;
     for (int64_t channel = 0; channel < channels; channel++) {
-        struct extremes extremes = of_nothing;
         struct observation seen = {
             .values = layer->float_weights + channel * count,
             .count = (size_t)count,
         };
-        if (!extremes_add(&extremes, seen.values, count, layer->name, err))
+        struct captured_extremes extremes = extremes_of(seen.values, count);
+        if (!check_finite(layer->name, extremes.odd, err))
             return false;
         seen.min = extremes.min;
         seen.max = extremes.max;

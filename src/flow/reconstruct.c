@@ -13,6 +13,7 @@
 #include "ptqd/flow/run_state.h"
 #include "ptqd/nn/op.h"
 #include "ptqd/quant/bias.h"
+#include "ptqd/recon/captured_sums.h"
 #include "ptqd/recon/layer_moments.h"
 #include "ptqd/recon/method.h"
 #include "ptqd/recon/walk.h"
@@ -146,36 +147,15 @@ static bool solve_layer(struct reconstruction *r, struct quant_layer *layer,
                                 : solve(r, layer, NULL, 1.0);
 }
 
-/* Sums over the positions of `values`, [positions][K]. */
-static void add_moments(const float *values, int64_t positions, int64_t K, double *sums,
-                        double *squares)
-{
-    for (int64_t i = 0; i < positions; i++)
-        for (int64_t k = 0; k < K; k++) {
-            double value = (double)values[i * K + k];
-            sums[k] += value;
-            squares[k] += value * value;
-        }
-}
-
 /* Root mean variance over the channels of a layer's float output, [positions][K]. */
 static bool output_scale(struct arena *arena, const struct captured *output, int64_t K,
                          double *out_scale, struct error *err)
 {
     int64_t positions = output->samples * output->elements / K;
-    int64_t chunk = captured_chunk(output->elements);
     double *means = ARENA_ARRAY(arena, double, K, err);
     double *squares = ARENA_ARRAY(arena, double, K, err);
-    struct captured_reader reader;
-    if (!means || !squares || !captured_open(output, chunk, arena, &reader, err))
+    if (!means || !squares || !captured_add_channels(output, K, arena, means, squares, err))
         return false;
-    for (int64_t first = 0; first < output->samples; first += chunk) {
-        int64_t left = output->samples - first, count = left < chunk ? left : chunk;
-        const float *values = captured_at(&reader, first, count, err);
-        if (!values)
-            return false;
-        add_moments(values, count * output->elements / K, K, means, squares);
-    }
     double sum = 0.0;
     for (int64_t k = 0; k < K; k++) {
         double mean = means[k] / (double)positions;
@@ -199,8 +179,8 @@ static bool decide_codes(struct reconstruction *r, struct quant_layer *layer,
 static bool captured_sqnr_db(struct reconstruction *r, int tensor, double *out_db)
 {
     struct evaluate_error error = {0};
-    if (!evaluate_add_captured(&error, walk_float(r->walk, tensor), walk_quantized(r->walk, tensor),
-                               r->arena, r->err))
+    if (!captured_add_error(walk_float(r->walk, tensor), walk_quantized(r->walk, tensor), r->arena,
+                            &error.signal, &error.noise, r->err))
         return false;
     *out_db = evaluate_error_db(&error);
     return true;

@@ -2,6 +2,8 @@
 
 #include "ptqd/quant/observer.h"
 
+#include "ptqd/kern/statistics.h"
+
 #include <math.h>
 #include <string.h>
 
@@ -56,11 +58,10 @@ void histogram_add(struct histogram *histogram, const float *values, size_t coun
 {
     double width = (histogram->max - histogram->min) / HISTOGRAM_BINS;
     double per_unit = width > 0.0 ? 1.0 / width : 0.0;
-    for (size_t i = 0; i < count; i++) {
-        double place = ((double)values[i] - histogram->min) * per_unit;
-        int bin = place > 0.0 ? (int)fmin(place, HISTOGRAM_BINS - 1) : 0;
-        histogram->counts[bin] += 1.0;
-    }
+    const struct binning binning = {.min = histogram->min,
+                                    .per_unit = per_unit,
+                                    .bins = HISTOGRAM_BINS};
+    count_bins_f32(values, count, &binning, histogram->counts);
 }
 
 struct observation histogram_observation(const struct histogram *histogram)

@@ -8,6 +8,8 @@
 
 #include "ptqd/kern/gemm.h"
 #include "ptqd/kern/gram_codes.h"
+#include "ptqd/kern/relu_targets.h"
+#include "ptqd/kern/statistics.h"
 #include "ptqd/nn/conv_node.h"
 #include "ptqd/nn/op.h"
 #include "ptqd/quant/network.h"
@@ -258,26 +260,9 @@ static bool make_targets(const struct target_reader *reader, int64_t first, int6
         !read_optional(&reader->addend_quantized, first, count, &addend_quantized, err) ||
         !read_optional(&reader->rectified, first, count, &rectified, err))
         return false;
-    for (int64_t i = 0; i < count * reader->output.of->elements; i++) {
-        float plain = addend ? addend[i] : 0.0f;
-        float present = addend ? addend_quantized[i] : 0.0f;
-        float sum = output[i] + plain;
-        if (rectified && sum <= 0.0f)
-            sum = fminf(rectified[i] + present, 0.0f);
-        out[i] = sum - present;
-    }
+    const struct relu_targets targets = {output, addend, addend_quantized, rectified};
+    relu_targets_f32(&targets, count * reader->output.of->elements, out);
     return true;
-}
-
-static void add_sums(const float *target, int64_t positions, int64_t K,
-                     struct linear_targets *targets)
-{
-    for (int64_t i = 0; i < positions; i++)
-        for (int64_t k = 0; k < K; k++) {
-            double value = (double)target[i * K + k];
-            targets->sum[k] += value;
-            targets->squares[k] += value * value;
-        }
 }
 
 /* products = Σ t x̂ᵀ of `count` samples. */
@@ -320,7 +305,7 @@ bool layer_moments_add_targets(const struct layer_data *data, const struct quant
                                     err);
         if (!done)
             break;
-        add_sums(target, positions, layer->K, targets);
+        channel_sums_f32(target, positions, layer->K, targets->sum, targets->squares);
         for (int64_t i = 0; i < cells; i++)
             targets->products[i] += (double)products[i];
     }

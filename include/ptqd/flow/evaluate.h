@@ -2,7 +2,6 @@
 
 /* How well a graph does on data. */
 
-#include "ptqd/recon/captured.h"
 #include "ptqd/recon/monitor.h"
 #include "ptqd/recon/samples.h"
 
@@ -34,10 +33,6 @@ struct evaluate_error {
 };
 void evaluate_add_error(struct evaluate_error *error, const float *reference, const float *values,
                         int64_t count);
-
-/* The same for all samples of a tensor. */
-bool evaluate_add_captured(struct evaluate_error *error, const struct captured *reference,
-                           const struct captured *values, struct arena *scratch, struct error *err);
 
 /* 10 log10(signal / noise); infinite when all values were equal. */
 double evaluate_error_db(const struct evaluate_error *error);

@@ -6,28 +6,18 @@
  * One evaluation is a pass over the values, or over the histogram that stands for them.
  */
 
+#include "ptqd/kern/statistics.h"
 #include "ptqd/quant/observer.h"
 #include "ptqd/quant/range_search.h"
 
-#include <math.h>
-
 static double squared_error(const struct observation *seen, const struct range_grid *grid)
 {
-    double low = (grid->low - grid->zero_point) * grid->scale;
-    double high = (grid->high - grid->zero_point) * grid->scale;
-    double inverse = 1.0 / grid->scale;
-    double sum = 0.0;
-    for (size_t i = 0; i < seen->count; i++) {
-        double x = (double)seen->values[i];
-        double clipped = x < low ? low : x > high ? high : x;
-        double error = rint(clipped * inverse) * grid->scale - x;
-        if (seen->addends) {
-            double before = x + (double)seen->addends[i], after = before + error;
-            error = (after > 0.0 ? after : 0.0) - (before > 0.0 ? before : 0.0);
-        }
-        sum += seen->weights ? seen->weights[i] * error * error : error * error;
-    }
-    return sum;
+    const struct rounding_grid rounding = {
+        .scale = grid->scale,
+        .low = (grid->low - grid->zero_point) * grid->scale,
+        .high = (grid->high - grid->zero_point) * grid->scale,
+    };
+    return rounding_error_f32(seen->values, seen->weights, seen->addends, seen->count, &rounding);
 }
 
 static void mse_range(const struct observation *seen, const struct quantizer_format *format,
