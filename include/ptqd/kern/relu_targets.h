@@ -1,8 +1,8 @@
 #pragma once
 
 /* What a layer in front of a Relu should give: t = y + a − â, and where y + a ≤ 0, below which the
- * Relu hides every difference, min(ŷ + â, 0) − â. It majorizes the error behind the Relu and touches
- * it at ŷ. */
+ * Relu hides every difference, min(ŷ + â, 0) − â. It majorizes the error behind the Relu and
+ * touches it at ŷ. */
 
 #include <stdint.h>
 
