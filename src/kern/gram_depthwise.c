@@ -20,7 +20,7 @@ enum {
     LANES = 16,            /* channels at once */
     DISTANCES = 5,         /* whose sums stay in registers */
     PART = 256,            /* places whose sums are in registers */
-    PLACES = 1 << 10,      /* of maps at once, if they fit: 32 KiB, of a first-level cache */
+    PLACES = 1 << 10,      /* of maps at once, if they fit: 64 KiB */
     PLACES_MOST = 1 << 12, /* of a band: 256 KiB, of a second-level cache */
     SLIM = 4,              /* rows to columns of a cell, from which on rows are the inner loop */
 };
