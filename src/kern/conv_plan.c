@@ -4,7 +4,12 @@
  * (slot 0) and those of a few others, for the smaller last batch of a pass over a data set; when
  * all slots are taken the oldest of the others gives way. The primitives of a slot are made when
  * they are first needed. Activations stay in N, H, W, C, so that layers follow each other without
- * changes of layout; weights are brought into whatever layout the primitive likes best. */
+ * changes of layout; weights are brought into whatever layout the primitive likes best.
+ *
+ * The gradient of the weights of a 1 × 1 filter with a stride is taken with stride 1 from the
+ * positions of x that the filter stands on, gathered here. oneDNN 2.6 does the same within its JIT
+ * primitive, but writes past its buffer ("reduce to unit stride") for some shapes, as 8 → 16
+ * channels on 64 × 64 with stride 2. */
 
 #include "onednn.h"
 #include "ptqd/kern/conv.h"
@@ -33,7 +38,8 @@ struct conv_plan {
     struct conv_shape shape;
     bool gradients;
     struct onednn_device device;
-    float *no_bias; /* [K] zeros */
+    float *no_bias;  /* [K] zeros */
+    float *gathered; /* [N][OH][OW][C], the positions a strided 1 × 1 filter stands on; else NULL */
     struct slot slots[SLOT_COUNT];
     int next; /* slot that gives way, 1 … SLOT_COUNT − 1 */
 };
@@ -177,6 +183,33 @@ static struct slot *slot_of(struct conv_plan *plan, int64_t N)
     return slot;
 }
 
+static bool gathers_positions(const struct conv_shape *shape)
+{
+    bool strided = shape->stride_h > 1 || shape->stride_w > 1;
+    return shape->R == 1 && shape->S == 1 && strided && shape->pad_top == 0 &&
+           shape->pad_left == 0 && shape->pad_bottom == 0 && shape->pad_right == 0;
+}
+
+/* The same layer on the gathered positions. */
+static struct conv_shape gathered_shape(const struct conv_shape *shape)
+{
+    struct conv_shape gathered = *shape;
+    gathered.H = shape->OH;
+    gathered.W = shape->OW;
+    gathered.stride_h = gathered.stride_w = 1;
+    return gathered;
+}
+
+static void gather_positions(const struct conv_shape *shape, const float *x, float *out)
+{
+    for (int64_t n = 0; n < shape->N; n++)
+        for (int64_t oh = 0; oh < shape->OH; oh++) {
+            const float *row = x + (n * shape->H + oh * shape->stride_h) * shape->W * shape->C;
+            for (int64_t ow = 0; ow < shape->OW; ow++, out += shape->C)
+                memcpy(out, row + ow * shape->stride_w * shape->C, (size_t)shape->C * sizeof(*out));
+        }
+}
+
 /* The pass for N samples; `*out_pass` NULL: use the reference. */
 static bool pass_find(struct conv_plan *plan, int64_t N, enum pass_kind kind,
                       struct onednn_pass **out_pass, struct error *err)
@@ -186,8 +219,10 @@ static bool pass_find(struct conv_plan *plan, int64_t N, enum pass_kind kind,
     struct slot *slot = slot_of(plan, N);
     if (!slot->ready[kind]) {
         struct layouts layouts;
+        bool gathers = kind == PASS_GRAD_W && plan->gathered != NULL;
+        struct conv_shape shape = gathers ? gathered_shape(&plan->shape) : plan->shape;
         onednn_single_thread();
-        if (!layouts_init(&plan->shape, N, &layouts, err))
+        if (!layouts_init(&shape, N, &layouts, err))
             return false;
         bool good = kind == PASS_FORWARD
                         ? create_forward(plan, &layouts, &slot->passes[kind], err)
@@ -197,6 +232,22 @@ static bool pass_find(struct conv_plan *plan, int64_t N, enum pass_kind kind,
         slot->ready[kind] = true;
     }
     *out_pass = slot->passes[kind];
+    return true;
+}
+
+static bool create_buffers(struct conv_plan *plan, struct error *err)
+{
+    const struct conv_shape *shape = &plan->shape;
+    plan->no_bias = calloc((size_t)shape->K, sizeof(float));
+    if (plan->no_bias == NULL)
+        return FAIL(err, E_MEMORY, "no memory for %lld biases", (long long)shape->K);
+    if (!plan->gradients || !gathers_positions(shape))
+        return true;
+    struct conv_shape gathered = gathered_shape(shape);
+    int64_t count = conv_input_elements(&gathered);
+    plan->gathered = calloc((size_t)count, sizeof(float));
+    if (plan->gathered == NULL)
+        return FAIL(err, E_MEMORY, "no memory for %lld gathered activations", (long long)count);
     return true;
 }
 
@@ -210,14 +261,9 @@ bool conv_plan_create(const struct conv_shape *shape, bool gradients, struct con
     plan->gradients = gradients;
     plan->slots[0].N = shape->N;
     plan->next = 1;
-    plan->no_bias = calloc((size_t)shape->K, sizeof(float));
     struct onednn_pass *forward;
-    bool good = plan->no_bias != NULL;
-    if (!good)
-        (void)FAIL(err, E_MEMORY, "no memory for %lld biases", (long long)shape->K);
-    good = good && onednn_device_create(&plan->device, err) &&
-           pass_find(plan, shape->N, PASS_FORWARD, &forward, err);
-    if (!good) {
+    if (!create_buffers(plan, err) || !onednn_device_create(&plan->device, err) ||
+        !pass_find(plan, shape->N, PASS_FORWARD, &forward, err)) {
         conv_plan_destroy(plan);
         return false;
     }
@@ -233,6 +279,7 @@ void conv_plan_destroy(struct conv_plan *plan)
         slot_finish(&plan->slots[i]);
     onednn_device_destroy(&plan->device);
     free(plan->no_bias);
+    free(plan->gathered);
     free(plan);
 }
 
@@ -285,6 +332,11 @@ bool conv_plan_grad_w(struct conv_plan *plan, int64_t N, const float *x, const f
         struct conv_shape shape = shape_of(plan, N);
         conv2d_f32_grad_w(&shape, x, grad_y, grad_w);
         return true;
+    }
+    if (plan->gathered != NULL) {
+        struct conv_shape shape = shape_of(plan, N);
+        gather_positions(&shape, x, plan->gathered);
+        x = plan->gathered;
     }
     const void *data[] = {x, grad_y, grad_w};
     return onednn_pass_execute(pass, data, err);

@@ -241,6 +241,29 @@ START_TEST(a_plan_computes_the_layers_of_the_field)
 }
 END_TEST
 
+/* Strided 1 × 1 filters for which oneDNN 2.6 wrote past a buffer of its own, a stride on one axis
+ * only, and groups: all that the plan gathers. */
+static const struct conv_shape pointwise_shapes[] = {
+    {2, 64, 64, 3, 4, 1, 1, 1, 2, 2, 0, 0, 0, 0, 1, 1, 32, 32},
+    {2, 64, 64, 4, 8, 1, 1, 1, 2, 2, 0, 0, 0, 0, 1, 1, 32, 32},
+    {3, 48, 48, 8, 16, 1, 1, 1, 2, 2, 0, 0, 0, 0, 1, 1, 24, 24},
+    {2, 64, 64, 8, 16, 1, 1, 1, 2, 2, 0, 0, 0, 0, 1, 1, 32, 32},
+    {2, 64, 64, 12, 16, 1, 1, 1, 2, 2, 0, 0, 0, 0, 1, 1, 32, 32},
+    {1, 96, 96, 8, 16, 1, 1, 1, 2, 2, 0, 0, 0, 0, 1, 1, 48, 48},
+    {2, 7, 9, 5, 3, 1, 1, 1, 3, 1, 0, 0, 0, 0, 1, 1, 3, 9},
+    {2, 8, 10, 6, 4, 1, 1, 2, 1, 4, 0, 0, 0, 0, 1, 1, 8, 3},
+    {2, 5, 6, 8, 8, 1, 1, 8, 2, 2, 0, 0, 0, 0, 1, 1, 3, 3},
+};
+enum { POINTWISE_SHAPES = sizeof(pointwise_shapes) / sizeof(pointwise_shapes[0]) };
+
+START_TEST(a_plan_computes_strided_filters_of_one_tap)
+{
+    struct rng rng;
+    rng_init(&rng, 7, (uint64_t)_i);
+    check_shape(&rng, pointwise_shapes[_i]);
+}
+END_TEST
+
 /* Callers' tensors are parts of larger ones: nothing may count on alignment. */
 START_TEST(operands_may_be_aligned_to_a_float_only)
 {
@@ -391,6 +414,7 @@ int main(void)
     tcase_set_timeout(plan, 60);
     tcase_add_loop_test(plan, a_plan_computes_what_the_reference_computes, 0, RANDOM_SHAPES / part);
     tcase_add_loop_test(plan, a_plan_computes_the_layers_of_the_field, 0, NAMED_SHAPES);
+    tcase_add_loop_test(plan, a_plan_computes_strided_filters_of_one_tap, 0, POINTWISE_SHAPES);
     tcase_add_loop_test(plan, operands_may_be_aligned_to_a_float_only, 0, NAMED_SHAPES);
     tcase_add_test(plan, a_plan_serves_any_number_of_samples_up_to_its_own);
     tcase_add_loop_test(plan, any_thread_gives_the_same_bits_and_starts_no_others, 0, NAMED_SHAPES);
