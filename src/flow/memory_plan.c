@@ -192,7 +192,6 @@ static bool unit_bytes(struct planner *planner, const struct unit *unit, size_t 
         return false;
     size_t weights = weight_bytes(planner->network, unit->layer, unit->layer_count);
     size_t bytes = executor + weights / sizeof(float) * TRAINED_BYTES +
-                   tensor_bytes(network, unit->input, batch) +
                    tensor_bytes(network, unit->output, batch);
     for (int i = 0; i < graph.quantizer_count; i++) {
         int tensor = planner->network->activations[graph.quantizers[i].activation].input;

@@ -122,6 +122,11 @@ static bool check_samples(const struct exec *exec, int64_t samples, struct error
     return true;
 }
 
+float *exec_input(const struct exec *exec)
+{
+    return exec->options.gradients ? exec->memory[exec->graph->input] : NULL;
+}
+
 /* Puts the samples where the nodes read them: with gradients a copy, which stays until the
  * backward pass; else the caller's memory. */
 static void take_input(struct exec *exec, const float *input, int64_t samples)
@@ -129,7 +134,8 @@ static void take_input(struct exec *exec, const float *input, int64_t samples)
     const struct graph *graph = exec->graph;
     if (exec->options.gradients) {
         int64_t count = tensor_elements(&graph->tensors[graph->input], samples);
-        memcpy(exec->memory[graph->input], input, (size_t)count * sizeof(*input));
+        if (input != exec->memory[graph->input])
+            memcpy(exec->memory[graph->input], input, (size_t)count * sizeof(*input));
         return;
     }
     for (int i = 0; i < graph->tensor_count; i++)

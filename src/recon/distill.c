@@ -39,7 +39,7 @@ struct distillation {
     struct exec *teacher, *student;
     struct sample_order order;
     int64_t inputs, outputs; /* elements of one sample */
-    float *input;            /* [batch][inputs] */
+    float *input;            /* [batch][inputs], of the student */
     float *tempered;         /* [outputs] */
     struct augmenter augmenter;
     struct exec_seed *seeds; /* the output's, then those of the activations */
@@ -61,12 +61,14 @@ static bool create_networks(struct distillation *d, const struct unit *unit,
 {
     struct exec_options options = {.batch = d->order.batch,
                                    .gradients = true}; /* keeps activations */
-    return unit_graph_create(scratch, d->network, unit, &d->graph, err) &&
-           trainee_create(scratch, d->network, unit, &d->graph, output_scales, &d->options->trainee,
-                          &d->trainee, err) &&
-           exec_create(d->network->folded, &options, &d->teacher, err) &&
-           exec_create(d->graph.graph, &options, &d->student, err) &&
-           trainee_want_gradients(&d->trainee, d->student, err);
+    if (!unit_graph_create(scratch, d->network, unit, &d->graph, err) ||
+        !trainee_create(scratch, d->network, unit, &d->graph, output_scales, &d->options->trainee,
+                        &d->trainee, err) ||
+        !exec_create(d->network->folded, &options, &d->teacher, err) ||
+        !exec_create(d->graph.graph, &options, &d->student, err))
+        return false;
+    d->input = exec_input(d->student);
+    return trainee_want_gradients(&d->trainee, d->student, err);
 }
 
 /* One seed for the output, one for each quantized activation but the network's input. */
@@ -109,9 +111,8 @@ static bool distillation_init(struct distillation *d, const double *output_scale
         return false;
     d->inputs = tensor_elements(&graph->tensors[graph->input], 1);
     d->outputs = tensor_elements(&graph->tensors[units[0].output], 1);
-    d->input = ARENA_ARRAY(scratch, float, d->order.batch * d->inputs, err);
     d->tempered = ARENA_ARRAY(scratch, float, d->outputs, err);
-    return d->input && d->tempered &&
+    return d->tempered &&
            augmenter_create(scratch, graph, &d->options->augment, &d->augmenter, err) &&
            create_networks(d, &units[0], output_scales, scratch, err) &&
            create_seeds(d, scratch, err);

@@ -2,6 +2,7 @@
 
 #include "ptqd/recon/train.h"
 
+#include "ptqd/kern/difference.h"
 #include "ptqd/kern/dot.h"
 #include "ptqd/recon/sample_order.h"
 
@@ -17,7 +18,7 @@ struct training {
     struct exec *exec;
     struct sample_order order;
     int64_t inputs, outputs; /* elements of one sample */
-    float *input;            /* [batch][inputs] */
+    float *input;            /* [batch][inputs], of the executor */
     float *gradient;         /* [batch][outputs] */
     double target_square;    /* mean over all elements */
     struct rng *rng;
@@ -61,9 +62,8 @@ static bool training_init(struct training *training, struct quant_network *netwo
     int64_t batch = training->order.batch;
     training->inputs = tensor_elements(&graph->tensors[graph->input], 1);
     training->outputs = tensor_elements(&graph->tensors[graph->output], 1);
-    training->input = ARENA_ARRAY(scratch, float, batch * training->inputs, err);
     training->gradient = ARENA_ARRAY(scratch, float, batch * training->outputs, err);
-    if (!training->input || !training->gradient || !measure_target(training, err) ||
+    if (!training->gradient || !measure_target(training, err) ||
         !unit_graph_prepare_drop(&training->graph, scratch, batch, options->drop, training->rng,
                                  err) ||
         !trainee_create(scratch, network, unit, &training->graph, output_scales, &options->trainee,
@@ -71,8 +71,10 @@ static bool training_init(struct training *training, struct quant_network *netwo
         return false;
     struct exec_options exec_options = {.batch = batch, .gradients = true};
     bool at_start = graph->input == network->graph->input; /* nothing in front to be trained */
-    return exec_create(graph, &exec_options, &training->exec, err) &&
-           trainee_want_gradients(&training->trainee, training->exec, err) &&
+    if (!exec_create(graph, &exec_options, &training->exec, err))
+        return false;
+    training->input = exec_input(training->exec);
+    return trainee_want_gradients(&training->trainee, training->exec, err) &&
            (at_start || exec_want_gradient(training->exec, graph->input, err));
 }
 
@@ -93,45 +95,62 @@ static bool read_input(const struct training *training, int64_t sample, double d
     return plain != NULL;
 }
 
-/* Forward pass of `count` samples; the sum of squared errors, and its gradient per sample. */
-static bool compare(struct training *training, const int64_t *order, int64_t count, double drop,
-                    double *out_squares, struct error *err)
+static bool forward(struct training *training, const int64_t *order, int64_t count, double drop,
+                    struct error *err)
 {
     for (int64_t i = 0; i < count; i++)
         if (!read_input(training, order[i], drop, training->input + i * training->inputs, err))
             return false;
-    if (!exec_forward(training->exec, training->input, count, err))
-        return false;
-    const float *output = exec_values(training->exec, training->graph.graph->output);
-    double sum = 0.0;
+    return exec_forward(training->exec, training->input, count, err);
+}
+
+/* Output of sample i of the last forward pass. */
+static const float *output_of(const struct training *training, int64_t i)
+{
+    return exec_values(training->exec, training->graph.graph->output) + i * training->outputs;
+}
+
+/* The gradient of half the squared errors of the last forward pass, times `factor`. */
+static bool differentiate(struct training *training, const int64_t *order, int64_t count,
+                          float factor, struct error *err)
+{
     for (int64_t i = 0; i < count; i++) {
         const float *target = captured_at(&training->target, order[i], 1, err);
         if (!target)
             return false;
-        for (int64_t j = 0; j < training->outputs; j++) {
-            float error = output[i * training->outputs + j] - target[j];
-            training->gradient[i * training->outputs + j] = error;
-            sum += (double)error * (double)error;
-        }
+        difference_f32(output_of(training, i), target, training->outputs, factor,
+                       training->gradient + i * training->outputs);
     }
-    *out_squares = sum;
+    return true;
+}
+
+/* Adds the squared errors of the last forward pass. */
+static bool add_squares(struct training *training, const int64_t *order, int64_t count, double *sum,
+                        struct error *err)
+{
+    for (int64_t i = 0; i < count; i++) {
+        const float *target = captured_at(&training->target, order[i], 1, err);
+        if (!target)
+            return false;
+        *sum += difference_squares_f32(output_of(training, i), target, training->outputs);
+    }
     return true;
 }
 
 /* Relative error over all samples, everything quantized and hard. */
 static bool measure(struct training *training, double *out_loss, struct error *err)
 {
-    double total = 0.0, part;
+    double total = 0.0;
     training->trainee.hard = true;
     trainee_apply(&training->trainee);
     unit_graph_set_drop(&training->graph, 0.0);
     const struct sample_order *order = &training->order;
     for (int64_t first = 0; first < order->count; first += order->batch) {
         int64_t count = sample_order_part(order, first);
-        if (!compare(training, order->in_order + first, count, 0.0, &part, err))
-            return false;
-        total += part;
-        if (!recon_monitor_report(training->monitor, training->now, training->loss, err))
+        const int64_t *samples = order->in_order + first;
+        if (!forward(training, samples, count, 0.0, err) ||
+            !add_squares(training, samples, count, &total, err) ||
+            !recon_monitor_report(training->monitor, training->now, training->loss, err))
             return false;
     }
     training->trainee.hard = false;
@@ -146,15 +165,12 @@ static bool train_step(struct training *training, int64_t step, double unit, str
 {
     const struct train_options *options = training->options;
     const int64_t *samples = sample_order_step(&training->order, step);
-    double squares;
+    int64_t batch = training->order.batch;
+    float factor = (float)(2.0 / ((double)(batch * training->outputs) * unit));
     trainee_apply(&training->trainee);
-    if (!compare(training, samples, training->order.batch, options->drop, &squares, err))
-        return false;
-    int64_t count = training->order.batch * training->outputs;
-    float factor = (float)(2.0 / ((double)count * unit));
-    for (int64_t i = 0; i < count; i++)
-        training->gradient[i] *= factor;
-    if (!exec_backward(training->exec, training->graph.graph->output, training->gradient, err))
+    if (!forward(training, samples, batch, options->drop, err) ||
+        !differentiate(training, samples, batch, factor, err) ||
+        !exec_backward(training->exec, training->graph.graph->output, training->gradient, err))
         return false;
     double share = adam_cosine(1.0, step, options->steps);
     struct trainee_step how =

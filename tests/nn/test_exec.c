@@ -88,6 +88,21 @@ START_TEST(samples_at_once_are_each_the_same_as_alone)
 }
 END_TEST
 
+START_TEST(an_input_may_be_put_where_the_executor_keeps_it)
+{
+    struct graph *graph = branched_network();
+    float *input = graph_run_values(arena, 2 * INPUTS, 1);
+    float *expected = graph_run(arena, graph, input, 2);
+    struct exec *exec = create(graph, 2, true), *shared = create(graph, 2, false);
+    memcpy(exec_input(exec), input, 2 * INPUTS * sizeof(*input));
+    ck_assert_ok(exec_forward(exec, exec_input(exec), 2, &err), &err);
+    ck_assert_mem_eq(exec_values(exec, graph->output), expected, 2 * CLASSES * sizeof(float));
+    ck_assert_ptr_null(exec_input(shared));
+    exec_destroy(exec);
+    exec_destroy(shared);
+}
+END_TEST
+
 START_TEST(fewer_samples_than_the_batch_may_be_executed)
 {
     struct graph *graph = branched_network();
@@ -370,6 +385,7 @@ int main(void)
     tcase_add_checked_fixture(tcase, setup, teardown);
     tcase_add_test(tcase, sharing_memory_changes_no_bit);
     tcase_add_test(tcase, samples_at_once_are_each_the_same_as_alone);
+    tcase_add_test(tcase, an_input_may_be_put_where_the_executor_keeps_it);
     tcase_add_test(tcase, fewer_samples_than_the_batch_may_be_executed);
     tcase_add_test(tcase, a_graph_that_mixes_samples_takes_one_at_a_time);
     tcase_add_test(tcase, a_constant_can_be_replaced_and_restored);

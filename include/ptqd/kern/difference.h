@@ -1,7 +1,9 @@
 #pragma once
 
-/* y = factor · (a − b). */
+/* y = factor · (a − b), and Σ (a − b)²: of differences in float32, summed in float64 in a fixed
+ * order, in eight lanes, then over the lanes. */
 
 #include <stdint.h>
 
 void difference_f32(const float *a, const float *b, int64_t count, float factor, float *y);
+double difference_squares_f32(const float *a, const float *b, int64_t count);

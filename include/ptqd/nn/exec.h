@@ -26,6 +26,10 @@ void exec_destroy(struct exec *exec);
 /* Executes up to `batch` samples; `input` has samples · elements of one input. */
 bool exec_forward(struct exec *exec, const float *input, int64_t samples, struct error *err);
 
+/* With `gradients` (else NULL): where the input stays until the backward pass, for `batch` samples.
+ * A caller that puts its input there itself and passes this to exec_forward saves the copy. */
+float *exec_input(const struct exec *exec);
+
 /* Values of a tensor after the last forward pass: the output always, any tensor with `gradients`,
  * else NULL. Constants give their data. Valid until the next forward pass. */
 const float *exec_values(const struct exec *exec, int tensor);
