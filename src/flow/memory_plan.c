@@ -197,8 +197,6 @@ static bool unit_bytes(struct planner *planner, const struct unit *unit, size_t 
         int tensor = planner->network->activations[graph.quantizers[i].activation].input;
         if (pipeline->optimize.drop > 0.0)
             bytes += tensor_bytes(network, tensor, batch) / sizeof(float);
-        if (pipeline->optimize.granularity == OPTIMIZE_NETWORK)
-            bytes += tensor_bytes(network, tensor, batch); /* its error's gradient */
     }
     arena_reset(planner->arena, mark);
     *out_bytes = bytes;

@@ -11,6 +11,13 @@ KERN_CLONES static void scaled(const float *a, const float *b, int64_t count, fl
         y[i] = factor * (a[i] - b[i]);
 }
 
+KERN_CLONES static void scaled_added(const float *a, const float *b, int64_t count, float factor,
+                                     float *restrict y)
+{
+    for (int64_t i = 0; i < count; i++)
+        y[i] += factor * (a[i] - b[i]);
+}
+
 enum { LANES = 8 };
 
 KERN_CLONES static double squares(const float *a, const float *b, int64_t count)
@@ -39,4 +46,9 @@ double difference_squares_f32(const float *a, const float *b, int64_t count)
 void difference_f32(const float *a, const float *b, int64_t count, float factor, float *y)
 {
     scaled(a, b, count, factor, y);
+}
+
+void difference_f32_added(const float *a, const float *b, int64_t count, float factor, float *y)
+{
+    scaled_added(a, b, count, factor, y);
 }

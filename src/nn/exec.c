@@ -20,6 +20,7 @@ static bool allocate_lists(struct exec *exec, struct error *err)
     exec->roots = ARENA_ARRAY(arena, int, graph->tensor_count, err);
     exec->values = ARENA_ARRAY(arena, const float *, graph->tensor_count, err);
     exec->memory = ARENA_ARRAY(arena, float *, graph->tensor_count, err);
+    exec->planted = ARENA_ARRAY(arena, const float *, graph->tensor_count, err);
     exec->plans = ARENA_ARRAY(arena, void *, graph->node_count, err);
     exec->wanted = ARENA_ARRAY(arena, bool, graph->tensor_count, err);
     exec->needed = ARENA_ARRAY(arena, bool, graph->tensor_count, err);
@@ -30,11 +31,11 @@ static bool allocate_lists(struct exec *exec, struct error *err)
     exec->call_fresh = ARENA_ARRAY(arena, bool, inputs, err);
     exec->call_out = ARENA_ARRAY(arena, float *, outputs, err);
     exec->call_grad_out = ARENA_ARRAY(arena, const float *, outputs, err);
-    return exec->roots != NULL && exec->values != NULL && exec->memory != NULL &&
-           exec->plans != NULL && exec->wanted != NULL && exec->needed != NULL &&
-           exec->touched != NULL && exec->gradients != NULL && exec->call_in != NULL &&
-           exec->call_grad_in != NULL && exec->call_fresh != NULL && exec->call_out != NULL &&
-           exec->call_grad_out != NULL;
+    return exec->planted != NULL && exec->roots != NULL && exec->values != NULL &&
+           exec->memory != NULL && exec->plans != NULL && exec->wanted != NULL &&
+           exec->needed != NULL && exec->touched != NULL && exec->gradients != NULL &&
+           exec->call_in != NULL && exec->call_grad_in != NULL && exec->call_fresh != NULL &&
+           exec->call_out != NULL && exec->call_grad_out != NULL;
 }
 
 /* Plans of all nodes, and scratch for the one that needs most. */

@@ -5,6 +5,7 @@
  * memory with others accordingly. The first to add to a gradient in a pass finds it zeroed, or,
  * where the operator can do that, writes it. */
 
+#include "ptqd/kern/difference.h"
 #include "ptqd/nn/exec_memory.h"
 #include "ptqd/nn/exec_state.h"
 
@@ -132,7 +133,9 @@ static bool backward_node(struct exec *exec, int index, struct error *err)
     for (int i = 0; i < node->output_count; i++) {
         int output = node->outputs[i];
         exec->call_out[i] = output != NODE_ABSENT ? exec->memory[output] : NULL;
-        exec->call_grad_out[i] = touch_zeroed(exec, output);
+        exec->call_grad_out[i] = output != NODE_ABSENT && exec->planted[output] != NULL
+                                     ? exec->planted[output]
+                                     : touch_zeroed(exec, output);
     }
     for (int i = 0; i < node->input_count; i++) {
         int input = node->inputs[i];
@@ -175,17 +178,41 @@ static bool needs_inputs(const struct exec *exec, const struct node *node)
     return false;
 }
 
+static void add(int64_t count, const float *restrict terms, float *restrict gradient)
+{
+    for (int64_t i = 0; i < count; i++)
+        gradient[i] += terms[i];
+}
+
+/* The gradient becomes ours when more is added. */
+static void unplant(struct exec *exec, int tensor)
+{
+    if (exec->planted[tensor] != NULL)
+        memcpy(exec->gradients[tensor], exec->planted[tensor], gradient_bytes(exec, tensor));
+    exec->planted[tensor] = NULL;
+}
+
 /* Adds what the loss itself says of tensor. Not before the turn of its producer: until then the
- * memory may be another gradient's. */
+ * memory may be another gradient's. By then all who read the tensor have added to its gradient: one
+ * that is the loss's alone is used where it is. */
 static void plant(struct exec *exec, const struct exec_seed *seed)
 {
     bool fresh;
-    float *gradient = touch(exec, seed->tensor, &fresh);
-    size_t bytes = gradient_bytes(exec, seed->tensor);
-    if (fresh)
-        memcpy(gradient, seed->gradient, bytes);
-    for (size_t i = 0; gradient != NULL && !fresh && i < bytes / sizeof(float); i++)
-        gradient[i] += seed->gradient[i];
+    int tensor = seed->tensor;
+    float *gradient = touch(exec, tensor, &fresh);
+    if (gradient == NULL)
+        return;
+    int64_t count = tensor_elements(&exec->graph->tensors[tensor], exec->samples);
+    unplant(exec, tensor);
+    if (seed->gradient == NULL)
+        (fresh ? difference_f32 : difference_f32_added)(exec->values[tensor], seed->wanted, count,
+                                                        seed->factor, gradient);
+    else if (!fresh)
+        add(count, seed->gradient, gradient);
+    else if (exec->wanted[tensor])
+        memcpy(gradient, seed->gradient, gradient_bytes(exec, tensor));
+    else
+        exec->planted[tensor] = seed->gradient;
 }
 
 static void plant_all_of(struct exec *exec, const struct exec_seed *seeds, int count, int producer)
@@ -212,6 +239,8 @@ bool exec_backward_from(struct exec *exec, const struct exec_seed *seeds, int co
         return false;
 
     memset(exec->touched, 0, (size_t)graph->tensor_count * sizeof(*exec->touched));
+    for (int i = 0; i < graph->tensor_count; i++)
+        exec->planted[i] = NULL;
     for (int i = 0; i < graph->tensor_count; i++)
         if (exec->wanted[i])
             memset(exec->gradients[i], 0, gradient_bytes(exec, i));

@@ -5,7 +5,6 @@
 
 #include "ptqd/recon/distill.h"
 
-#include "ptqd/kern/difference.h"
 #include "ptqd/kern/dot.h"
 #include "ptqd/recon/sample_order.h"
 
@@ -43,7 +42,7 @@ struct distillation {
     float *tempered;         /* [outputs] */
     struct augmenter augmenter;
     struct exec_seed *seeds; /* the output's, then those of the activations */
-    float **gradients;       /* what the seeds point to */
+    float *gradient;         /* [batch][outputs], of the output */
     int seed_count;
     double unit;  /* mean square of the teacher's output */
     double doubt; /* running mean of the steps' divergence, in units of that of pure chance */
@@ -76,22 +75,15 @@ static bool create_seeds(struct distillation *d, struct arena *scratch, struct e
 {
     const struct graph *graph = d->graph.graph;
     d->seeds = ARENA_ARRAY(scratch, struct exec_seed, d->graph.quantizer_count + 1, err);
-    d->gradients = ARENA_ARRAY(scratch, float *, d->graph.quantizer_count + 1, err);
-    if (!d->seeds || !d->gradients)
+    d->gradient = ARENA_ARRAY(scratch, float, d->order.batch * d->outputs, err);
+    if (!d->seeds || !d->gradient)
         return false;
-    d->seeds[d->seed_count++].tensor = graph->output;
+    d->seeds[d->seed_count++] = (struct exec_seed){graph->output, .gradient = d->gradient};
     for (int i = 0; d->options->share > 0.0 && i < d->graph.quantizer_count; i++) {
         const struct quant_activation *activation =
             &d->network->activations[d->graph.quantizers[i].activation];
         if (!activation->of_input)
             d->seeds[d->seed_count++].tensor = activation->input;
-    }
-    for (int i = 0; i < d->seed_count; i++) {
-        int64_t count = tensor_elements(&graph->tensors[d->seeds[i].tensor], d->order.batch);
-        d->gradients[i] = ARENA_ARRAY(scratch, float, count, err);
-        d->seeds[i].gradient = d->gradients[i];
-        if (!d->gradients[i])
-            return false;
     }
     return true;
 }
@@ -181,7 +173,7 @@ static void temper(struct distillation *d, int64_t count)
     double share = tempered_share(d);
     for (int64_t i = 0; share > 0.0 && i < count; i++) {
         int64_t at = i * d->outputs;
-        float *gradient = d->gradients[0] + at;
+        float *gradient = d->gradient + at;
         (void)divergence(exec_values(d->teacher, d->seeds[0].tensor) + at,
                          exec_values(d->student, d->seeds[0].tensor) + at, d->outputs,
                          d->options->temperature, d->tempered); /* for its gradient */
@@ -200,7 +192,7 @@ static double compare_outputs(struct distillation *d, int64_t count)
     double loss = 0.0;
     for (int64_t i = 0; i < count; i++) {
         int64_t at = i * d->outputs;
-        float *gradient = d->gradients[0] + at;
+        float *gradient = d->gradient + at;
         loss += d->options->loss == DISTILL_PROBABILITIES
                     ? divergence(wanted + at, given + at, d->outputs, 1.0, gradient)
                     : relative_square(wanted + at, given + at, d->outputs, d->unit, gradient);
@@ -210,18 +202,17 @@ static double compare_outputs(struct distillation *d, int64_t count)
     return loss;
 }
 
-/* Fills the seeds of the intermediate activations. */
+/* Sets the seeds of the intermediate activations. */
 static void compare_activations(struct distillation *d, int64_t count)
 {
     for (int i = 1; i < d->seed_count; i++) {
         int tensor = d->seeds[i].tensor;
         int64_t elements = tensor_elements(&d->graph.graph->tensors[tensor], count);
         const float *wanted = exec_values(d->teacher, tensor);
-        const float *given = exec_values(d->student, tensor);
         double squares = dot_f32(wanted, wanted, elements);
         double factor = 2.0 * d->options->share / (double)(d->seed_count - 1);
-        float slope = squares > 0.0 ? (float)(factor / squares) : 0.0f;
-        difference_f32(given, wanted, elements, slope, d->gradients[i]);
+        d->seeds[i].wanted = wanted;
+        d->seeds[i].factor = squares > 0.0 ? (float)(factor / squares) : 0.0f;
     }
 }
 

@@ -9,7 +9,7 @@
 
 enum { LONGEST = 70 };
 
-START_TEST(differences_are_scaled)
+START_TEST(differences_are_scaled_and_added)
 {
     struct rng rng;
     rng_init(&rng, 1, 0);
@@ -19,6 +19,9 @@ START_TEST(differences_are_scaled)
         difference_f32(a, b, count, 1.5f, y);
         for (int64_t i = 0; i < count; i++)
             check_float(y[i], 1.5f * (a[i] - b[i]));
+        difference_f32_added(a, b, count, 0.25f, y);
+        for (int64_t i = 0; i < count; i++)
+            check_float(y[i], 1.5f * (a[i] - b[i]) + 0.25f * (a[i] - b[i]));
         free(a), free(b), free(y);
     }
 }
@@ -47,7 +50,7 @@ int main(void)
 {
     Suite *suite = suite_create("difference");
     TCase *tcase = tcase_create("laws");
-    tcase_add_test(tcase, differences_are_scaled);
+    tcase_add_test(tcase, differences_are_scaled_and_added);
     tcase_add_test(tcase, squares_of_differences_are_summed);
     suite_add_tcase(suite, tcase);
     return support_run(suite);

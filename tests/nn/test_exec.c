@@ -300,6 +300,41 @@ START_TEST(a_loss_may_see_several_tensors)
 }
 END_TEST
 
+/* The same loss by its gradient and by what it wants; of the output, of one on the way and of one
+ * whose gradient is wanted; several seeds of one tensor add up. */
+START_TEST(a_seed_may_say_what_it_wants)
+{
+    struct graph *graph = branched_network();
+    float *input = graph_run_values(arena, 2 * INPUTS, 1);
+    int weight = graph_find_tensor(graph, "stem.weight"), relu = graph_find_tensor(graph, "relu");
+    const int tensors[] = {graph->output, relu, graph_find_tensor(graph, "stem"), graph->output,
+                           relu};
+    enum { SEEDS = sizeof(tensors) / sizeof(tensors[0]) };
+    struct exec_seed by_gradient[SEEDS], by_target[SEEDS];
+    int64_t weights = shape_elements(&graph->tensors[weight].shape);
+    struct exec *exec = create(graph, 2, true);
+    ck_assert_ok(exec_want_gradient(exec, weight, &err), &err);
+    ck_assert_ok(exec_want_gradient(exec, tensors[2], &err), &err);
+    ck_assert_ok(exec_forward(exec, input, 2, &err), &err);
+    for (int i = 0; i < SEEDS; i++) {
+        int64_t count = 2 * shape_elements(&graph->tensors[tensors[i]].shape);
+        float *wanted = graph_run_values(arena, count, (uint64_t)i + 2);
+        float *gradient = ARENA_ARRAY(arena, float, count, &err);
+        const float *given = exec_values(exec, tensors[i]);
+        for (int64_t j = 0; j < count; j++)
+            gradient[j] = 0.5F * (given[j] - wanted[j]);
+        by_gradient[i] = (struct exec_seed){.tensor = tensors[i], .gradient = gradient};
+        by_target[i] = (struct exec_seed){.tensor = tensors[i], .wanted = wanted, .factor = 0.5F};
+    }
+    ck_assert_ok(exec_backward_from(exec, by_gradient, SEEDS, &err), &err);
+    float *expected =
+        arena_memdup(arena, exec_gradient(exec, weight), (size_t)weights * sizeof(float), &err);
+    ck_assert_ok(exec_backward_from(exec, by_target, SEEDS, &err), &err);
+    graph_run_compare(exec_gradient(exec, weight), expected, weights, 1e-6);
+    exec_destroy(exec);
+}
+END_TEST
+
 START_TEST(gradients_need_an_executor_that_was_made_for_them)
 {
     struct graph *graph = branched_network();
@@ -396,6 +431,7 @@ int main(void)
     tcase_add_test(tcase, a_gradient_does_not_depend_on_what_else_is_wanted);
     tcase_add_test(tcase, a_backward_pass_may_start_at_any_tensor);
     tcase_add_test(tcase, a_loss_may_see_several_tensors);
+    tcase_add_test(tcase, a_seed_may_say_what_it_wants);
     tcase_add_test(tcase, gradients_need_an_executor_that_was_made_for_them);
     tcase_add_test(tcase, memory_that_is_not_there_is_an_error_with_the_bytes);
     tcase_add_loop_test(tcase, blocks_alive_together_do_not_overlap, 0, 20);

@@ -53,7 +53,9 @@ bool exec_backward(struct exec *exec, int tensor, const float *gradient, struct 
 /* The same for a loss that sees several tensors: the gradient with respect to each. */
 struct exec_seed {
     int tensor;
-    const float *gradient;
+    const float *gradient; /* or NULL: factor · (values of the tensor − wanted) */
+    const float *wanted;
+    float factor;
 };
 bool exec_backward_from(struct exec *exec, const struct exec_seed *seeds, int count,
                         struct error *err);

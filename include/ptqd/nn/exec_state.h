@@ -24,10 +24,11 @@ struct exec {
     bool *call_fresh;
 
     /* Gradients, see exec_backward.c. */
-    bool *wanted;      /* [tensor_count] */
-    bool *needed;      /* [tensor_count]: wanted, or on a path from a wanted tensor */
-    bool *touched;     /* [tensor_count]: something was added in this pass */
-    float **gradients; /* [tensor_count]: NULL where not needed */
+    bool *wanted;          /* [tensor_count] */
+    bool *needed;          /* [tensor_count]: wanted, or on a path from a wanted tensor */
+    bool *touched;         /* [tensor_count]: something was added in this pass */
+    float **gradients;     /* [tensor_count]: NULL where not needed */
+    const float **planted; /* [tensor_count]: a whole gradient, in the caller's memory; or NULL */
     bool prepared;
 };
 
