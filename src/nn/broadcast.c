@@ -3,6 +3,7 @@
 #include "ptqd/nn/infer.h"
 
 #include <inttypes.h>
+#include <string.h>
 
 /* Extents of the output after merging, and how far each input advances along them. */
 struct walk {
@@ -157,9 +158,13 @@ void broadcast_forward(const struct op_call *call, broadcast_row *row)
 
 enum { TERMS = 256 }; /* elements of a row handled at once: 1 KiB of stack */
 
-/* Adds the terms to one element, or to one element each. */
-static void add_terms(int64_t count, const float *terms, float *grad, int64_t step)
+/* Adds the terms to one element, or to one element each; with `written` they are its value. */
+static void add_terms(int64_t count, const float *terms, bool written, float *grad, int64_t step)
 {
+    if (written) {
+        memcpy(grad, terms, (size_t)count * sizeof(*grad));
+        return;
+    }
     if (step != 0) {
         for (int64_t i = 0; i < count; i++)
             grad[i] += terms[i];
@@ -180,6 +185,11 @@ void broadcast_backward(const struct op_call *call, int input, broadcast_term *t
     struct position at = {.out = 0};
     int last = walk.rank - 1;
     const int64_t step[2] = {walk.step[0][last], walk.step[1][last]};
+    bool written = call->fresh[input] && walk.rank == 1 && step[input] == 1;
+    if (call->fresh[input] && !written) {
+        const struct tensor *tensor = &call->graph->tensors[call->node->inputs[input]];
+        memset(grad, 0, (size_t)tensor_elements(tensor, call->samples) * sizeof(*grad));
+    }
     do {
         for (int64_t i = 0; i < walk.extent[last]; i += TERMS) {
             int64_t left = walk.extent[last] - i;
@@ -188,7 +198,8 @@ void broadcast_backward(const struct op_call *call, int input, broadcast_term *t
             term(count, call->in[0] + at.offset[0] + i * step[0], step[0],
                  call->in[1] + at.offset[1] + i * step[1], step[1], call->grad_out[0] + at.out + i,
                  terms);
-            add_terms(count, terms, grad + at.offset[input] + i * step[input], step[input]);
+            add_terms(count, terms, written, grad + at.offset[input] + i * step[input],
+                      step[input]);
         }
     } while (next_row(&walk, &at));
 }

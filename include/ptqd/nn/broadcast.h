@@ -19,7 +19,8 @@ typedef void broadcast_row(int64_t count, const float *a, int64_t a_step, const 
 void broadcast_forward(const struct op_call *call, broadcast_row *row);
 
 /* Gradient with respect to `input` (0 or 1): terms[i] = df/dinput · grad_y[i], where `a` and `b`
- * are as in forward. Terms of elements that were repeated are added up. */
+ * are as in forward. Terms of elements that were repeated are added up.
+ * Serves operators that write fresh gradients, and others. */
 typedef void broadcast_term(int64_t count, const float *a, int64_t a_step, const float *b,
                             int64_t b_step, const float *grad_y, float *terms);
 void broadcast_backward(const struct op_call *call, int input, broadcast_term *term);

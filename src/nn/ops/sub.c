@@ -49,6 +49,7 @@ const struct op op_sub = {
     .infer = broadcast_infer,
     .forward = forward,
     .backward = backward,
+    .writes_fresh = true,
     .in_place = true,
     .limits = "before opset 7, broadcasting of the last axes only",
 };
