@@ -24,7 +24,7 @@ bool evaluate_outputs(const struct graph *graph, const struct samples *samples,
 {
     int64_t inputs = tensor_elements(&graph->tensors[graph->input], 1);
     int64_t outputs = tensor_elements(&graph->tensors[graph->output], 1);
-    struct exec_options options = {.batch = graph->batchable ? BATCH : 1};
+    struct exec_options options = {.batch = graph->batchable ? BATCH : 1, .joins = true};
     struct arena_mark mark = arena_mark(scratch);
     float *input = ARENA_ARRAY(scratch, float, options.batch *inputs, err);
     struct exec *exec = NULL;

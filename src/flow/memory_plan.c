@@ -157,6 +157,7 @@ static bool executor_bytes(struct planner *planner, const struct graph *graph, i
     struct exec_options options = {
         .batch = graph->batchable ? batch : 1,
         .gradients = layers > 0,
+        .joins = true,
         .counts_only = true,
     };
     struct exec *exec;

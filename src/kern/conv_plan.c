@@ -13,6 +13,7 @@
 
 #include "onednn.h"
 #include "ptqd/kern/conv.h"
+#include "ptqd/kern/relu.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -36,7 +37,7 @@ enum { SLOT_COUNT = 4 };
 
 struct conv_plan {
     struct conv_shape shape;
-    bool gradients;
+    bool gradients, relu;
     struct onednn_device device;
     float *no_bias;  /* [K] zeros */
     float *gathered; /* [N][OH][OW][C], the positions a strided 1 × 1 filter stands on; else NULL */
@@ -104,7 +105,9 @@ static bool create_forward(const struct conv_plan *plan, const struct layouts *a
         {DNNL_ARG_DST, dnnl_query_dst_md, 0, at->y, ONEDNN_OUTPUT},
     };
     return forward_operation(at, dnnl_forward_inference, &operation, err) &&
-           onednn_pass_create(&plan->device, &operation, NULL, tensors, 4, out_pass, err);
+           onednn_pass_create(&plan->device, &operation,
+                              plan->relu ? ONEDNN_RECTIFIED : ONEDNN_AS_IS, NULL, tensors, 4,
+                              out_pass, err);
 }
 
 static bool create_grad_x(const struct conv_plan *plan, const struct layouts *at,
@@ -121,7 +124,8 @@ static bool create_grad_x(const struct conv_plan *plan, const struct layouts *at
                             &operation, dnnl_convolution_direct, &at->x, &at->any_w, &at->y,
                             at->strides, at->dilations, at->pads_before, at->pads_after),
                         "a convolution's gradient", err) &&
-           onednn_pass_create(&plan->device, &operation, hint, tensors, 3, out_pass, err);
+           onednn_pass_create(&plan->device, &operation, ONEDNN_AS_IS, hint, tensors, 3, out_pass,
+                              err);
 }
 
 static bool create_grad_w(const struct conv_plan *plan, const struct layouts *at,
@@ -138,7 +142,8 @@ static bool create_grad_w(const struct conv_plan *plan, const struct layouts *at
                             &operation, dnnl_convolution_direct, &at->x, &at->any_w, NULL, &at->y,
                             at->strides, at->dilations, at->pads_before, at->pads_after),
                         "a convolution's gradient", err) &&
-           onednn_pass_create(&plan->device, &operation, hint, tensors, 3, out_pass, err);
+           onednn_pass_create(&plan->device, &operation, ONEDNN_AS_IS, hint, tensors, 3, out_pass,
+                              err);
 }
 
 /* A backward pass: oneDNN wants to know the forward pass it belongs to. */
@@ -251,14 +256,15 @@ static bool create_buffers(struct conv_plan *plan, struct error *err)
     return true;
 }
 
-bool conv_plan_create(const struct conv_shape *shape, bool gradients, struct conv_plan **out_plan,
-                      struct error *err)
+static bool plan_create(const struct conv_shape *shape, bool gradients, bool relu,
+                        struct conv_plan **out_plan, struct error *err)
 {
     struct conv_plan *plan = calloc(1, sizeof(*plan));
     if (plan == NULL)
         return FAIL(err, E_MEMORY, "no memory for a convolution (%zu bytes)", sizeof(*plan));
     plan->shape = *shape;
     plan->gradients = gradients;
+    plan->relu = relu;
     plan->slots[0].N = shape->N;
     plan->next = 1;
     struct onednn_pass *forward;
@@ -269,6 +275,18 @@ bool conv_plan_create(const struct conv_shape *shape, bool gradients, struct con
     }
     *out_plan = plan;
     return true;
+}
+
+bool conv_plan_create(const struct conv_shape *shape, bool gradients, struct conv_plan **out_plan,
+                      struct error *err)
+{
+    return plan_create(shape, gradients, false, out_plan, err);
+}
+
+bool conv_plan_create_relu(const struct conv_shape *shape, bool gradients,
+                           struct conv_plan **out_plan, struct error *err)
+{
+    return plan_create(shape, gradients, true, out_plan, err);
 }
 
 void conv_plan_destroy(struct conv_plan *plan)
@@ -299,6 +317,8 @@ bool conv_plan_forward(struct conv_plan *plan, int64_t N, const float *x, const 
     if (pass == NULL) {
         struct conv_shape shape = shape_of(plan, N);
         conv2d_f32(&shape, x, w, bias, y);
+        if (plan->relu)
+            relu_f32(y, conv_output_elements(&shape), y);
         return true;
     }
     const void *data[] = {x, w, bias != NULL ? bias : plan->no_bias, y};

@@ -87,21 +87,31 @@ void onednn_pass_destroy(struct onednn_pass *pass)
     free(pass);
 }
 
-/* Attributes with the scratchpad in our hands and, with `added`, a sum into the output. */
-static bool attributes_create(bool added, dnnl_primitive_attr_t *out_attributes, struct error *err)
+static bool append(enum onednn_after after, dnnl_post_ops_t list, struct error *err)
+{
+    return after == ONEDNN_SUMMED
+               ? onednn_check(dnnl_post_ops_append_sum(list, 1.0f), "a sum", err)
+               : onednn_check(dnnl_post_ops_append_eltwise(list, 1.0f, dnnl_eltwise_relu, 0, 0),
+                              "a rectifier", err);
+}
+
+/* Attributes with the scratchpad in our hands. */
+static bool attributes_create(enum onednn_after after, dnnl_primitive_attr_t *out_attributes,
+                              struct error *err)
 {
     dnnl_primitive_attr_t attributes = NULL;
-    dnnl_post_ops_t after = NULL;
+    dnnl_post_ops_t list = NULL;
     bool good =
         onednn_check(dnnl_primitive_attr_create(&attributes), "attributes", err) &&
         onednn_check(dnnl_primitive_attr_set_scratchpad_mode(attributes, dnnl_scratchpad_mode_user),
                      "a scratchpad", err);
-    if (good && added)
-        good = onednn_check(dnnl_post_ops_create(&after), "post-operations", err) &&
-               onednn_check(dnnl_post_ops_append_sum(after, 1.0f), "a sum", err) &&
-               onednn_check(dnnl_primitive_attr_set_post_ops(attributes, after), "a sum", err);
-    if (after != NULL)
-        (void)dnnl_post_ops_destroy(after); /* the attributes have a copy */
+    if (good && after != ONEDNN_AS_IS)
+        good = onednn_check(dnnl_post_ops_create(&list), "post-operations", err) &&
+               append(after, list, err) &&
+               onednn_check(dnnl_primitive_attr_set_post_ops(attributes, list), "post-operations",
+                            err);
+    if (list != NULL)
+        (void)dnnl_post_ops_destroy(list); /* the attributes have a copy */
     if (!good) {
         if (attributes != NULL)
             (void)dnnl_primitive_attr_destroy(attributes);
@@ -118,7 +128,7 @@ static bool reorder_create(const struct onednn_pass *pass, const dnnl_memory_des
     dnnl_primitive_desc_t description = NULL;
     dnnl_primitive_attr_t attributes = NULL;
     dnnl_engine_t engine = pass->device.engine;
-    if (!attributes_create(added, &attributes, err))
+    if (!attributes_create(added ? ONEDNN_SUMMED : ONEDNN_AS_IS, &attributes, err))
         return false;
     bool good =
         onednn_check(dnnl_reorder_primitive_desc_create(&description, from, engine, to, engine,
@@ -178,12 +188,13 @@ static bool pass_init(struct onednn_pass *pass, const_dnnl_primitive_desc_t desc
 }
 
 bool onednn_pass_create(const struct onednn_device *device, const_dnnl_op_desc_t operation,
-                        const_dnnl_primitive_desc_t hint, const struct onednn_tensor *tensors,
-                        int tensor_count, struct onednn_pass **out_pass, struct error *err)
+                        enum onednn_after after, const_dnnl_primitive_desc_t hint,
+                        const struct onednn_tensor *tensors, int tensor_count,
+                        struct onednn_pass **out_pass, struct error *err)
 {
     onednn_single_thread();
     dnnl_primitive_attr_t attributes = NULL;
-    if (!attributes_create(false, &attributes, err))
+    if (!attributes_create(after, &attributes, err))
         return false;
     dnnl_primitive_desc_t description = NULL;
     dnnl_status_t status =

@@ -24,6 +24,13 @@ struct onednn_device {
 bool onednn_device_create(struct onednn_device *out_device, struct error *err);
 void onednn_device_destroy(struct onednn_device *device);
 
+/* What becomes of a value on its way to the output. */
+enum onednn_after {
+    ONEDNN_AS_IS,
+    ONEDNN_SUMMED,   /* added to what is there */
+    ONEDNN_RECTIFIED /* max(value, 0), and 0 for NaN */
+};
+
 enum onednn_role {
     ONEDNN_INPUT,
     ONEDNN_OUTPUT,       /* written */
@@ -43,11 +50,13 @@ enum { ONEDNN_TENSORS_MAX = 4 };
 
 struct onednn_pass;
 
-/* A primitive of an operation descriptor. `*out_pass` is NULL, and that is a success, when oneDNN
- * has no implementation. `hint` (borrowed): forward descriptor that a backward pass needs. */
+/* A primitive of an operation descriptor, with `after` at its end. `*out_pass` is NULL, and that is
+ * a success, when oneDNN has no implementation. `hint` (borrowed): forward descriptor that a
+ * backward pass needs. */
 bool onednn_pass_create(const struct onednn_device *device, const_dnnl_op_desc_t operation,
-                        const_dnnl_primitive_desc_t hint, const struct onednn_tensor *tensors,
-                        int tensor_count, struct onednn_pass **out_pass, struct error *err);
+                        enum onednn_after after, const_dnnl_primitive_desc_t hint,
+                        const struct onednn_tensor *tensors, int tensor_count,
+                        struct onednn_pass **out_pass, struct error *err);
 void onednn_pass_destroy(struct onednn_pass *pass);
 
 /* `data[i]` is the memory of tensor i; inputs are not written. */

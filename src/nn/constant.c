@@ -21,7 +21,8 @@ static bool execute(const struct graph *graph, const struct node *node, const fl
         if (call.scratch == NULL)
             return false;
     }
-    if (op->plan_create != NULL && !op->plan_create(graph, node, 1, false, &call.plan, err))
+    const struct op_plan how = {.samples = 1};
+    if (op->plan_create != NULL && !op->plan_create(graph, node, &how, &call.plan, err))
         return false;
     bool done = op->forward(&call, err);
     if (op->plan_destroy != NULL)

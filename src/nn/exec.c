@@ -20,6 +20,8 @@ static bool allocate_lists(struct exec *exec, struct error *err)
     exec->roots = ARENA_ARRAY(arena, int, graph->tensor_count, err);
     exec->values = ARENA_ARRAY(arena, const float *, graph->tensor_count, err);
     exec->memory = ARENA_ARRAY(arena, float *, graph->tensor_count, err);
+    exec->skipped = ARENA_ARRAY(arena, bool, graph->node_count, err);
+    exec->rectified = ARENA_ARRAY(arena, bool, graph->node_count, err);
     exec->planted = ARENA_ARRAY(arena, const float *, graph->tensor_count, err);
     exec->plans = ARENA_ARRAY(arena, void *, graph->node_count, err);
     exec->wanted = ARENA_ARRAY(arena, bool, graph->tensor_count, err);
@@ -31,11 +33,12 @@ static bool allocate_lists(struct exec *exec, struct error *err)
     exec->call_fresh = ARENA_ARRAY(arena, bool, inputs, err);
     exec->call_out = ARENA_ARRAY(arena, float *, outputs, err);
     exec->call_grad_out = ARENA_ARRAY(arena, const float *, outputs, err);
-    return exec->planted != NULL && exec->roots != NULL && exec->values != NULL &&
-           exec->memory != NULL && exec->plans != NULL && exec->wanted != NULL &&
-           exec->needed != NULL && exec->touched != NULL && exec->gradients != NULL &&
-           exec->call_in != NULL && exec->call_grad_in != NULL && exec->call_fresh != NULL &&
-           exec->call_out != NULL && exec->call_grad_out != NULL;
+    return exec->skipped != NULL && exec->rectified != NULL && exec->planted != NULL &&
+           exec->roots != NULL && exec->values != NULL && exec->memory != NULL &&
+           exec->plans != NULL && exec->wanted != NULL && exec->needed != NULL &&
+           exec->touched != NULL && exec->gradients != NULL && exec->call_in != NULL &&
+           exec->call_grad_in != NULL && exec->call_fresh != NULL && exec->call_out != NULL &&
+           exec->call_grad_out != NULL;
 }
 
 /* Plans of all nodes, and scratch for the one that needs most. */
@@ -46,9 +49,13 @@ static bool prepare_nodes(struct exec *exec, struct error *err)
     for (int i = 0; i < graph->node_count; i++) {
         const struct node *node = &graph->nodes[i];
         const struct op *op = node->op;
+        const struct op_plan how = {
+            .samples = exec->options.batch,
+            .gradients = exec->options.gradients,
+            .relu = exec->rectified[i],
+        };
         if (op->plan_create != NULL && !exec->options.counts_only &&
-            !op->plan_create(graph, node, exec->options.batch, exec->options.gradients,
-                             &exec->plans[i], err))
+            !op->plan_create(graph, node, &how, &exec->plans[i], err))
             return error_context(err, "node '%s' (%s)", node->name, node->op_type);
         if (op->scratch_bytes == NULL)
             continue;
@@ -147,7 +154,7 @@ static void take_input(struct exec *exec, const float *input, int64_t samples)
 static bool forward_node(struct exec *exec, int index, int64_t samples, struct error *err)
 {
     const struct node *node = &exec->graph->nodes[index];
-    if (node->op->view)
+    if (node->op->view || exec->skipped[index])
         return true;
     for (int i = 0; i < node->input_count; i++)
         exec->call_in[i] = node->inputs[i] != NODE_ABSENT ? exec->values[node->inputs[i]] : NULL;
@@ -186,11 +193,18 @@ bool exec_node(struct exec *exec, int node, int64_t samples, const float *const 
     return true;
 }
 
+/* By a Relu that its producer computes with it. */
+static bool is_overwritten(const struct exec *exec, int tensor)
+{
+    int producer = exec->graph->tensors[tensor].producer;
+    return producer >= 0 && exec->rectified[producer];
+}
+
 const float *exec_values(const struct exec *exec, int tensor)
 {
     const struct tensor *t = &exec->graph->tensors[tensor];
     bool kept = !t->batched || tensor == exec->graph->output || exec->options.gradients;
-    return kept ? exec->values[tensor] : NULL;
+    return kept && !is_overwritten(exec, tensor) ? exec->values[tensor] : NULL;
 }
 
 void exec_set_constant(struct exec *exec, int tensor, const float *values)

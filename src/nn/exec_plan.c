@@ -2,7 +2,7 @@
  *
  * Without gradients a root lives from the node that writes it to the last node that reads it or one
  * that shares its memory. A node works in place when nothing reads its input later. With gradients
- * everything lives for ever, and only views share. */
+ * everything lives for ever, and only views share, and a Relu with the layer that computes it. */
 
 #include "ptqd/base/mem.h"
 #include "ptqd/nn/exec_memory.h"
@@ -62,6 +62,37 @@ static bool works_in_place(const struct exec *exec, int index, const int *last)
     return true;
 }
 
+static int count_readers(const struct graph *graph, int tensor)
+{
+    int count = 0;
+    for (int i = 0; i < graph->node_count; i++)
+        for (int j = 0; j < graph->nodes[i].input_count; j++)
+            count += graph->nodes[i].inputs[j] == tensor;
+    return count;
+}
+
+/* A Relu alone behind a node that can compute it as well. */
+static bool can_join(const struct exec *exec, const struct node *node)
+{
+    const struct graph *graph = exec->graph;
+    int input = node->inputs[0], producer = graph->tensors[input].producer;
+    return producer >= 0 && graph->nodes[producer].op->joins_relu && input != graph->output &&
+           (exec->options.kept == NULL || !exec->options.kept[input]) &&
+           count_readers(graph, input) == 1;
+}
+
+static void find_joins(struct exec *exec)
+{
+    const struct graph *graph = exec->graph;
+    for (int i = 0; exec->options.joins && i < graph->node_count; i++) {
+        const struct node *node = &graph->nodes[i];
+        if (!node->op->rectifies || !can_join(exec, node))
+            continue;
+        exec->skipped[i] = true;
+        exec->rectified[graph->tensors[node->inputs[0]].producer] = true;
+    }
+}
+
 /* Sets the roots; afterwards `last` is the end of each root's life. */
 static void find_roots(struct exec *exec, int *last)
 {
@@ -70,7 +101,7 @@ static void find_roots(struct exec *exec, int *last)
         exec->roots[i] = i;
     for (int i = 0; i < graph->node_count; i++) {
         const struct node *node = &graph->nodes[i];
-        if (!node->op->view && !works_in_place(exec, i, last))
+        if (!node->op->view && !exec->skipped[i] && !works_in_place(exec, i, last))
             continue;
         int output = node->outputs[0], root = exec->roots[node->inputs[0]];
         exec->roots[output] = root;
@@ -113,6 +144,7 @@ bool exec_plan_memory(struct exec *exec, struct error *err)
     int *last = last_readers(exec, err);
     if (last == NULL)
         return false;
+    find_joins(exec);
     find_roots(exec, last);
 
     int count;

@@ -36,6 +36,7 @@ struct distillation {
     struct unit_graph graph;
     struct trainee trainee;
     struct exec *teacher, *student;
+    bool *kept; /* [tensor_count]: read from both */
     struct sample_order order;
     int64_t inputs, outputs; /* elements of one sample */
     float *input;            /* [batch][inputs], of the student */
@@ -55,13 +56,32 @@ struct distillation {
     int field_count;
 };
 
+/* Tensors that are compared: the output, and the quantized activations but the input. */
+static bool choose_tensors(struct distillation *d, struct arena *scratch, struct error *err)
+{
+    const struct graph *graph = d->graph.graph;
+    d->kept = ARENA_ARRAY(scratch, bool, graph->tensor_count, err);
+    if (!d->kept)
+        return false;
+    d->kept[graph->output] = true;
+    for (int i = 0; i < d->graph.quantizer_count; i++)
+        d->kept[d->network->activations[d->graph.quantizers[i].activation].input] = true;
+    return true;
+}
+
 static bool create_networks(struct distillation *d, const struct unit *unit,
                             const double *output_scales, struct arena *scratch, struct error *err)
 {
-    struct exec_options options = {.batch = d->order.batch,
-                                   .gradients = true}; /* keeps activations */
     if (!unit_graph_create(scratch, d->network, unit, &d->graph, err) ||
-        !trainee_create(scratch, d->network, unit, &d->graph, output_scales, &d->options->trainee,
+        !choose_tensors(d, scratch, err))
+        return false;
+    struct exec_options options = {
+        .batch = d->order.batch,
+        .gradients = true, /* keeps activations */
+        .joins = true,
+        .kept = d->kept,
+    };
+    if (!trainee_create(scratch, d->network, unit, &d->graph, output_scales, &d->options->trainee,
                         &d->trainee, err) ||
         !exec_create(d->network->folded, &options, &d->teacher, err) ||
         !exec_create(d->graph.graph, &options, &d->student, err))

@@ -69,7 +69,7 @@ static bool training_init(struct training *training, struct quant_network *netwo
         !trainee_create(scratch, network, unit, &training->graph, output_scales, &options->trainee,
                         &training->trainee, err))
         return false;
-    struct exec_options exec_options = {.batch = batch, .gradients = true};
+    struct exec_options exec_options = {.batch = batch, .gradients = true, .joins = true};
     bool at_start = graph->input == network->graph->input; /* nothing in front to be trained */
     if (!exec_create(graph, &exec_options, &training->exec, err))
         return false;

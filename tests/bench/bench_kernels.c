@@ -270,8 +270,8 @@ static bool layer_init(struct arena *arena, struct layer *layer, struct error *e
     if (!layer->in[0] || !layer->out[0] || !layer->grad_out[0] || !layer->grad_in[0] ||
         !layer->grad_in[1] || !layer->scratch || !gram_operands(arena, &rng, layer, err))
         return false;
-    return !node->op->plan_create ||
-           node->op->plan_create(graph, node, SAMPLES, true, &layer->plan, err);
+    const struct op_plan how = {.samples = SAMPLES, .gradients = true};
+    return !node->op->plan_create || node->op->plan_create(graph, node, &how, &layer->plan, err);
 }
 
 /* ---- records ---- */

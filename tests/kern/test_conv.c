@@ -212,6 +212,24 @@ static void check_plan(struct conv_plan *plan, const struct operands *at, int64_
     free(grad_w_reference);
 }
 
+/* Forward with Relu behind it: max(y, 0) of the plan without. */
+static void check_relu(const struct operands *at)
+{
+    struct error err;
+    struct conv_plan *plan;
+    int64_t outputs = conv_output_elements(&at->shape);
+    float *y = exact_floats(outputs), *expected = exact_floats(outputs);
+    ck_assert_ok(conv_plan_create_relu(&at->shape, false, &plan, &err), &err);
+    ck_assert_ok(conv_plan_forward(plan, at->shape.N, at->x, at->w, at->bias, y, &err), &err);
+    conv2d_f32(&at->shape, at->x, at->w, at->bias, expected);
+    for (int64_t i = 0; i < outputs; i++)
+        expected[i] = expected[i] > 0 ? expected[i] : 0;
+    check_close(y, expected, outputs, conv_column_elements(&at->shape) + 1, "rectified output");
+    conv_plan_destroy(plan);
+    free(y);
+    free(expected);
+}
+
 static void check_shape(struct rng *rng, struct conv_shape shape)
 {
     struct error err;
@@ -221,6 +239,7 @@ static void check_shape(struct rng *rng, struct conv_shape shape)
     check_plan(plan, &at, shape.N, rng);
     if (shape.N > 1)
         check_plan(plan, &at, shape.N - 1, rng);
+    check_relu(&at);
     conv_plan_destroy(plan);
     operands_destroy(&at);
 }

@@ -155,9 +155,9 @@ static void begin(struct node_case *at, const float *x, int64_t samples, bool gr
     if (op->scratch_bytes != NULL)
         out->call.scratch =
             arena_alloc(at->arena, op->scratch_bytes(at->graph, at->node, samples), &err);
+    const struct op_plan how = {.samples = samples, .gradients = gradients};
     if (op->plan_create != NULL)
-        ck_assert_ok(
-            op->plan_create(at->graph, at->node, samples, gradients, &out->call.plan, &err), &err);
+        ck_assert_ok(op->plan_create(at->graph, at->node, &how, &out->call.plan, &err), &err);
 }
 
 static void forward(const struct node_case *at, struct execution *execution)

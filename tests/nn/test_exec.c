@@ -335,6 +335,39 @@ START_TEST(a_seed_may_say_what_it_wants)
 }
 END_TEST
 
+/* A Relu within the layer in front of it: the same output and gradients; what is between is not
+ * there, unless it is asked for. */
+START_TEST(joining_changes_no_value)
+{
+    struct graph *graph = branched_network();
+    float *input = graph_run_values(arena, 2 * INPUTS, 1);
+    float *gradient = graph_run_values(arena, 2 * CLASSES, 2);
+    int stem = graph_find_tensor(graph, "stem"), relu = graph_find_tensor(graph, "relu");
+    int64_t count = 2 * shape_elements(&graph->tensors[relu].shape);
+    bool *kept = ARENA_ARRAY(arena, bool, graph->tensor_count, &err);
+    struct exec_options options = {.batch = 2, .gradients = true, .joins = true};
+    struct exec *plain = create(graph, 2, true), *joined, *keeping;
+    ck_assert_ok(exec_create(graph, &options, &joined, &err), &err);
+    kept[stem] = true;
+    options.kept = kept;
+    ck_assert_ok(exec_create(graph, &options, &keeping, &err), &err);
+    struct exec *const all[] = {plain, joined, keeping};
+    for (int i = 0; i < 3; i++) {
+        ck_assert_ok(exec_want_gradient(all[i], graph->input, &err), &err);
+        ck_assert_ok(exec_forward(all[i], input, 2, &err), &err);
+        ck_assert_ok(exec_backward(all[i], graph->output, gradient, &err), &err);
+        graph_run_compare(exec_values(all[i], relu), exec_values(plain, relu), count, 1e-6);
+        graph_run_compare(exec_gradient(all[i], graph->input), exec_gradient(plain, graph->input),
+                          2 * INPUTS, 1e-5);
+    }
+    ck_assert_ptr_null(exec_values(joined, stem));
+    ck_assert_ptr_nonnull(exec_values(keeping, stem));
+    ck_assert(exec_bytes(joined) < exec_bytes(plain));
+    for (int i = 0; i < 3; i++)
+        exec_destroy(all[i]);
+}
+END_TEST
+
 START_TEST(gradients_need_an_executor_that_was_made_for_them)
 {
     struct graph *graph = branched_network();
@@ -432,6 +465,7 @@ int main(void)
     tcase_add_test(tcase, a_backward_pass_may_start_at_any_tensor);
     tcase_add_test(tcase, a_loss_may_see_several_tensors);
     tcase_add_test(tcase, a_seed_may_say_what_it_wants);
+    tcase_add_test(tcase, joining_changes_no_value);
     tcase_add_test(tcase, gradients_need_an_executor_that_was_made_for_them);
     tcase_add_test(tcase, memory_that_is_not_there_is_an_error_with_the_bytes);
     tcase_add_loop_test(tcase, blocks_alive_together_do_not_overlap, 0, 20);

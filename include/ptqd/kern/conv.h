@@ -59,6 +59,10 @@ struct conv_plan;
 /* For up to shape->N samples. Without `gradients` conv_plan_grad_* may not be called. */
 bool conv_plan_create(const struct conv_shape *shape, bool gradients, struct conv_plan **out_plan,
                       struct error *err);
+/* The same with Relu behind the forward pass (a NaN may become 0); the gradients are those of the
+ * convolution alone. */
+bool conv_plan_create_relu(const struct conv_shape *shape, bool gradients,
+                           struct conv_plan **out_plan, struct error *err);
 void conv_plan_destroy(struct conv_plan *plan);
 
 /* The first N samples, 1 ≤ N ≤ the plan's; `bias` may be NULL. E_MEMORY when the library can't

@@ -13,6 +13,11 @@ struct exec;
 struct exec_options {
     int64_t batch;  /* most samples at once; 1 when the graph is not batchable */
     bool gradients; /* exec_backward will be called */
+    /* A layer may compute the Relu behind it as well: exec_node is not called, and exec_values has
+     * nothing of the tensor between the two, but for those in `kept` ([tensor_count], or NULL:
+     * none; read by exec_create only). A NaN may become 0 there. */
+    bool joins;
+    const bool *kept;
     /* Nothing will be executed: exec_want_gradient, exec_reserve and exec_bytes work. */
     bool counts_only;
 };

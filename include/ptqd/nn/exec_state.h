@@ -14,7 +14,9 @@ struct exec {
     int *roots;           /* [tensor_count] */
     const float **values; /* [tensor_count]: constants, and activations of the last pass */
     float **memory;       /* [tensor_count]: where a node writes; NULL for what is not ours */
-    void **plans;         /* [node_count] */
+    bool *skipped;   /* [node_count]: Relu that the node in front of it computes as well, ... */
+    bool *rectified; /* [node_count]: ... and that node */
+    void **plans;    /* [node_count] */
     void *scratch;
     int64_t samples; /* of the last forward pass; 0 before it */
 

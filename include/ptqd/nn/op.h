@@ -34,6 +34,13 @@ struct op_call {
     void *plan;                   /* from plan_create, or NULL */
 };
 
+/* What a node is prepared for. */
+struct op_plan {
+    int64_t samples; /* the most at once */
+    bool gradients;  /* backward will be called */
+    bool relu;       /* see joins_relu */
+};
+
 struct op {
     const char *name; /* ONNX op_type */
     enum op_layout layout;
@@ -53,10 +60,10 @@ struct op {
     /* Bytes of scratch that forward and backward need. NULL: none. */
     size_t (*scratch_bytes)(const struct graph *graph, const struct node *node, int64_t samples);
 
-    /* Prepares repeated execution with up to `samples` samples (library primitives, tables).
+    /* Prepares repeated execution (library primitives, tables).
      * NULL: nothing to prepare. The plan is destroyed by plan_destroy. */
-    bool (*plan_create)(const struct graph *graph, const struct node *node, int64_t samples,
-                        bool gradients, void **out_plan, struct error *err);
+    bool (*plan_create)(const struct graph *graph, const struct node *node,
+                        const struct op_plan *how, void **out_plan, struct error *err);
     void (*plan_destroy)(void *plan);
 
     bool (*forward)(const struct op_call *call, struct error *err);
@@ -68,6 +75,10 @@ struct op {
      * to them. Other operators find zeros there. */
     bool writes_fresh;
 
+    /* Output 0 is input 0, with 0 in the place of what is negative. */
+    bool rectifies;
+    /* With op_plan.relu, forward rectifies what it writes; backward is as without. */
+    bool joins_relu;
     /* Output 0 may share the memory of input 0 (elementwise, shape-only). */
     bool in_place;
     /* Output 0 is the same values in the same order as input 0: needs no memory at run time. Its

@@ -125,12 +125,12 @@ static int64_t conv_node_macs(const struct graph *graph, const struct node *node
     return shape.N * conv_macs(&shape);
 }
 
-static bool conv_plan(const struct graph *graph, const struct node *node, int64_t samples,
-                      bool gradients, void **out_plan, struct error *err)
+static bool conv_plan(const struct graph *graph, const struct node *node, const struct op_plan *how,
+                      void **out_plan, struct error *err)
 {
-    struct conv_shape shape = conv_node_shape(graph, node, samples);
+    struct conv_shape shape = conv_node_shape(graph, node, how->samples);
     struct conv_plan *plan;
-    if (!conv_plan_create(&shape, gradients, &plan, err))
+    if (!(how->relu ? conv_plan_create_relu : conv_plan_create)(&shape, how->gradients, &plan, err))
         return false;
     *out_plan = plan;
     return true;
@@ -189,5 +189,6 @@ const struct op op_conv = {
     .forward = conv_forward,
     .backward = conv_backward,
     .writes_fresh = true,
+    .joins_relu = true,
     .limits = "one and two dimensions; weights and bias must be constants",
 };

@@ -235,12 +235,12 @@ static int64_t node_macs(const struct graph *graph, const struct node *node)
     return shape.N * deconv_macs(&shape);
 }
 
-static bool plan_create(const struct graph *graph, const struct node *node, int64_t samples,
-                        bool gradients, void **out_plan, struct error *err)
+static bool plan_create(const struct graph *graph, const struct node *node,
+                        const struct op_plan *how, void **out_plan, struct error *err)
 {
-    struct deconv_shape shape = conv_transpose_node_shape(graph, node, samples);
+    struct deconv_shape shape = conv_transpose_node_shape(graph, node, how->samples);
     struct deconv_plan *plan;
-    if (!deconv_plan_create(&shape, gradients, &plan, err))
+    if (!deconv_plan_create(&shape, how->gradients, &plan, err))
         return false;
     *out_plan = plan;
     return true;

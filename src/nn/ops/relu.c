@@ -28,6 +28,7 @@ const struct op op_relu = {
     .forward = forward,
     .backward = backward,
     .writes_fresh = true,
+    .rectifies = true,
     .in_place = true,
     .pointwise = true,
     .keeps_grid = true,
