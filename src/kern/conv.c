@@ -147,8 +147,10 @@ void conv2d_f32_grad_w(const struct conv_shape *shape, const float *x, const flo
 enum { BIAS_CHUNK = 16 };
 
 /* For `count` channels; a vector unit has the speed where that is a constant. */
-static inline __attribute__((always_inline)) void
-sum_positions(const float *grad_y, int64_t positions, int64_t K, int64_t count, float *grad_bias)
+static inline __attribute__((always_inline)) void grad_bias_positions(const float *grad_y,
+                                                                      int64_t positions, int64_t K,
+                                                                      int64_t count,
+                                                                      float *grad_bias)
 {
     double sum[BIAS_CHUNK] = {0};
     for (int64_t p = 0; p < positions; p++)
@@ -158,16 +160,16 @@ sum_positions(const float *grad_y, int64_t positions, int64_t K, int64_t count, 
         grad_bias[i] += (float)sum[i];
 }
 
-KERN_CLONES static void sum_channels(const float *grad_y, int64_t positions, int64_t K,
-                                     float *grad_bias)
+KERN_CLONES static void grad_bias_channels(const float *grad_y, int64_t positions, int64_t K,
+                                           float *grad_bias)
 {
     int64_t k = 0;
     for (; k + BIAS_CHUNK <= K; k += BIAS_CHUNK)
-        sum_positions(grad_y + k, positions, K, BIAS_CHUNK, grad_bias + k);
-    sum_positions(grad_y + k, positions, K, K - k, grad_bias + k);
+        grad_bias_positions(grad_y + k, positions, K, BIAS_CHUNK, grad_bias + k);
+    grad_bias_positions(grad_y + k, positions, K, K - k, grad_bias + k);
 }
 
 void conv2d_f32_grad_bias(const struct conv_shape *shape, const float *grad_y, float *grad_bias)
 {
-    sum_channels(grad_y, shape->N * shape->OH * shape->OW, shape->K, grad_bias);
+    grad_bias_channels(grad_y, shape->N * shape->OH * shape->OW, shape->K, grad_bias);
 }
