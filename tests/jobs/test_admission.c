@@ -68,6 +68,17 @@ static void end(struct guest *guest)
     pthread_join(guest->thread, NULL);
 }
 
+/* One that is inside, one that has to wait for it, and one that would fit but came last. */
+static void queue_up(struct guest *first, struct guest *large, struct guest *small)
+{
+    begin(first, 60 * MIB);
+    until(&first->inside);
+    begin(large, 90 * MIB);
+    until(&large->asked);
+    begin(small, 1 * MIB);
+    until(&small->asked);
+}
+
 START_TEST(those_that_fit_are_inside_together)
 {
     struct guest a, b;
@@ -85,12 +96,7 @@ END_TEST
 START_TEST(the_rest_waits_in_order)
 {
     struct guest first, large, small;
-    begin(&first, 60 * MIB);
-    until(&first.inside);
-    begin(&large, 90 * MIB);
-    until(&large.asked);
-    begin(&small, 1 * MIB);
-    until(&small.asked);
+    queue_up(&first, &large, &small);
     ck_assert(!atomic_load(&large.inside) && !atomic_load(&small.inside));
     end(&first);
     until(&large.inside);
@@ -104,12 +110,7 @@ END_TEST
 START_TEST(who_gives_up_lets_the_others_pass)
 {
     struct guest first, large, small;
-    begin(&first, 60 * MIB);
-    until(&first.inside);
-    begin(&large, 90 * MIB);
-    until(&large.asked);
-    begin(&small, 1 * MIB);
-    until(&small.asked);
+    queue_up(&first, &large, &small);
     atomic_store(&large.gives_up, true);
     until(&large.refused);
     ck_assert_int_eq(large.err.code, E_CANCELLED);

@@ -1,5 +1,7 @@
 #include "ptqd/recon/walk.h"
 
+#include "random_data.h"
+#include "sketch.h"
 #include "small_network.h"
 #include "support.h"
 
@@ -197,6 +199,50 @@ START_TEST(what_does_not_fit_is_spilled_and_nothing_changes)
 }
 END_TEST
 
+/* Law: the data set is read, whatever works in place; the values are those of the node. */
+START_TEST(a_first_node_that_works_in_place_leaves_the_data_set_alone)
+{
+    enum { INPUTS = 2 * 4 * 4, COUNT = 5 };
+    struct quant_options format = {.weights = {.bits = 4, .symmetric = true},
+                                   .activations = {.bits = 4},
+                                   .input_bits = 8};
+    struct sketch sketch;
+    struct graph *folded;
+    sketch_init(&sketch, arena, 3);
+    int input = sketch_input(&sketch, "x", SKETCH(1, 2, 4, 4));
+    int positive = sketch_node(&sketch, "Relu", "positive", input, SKETCH_END);
+    struct graph *graph =
+        sketch_finish(&sketch, sketch_conv(&sketch, "y", positive, 3, 2, SKETCH(1, 1)));
+    ck_assert_ok(graph_fold(graph, arena, &folded, &err), &err);
+    ck_assert_ok(quant_network_create(arena, folded, &format, &network, &err), &err);
+    data = random_data_create(arena, graph, COUNT, 4);
+    ck_assert_ok(samples_draw(arena, data, 0, NULL, &samples, &err), &err);
+    struct walk_options options = options_with(SIZE_MAX);
+    options.count = COUNT;
+    walk_destroy(walk);
+    ck_assert_ok(walk_create(network, &options, &walk, &err), &err);
+    int first = 0;
+    while (strcmp(network->graph->nodes[first].op_type, "Relu") != 0)
+        first++;
+    int relu = network->graph->nodes[first].outputs[0];
+    walk_keep(walk, relu);
+    for (int node = 0; !walk_float(walk, relu); node++) {
+        ck_assert_ok(walk_node_float(walk, node, &nobody, &err), &err);
+        ck_assert_ok(walk_node_quantized(walk, node, &nobody, &err), &err);
+    }
+    float sample[INPUTS], values[COUNT * INPUTS], sum = 0.0f, walked = 0.0f;
+    ck_assert_ok(captured_copy(walk_float(walk, relu), values, &err), &err);
+    for (int64_t i = 0; i < COUNT; i++) {
+        dataset_read(data, i, sample);
+        for (int j = 0; j < INPUTS; j++) {
+            sum += sample[j] > 0.0f ? sample[j] : 0.0f;
+            walked += values[i * INPUTS + j];
+        }
+    }
+    ck_assert_double_le(fabs((double)(sum - walked)), 1e-3);
+}
+END_TEST
+
 START_TEST(a_spill_directory_that_is_not_there_is_named)
 {
     struct walk_options options = options_with(0);
@@ -216,6 +262,7 @@ int main(void)
     tcase_add_test(tcase, values_live_from_their_node_to_their_last_reader);
     tcase_add_test(tcase, a_ceiling_is_held_and_named);
     tcase_add_test(tcase, what_does_not_fit_is_spilled_and_nothing_changes);
+    tcase_add_test(tcase, a_first_node_that_works_in_place_leaves_the_data_set_alone);
     tcase_add_test(tcase, a_spill_directory_that_is_not_there_is_named);
     tcase_add_test(tcase, a_node_may_be_tried_with_other_weights);
     suite_add_tcase(suite, tcase);
