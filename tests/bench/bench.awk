@@ -149,8 +149,8 @@ function kernel_kinds(    n, i, j, k, kinds, network, layer, line, pass, count, 
 function kernels(    n) {
     printf "Register-only multiply-adds reach %.0f GFLOP/s: the peak. GFLOP/s (share of the peak) of %d " \
            "samples;\nquantizers in values per nanosecond. Padding counts, and is skipped; of a Gram " \
-           "matrix its half counts. Codes\nhave integer products, and shifted positions share them: " \
-           "that can be more than the peak.\n", peak, batch
+           "matrix those products count that\nthe symmetric shift structure needs. Codes have integer " \
+           "products: that can be more than the peak.\n", peak, batch
     for (n = 1; part == "all" && n <= length_of["kernel networks"]; n++) {
         heading("Kernels: " order["kernel networks", n])
         kernel_layers(order["kernel networks", n])

@@ -8,8 +8,8 @@
  *     kernel  network  layer  size  kind  channels  pass  operations  seconds
  *
  * `kind` is "full", "pointwise", "depthwise", "grouped" or "dense"; `channels` the fewer of inputs
- * and outputs. A pass counts taps on the padding, which a kernel may skip; a Gram matrix counts
- * half of the symmetric H; a quantizer counts values. Returns 77 when the networks are not there.
+ * and outputs. A pass counts taps on the padding, which a kernel may skip; a Gram matrix
+ * counts the products that the shift structure needs; a quantizer counts values. Returns 77 when the networks are not there.
  *
  *     bench_kernels [NETWORK]    one whose name contains this */
 
@@ -158,9 +158,7 @@ static double count_values(const struct layer *layer)
 
 static double count_gram(const struct layer *layer)
 {
-    const struct conv_shape *shape = &layer->gram_shape;
-    return (double)(shape->N * shape->OH * shape->OW) * (double)shape->G * (double)layer->gram.D *
-           (double)(layer->gram.D + 1);
+    return 2.0 * (double)layer->gram_shape.G * (double)gram_conv_products(&layer->gram_shape);
 }
 
 static const struct {
