@@ -42,7 +42,7 @@ enum { ALIGNMENT = 64 };
 
 static const size_t first_block_bytes = (size_t)16 << 10;
 static const size_t largest_growth_bytes = (size_t)32 << 20;
-static const size_t largest_spare_bytes = (size_t)64 << 20;
+static const size_t largest_spare_bytes = (size_t)16 << 20;
 
 struct block {
     struct block *older;
