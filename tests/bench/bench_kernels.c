@@ -9,7 +9,8 @@
  *
  * `kind` is "full", "pointwise", "depthwise", "grouped" or "dense"; `channels` the fewer of inputs
  * and outputs. A pass counts taps on the padding, which a kernel may skip; a Gram matrix
- * counts the products that the shift structure needs; a quantizer counts values. Returns 77 when the networks are not there.
+ * counts the products that the shift structure needs; a quantizer counts values. Returns 77 when
+ * the networks are not there.
  *
  *     bench_kernels [NETWORK]    one whose name contains this */
 
