@@ -154,13 +154,16 @@ static bool plan_reconstruction(struct planner *planner)
 
 /* ---- executors ---- */
 
-/* Memory of an executor; with gradients, those of the weights and biases of the layers. */
+/* Memory of an executor of the network's graph, of the float one or of a unit's: with all
+ * activations where `keeps`, with the gradients of the weights and biases of a unit's layers where
+ * there is one. */
 static bool executor_bytes(struct planner *planner, const struct graph *graph, int64_t batch,
-                           int first_layer, int layers, size_t *out_bytes)
+                           bool keeps, const struct unit *trained, size_t *out_bytes)
 {
+    const struct quant_network *network = planner->network;
     struct exec_options options = {
         .batch = graph->batchable ? batch : 1,
-        .gradients = layers > 0,
+        .gradients = keeps,
         .joins = true,
         .counts_only = true,
     };
@@ -168,14 +171,15 @@ static bool executor_bytes(struct planner *planner, const struct graph *graph, i
     if (!exec_create(graph, &options, &exec, planner->err))
         return false;
     bool done = true;
-    for (int i = first_layer; done && i < first_layer + layers; i++)
-        done = exec_want_gradient(exec, planner->network->layers[i].weights, planner->err) &&
-               exec_want_gradient(exec, planner->network->layers[i].bias, planner->err);
-    done = done && (layers == 0 || exec_reserve(exec, planner->err));
-    *out_bytes =
-        exec_bytes(exec) +
-        (layers > 0 ? 2 : 1) * weight_bytes(planner->network, first_layer,
-                                            layers > 0 ? layers : planner->network->layer_count);
+    for (int i = 0; trained && done && i < trained->layer_count; i++) {
+        const struct quant_layer *layer = &network->layers[trained->layer + i];
+        done = exec_want_gradient(exec, layer->weights, planner->err) &&
+               exec_want_gradient(exec, layer->bias, planner->err);
+    }
+    done = done && (!trained || exec_reserve(exec, planner->err));
+    size_t weights = trained ? 2 * weight_bytes(network, trained->layer, trained->layer_count)
+                             : weight_bytes(network, 0, network->layer_count);
+    *out_bytes = exec_bytes(exec) + weights;
     exec_destroy(exec);
     return done;
 }
@@ -193,7 +197,7 @@ static bool unit_bytes(struct planner *planner, const struct unit *unit, size_t 
     int64_t batch = pipeline->optimize.batch < planner->samples->count ? pipeline->optimize.batch
                                                                        : planner->samples->count;
     if (!unit_graph_create(planner->arena, planner->network, unit, &graph, planner->err) ||
-        !executor_bytes(planner, graph.graph, batch, unit->layer, unit->layer_count, &executor))
+        !executor_bytes(planner, graph.graph, batch, true, unit, &executor))
         return false;
     size_t weights = weight_bytes(planner->network, unit->layer, unit->layer_count);
     size_t bytes = executor + weights / sizeof(float) * TRAINED_BYTES +
@@ -254,7 +258,7 @@ static bool plan_training(struct planner *planner)
     if (count == 0)
         return true;
     if (!unit_bytes(planner, &units[0], &student) ||
-        !executor_bytes(planner, planner->network->folded, pipeline->optimize.batch, 0, 1,
+        !executor_bytes(planner, planner->network->folded, pipeline->optimize.batch, true, NULL,
                         &teacher))
         return false;
     note(planner, student + teacher);
@@ -281,9 +285,9 @@ static bool plan_tuning(struct planner *planner)
     }
     if (bias == BIAS_NONE || network->layer_count == 0)
         return true;
-    if (!executor_bytes(planner, network->graph,
-                        bias_tune_part(network->graph, planner->pipeline->postprocess.batch), 0,
-                        network->layer_count, &bytes))
+    const struct unit all = {.layer_count = network->layer_count};
+    int64_t part = bias_tune_part(network->graph, planner->pipeline->postprocess.batch);
+    if (!executor_bytes(planner, network->graph, part, true, &all, &bytes))
         return false;
     note(planner, bytes);
     return true;
@@ -306,7 +310,7 @@ static bool plan_evaluation(struct planner *planner)
                walk_nodes(planner, walk, node, node, true);
     note(planner, walk_memory(walk).peak_bytes + 2 * (size_t)samples * outputs);
     close_walk(planner, walk);
-    if (!done || !executor_bytes(planner, network->graph, EVALUATION_BATCH, 0, 0, &executor))
+    if (!done || !executor_bytes(planner, network->graph, EVALUATION_BATCH, false, NULL, &executor))
         return false;
     if (evaluation)
         note(planner, executor + 2 * (size_t)evaluation->samples * outputs);
