@@ -109,6 +109,16 @@ static bool walk_nodes(struct planner *planner, struct walk *walk, int first, in
     return true;
 }
 
+/* Node by node in both networks, with nothing in between. */
+static bool walk_all(struct planner *planner, struct walk *walk)
+{
+    for (int node = 0; node < planner->network->graph->node_count; node++)
+        if (!walk_nodes(planner, walk, node, node, false) ||
+            !walk_nodes(planner, walk, node, node, true))
+            return false;
+    return true;
+}
+
 /* ---- reconstruct ---- */
 
 static size_t layer_bytes(const struct planner *planner, const struct quant_layer *layer)
@@ -276,10 +286,7 @@ static bool plan_tuning(struct planner *planner)
     if (bias == BIAS_CORRECT) {
         if (!open_walk(planner, planner->samples->count, &walk))
             return false;
-        bool done = walk_nodes(planner, walk, 0, -1, false);
-        for (int node = 0; done && node < network->graph->node_count; node++)
-            done = walk_nodes(planner, walk, node, node, false) &&
-                   walk_nodes(planner, walk, node, node, true);
+        bool done = walk_all(planner, walk);
         close_walk(planner, walk);
         return done;
     }
@@ -304,10 +311,7 @@ static bool plan_evaluation(struct planner *planner)
     if (!open_walk(planner, chunk < samples ? chunk : samples, &walk))
         return false;
     walk_keep(walk, network->graph->output);
-    bool done = true;
-    for (int node = 0; done && node < network->graph->node_count; node++)
-        done = walk_nodes(planner, walk, node, node, false) &&
-               walk_nodes(planner, walk, node, node, true);
+    bool done = walk_all(planner, walk);
     note(planner, walk_memory(walk).peak_bytes + 2 * (size_t)samples * outputs);
     close_walk(planner, walk);
     if (!done || !executor_bytes(planner, network->graph, EVALUATION_BATCH, false, NULL, &executor))

@@ -108,7 +108,7 @@ static bool tuning_init(struct tuning *tuning, const struct bias_tune_options *o
     if (!tuning->input || !tuning->gradient || !tuning->biases || !tuning->start || !tuning->best ||
         !tuning->slopes || !adam_init(scratch, (size_t)tuning->count, &tuning->adam, err))
         return false;
-    struct exec_options exec_options = {.batch = tuning->part, .gradients = true};
+    struct exec_options exec_options = {.batch = tuning->part, .gradients = true, .joins = true};
     if (!exec_create(graph, &exec_options, &tuning->exec, err))
         return false;
     float *start = tuning->start;
