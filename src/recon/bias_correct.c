@@ -4,9 +4,11 @@
 #include "ptqd/recon/bias_correct.h"
 
 #include "ptqd/quant/bias.h"
+#include "ptqd/recon/captured_sums.h"
 #include "ptqd/recon/walk.h"
 
 #include <math.h>
+#include <string.h>
 
 struct correction {
     struct quant_network *network;
@@ -28,44 +30,28 @@ static bool report(void *context, double fraction, double loss)
     return !c->listener->report || c->listener->report(c->listener->context, c->fraction, loss);
 }
 
-/* Adds the differences of `count` outputs to the shifts; the sum of squares of the float ones. */
-static double add_shifts(const struct correction *c, int64_t K, int64_t count, const float *real,
-                         const float *quantized)
-{
-    double squares = 0.0;
-    for (int64_t i = 0; i < count; i += K)
-        for (int64_t k = 0; k < K; k++) {
-            double y = (double)real[i + k];
-            c->shift[k] += y - (double)quantized[i + k];
-            squares += y * y;
-        }
-    return squares;
-}
-
 /* Sets the shifts of a layer; its mean squared float output, over all channels. */
 static bool measure(const struct correction *c, const struct quant_layer *layer, double *out_square)
 {
+    enum { ROWS = 3 };
     int tensor = c->network->graph->nodes[layer->node].outputs[0];
-    struct captured_reader real, quantized;
-    const struct captured *captured = walk_float(c->walk, tensor);
-    int64_t elements = captured->elements, chunk = captured_chunk(elements);
-    if (!captured_open(captured, chunk, c->scratch, &real, c->err) ||
-        !captured_open(walk_quantized(c->walk, tensor), chunk, c->scratch, &quantized, c->err))
+    const struct captured *output = walk_float(c->walk, tensor);
+    double *sums = ARENA_ARRAY(c->scratch, double, ROWS * layer->K, c->err);
+    if (!sums)
         return false;
-    double positions = (double)(elements * c->samples / layer->K), squares = 0.0;
-    for (int64_t k = 0; k < layer->K; k++)
-        c->shift[k] = 0.0;
-    for (int64_t first = 0; first < c->samples; first += chunk) {
-        int64_t left = c->samples - first, count = left < chunk ? left : chunk;
-        const float *y = captured_at(&real, first, count, c->err);
-        const float *given = captured_at(&quantized, first, count, c->err);
-        if (!y || !given)
-            return false;
-        squares += add_shifts(c, layer->K, count * elements, y, given);
+    double *given = sums + layer->K, *squares = given + layer->K, square = 0.0;
+    if (!captured_add_channels(walk_quantized(c->walk, tensor), layer->K, c->scratch, given,
+                               squares, c->err))
+        return false;
+    memset(squares, 0, (size_t)layer->K * sizeof(double)); /* those of the float output count */
+    if (!captured_add_channels(output, layer->K, c->scratch, sums, squares, c->err))
+        return false;
+    double positions = (double)(output->elements * c->samples / layer->K);
+    for (int64_t k = 0; k < layer->K; k++) {
+        c->shift[k] = (sums[k] - given[k]) / positions;
+        square += squares[k];
     }
-    for (int64_t k = 0; k < layer->K; k++)
-        c->shift[k] /= positions;
-    *out_square = squares / positions;
+    *out_square = square / positions;
     return true;
 }
 
