@@ -30,7 +30,7 @@ static int open_nameless(const char *directory)
     }
     fd = mkostemp(path, O_CLOEXEC);
     if (fd >= 0)
-        (void)unlink(path); /* a name that stays is removed with the directory of the run */
+        (void)unlink(path); /* fails when somebody else removed it */
     return fd;
 }
 

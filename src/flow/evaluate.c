@@ -7,8 +7,6 @@
 #include <math.h>
 #include <string.h>
 
-enum { BATCH = 32 };
-
 int64_t evaluate_top(const float *values, int64_t count)
 {
     int64_t top = 0;
@@ -24,7 +22,7 @@ bool evaluate_outputs(const struct graph *graph, const struct samples *samples,
 {
     int64_t inputs = tensor_elements(&graph->tensors[graph->input], 1);
     int64_t outputs = tensor_elements(&graph->tensors[graph->output], 1);
-    struct exec_options options = {.batch = graph->batchable ? BATCH : 1, .joins = true};
+    struct exec_options options = {.batch = graph->batchable ? EVALUATE_BATCH : 1, .joins = true};
     struct arena_mark mark = arena_mark(scratch);
     float *input = ARENA_ARRAY(scratch, float, options.batch *inputs, err);
     struct exec *exec = NULL;

@@ -12,6 +12,7 @@
 
 #include "ptqd/flow/memory_plan.h"
 
+#include "ptqd/flow/evaluate.h"
 #include "ptqd/flow/final_walk.h"
 #include "ptqd/nn/exec.h"
 #include "ptqd/nn/npy.h"
@@ -302,7 +303,6 @@ static bool plan_tuning(struct planner *planner)
 
 static bool plan_evaluation(struct planner *planner)
 {
-    enum { EVALUATION_BATCH = 32 };
     const struct quant_network *network = planner->network;
     const struct dataset *evaluation = planner->request->evaluation;
     int64_t samples = planner->samples->count, chunk = final_walk_chunk(network);
@@ -314,7 +314,7 @@ static bool plan_evaluation(struct planner *planner)
     bool done = walk_all(planner, walk);
     note(planner, walk_memory(walk).peak_bytes + 2 * (size_t)samples * outputs);
     close_walk(planner, walk);
-    if (!done || !executor_bytes(planner, network->graph, EVALUATION_BATCH, false, NULL, &executor))
+    if (!done || !executor_bytes(planner, network->graph, EVALUATE_BATCH, false, NULL, &executor))
         return false;
     if (evaluation)
         note(planner, executor + 2 * (size_t)evaluation->samples * outputs);

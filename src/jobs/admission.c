@@ -1,5 +1,5 @@
-/* One mutex, one condition; waiters have numbers, and only the lowest one may enter. A number that
- * gives up is skipped by being handed to the next: waiters form a list. */
+/* One mutex, one condition; waiters form a list, and only its first may enter. Who gives up leaves
+ * the list. */
 
 #include "ptqd/jobs/admission.h"
 

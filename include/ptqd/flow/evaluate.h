@@ -5,6 +5,8 @@
 #include "ptqd/recon/monitor.h"
 #include "ptqd/recon/samples.h"
 
+enum { EVALUATE_BATCH = 32 }; /* samples executed at once */
+
 /* The network's output for all samples of a selection: [samples][elements of the output]. */
 bool evaluate_outputs(const struct graph *graph, const struct samples *samples,
                       const struct recon_monitor *monitor, struct arena *scratch,
