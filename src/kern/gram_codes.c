@@ -10,14 +10,10 @@
 #include "gram_codes_with.h"
 #include "gram_dense.h"
 #include "gram_shift.h"
+#include "gram_sizes.h"
 #include "simd.h"
 
 #include <assert.h>
-
-static int64_t round_up(int64_t value, int64_t step)
-{
-    return (value + step - 1) / step * step;
-}
 
 /* The code of one value; anything for a NaN. */
 static inline int32_t code_at(float x, float inverse, float lowest, float highest)

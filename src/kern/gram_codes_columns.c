@@ -6,6 +6,7 @@
 
 #include "gram_codes_ways.h"
 #include "gram_pack.h"
+#include "gram_sizes.h"
 #include "simd.h"
 
 #include <string.h>
@@ -15,16 +16,6 @@ enum {
     SQUARE = 32, /* of a matrix that is mirrored: both sides fit the first-level cache */
 };
 static_assert(GRAM_CODES_BLOCK % TILE == 0 && TILE % GRAM_QUAD == 0, "tiles are whole");
-
-static int64_t least(int64_t a, int64_t b)
-{
-    return a < b ? a : b;
-}
-
-static int64_t round_up(int64_t value, int64_t step)
-{
-    return (value + step - 1) / step * step;
-}
 
 /* The caller's scratch, cut up. */
 struct workspace {

@@ -10,6 +10,7 @@
 
 #include "gram_codes_ways.h"
 #include "gram_pack.h"
+#include "gram_sizes.h"
 #include "gram_squares.h"
 #include "simd.h"
 
@@ -17,18 +18,7 @@
 
 enum {
     LANES = 1 << 16, /* of the maps at once: half a MiB, left and right, of a second-level cache */
-    LINE = 64,
 };
-
-static int64_t least(int64_t a, int64_t b)
-{
-    return a < b ? a : b;
-}
-
-static int64_t lines(int64_t bytes)
-{
-    return (bytes + LINE - 1) / LINE * LINE;
-}
 
 /* The caller's scratch, cut up. */
 struct workspace {

@@ -5,6 +5,7 @@
  * product is made in bands of rows, each as wide as the diagonal reaches. Per position that is D²/2
  * multiply-adds for H, D² for C. */
 
+#include "gram_sizes.h"
 #include "gram_ways.h"
 #include "ptqd/kern/gemm.h"
 #include "ptqd/kern/im2col.h"
@@ -15,11 +16,6 @@ enum {
     BAND = 32,             /* rows of a symmetric product made at once */
     SQUARE = 32,           /* of a matrix that is mirrored: both sides fit the first-level cache */
 };
-
-static int64_t least(int64_t a, int64_t b)
-{
-    return a < b ? a : b;
-}
 
 static int64_t tile_positions(int64_t D)
 {

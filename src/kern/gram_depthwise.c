@@ -12,6 +12,7 @@
 #include "gram_depthwise.h"
 
 #include "gram_shift.h"
+#include "gram_sizes.h"
 #include "simd.h"
 
 #include <string.h>
@@ -27,16 +28,6 @@ enum {
 
 /* LANES floats at any address. */
 typedef float lanes __attribute__((vector_size(LANES * sizeof(float)), aligned(4), may_alias));
-
-static int64_t least(int64_t a, int64_t b)
-{
-    return a < b ? a : b;
-}
-
-static size_t lines(size_t bytes)
-{
-    return (bytes + 63) / 64 * 64;
-}
 
 /* The same filter on LANES channels that are not kept apart. */
 static struct conv_shape lanes_of(const struct conv_shape *shape)

@@ -3,6 +3,7 @@
  * positions, sums of columns in float64. C has all distances, for x and x̂ differ: 25 of a 3 × 3
  * filter, of 81 pairs of taps. */
 
+#include "gram_sizes.h"
 #include "gram_squares.h"
 #include "gram_ways.h"
 #include "simd.h"
@@ -11,18 +12,7 @@
 
 enum {
     LANES = 1 << 17, /* of a map at once: half a MiB, of a second-level cache */
-    LINE = 64,
 };
-
-static int64_t least(int64_t a, int64_t b)
-{
-    return a < b ? a : b;
-}
-
-static int64_t lines(int64_t bytes)
-{
-    return (bytes + LINE - 1) / LINE * LINE;
-}
 
 /* The caller's scratch, cut up. */
 struct workspace {

@@ -3,6 +3,7 @@
  * partial one writes too much, the next run repairs. */
 
 #include "gram_pack.h"
+#include "gram_sizes.h"
 
 #include <string.h>
 
@@ -12,16 +13,6 @@ enum {
     LINE = 64, /* bytes of a line of the cache */
     RUN = 16,  /* codes packed at once */
 };
-
-static int64_t least(int64_t a, int64_t b)
-{
-    return a < b ? a : b;
-}
-
-static int64_t round_up(int64_t value, int64_t step)
-{
-    return (value + step - 1) / step * step;
-}
 
 struct gram_maps gram_maps_of(const struct conv_shape *shape)
 {

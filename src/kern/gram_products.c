@@ -13,6 +13,7 @@
  * AMX (tdpbusd) is left out: there was no machine to run it on. */
 
 #include "gram_products.h"
+#include "gram_sizes.h"
 
 #if defined(__x86_64__)
 #include <immintrin.h>
@@ -88,11 +89,6 @@ static void add_sums_plain(const uint8_t *codes, int64_t quads, int64_t stride, 
 }
 
 #if defined(__x86_64__)
-
-static int64_t least(int64_t a, int64_t b)
-{
-    return a < b ? a : b;
-}
 
 static int64_t vectors_of(int64_t columns)
 {

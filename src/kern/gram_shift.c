@@ -10,20 +10,11 @@
  * the 13 of the 25 that go down, or right, or nowhere, where 45 pairs of taps are. */
 
 #include "gram_shift.h"
+#include "gram_sizes.h"
 
 #include <string.h>
 
 enum { PART = 256 };
-
-static int64_t least(int64_t a, int64_t b)
-{
-    return a < b ? a : b;
-}
-
-static int64_t round_up(int64_t value, int64_t step)
-{
-    return (value + step - 1) / step * step;
-}
 
 static struct gram_axis rows_of(const struct conv_shape *shape, int64_t row, int64_t rows)
 {
