@@ -73,13 +73,19 @@ KERN_CLONES static void quantize_run_grad_x(const float *restrict x, size_t coun
 enum { LANES = 16, GRAD_BLOCK = 4096 };
 
 /* What becomes of the gradient of x. */
-enum grad_x_use { GRAD_X_UNWANTED, GRAD_X_WRITTEN, GRAD_X_ADDED };
+enum grad_x_use {
+    GRAD_X_UNWANTED,
+    GRAD_X_WRITTEN,
+    GRAD_X_ADDED,
+    GRAD_X_RECTIFIED, /* written, with the slope of the Relu that x comes from */
+    GRAD_X_COMPARED   /* so too, with a loss of x */
+};
 
 /* One element of each lane; not for more than LANES. */
 static inline __attribute__((always_inline)) void
 grad_lanes(const float *restrict x, size_t lanes, struct grid grid, const float *restrict grad_y,
-           enum grad_x_use use, float *restrict grad_x, float *restrict scale_sums,
-           float *restrict zero_sums)
+           enum grad_x_use use, const float *restrict wanted, float factor, float *restrict grad_x,
+           float *restrict scale_sums, float *restrict zero_sums)
 {
     for (size_t i = 0; i < lanes; i++) {
         float place = x[i] / grid.scale, gradient = grad_y[i];
@@ -89,36 +95,67 @@ grad_lanes(const float *restrict x, size_t lanes, struct grid grid, const float 
         float passed = inside ? gradient : 0.0f;
         scale_sums[i] += gradient * (inside ? steps - place : number ? steps : 0.0f);
         zero_sums[i] -= inside || !number ? 0.0f : gradient * grid.scale;
-        if (use == GRAD_X_WRITTEN)
-            grad_x[i] = passed;
-        else if (use == GRAD_X_ADDED)
+        if (use == GRAD_X_COMPARED)
+            passed += factor * (x[i] - wanted[i]);
+        if (use == GRAD_X_ADDED)
             grad_x[i] += passed;
+        else if (use == GRAD_X_WRITTEN)
+            grad_x[i] = passed;
+        else if (use != GRAD_X_UNWANTED)
+            grad_x[i] = x[i] > 0.0f ? passed : 0.0f;
     }
 }
 
 static inline __attribute__((always_inline)) void
 grad_run(const float *restrict x, size_t count, struct grid grid, const float *restrict grad_y,
-         enum grad_x_use use, float *restrict grad_x, float *restrict scale_sums,
-         float *restrict zero_sums)
+         enum grad_x_use use, const float *restrict wanted, float factor, float *restrict grad_x,
+         float *restrict scale_sums, float *restrict zero_sums)
 {
     size_t first = 0, step = use == GRAD_X_UNWANTED ? 0 : LANES; /* nowhere: stays there */
-    for (; first + LANES <= count; first += LANES, grad_x += step)
-        grad_lanes(x + first, LANES, grid, grad_y + first, use, grad_x, scale_sums, zero_sums);
-    grad_lanes(x + first, count - first, grid, grad_y + first, use, grad_x, scale_sums, zero_sums);
+    size_t onwards = use == GRAD_X_COMPARED ? LANES : 0;
+    for (; first + LANES <= count; first += LANES, grad_x += step, wanted += onwards)
+        grad_lanes(x + first, LANES, grid, grad_y + first, use, wanted, factor, grad_x, scale_sums,
+                   zero_sums);
+    grad_lanes(x + first, count - first, grid, grad_y + first, use, wanted, factor, grad_x,
+               scale_sums, zero_sums);
 }
 
 /* One loop for each use: the compiler does not see through a branch inside. */
 KERN_CLONES static void grad_block(const float *restrict x, size_t count, struct grid grid,
                                    const float *restrict grad_y, enum grad_x_use use,
+                                   const float *restrict wanted, float factor,
                                    float *restrict grad_x, float *restrict scale_sums,
                                    float *restrict zero_sums)
 {
-    if (use == GRAD_X_WRITTEN)
-        grad_run(x, count, grid, grad_y, GRAD_X_WRITTEN, grad_x, scale_sums, zero_sums);
-    else if (use == GRAD_X_ADDED)
-        grad_run(x, count, grid, grad_y, GRAD_X_ADDED, grad_x, scale_sums, zero_sums);
-    else
-        grad_run(x, count, grid, grad_y, GRAD_X_UNWANTED, grad_x, scale_sums, zero_sums);
+#define GRAD_RUN(how)                                                                              \
+    grad_run(x, count, grid, grad_y, how, wanted, factor, grad_x, scale_sums, zero_sums)
+    switch (use) {
+    case GRAD_X_UNWANTED:
+        GRAD_RUN(GRAD_X_UNWANTED);
+        break;
+    case GRAD_X_WRITTEN:
+        GRAD_RUN(GRAD_X_WRITTEN);
+        break;
+    case GRAD_X_ADDED:
+        GRAD_RUN(GRAD_X_ADDED);
+        break;
+    case GRAD_X_RECTIFIED:
+        GRAD_RUN(GRAD_X_RECTIFIED);
+        break;
+    case GRAD_X_COMPARED:
+        GRAD_RUN(GRAD_X_COMPARED);
+        break;
+    }
+#undef GRAD_RUN
+}
+
+static enum grad_x_use use_of(const float *grad_x, bool fresh, const struct gradient_rest *rest)
+{
+    if (grad_x == NULL)
+        return GRAD_X_UNWANTED;
+    if (rest != NULL)
+        return rest->wanted != NULL ? GRAD_X_COMPARED : GRAD_X_RECTIFIED;
+    return fresh ? GRAD_X_WRITTEN : GRAD_X_ADDED;
 }
 
 /* One position of a last-axis format: a scale per element. */
@@ -159,15 +196,20 @@ void fake_quantize_f32_grad_x(const float *x, size_t count, float scale, int32_t
 }
 
 void fake_quantize_f32_grad(const float *x, size_t count, float scale, int32_t zero_point,
-                            int32_t low, int32_t high, const float *grad_y, bool fresh,
-                            float *grad_x, struct fake_quantize_grad *grad)
+                            int32_t low, int32_t high, const float *grad_y,
+                            const struct gradient_rest *rest, bool fresh, float *grad_x,
+                            struct fake_quantize_grad *grad)
 {
+    assert(fresh || rest == NULL);
     struct grid grid = grid_of(scale, zero_point, low, high);
-    enum grad_x_use use = grad_x == NULL ? GRAD_X_UNWANTED : fresh ? GRAD_X_WRITTEN : GRAD_X_ADDED;
+    enum grad_x_use use = use_of(grad_x, fresh, rest);
+    const float *wanted = use == GRAD_X_COMPARED ? rest->wanted : NULL;
+    float factor = rest != NULL ? rest->factor : 0.0f;
     for (size_t first = 0; first < count; first += GRAD_BLOCK) {
         float scale_sums[LANES] = {0}, zero_sums[LANES] = {0};
         size_t left = count - first;
         grad_block(x + first, left < GRAD_BLOCK ? left : GRAD_BLOCK, grid, grad_y + first, use,
+                   wanted != NULL ? wanted + first : NULL, factor,
                    grad_x != NULL ? grad_x + first : NULL, scale_sums, zero_sums);
         for (size_t i = 0; i < LANES; i++) {
             grad->scale += (double)scale_sums[i];

@@ -28,6 +28,8 @@ static bool allocate_lists(struct exec *exec, struct error *err)
     exec->needed = ARENA_ARRAY(arena, bool, graph->tensor_count, err);
     exec->touched = ARENA_ARRAY(arena, bool, graph->tensor_count, err);
     exec->gradients = ARENA_ARRAY(arena, float *, graph->tensor_count, err);
+    exec->completes = ARENA_ARRAY(arena, int, graph->node_count, err);
+    exec->completed = ARENA_ARRAY(arena, bool, graph->node_count, err);
     exec->call_in = ARENA_ARRAY(arena, const float *, inputs, err);
     exec->call_grad_in = ARENA_ARRAY(arena, float *, inputs, err);
     exec->call_fresh = ARENA_ARRAY(arena, bool, inputs, err);
@@ -36,9 +38,9 @@ static bool allocate_lists(struct exec *exec, struct error *err)
     return exec->skipped != NULL && exec->rectified != NULL && exec->planted != NULL &&
            exec->roots != NULL && exec->values != NULL && exec->memory != NULL &&
            exec->plans != NULL && exec->wanted != NULL && exec->needed != NULL &&
-           exec->touched != NULL && exec->gradients != NULL && exec->call_in != NULL &&
-           exec->call_grad_in != NULL && exec->call_fresh != NULL && exec->call_out != NULL &&
-           exec->call_grad_out != NULL;
+           exec->touched != NULL && exec->gradients != NULL && exec->completes != NULL &&
+           exec->completed != NULL && exec->call_in != NULL && exec->call_grad_in != NULL &&
+           exec->call_fresh != NULL && exec->call_out != NULL && exec->call_grad_out != NULL;
 }
 
 /* Plans of all nodes, and scratch for the one that needs most. */
@@ -187,6 +189,7 @@ bool exec_node(struct exec *exec, int node, int64_t samples, const float *const 
         .out = out,
         .scratch = exec->scratch,
         .plan = exec->plans[node],
+        .relu = exec->rectified[node],
     };
     if (!check_samples(exec, samples, err) || !n->op->forward(&call, err))
         return error_context(err, "node '%s' (%s)", n->name, n->op_type);

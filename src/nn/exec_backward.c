@@ -3,9 +3,14 @@
  * A gradient is kept where it is wanted or leads to one that is. One that is not wanted lives from
  * the last node that reads the tensor (the first to add to it) to the tensor's producer, and shares
  * memory with others accordingly. The first to add to a gradient in a pass finds it zeroed, or,
- * where the operator can do that, writes it. */
+ * where the operator can do that, writes it.
+ *
+ * Where executors may join, an operator that can completes the gradient of a Relu's output which it
+ * alone reads, and writes that of the Relu's input: a pass over memory instead of three. */
 
+#include "ptqd/kern/add.h"
 #include "ptqd/kern/difference.h"
+#include "ptqd/kern/gradient_rest.h"
 #include "ptqd/nn/exec_memory.h"
 #include "ptqd/nn/exec_state.h"
 
@@ -53,6 +58,37 @@ bool exec_want_gradient(struct exec *exec, int tensor, struct error *err)
     return true;
 }
 
+/* A Relu joined with the node in front of it, and read by nobody else who adds to a gradient. */
+static bool can_complete(const struct exec *exec, const struct node *node)
+{
+    const struct graph *graph = exec->graph;
+    if (!node->op->completes_gradient)
+        return false;
+    int input = node->inputs[0], producer = graph->tensors[input].producer;
+    return producer >= 0 && exec->skipped[producer] && !exec->wanted[input] &&
+           !exec->wanted[graph->nodes[producer].inputs[0]] && input != graph->output &&
+           exec_count_readers(graph, input) == 1;
+}
+
+static void find_completions(struct exec *exec)
+{
+    const struct graph *graph = exec->graph;
+    for (int i = 0; i < graph->node_count; i++) {
+        const struct node *node = &graph->nodes[i];
+        bool completes = can_complete(exec, node);
+        exec->completes[i] = completes ? graph->tensors[node->inputs[0]].producer : -1;
+        if (completes)
+            exec->completed[exec->completes[i]] = true;
+    }
+}
+
+/* The tensor whose gradient a node makes by its input: that in front of the Relu it completes. */
+static int gradient_of(const struct exec *exec, int node, int input)
+{
+    int relu = input == 0 ? exec->completes[node] : -1;
+    return relu >= 0 ? exec->graph->nodes[relu].inputs[0] : exec->graph->nodes[node].inputs[input];
+}
+
 /* Steps are counted backwards: node i is step node_count − i, the start is step 0. */
 static struct block gradient_block(const struct exec *exec, int tensor)
 {
@@ -63,10 +99,21 @@ static struct block gradient_block(const struct exec *exec, int tensor)
     int last_reader = producer;
     for (int i = producer + 1; i < graph->node_count; i++)
         for (int j = 0; j < graph->nodes[i].input_count; j++)
-            if (graph->nodes[i].inputs[j] == tensor)
+            if (gradient_of(exec, i, j) == tensor)
                 last_reader = i;
     return (struct block){.first = graph->node_count - last_reader,
                           .last = graph->node_count - producer};
+}
+
+static bool is_completed(const struct exec *exec, int tensor)
+{
+    int producer = exec->graph->tensors[tensor].producer;
+    return producer >= 0 && exec->completed[producer];
+}
+
+static bool has_gradient(const struct exec *exec, int tensor)
+{
+    return exec->needed[tensor] && !is_completed(exec, tensor);
 }
 
 /* Decides which gradients are kept, and where. */
@@ -79,10 +126,11 @@ static bool prepare(struct exec *exec, struct error *err)
     memcpy(exec->needed, exec->wanted, (size_t)graph->tensor_count * sizeof(*exec->needed));
     (void)mark_dependents(graph, exec->needed); /* exec_want_gradient has seen that all have one */
 
+    find_completions(exec);
     int count = 0;
     size_t bytes;
     for (int i = 0; i < graph->tensor_count; i++) {
-        if (!exec->needed[i])
+        if (!has_gradient(exec, i))
             continue;
         blocks[count] = gradient_block(exec, i);
         if (!exec_tensor_bytes(exec, i, &blocks[count++].bytes, err))
@@ -95,7 +143,7 @@ static bool prepare(struct exec *exec, struct error *err)
         return error_context(err, "gradients of %" PRId64 " samples (%zu bytes)",
                              exec->options.batch, bytes);
     for (int i = 0, block = 0; i < graph->tensor_count; i++)
-        if (exec->needed[i])
+        if (has_gradient(exec, i))
             exec->gradients[i] = (float *)(void *)(memory + blocks[block++].offset);
     exec->prepared = true;
     return true;
@@ -104,6 +152,15 @@ static bool prepare(struct exec *exec, struct error *err)
 static size_t gradient_bytes(const struct exec *exec, int tensor)
 {
     return (size_t)tensor_elements(&exec->graph->tensors[tensor], exec->samples) * sizeof(float);
+}
+
+/* The loss's own part of a gradient; NULL where it has none. */
+static const struct exec_seed *seed_of(const struct exec *exec, int tensor)
+{
+    for (int i = 0; i < exec->seed_count; i++)
+        if (exec->seeds[i].tensor == tensor)
+            return &exec->seeds[i];
+    return NULL;
 }
 
 /* The memory that a node writes or adds to; NULL where the gradient is not needed. */
@@ -127,9 +184,19 @@ static float *touch_zeroed(struct exec *exec, int tensor)
     return gradient;
 }
 
+/* Of the gradient that a node completes, if it does. */
+static struct gradient_rest rest_of(const struct exec *exec, int node)
+{
+    const struct exec_seed *seed =
+        exec->completes[node] >= 0 ? seed_of(exec, exec->graph->nodes[node].inputs[0]) : NULL;
+    return seed != NULL ? (struct gradient_rest){seed->wanted, seed->factor}
+                        : (struct gradient_rest){NULL, 0.0f};
+}
+
 static bool backward_node(struct exec *exec, int index, struct error *err)
 {
     const struct node *node = &exec->graph->nodes[index];
+    struct gradient_rest rest = rest_of(exec, index);
     for (int i = 0; i < node->output_count; i++) {
         int output = node->outputs[i];
         exec->call_out[i] = output != NODE_ABSENT ? exec->memory[output] : NULL;
@@ -138,11 +205,11 @@ static bool backward_node(struct exec *exec, int index, struct error *err)
                                      : touch_zeroed(exec, output);
     }
     for (int i = 0; i < node->input_count; i++) {
-        int input = node->inputs[i];
+        int input = node->inputs[i], target = gradient_of(exec, index, i);
         exec->call_in[i] = input != NODE_ABSENT ? exec->values[input] : NULL;
         exec->call_fresh[i] = false;
-        exec->call_grad_in[i] = node->op->writes_fresh ? touch(exec, input, &exec->call_fresh[i])
-                                                       : touch_zeroed(exec, input);
+        exec->call_grad_in[i] = node->op->writes_fresh ? touch(exec, target, &exec->call_fresh[i])
+                                                       : touch_zeroed(exec, target);
     }
     struct op_call call = {
         .graph = exec->graph,
@@ -153,6 +220,7 @@ static bool backward_node(struct exec *exec, int index, struct error *err)
         .grad_out = exec->call_grad_out,
         .grad_in = exec->call_grad_in,
         .fresh = exec->call_fresh,
+        .rest = exec->completes[index] >= 0 ? &rest : NULL,
         .scratch = exec->scratch,
         .plan = exec->plans[index],
     };
@@ -161,9 +229,15 @@ static bool backward_node(struct exec *exec, int index, struct error *err)
     return true;
 }
 
-/* A node has something to pass on when an output got a gradient in this pass. */
-static bool is_reached(const struct exec *exec, const struct node *node)
+/* A node has something to pass on when an output got a gradient in this pass, or when it completes
+ * one that the loss itself has a part in. */
+static bool is_reached(const struct exec *exec, int index)
 {
+    const struct node *node = &exec->graph->nodes[index];
+    if (exec->completed[index])
+        return false; /* done by another */
+    if (exec->completes[index] >= 0 && seed_of(exec, node->inputs[0]) != NULL)
+        return true;
     for (int i = 0; i < node->output_count; i++)
         if (node->outputs[i] != NODE_ABSENT && exec->touched[node->outputs[i]])
             return true;
@@ -176,12 +250,6 @@ static bool needs_inputs(const struct exec *exec, const struct node *node)
         if (node->inputs[i] != NODE_ABSENT && exec->needed[node->inputs[i]])
             return true;
     return false;
-}
-
-static void add(int64_t count, const float *restrict terms, float *restrict gradient)
-{
-    for (int64_t i = 0; i < count; i++)
-        gradient[i] += terms[i];
 }
 
 /* The gradient becomes ours when more is added. */
@@ -208,18 +276,32 @@ static void plant(struct exec *exec, const struct exec_seed *seed)
         (fresh ? difference_f32 : difference_f32_added)(exec->values[tensor], seed->wanted, count,
                                                         seed->factor, gradient);
     else if (!fresh)
-        add(count, seed->gradient, gradient);
+        add_f32(gradient, seed->gradient, count, false, gradient);
     else if (exec->wanted[tensor])
         memcpy(gradient, seed->gradient, gradient_bytes(exec, tensor));
     else
         exec->planted[tensor] = seed->gradient;
 }
 
-static void plant_all_of(struct exec *exec, const struct exec_seed *seeds, int count, int producer)
+static void plant_all_of(struct exec *exec, int producer)
 {
-    for (int i = 0; i < count; i++)
-        if (exec->graph->tensors[seeds[i].tensor].producer == producer)
-            plant(exec, &seeds[i]);
+    for (int i = 0; i < exec->seed_count; i++)
+        if (exec->graph->tensors[exec->seeds[i].tensor].producer == producer)
+            plant(exec, &exec->seeds[i]);
+}
+
+/* What a node that completes a gradient does with a loss: there is one, of differences. */
+static bool check_seeds(const struct exec *exec, struct error *err)
+{
+    for (int i = 0; i < exec->seed_count; i++) {
+        const struct exec_seed *seed = &exec->seeds[i];
+        if (is_completed(exec, seed->tensor) &&
+            (seed->gradient != NULL || seed != seed_of(exec, seed->tensor)))
+            return FAIL(err, E_INTERNAL,
+                        "'%s' is completed where it is read: it takes one loss of differences",
+                        exec->graph->tensors[seed->tensor].name);
+    }
+    return true;
 }
 
 bool exec_reserve(struct exec *exec, struct error *err)
@@ -235,7 +317,9 @@ bool exec_backward_from(struct exec *exec, const struct exec_seed *seeds, int co
         return FAIL(err, E_INTERNAL, "a backward pass %s",
                     exec->samples == 0 ? "before any forward pass"
                                        : "of an executor without gradients");
-    if (!exec_reserve(exec, err))
+    exec->seeds = seeds;
+    exec->seed_count = count;
+    if (!exec_reserve(exec, err) || !check_seeds(exec, err))
         return false;
 
     memset(exec->touched, 0, (size_t)graph->tensor_count * sizeof(*exec->touched));
@@ -245,12 +329,12 @@ bool exec_backward_from(struct exec *exec, const struct exec_seed *seeds, int co
         if (exec->wanted[i])
             memset(exec->gradients[i], 0, gradient_bytes(exec, i));
     for (int i = graph->node_count - 1; i >= 0; i--) {
-        plant_all_of(exec, seeds, count, i);
-        if (is_reached(exec, &graph->nodes[i]) && needs_inputs(exec, &graph->nodes[i]) &&
+        plant_all_of(exec, i);
+        if (is_reached(exec, i) && needs_inputs(exec, &graph->nodes[i]) &&
             !backward_node(exec, i, err))
             return false;
     }
-    plant_all_of(exec, seeds, count, -1);
+    plant_all_of(exec, -1);
     return true;
 }
 

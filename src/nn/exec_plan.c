@@ -62,7 +62,7 @@ static bool works_in_place(const struct exec *exec, int index, const int *last)
     return true;
 }
 
-static int count_readers(const struct graph *graph, int tensor)
+int exec_count_readers(const struct graph *graph, int tensor)
 {
     int count = 0;
     for (int i = 0; i < graph->node_count; i++)
@@ -78,7 +78,7 @@ static bool can_join(const struct exec *exec, const struct node *node)
     int input = node->inputs[0], producer = graph->tensors[input].producer;
     return producer >= 0 && graph->nodes[producer].op->joins_relu && input != graph->output &&
            (exec->options.kept == NULL || !exec->options.kept[input]) &&
-           count_readers(graph, input) == 1;
+           exec_count_readers(graph, input) == 1;
 }
 
 static void find_joins(struct exec *exec)

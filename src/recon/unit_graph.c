@@ -57,6 +57,18 @@ static const float *split_gradient(const struct op_call *call,
     return through;
 }
 
+/* After both parts: what the kernel does itself where nothing is dropped. */
+static void complete_gradient(const struct op_call *call, size_t count)
+{
+    const struct gradient_rest *rest = call->rest;
+    const float *x = call->in[0];
+    float *grad_x = call->grad_in[0];
+    for (size_t i = 0; i < count; i++) {
+        float loss = rest->wanted ? rest->factor * (x[i] - rest->wanted[i]) : 0.0f;
+        grad_x[i] = x[i] > 0.0f ? grad_x[i] + loss : 0.0f;
+    }
+}
+
 static bool trained_backward(const struct op_call *call, struct error *err)
 {
     (void)err; /* arithmetic on given memory */
@@ -67,8 +79,10 @@ static bool trained_backward(const struct op_call *call, struct error *err)
     const float *gradient = drops ? split_gradient(call, trained, count) : call->grad_out[0];
     struct fake_quantize_grad sums = {0};
     fake_quantize_f32_grad(call->in[0], count, quantizer->scales[0], quantizer->zero_points[0],
-                           quantizer->low, quantizer->high, gradient, call->fresh[0] && !drops,
-                           call->grad_in[0], &sums);
+                           quantizer->low, quantizer->high, gradient, drops ? NULL : call->rest,
+                           call->fresh[0] && !drops, call->grad_in[0], &sums);
+    if (drops && call->rest && call->grad_in[0])
+        complete_gradient(call, count);
     trained->grad_scale = sums.scale;
     trained->grad_zero_point = sums.zero_point;
     return true;
@@ -82,6 +96,7 @@ static const struct op op_trained_quantize = {
     .forward = trained_forward,
     .backward = trained_backward,
     .writes_fresh = true,
+    .completes_gradient = true,
 };
 
 /* ---- the graph ---- */

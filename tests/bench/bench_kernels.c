@@ -123,7 +123,8 @@ static bool run_quantize_grad(void *context, struct error *err)
     struct fake_quantize_grad grad = {0};
     (void)err; /* can't fail */
     fake_quantize_f32_grad(layer->in[0], (size_t)conv_input_elements(&layer->shape), grid.scale,
-                           grid.zero, 0, grid.last, layer->values, true, layer->grad_in[0], &grad);
+                           grid.zero, 0, grid.last, layer->values, NULL, true, layer->grad_in[0],
+                           &grad);
     return true;
 }
 

@@ -1,7 +1,9 @@
 /* Laws of simulated quantization, over formats of 2 to 8 bits. */
 
 #include "kern_support.h"
+#include "ptqd/kern/difference.h"
 #include "ptqd/kern/fake_quantize.h"
+#include "ptqd/kern/relu.h"
 #include "support.h"
 
 #include <math.h>
@@ -211,8 +213,8 @@ START_TEST(the_gradient_of_the_format_is_the_published_one)
             size += fabs(g * term);
         }
         struct fake_quantize_grad grad = {.scale = 1, .zero_point = 2};
-        fake_quantize_f32_grad(x, MANY, f.scale, f.zero_point, f.low, f.high, grad_y, false, grad_x,
-                               &grad);
+        fake_quantize_f32_grad(x, MANY, f.scale, f.zero_point, f.low, f.high, grad_y, NULL, false,
+                               grad_x, &grad);
         fake_quantize_f32_grad_x(x, MANY, f.scale, f.zero_point, f.low, f.high, grad_y, false,
                                  plain);
         double tolerance = 256 * 6e-8; /* additions in a lane times half a unit in the last place */
@@ -226,11 +228,11 @@ START_TEST(the_gradient_of_the_format_is_the_published_one)
         ck_assert_mem_eq(grad_x, plain, MANY * sizeof(float));
         memset(grad_x, 0xff, MANY * sizeof(float)); /* NaN, to be written over */
         struct fake_quantize_grad again = {.scale = 1, .zero_point = 2}, alone = again;
-        fake_quantize_f32_grad(x, MANY, f.scale, f.zero_point, f.low, f.high, grad_y, true, grad_x,
-                               &again);
+        fake_quantize_f32_grad(x, MANY, f.scale, f.zero_point, f.low, f.high, grad_y, NULL, true,
+                               grad_x, &again);
         ck_assert_mem_eq(grad_x, plain, MANY * sizeof(float));
-        fake_quantize_f32_grad(x, MANY, f.scale, f.zero_point, f.low, f.high, grad_y, false, NULL,
-                               &alone);
+        fake_quantize_f32_grad(x, MANY, f.scale, f.zero_point, f.low, f.high, grad_y, NULL, false,
+                               NULL, &alone);
         ck_assert_mem_eq(&again, &grad, sizeof(grad));
         ck_assert_mem_eq(&alone, &grad, sizeof(grad));
         free(x), free(grad_y), free(grad_x), free(plain);
@@ -299,6 +301,37 @@ START_TEST(it_works_in_place)
 }
 END_TEST
 
+/* Law: a completed gradient is what three passes give: the quantizer's, that of a loss of x, and
+ * the Relu's slope, to the last bit; the format's gradients do not change. */
+START_TEST(a_completed_gradient_is_that_of_three_passes)
+{
+    struct rng rng;
+    rng_init(&rng, 37, 0);
+    enum { MANY = 5003 };
+    for (int i = 0; i < FORMATS; i++) {
+        struct format f = random_format(&rng);
+        float *x = random_values(&rng, f, MANY), *grad_y = random_floats(&rng, MANY);
+        float *wanted = random_floats(&rng, MANY), *expected = exact_floats(MANY);
+        float *summed = exact_floats(MANY), *given = exact_floats(MANY);
+        relu_f32(x, MANY, x);
+        for (int compared = 0; compared < 2; compared++) {
+            struct gradient_rest rest = {compared ? wanted : NULL, 0.25f};
+            struct fake_quantize_grad plain = {0}, completed = {0};
+            fake_quantize_f32_grad(x, MANY, f.scale, f.zero_point, f.low, f.high, grad_y, NULL,
+                                   true, summed, &plain);
+            if (compared)
+                difference_f32_added(x, wanted, MANY, rest.factor, summed);
+            relu_f32_grad_x(x, MANY, summed, true, expected);
+            fake_quantize_f32_grad(x, MANY, f.scale, f.zero_point, f.low, f.high, grad_y, &rest,
+                                   true, given, &completed);
+            ck_assert_mem_eq(given, expected, MANY * sizeof(float));
+            ck_assert_mem_eq(&completed, &plain, sizeof(plain));
+        }
+        free(x), free(grad_y), free(wanted), free(expected), free(summed), free(given);
+    }
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("fake_quantize");
@@ -311,6 +344,7 @@ int main(void)
     tcase_add_loop_test(laws, zero_is_zero_infinities_clamp_and_nan_stays, 0, FORMATS);
     tcase_add_test(laws, the_gradient_passes_inside_the_range_and_is_added);
     tcase_add_test(laws, the_gradient_of_the_format_is_the_published_one);
+    tcase_add_test(laws, a_completed_gradient_is_that_of_three_passes);
     tcase_add_loop_test(laws, channels_are_quantized_as_if_alone, 0, FORMATS);
     tcase_add_loop_test(laws, it_works_in_place, 0, FORMATS);
     suite_add_tcase(suite, laws);

@@ -10,6 +10,8 @@
 
 #include <string.h>
 
+enum { SMALL_NETWORK_SEEDS = 32 };
+
 static struct arena *arena;
 static struct error err;
 
@@ -35,6 +37,16 @@ static struct quant_network *quantize(const struct graph *graph)
     ck_assert_ok(graph_fold(graph, arena, &folded, &err), &err);
     ck_assert_ok(quant_network_create(arena, folded, &format, &network, &err), &err);
     return network;
+}
+
+static float *random_values(struct arena *from, int64_t count, uint64_t seed)
+{
+    struct rng rng;
+    float *values = ARENA_ARRAY(from, float, count, &err);
+    rng_init(&rng, seed, 0);
+    for (int64_t i = 0; i < count; i++)
+        values[i] = (float)rng_normal(&rng);
+    return values;
 }
 
 static const char *tensor_name(const struct quant_network *network, int tensor)
@@ -215,6 +227,90 @@ START_TEST(dropped_elements_stay_float)
 }
 END_TEST
 
+static struct exec *trained_executor(const struct quant_network *network,
+                                     const struct unit_graph *graph, bool joins)
+{
+    struct exec *exec;
+    struct exec_options options = {.batch = 1, .gradients = true, .joins = joins};
+    ck_assert_ok(exec_create(graph->graph, &options, &exec, &err), &err);
+    for (int i = 0; i < network->layer_count; i++)
+        ck_assert_ok(exec_want_gradient(exec, network->layers[i].weights, &err), &err);
+    return exec;
+}
+
+/* Seeds of differences on all activations that have a quantizer, and the output's gradient. */
+static int make_seeds(const struct quant_network *network, const struct unit_graph *graph,
+                      struct exec_seed *seeds)
+{
+    int count = 0, output = graph->graph->output;
+    seeds[count++] = (struct exec_seed){
+        .tensor = output,
+        .gradient = random_values(arena, shape_elements(&graph->graph->tensors[output].shape), 3),
+    };
+    for (int i = 0; i < graph->quantizer_count; i++) {
+        int tensor = network->activations[graph->quantizers[i].activation].input;
+        int64_t elements = shape_elements(&graph->graph->tensors[tensor].shape);
+        if (tensor != graph->graph->input)
+            seeds[count++] = (struct exec_seed){.tensor = tensor,
+                                                .wanted = random_values(arena, elements, 4),
+                                                .factor = 0.5f};
+    }
+    return count;
+}
+
+/* Law: where a quantizer completes the gradient of a Relu's output, all gradients are as without,
+ * with and without losses on the way, with and without dropping. */
+START_TEST(completed_gradients_are_those_of_single_nodes)
+{
+    struct quant_network *network = quantize(small_network_create(arena, 1));
+    struct dataset *data = small_network_data(arena, network->folded, 1, false, 5);
+    for (int i = 0; i < network->activation_count; i++)
+        ck_assert_ok(quantizer_set_range(&network->activations[i].quantizer, 0, -3.0, 3.0, &err),
+                     &err);
+    struct unit *units;
+    struct unit_graph graphs[2];
+    struct exec *execs[2];
+    struct rng rngs[2];
+    struct exec_seed seeds[SMALL_NETWORK_SEEDS];
+    float input[SMALL_NETWORK_INPUTS];
+    int count, seed_count = 0;
+    dataset_read(data, 0, input);
+    ck_assert_ok(unit_cut(arena, network, UNIT_NETWORK, &units, &count, &err), &err);
+    for (int i = 0; i < 2; i++) {
+        ck_assert_ok(unit_graph_create(arena, network, units, &graphs[i], &err), &err);
+        execs[i] = trained_executor(network, &graphs[i], i == 1);
+        ck_assert_ok(unit_graph_prepare_drop(&graphs[i], arena, 1, 0.5, &rngs[i], &err), &err);
+    }
+    ck_assert_int_le(graphs[0].quantizer_count + 1, SMALL_NETWORK_SEEDS);
+    seed_count = make_seeds(network, &graphs[0], seeds);
+    for (int way = 0; way < 4; way++) {
+        for (int i = 0; i < 2; i++) {
+            rng_init(&rngs[i], 9, 0);
+            unit_graph_set_drop(&graphs[i], way % 2 == 0 ? 0.0 : 0.5);
+            ck_assert_ok(exec_forward(execs[i], input, 1, &err), &err);
+            ck_assert_ok(exec_backward_from(execs[i], seeds, way < 2 ? 1 : seed_count, &err), &err);
+        }
+        for (int i = 0; i < network->layer_count; i++) {
+            const struct quant_layer *layer = &network->layers[i];
+            ck_assert_mem_eq(exec_gradient(execs[0], layer->weights),
+                             exec_gradient(execs[1], layer->weights),
+                             (size_t)(layer->K * layer->D) * sizeof(float));
+        }
+        for (int i = 0; i < graphs[0].quantizer_count; i++) {
+            ck_assert(graphs[0].quantizers[i].grad_scale == graphs[1].quantizers[i].grad_scale);
+            ck_assert(graphs[0].quantizers[i].grad_zero_point ==
+                      graphs[1].quantizers[i].grad_zero_point);
+        }
+    }
+    ck_assert(exec_bytes(execs[1]) < exec_bytes(execs[0]));
+    struct exec_seed twice[] = {seeds[0], seeds[1], seeds[1]};
+    ck_assert_ok(exec_backward_from(execs[0], twice, 3, &err), &err);
+    ck_assert_fails(exec_backward_from(execs[1], twice, 3, &err), &err, E_INTERNAL, "one loss");
+    exec_destroy(execs[0]);
+    exec_destroy(execs[1]);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("unit");
@@ -226,6 +322,7 @@ int main(void)
     tcase_add_test(tcase, separable_blocks_and_inverted_residuals_are_joined);
     tcase_add_test(tcase, a_units_graph_computes_what_the_network_computes);
     tcase_add_test(tcase, dropped_elements_stay_float);
+    tcase_add_test(tcase, completed_gradients_are_those_of_single_nodes);
     suite_add_tcase(suite, tcase);
     return support_run(suite);
 }

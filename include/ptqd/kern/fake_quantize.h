@@ -13,6 +13,8 @@
  * (x not yet rounded), zero elsewhere and for NaN. Gradients are added to.
  */
 
+#include "ptqd/kern/gradient_rest.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -32,13 +34,17 @@ void fake_quantize_f32_grad_x(const float *x, size_t count, float scale, int32_t
  *     ∂y/∂zero_point  inside 0, outside −scale
  *
  * (Esser et al., "Learned Step Size Quantization", arXiv 1902.08153, eq. 3; Bhalgat et al., LSQ+,
- * arXiv 2004.09576, section 3.1.) Sums run in a fixed order, in float64 over blocks of float32. */
+ * arXiv 2004.09576, section 3.1.) Sums run in a fixed order, in float64 over blocks of float32.
+ *
+ * With `rest` (else NULL), x is a Relu's output and grad_x, which is fresh then, the gradient of
+ * the Relu's input. */
 struct fake_quantize_grad {
     double scale, zero_point;
 };
 void fake_quantize_f32_grad(const float *x, size_t count, float scale, int32_t zero_point,
-                            int32_t low, int32_t high, const float *grad_y, bool fresh,
-                            float *grad_x, struct fake_quantize_grad *grad);
+                            int32_t low, int32_t high, const float *grad_y,
+                            const struct gradient_rest *rest, bool fresh, float *grad_x,
+                            struct fake_quantize_grad *grad);
 
 /* One scale and zero point per channel: x [outer][channels][inner]. inner = 1 is the last axis
  * (activations), outer = 1 the first (weights). */

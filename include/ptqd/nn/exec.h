@@ -15,7 +15,8 @@ struct exec_options {
     bool gradients; /* exec_backward will be called */
     /* A layer may compute the Relu behind it as well: exec_node is not called, and exec_values has
      * nothing of the tensor between the two, but for those in `kept` ([tensor_count], or NULL:
-     * none; read by exec_create only). A NaN may become 0 there. */
+     * none; read by exec_create only). A NaN may become 0 there. A seed of that Relu's output then
+     * has to be one of differences, and the only one. */
     bool joins;
     const bool *kept;
     /* Nothing will be executed: exec_want_gradient, exec_reserve and exec_bytes work. */

@@ -26,16 +26,22 @@ struct exec {
     bool *call_fresh;
 
     /* Gradients, see exec_backward.c. */
-    bool *wanted;          /* [tensor_count] */
-    bool *needed;          /* [tensor_count]: wanted, or on a path from a wanted tensor */
-    bool *touched;         /* [tensor_count]: something was added in this pass */
-    float **gradients;     /* [tensor_count]: NULL where not needed */
+    bool *wanted;      /* [tensor_count] */
+    bool *needed;      /* [tensor_count]: wanted, or on a path from a wanted tensor */
+    bool *touched;     /* [tensor_count]: something was added in this pass */
+    float **gradients; /* [tensor_count]: NULL where not needed */
+    int *completes;    /* [node_count]: Relu in front, whose slope the node applies; or -1 */
+    bool *completed;   /* [node_count]: and that Relu */
+    const struct exec_seed *seeds; /* of the present backward pass */
+    int seed_count;
     const float **planted; /* [tensor_count]: a whole gradient, in the caller's memory; or NULL */
     bool prepared;
 };
 
 /* Arrays, roots and activation memory. */
 bool exec_plan_memory(struct exec *exec, struct error *err);
+
+int exec_count_readers(const struct graph *graph, int tensor);
 
 /* Bytes of a tensor for the most samples of this executor. */
 bool exec_tensor_bytes(const struct exec *exec, int tensor, size_t *out_bytes, struct error *err);

@@ -27,11 +27,13 @@ struct op_call {
     int64_t samples;
     const float *const *in; /* [input_count]; NULL where absent or an integer constant */
     float *const *out; /* [output_count]; forward writes, backward may read what forward wrote */
-    const float *const *grad_out; /* backward: [output_count]; read */
-    float *const *grad_in;        /* backward: [input_count], NULL where not wanted; added to */
-    const bool *fresh;            /* backward: [input_count]; see writes_fresh */
-    void *scratch;                /* `scratch_bytes` bytes, 64-byte aligned, undefined content */
-    void *plan;                   /* from plan_create, or NULL */
+    const float *const *grad_out;     /* backward: [output_count]; read */
+    float *const *grad_in;            /* backward: [input_count], NULL where not wanted; added to */
+    const bool *fresh;                /* backward: [input_count]; see writes_fresh */
+    const struct gradient_rest *rest; /* backward: see completes_gradient; else NULL */
+    bool relu;                        /* forward: see joins_relu */
+    void *scratch; /* `scratch_bytes` bytes, 64-byte aligned, undefined content */
+    void *plan;    /* from plan_create, or NULL */
 };
 
 /* What a node is prepared for. */
@@ -77,8 +79,12 @@ struct op {
 
     /* Output 0 is input 0, with 0 in the place of what is negative. */
     bool rectifies;
-    /* With op_plan.relu, forward rectifies what it writes; backward is as without. */
+    /* With relu in op_plan and op_call, forward rectifies what it writes; backward is as without.
+     */
     bool joins_relu;
+    /* Where op_call.rest is there, grad_in[0] is fresh, and gets what the rest makes of the
+     * gradient of input 0: there is no other part of it. */
+    bool completes_gradient;
     /* Output 0 may share the memory of input 0 (elementwise, shape-only). */
     bool in_place;
     /* Output 0 is the same values in the same order as input 0: needs no memory at run time. Its

@@ -116,7 +116,8 @@ static void add_row_gradient(const struct straight_through *s, int64_t k)
     for (int64_t d = 0; d < D; d++)
         half[d] *= share;
     fake_quantize_f32_grad(s->row, (size_t)D, scale, quantizer->zero_points[channel],
-                           quantizer->low, quantizer->high, half, true, s->row_gradient, &format);
+                           quantizer->low, quantizer->high, half, NULL, true, s->row_gradient,
+                           &format);
     for (int64_t d = 0; d < D; d++)
         s->weights.gradient[k * D + d] = start_scale(s, k) * s->row_gradient[d];
     s->scales.gradient[channel] += (float)((double)scale * format.scale);
