@@ -14,7 +14,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { ARGUMENTS_MAX = 16, LOG_BYTES = 8192 };
+enum { ARGUMENTS_MAX = 48, LOG_BYTES = 8192 };
 
 /* Starts the program with both outputs into `output`; it ends with the test. */
 static pid_t start(const char *const *arguments, int output)
@@ -60,18 +60,31 @@ static int read_port(int log)
     }
 }
 
-void program_serve(struct program *program, const char *directory)
+void program_serve_with(struct program *program, const char *directory,
+                        const char *const *arguments)
 {
-    const char *const arguments[] = {
+    const char *all[ARGUMENTS_MAX] = {
         "serve",  "--config", "/dev/null", "--data", directory,
         "--port", "0",        "--workers", "1",      "--checkpoint-seconds",
-        "0",      NULL};
+        "0"};
+    size_t count = 0;
+    while (all[count] != NULL)
+        count++;
+    for (; *arguments != NULL; arguments++) {
+        ck_assert_uint_lt(count + 1, ARGUMENTS_MAX);
+        all[count++] = *arguments;
+    }
     int ends[2];
     ck_assert_int_eq(pipe2(ends, O_CLOEXEC), 0);
-    program->pid = start(arguments, ends[1]);
+    program->pid = start(all, ends[1]);
     close(ends[1]);
     program->log = ends[0];
     program->port = read_port(program->log);
+}
+
+void program_serve(struct program *program, const char *directory)
+{
+    program_serve_with(program, directory, (const char *const[]){NULL});
 }
 
 static int wait_for(pid_t pid)

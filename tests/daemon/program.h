@@ -15,6 +15,9 @@ struct program {
 /* `ptqd serve --data DIRECTORY --port 0` with one worker and all checkpoints; ready when this
  * returns. */
 void program_serve(struct program *program, const char *directory);
+/* With further arguments, which override these; NULL-terminated. */
+void program_serve_with(struct program *program, const char *directory,
+                        const char *const *arguments);
 /* Signals and waits; the exit status, or minus the signal that ended it. */
 int program_end(struct program *program, int signal_number);
 /* The same; `out_log` gets the start of what it has logged since it was ready. */
