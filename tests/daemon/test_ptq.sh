@@ -1,0 +1,76 @@
+#!/bin/sh
+# The client script against the real daemon.
+#
+#   test_ptq.sh PTQD MAKE_MOTION PTQ
+#
+# Laws: what the daemon has is not sent again; a call that is repeated submits nothing new; fetched
+# artifacts are the daemon's, and a fetch that was cut goes on; what the daemon refuses is said in its
+# own words, with status 1; a wrong call has status 2. Skipped without curl and jq.
+set -u
+ptqd=$1
+motion=$2
+ptq=$3
+out=$(mktemp -d)
+# shellcheck source=tests/daemon/served.sh
+. "$(dirname "$0")/served.sh"
+export PTQD_URL="$url"
+
+cat >"$out/motion/spec.json" <<'EOF'
+{"model": "model.onnx", "calibration": "calib.npy",
+ "evaluation": {"path": "test_x.npy", "labels": "test_y.npy"}, "seeds": 2,
+ "pipeline": {"weights": {"bits": [2, 4]}, "postprocess": {"bias": "none"}}}
+EOF
+
+sh "$ptq" put "$out/motion/model.onnx" >"$out/first" || fail "put fails"
+sh "$ptq" put "$out/motion/model.onnx" >"$out/second" || fail "put of what is known fails"
+cmp "$out/first" "$out/second" || fail "the two ids differ"
+stored=$(curl -s "$url/v1/models" | jq '.items | length')
+[ "$stored" = 1 ] || fail "$stored models are stored"
+
+job=$(sh "$ptq" submit "$out/motion/spec.json") || fail "submit fails"
+again=$(sh "$ptq" submit "$out/motion/spec.json" --follow 2>"$out/bar") || fail "submit again fails"
+[ "$job" = "$again" ] || fail "submitting twice makes two jobs"
+grep -q '100 %  4 of 4 runs, succeeded$' "$out/bar" || fail "the bar is: $(cat "$out/bar")"
+sh "$ptq" ls succeeded | grep -q "^$job	succeeded	" || fail "the list does not have the job"
+[ -z "$(sh "$ptq" ls failed)" ] || fail "a job has failed"
+sh "$ptq" report "$job" | grep -q '^| v001' || fail "the report has no second variant"
+
+sh "$ptq" fetch "$job" "$out/got" >"$out/fetched" || fail "fetch fails"
+for run in $(curl -s "$url/v1/jobs/$job/runs" | jq -r '.items[].id'); do
+    curl -s "$url/v1/runs/$run/artifacts/model.onnx" | cmp - "$out/got/$run/model.onnx" ||
+        fail "the artifact of $run differs"
+    one=$run
+done
+[ -s "$out/got/report.csv" ] || fail "there is no report"
+head -c 100 "$out/got/$one/model.onnx" >"$out/got/$one/model.onnx.part"
+rm "$out/got/$one/model.onnx"
+sh "$ptq" fetch "$job" "$out/got" >"$out/fetched" || fail "fetch does not go on"
+[ "$(cat "$out/fetched")" = "$out/got/$one/model.onnx" ] || fail "it fetched: $(cat "$out/fetched")"
+curl -s "$url/v1/runs/$one/artifacts/model.onnx" | cmp - "$out/got/$one/model.onnx" ||
+    fail "the artifact that was continued differs"
+printf 'another file' >"$out/got/$one/model.onnx.part"
+rm "$out/got/$one/model.onnx"
+sh "$ptq" fetch "$one" "$out/got/$one" >"$out/fetched" 2>&1 && fail "a wrong part is accepted"
+sh "$ptq" fetch "$one" "$out/got/$one" >"$out/fetched" || fail "it does not start anew"
+
+refused() {
+    wanted=$1
+    words=$2
+    shift 2
+    sh "$ptq" "$@" >"$out/refused" 2>&1
+    status=$?
+    [ "$status" -eq "$wanted" ] || fail "ptq $*: status $status"
+    grep -q "$words" "$out/refused" || fail "ptq $*: $(cat "$out/refused")"
+}
+refused 1 "HTTP status 404: .*j9" show j9
+refused 1 "HTTP status 409: " cancel "$job"
+echo 'not a network' >"$out/bad.onnx"
+refused 1 "bad.onnx: HTTP status 400: " put "$out/bad.onnx"
+echo '{"model": "model.onnx", "calibration": "calib.npy", "pipeline": {"bits": 4}}' >"$out/motion/bad.json"
+refused 1 "HTTP status 422: .*bits" submit "$out/motion/bad.json"
+refused 1 "can't be read" submit "$out/none.json"
+refused 2 "ptq.sh put FILE" put
+refused 2 "ptq.sh put FILE" dance
+sh "$ptq" rm "$job" || fail "rm fails"
+PTQD_URL=http://127.0.0.1:1 refused 1 "does not answer" ls
+echo "the client works"
