@@ -15,18 +15,22 @@ static bool is_depthwise(const struct conv_shape *shape)
     return shape->G == shape->C && shape->C > 1;
 }
 
+/* Columns of which the library's packing is worth the copies where there is no shift structure:
+ * from 640 on, H takes the same time, and C 0.9 of it. */
+enum { WIDE = 512 };
+
 /* Whether the shift structure saves more than whole matrices of few channels waste: the cycles of a
  * position, times 13.6, on one machine. Columns took D²/20 + 2 D + 12 R of them, within a third,
  * for filters of 3 × 3, 5 × 5, 7 × 7, 10 × 4 and 1 × 80 on one to nine channels; the others 1.18
  * for 16 products. So 3 × 3 on one channel stays packed (1.6 times as fast), and 10 × 4 with stride
- * 2 (4.3); on five channels the shift structure takes 0.63 of the time, on 64 0.25. */
+ * 2 (4.3); on five channels the shift structure takes 0.63 of the time, on 64 0.25. Without it, 1 ×
+ * 1 on 64 channels takes 0.79 of the time where samples are. */
 static bool shift_pays(const struct conv_shape *shape)
 {
-    int64_t C = shape->C / shape->G, D = conv_column_elements(shape);
-    int64_t rows = (C + GRAM_ROWS - 1) / GRAM_ROWS * GRAM_ROWS;
-    int64_t width = (C + GRAM_LANES - 1) / GRAM_LANES * GRAM_LANES;
-    int64_t columns = 2 * D * D / 3 + 27 * D + 160 * shape->R;
-    return gram_shift_places(shape) * rows * width < shape->OH * shape->OW * columns;
+    int64_t D = conv_column_elements(shape), columns = 2 * D * D / 3 + 27 * D + 160 * shape->R;
+    if (shape->R * shape->S == 1 && D > WIDE)
+        return false;
+    return gram_shift_products(shape) < shape->OH * shape->OW * columns;
 }
 
 size_t gram_conv_scratch_bytes(const struct conv_shape *shape)

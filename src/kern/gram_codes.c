@@ -55,15 +55,6 @@ bool gram_codes_pay(const struct conv_shape *shape)
     return shape->G != shape->C || shape->C == 1;
 }
 
-/* Products of D columns with those up to the diagonal, as blocks of registers make them. */
-static int64_t lower_products(int64_t D)
-{
-    int64_t products = 0;
-    for (int64_t i = 0; i < D; i += GRAM_ROWS)
-        products += GRAM_ROWS * round_up(i + GRAM_ROWS, GRAM_LANES);
-    return products;
-}
-
 /* What packing the columns of a position takes, in products of the same time: measured on maps of
  * 32 × 32 and 49 × 10, filters of 3 × 3, 10 × 4, 1 × 80 and 7 × 7. */
 enum { PACKING = 960, PACKING_ROW = 128 };
@@ -73,12 +64,8 @@ enum { PACKING = 960, PACKING_ROW = 128 };
  * with stride 2 on three, 1.0 and 0.7 with stride 1 on one and three, 0.33 on eight. */
 static bool shift_pays(const struct conv_shape *shape)
 {
-    int64_t C = shape->C / shape->G, D = conv_column_elements(shape);
-    int64_t positions = shape->OH * shape->OW;
-    int64_t matrix = round_up(C, GRAM_ROWS) * round_up(C, GRAM_LANES);
-    int64_t columns = lower_products(D) + PACKING + PACKING_ROW * shape->R;
-    int64_t upper = matrix - lower_products(C); /* not made where a tap meets itself */
-    return gram_shift_places(shape) * matrix < positions * (columns + upper);
+    int64_t columns = gram_columns_products(shape) + PACKING + PACKING_ROW * shape->R;
+    return gram_shift_products(shape) < shape->OH * shape->OW * columns;
 }
 
 size_t gram_codes_conv_scratch_bytes(const struct conv_shape *shape)

@@ -1,7 +1,8 @@
-/* Moments of floats by the shift structure (gram_shift.h, gram_ways.h). A plane is a sample, copied
- * so that vectors may reach beyond its end. Products are made in float32 for at most GRAM_BLOCK
- * positions, sums of columns in float64. C has all distances, for x and x̂ differ: 25 of a 3 × 3
- * filter, of 81 pairs of taps. */
+/* Moments of floats by the shift structure (gram_shift.h, gram_ways.h). A plane is a sample where
+ * it is, or a copy where vectors would reach beyond the last one. Products are made in float32 for
+ * at most GRAM_BLOCK positions, sums of columns in float64 of a few places each. They come first,
+ * and bring the samples to a cache. C has all distances, for x and x̂ differ: 25 of a 3 × 3 filter,
+ * of 81 pairs of taps. */
 
 #include "gram_sizes.h"
 #include "gram_squares.h"
@@ -88,58 +89,52 @@ static void copy_planes(const struct job *job, const float *x, int64_t first, in
         }
 }
 
-/* Elements are taken a cache line at a time, so that the sums fit in registers. */
-enum { CHUNK = 16 };
+/* Elements are taken a few cache lines at a time, so that the sums fit in registers; places, so
+ * that sums in float32 are of no more than that. */
+enum { CHUNK = 64, NARROW = 16, FEW = 16 };
 
-/* Loops over the places of a rectangle in all planes, in floats. */
-struct places {
-    struct gram_span outer, middle, inner;
-};
-
-static inline void add_chunk(const struct places *at, const float *x, int64_t width, double *out)
+static inline void add_few(const float *x, int64_t count, int64_t step, int64_t width, double *out)
 {
-    double sum[CHUNK] = {0};
-    for (int64_t o = 0; o < at->outer.count; o++)
-        for (int64_t m = 0; m < at->middle.count; m++) {
-            const float *place = x + o * at->outer.step + m * at->middle.step;
-            for (int64_t n = 0; n < at->inner.count; n++, place += at->inner.step)
-                for (int64_t c = 0; c < width; c++)
-                    sum[c] += (double)place[c];
-        }
+    float sum[CHUNK] = {0};
+    for (int64_t n = 0; n < count; n++, x += step)
+        for (int64_t c = 0; c < width; c++)
+            sum[c] += x[c];
     for (int64_t c = 0; c < width; c++)
-        out[c] += sum[c];
+        out[c] += (double)sum[c];
 }
 
 /* out[c] += Σ x[…][c] */
-KERN_CLONES static void add_channels(const struct places *at, const float *x, int64_t C,
-                                     double *out)
+KERN_CLONES static void add_row(const float *x, int64_t count, int64_t step, int64_t C, double *out)
 {
-    int64_t whole = C / CHUNK * CHUNK;
-    for (int64_t c = 0; c < whole; c += CHUNK)
-        add_chunk(at, x + c, CHUNK, out + c); /* a constant width makes vectors */
-    add_chunk(at, x + whole, C - whole, out + whole);
+    for (; count > 0; count -= FEW, x += FEW * step) {
+        int64_t few = least(count, FEW), c = 0;
+        for (; c + CHUNK <= C; c += CHUNK)
+            add_few(x + c, few, step, CHUNK, out + c); /* a constant width makes vectors */
+        for (; c + NARROW <= C; c += NARROW)
+            add_few(x + c, few, step, NARROW, out + c);
+        add_few(x + c, few, step, C - c, out + c);
+    }
+}
+
+static void add_channels(const struct gram_operands *at, double *out)
+{
+    int64_t step = at->inner.step / GRAM_QUAD;
+    for (int64_t o = 0; o < at->outer.count; o++)
+        for (int64_t m = 0; m < at->middle.count; m++) {
+            const void *row = at->left + o * at->outer.step + m * at->middle.step;
+            add_row(row, at->inner.count, step, at->columns, out);
+        }
 }
 
 /* The sums of the rectangles in which a tap meets itself: all that any tap sees is made of them. */
-static void add_sums(const struct job *job, const float *x, int64_t planes, double *sums)
+static void add_sums(const struct gram_shift *shift, const float *x, int64_t planes, double *sums)
 {
-    const struct conv_shape *shape = job->shape;
-    const struct gram_shift *shift = &job->inner;
-    int64_t place = job->shape->C, line = shift->W * place;
     for (int64_t a = 0; a < shift->rows.count; a++)
-        for (int64_t b = 0; b < shift->columns.count; b++, sums += shape->C) {
-            const struct gram_segment *rows = &shift->rows.segment[a];
-            const struct gram_segment *columns = &shift->columns.segment[b];
-            struct places at = {
-                .outer = {planes, shift->H * line},
-                .middle = {rows->count, shape->stride_h * line},
-                .inner = {columns->count, shape->stride_w * place},
-            };
-            const float *first =
-                x + (rows->first - shift->h) * line + (columns->first - shift->w) * place;
-            if (rows->distance == 0 && columns->distance == 0)
-                add_channels(&at, first, shape->C, sums);
-        }
+        for (int64_t b = 0; b < shift->columns.count; b++, sums += shift->shape->C)
+            if (shift->rows.segment[a].distance == 0 && shift->columns.segment[b].distance == 0) {
+                struct gram_operands places = gram_shift_operands(shift, a, b, x, x, planes);
+                add_channels(&places, sums);
+            }
 }
 
 /* The sums of what one tap sees. */
@@ -204,18 +199,36 @@ static void clear(const struct job *job)
     gram_shift_clear(&job->cross, job->at.cross);
 }
 
+/* Whether vectors that start in one of the planes end in the samples. */
+static bool ends_within(const struct job *job, int64_t first, int64_t planes)
+{
+    struct conv_shape behind = *job->shape;
+    behind.N -= first + planes;
+    return conv_input_elements(&behind) >= GRAM_LANES || job->inner.C % GRAM_LANES == 0;
+}
+
 static void add_planes(const struct job *job, int64_t first, int64_t planes)
 {
     const struct workspace *at = &job->at;
     gram_add_products *add = job->version->add_floats;
-    copy_planes(job, job->x_quantized, first, planes, at->x_quantized);
-    add_sums(job, at->x_quantized, planes, at->sums_quantized);
-    gram_shift_add(&job->inner, add, at->x_quantized, at->x_quantized, planes, at->inner);
+    struct gram_shift inner = job->inner, cross = job->cross;
+    const float *x = at->x, *x_quantized = at->x_quantized;
+    if (ends_within(job, first, planes)) {
+        inner = gram_shift_in_place(&inner);
+        cross = gram_shift_in_place(&cross);
+        x = job->x + gram_shift_origin(&inner, first);
+        x_quantized = job->x_quantized + gram_shift_origin(&inner, first);
+    } else {
+        copy_planes(job, job->x_quantized, first, planes, at->x_quantized);
+        if (job->crossed)
+            copy_planes(job, job->x, first, planes, at->x);
+    }
+    add_sums(&inner, x_quantized, planes, at->sums_quantized);
+    gram_shift_add(&inner, add, x_quantized, x_quantized, planes, at->inner);
     if (!job->crossed)
         return;
-    copy_planes(job, job->x, first, planes, at->x);
-    add_sums(job, at->x, planes, at->sums);
-    gram_shift_add(&job->cross, add, at->x, at->x_quantized, planes, at->cross);
+    add_sums(&inner, x, planes, at->sums);
+    gram_shift_add(&cross, add, x, x_quantized, planes, at->cross);
 }
 
 /* Samples first … of the band, as many as a block has room for. */

@@ -138,6 +138,22 @@ void gram_shift_plan(const struct conv_shape *shape, const struct gram_band *ban
     seen_part(&columns, &out->w, &out->W);
     gram_segments_cut(&rows, all, &out->rows);
     gram_segments_cut(&columns, true, &out->columns);
+    out->line = out->W * shape->C;
+    out->plane = out->H * out->line;
+}
+
+struct gram_shift gram_shift_in_place(const struct gram_shift *shift)
+{
+    struct gram_shift in_place = *shift;
+    in_place.line = shift->shape->W * shift->shape->C;
+    in_place.plane = shift->shape->H * in_place.line;
+    return in_place;
+}
+
+int64_t gram_shift_origin(const struct gram_shift *shift, int64_t n)
+{
+    const struct conv_shape *shape = shift->shape;
+    return ((n * shape->H + shift->h) * shape->W + shift->w) * shape->C;
 }
 
 int64_t gram_shift_lanes(const struct gram_shift *shift)
@@ -173,32 +189,22 @@ bool gram_shift_makes(const struct gram_shift *shift, const struct gram_segment 
     return shift->all || rows->distance > 0 || columns->distance >= 0;
 }
 
-/* Loops over the places of two segments, those of one step outside the others. */
-static void nest(const struct gram_shift *shift, const struct gram_segment *rows,
-                 const struct gram_segment *columns, int64_t planes, struct gram_operands *operands)
+/* One loop of two, the inner one, where one does. */
+static void join(struct gram_span *outside, struct gram_span *inside)
 {
-    const struct conv_shape *shape = shift->shape;
-    int64_t place = shift->shape->C * GRAM_QUAD, line = shift->W * place;
-    struct gram_span spans[] = {
-        {planes, shift->H * line},
-        {rows->count, shape->stride_h * line},
-        {columns->count, shape->stride_w * place},
-    };
-    for (int inner = 2; inner > 0; inner--)
-        for (int i = inner - 1; i >= 0 && spans[inner].count == 1; i--) {
-            struct gram_span span = spans[inner];
-            spans[inner] = spans[i];
-            spans[i] = span;
-        }
-    operands->outer = spans[0];
-    operands->middle = spans[1];
-    operands->inner = spans[2];
+    if (inside->count == 1)
+        *inside = *outside;
+    else if (outside->count == 1 || inside->count * inside->step == outside->step)
+        inside->count *= outside->count;
+    else
+        return;
+    *outside = (struct gram_span){1, 0};
 }
 
 /* Lanes from the map's origin to a place of segments. */
 static int64_t place_at(const struct gram_shift *shift, int64_t row, int64_t column)
 {
-    return ((row - shift->h) * shift->W + column - shift->w) * shift->shape->C;
+    return (row - shift->h) * shift->line + (column - shift->w) * shift->shape->C;
 }
 
 /* Adds the products of at most PART positions at a time: sums of float32 over thousands of squares
@@ -224,30 +230,47 @@ static void add_parts(gram_add_products *add, const struct gram_operands *whole,
             }
 }
 
+struct gram_operands gram_shift_operands(const struct gram_shift *shift, int64_t a, int64_t b,
+                                         const void *left, const void *right, int64_t planes)
+{
+    const struct conv_shape *shape = shift->shape;
+    const struct gram_segment *rows = &shift->rows.segment[a];
+    const struct gram_segment *columns = &shift->columns.segment[b];
+    int64_t first = place_at(shift, rows->first, columns->first);
+    int64_t second =
+        place_at(shift, rows->first + rows->distance, columns->first + columns->distance);
+    struct gram_operands operands = {
+        .left = (const uint8_t *)left + first * GRAM_QUAD,
+        .right = (const uint8_t *)right + second * GRAM_QUAD,
+        .columns = shape->C,
+        .lower = !shift->all && rows->distance == 0 && columns->distance == 0,
+        .outer = {planes, shift->plane * GRAM_QUAD},
+        .middle = {rows->count, shape->stride_h * shift->line * GRAM_QUAD},
+        .inner = {columns->count, shape->stride_w * shape->C * GRAM_QUAD},
+    };
+    join(&operands.middle, &operands.inner);
+    join(&operands.outer, &operands.middle);
+    join(&operands.middle, &operands.inner);
+    return operands;
+}
+
 void gram_shift_add(const struct gram_shift *shift, gram_add_products *add, const void *left,
                     const void *right, int64_t planes, void *products)
 {
-    int64_t matrix = 0;
+    int64_t group = shift->C * GRAM_QUAD;
+    uint8_t *matrix = products;
     for (int64_t g = 0; g < shift->shape->G; g++)
         for (int64_t a = 0; a < shift->rows.count; a++)
-            for (int64_t b = 0; b < shift->columns.count; b++, matrix++) {
-                const struct gram_segment *rows = &shift->rows.segment[a];
-                const struct gram_segment *columns = &shift->columns.segment[b];
-                if (!gram_shift_makes(shift, rows, columns))
-                    continue;
-                int64_t first = place_at(shift, rows->first, columns->first);
-                int64_t second = place_at(shift, rows->first + rows->distance,
-                                          columns->first + columns->distance);
-                struct gram_operands operands = {
-                    .left = (const uint8_t *)left + (first + g * shift->C) * GRAM_QUAD,
-                    .right = (const uint8_t *)right + (second + g * shift->C) * GRAM_QUAD,
-                    .columns = shift->C,
-                    .lower = !shift->all && rows->distance == 0 && columns->distance == 0,
-                };
-                nest(shift, rows, columns, planes, &operands);
-                add_parts(add, &operands,
-                          (uint8_t *)products + matrix * matrix_lanes(shift) * GRAM_QUAD,
-                          shift->width);
+            for (int64_t b = 0; b < shift->columns.count; b++) {
+                if (gram_shift_makes(shift, &shift->rows.segment[a], &shift->columns.segment[b])) {
+                    struct gram_operands operands =
+                        gram_shift_operands(shift, a, b, left, right, planes);
+                    operands.left += g * group;
+                    operands.right += g * group;
+                    operands.columns = shift->C;
+                    add_parts(add, &operands, matrix, shift->width);
+                }
+                matrix += matrix_lanes(shift) * GRAM_QUAD;
             }
 }
 
@@ -299,4 +322,25 @@ int64_t gram_shift_own_places(const struct conv_shape *shape)
 {
     struct gram_axis rows = rows_of(shape, 0, shape->OH), columns = columns_of(shape, 0, shape->OW);
     return gram_axis_places(&rows, 0) * gram_axis_places(&columns, 0);
+}
+
+/* Products of D columns with those up to the diagonal, as blocks of registers make them. */
+static int64_t lower_products(int64_t D)
+{
+    int64_t products = 0;
+    for (int64_t i = 0; i < D; i += GRAM_ROWS)
+        products += GRAM_ROWS * round_up(i + GRAM_ROWS, GRAM_LANES);
+    return products;
+}
+
+int64_t gram_columns_products(const struct conv_shape *shape)
+{
+    return lower_products(conv_column_elements(shape));
+}
+
+int64_t gram_shift_products(const struct conv_shape *shape)
+{
+    int64_t C = shape->C / shape->G, matrix = round_up(C, GRAM_ROWS) * round_up(C, GRAM_LANES);
+    int64_t own = gram_shift_own_places(shape);
+    return (gram_shift_places(shape) - own) * matrix + own * lower_products(C);
 }

@@ -12,13 +12,14 @@ struct gram_band {
     int64_t row, rows, column, columns;
 };
 
-/* What one band of a shape needs. Maps are [planes][H][W][G·C] lanes. */
+/* What one band of a shape needs. Maps are [planes][H][W][G·C] lanes, copied, or in place. */
 struct gram_shift {
     const struct conv_shape *shape;
     bool all;              /* all distances: the operands differ */
     int64_t C;             /* channels of a group */
     int64_t height, width; /* of a matrix of products: C rounded up */
     int64_t h, w, H, W;    /* the part of the map that the band's windows see */
+    int64_t line, plane;   /* lanes from a row, and from a map, to the next */
     struct gram_segments rows, columns;
 };
 
@@ -33,9 +34,13 @@ int64_t gram_band_lanes(const struct conv_shape *shape, const struct gram_band *
 size_t gram_shift_plan_bytes(const struct conv_shape *shape, bool all);
 size_t gram_shift_products_bytes(const struct conv_shape *shape, bool all);
 
-/* A plan in `memory`. */
+/* A plan in `memory`, for copies. */
 void gram_shift_plan(const struct conv_shape *shape, const struct gram_band *band, bool all,
                      void *memory, struct gram_shift *out);
+
+/* The same plan for samples where they are; maps start at that many lanes from sample n. */
+struct gram_shift gram_shift_in_place(const struct gram_shift *shift);
+int64_t gram_shift_origin(const struct gram_shift *shift, int64_t n);
 
 /* Whether the products of two segments are made, or those of the opposite distance instead. */
 bool gram_shift_makes(const struct gram_shift *shift, const struct gram_segment *rows,
@@ -53,6 +58,11 @@ int64_t gram_shift_runs(const struct gram_shift *shift);
 struct gram_run gram_shift_run(const struct gram_shift *shift, int64_t n, int64_t i);
 
 void gram_shift_clear(const struct gram_shift *shift, void *products);
+
+/* The places of segment a of rows and b of columns in some planes of maps: all their channels, as
+ * few loops as there can be. */
+struct gram_operands gram_shift_operands(const struct gram_shift *shift, int64_t a, int64_t b,
+                                         const void *left, const void *right, int64_t planes);
 
 /* Adds the products of some planes of maps: `left` and `right` as in gram_products.h. */
 void gram_shift_add(const struct gram_shift *shift, gram_add_products *add, const void *left,
@@ -80,3 +90,8 @@ int64_t gram_shift_places(const struct conv_shape *shape);
 
 /* Of those, the places where a tap meets itself. */
 int64_t gram_shift_own_places(const struct conv_shape *shape);
+
+/* Products of a symmetric matrix that blocks of registers make, what they waste included: by the
+ * shift structure for one sample, and of packed columns for one position. */
+int64_t gram_shift_products(const struct conv_shape *shape);
+int64_t gram_columns_products(const struct conv_shape *shape);
