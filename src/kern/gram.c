@@ -19,16 +19,18 @@ static bool is_depthwise(const struct conv_shape *shape)
  * from 640 on, H takes the same time, and C 0.9 of it. */
 enum { WIDE = 512 };
 
-/* Whether the shift structure saves more than whole matrices of few channels waste: the cycles of a
- * position, times 13.6, on one machine. Columns took D²/20 + 2 D + 12 R of them, within a third,
- * for filters of 3 × 3, 5 × 5, 7 × 7, 10 × 4 and 1 × 80 on one to nine channels; the others 1.18
- * for 16 products. So 3 × 3 on one channel stays packed (1.6 times as fast), and 10 × 4 with stride
- * 2 (4.3); on five channels the shift structure takes 0.63 of the time, on 64 0.25. Without it, 1 ×
+/* What packing the column of a position takes, in products of the same time: measured on maps of
+ * 32 × 32 and 49 × 10, filters of 3 × 3, 5 × 5, 10 × 4 and 1 × 80 on one to eight channels. */
+enum { PACKING = 340, PACKING_ROW = 50 };
+
+/* Whether the shift structure saves more than whole matrices of few channels waste; as in
+ * gram_codes.c. The estimate is within a fifth of the measured ratio: 2.3 for 3 × 3 on one channel,
+ * 1.3 on three, 1.0 on four, 0.6 on six, 0.65 for 3 × 3 with stride 2 on 16. Without structure, 1 ×
  * 1 on 64 channels takes 0.79 of the time where samples are. */
 static bool shift_pays(const struct conv_shape *shape)
 {
-    int64_t D = conv_column_elements(shape), columns = 2 * D * D / 3 + 27 * D + 160 * shape->R;
-    if (shape->R * shape->S == 1 && D > WIDE)
+    int64_t columns = gram_columns_products(shape) + PACKING + PACKING_ROW * shape->R;
+    if (shape->R * shape->S == 1 && conv_column_elements(shape) > WIDE)
         return false;
     return gram_shift_products(shape) < shape->OH * shape->OW * columns;
 }
@@ -51,7 +53,7 @@ void gram_add_conv(struct gram *gram, const struct conv_shape *shape, const floa
     else if (shift_pays(shape))
         gram_f32_shift_add(gram_version_here(), gram, shape, x, x_quantized, scratch);
     else
-        gram_columns_add(gram, shape, x, x_quantized, scratch);
+        gram_columns_add(gram_version_here(), gram, shape, x, x_quantized, scratch);
 }
 
 int64_t gram_conv_products(const struct conv_shape *shape)

@@ -32,7 +32,7 @@ static struct workspace workspace_of(const struct conv_shape *shape)
 {
     int64_t D = conv_column_elements(shape);
     return (struct workspace){
-        .maps = gram_maps_of(shape),
+        .maps = gram_maps_of(shape, 1),
         .rows = round_up(D, GRAM_ROWS),
         .width = round_up(D, GRAM_LANES),
         .stride = gram_quad_bytes(D),

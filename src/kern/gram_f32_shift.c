@@ -6,6 +6,7 @@
 
 #include "gram_sizes.h"
 #include "gram_squares.h"
+#include "gram_sums.h"
 #include "gram_ways.h"
 #include "simd.h"
 
@@ -89,40 +90,13 @@ static void copy_planes(const struct job *job, const float *x, int64_t first, in
         }
 }
 
-/* Elements are taken a few cache lines at a time, so that the sums fit in registers; places, so
- * that sums in float32 are of no more than that. */
-enum { CHUNK = 64, NARROW = 16, FEW = 16 };
-
-static inline void add_few(const float *x, int64_t count, int64_t step, int64_t width, double *out)
-{
-    float sum[CHUNK] = {0};
-    for (int64_t n = 0; n < count; n++, x += step)
-        for (int64_t c = 0; c < width; c++)
-            sum[c] += x[c];
-    for (int64_t c = 0; c < width; c++)
-        out[c] += (double)sum[c];
-}
-
-/* out[c] += Σ x[…][c] */
-KERN_CLONES static void add_row(const float *x, int64_t count, int64_t step, int64_t C, double *out)
-{
-    for (; count > 0; count -= FEW, x += FEW * step) {
-        int64_t few = least(count, FEW), c = 0;
-        for (; c + CHUNK <= C; c += CHUNK)
-            add_few(x + c, few, step, CHUNK, out + c); /* a constant width makes vectors */
-        for (; c + NARROW <= C; c += NARROW)
-            add_few(x + c, few, step, NARROW, out + c);
-        add_few(x + c, few, step, C - c, out + c);
-    }
-}
-
 static void add_channels(const struct gram_operands *at, double *out)
 {
     int64_t step = at->inner.step / GRAM_QUAD;
     for (int64_t o = 0; o < at->outer.count; o++)
         for (int64_t m = 0; m < at->middle.count; m++) {
             const void *row = at->left + o * at->outer.step + m * at->middle.step;
-            add_row(row, at->inner.count, step, at->columns, out);
+            gram_sums_add(row, at->inner.count, step, at->columns, out);
         }
 }
 

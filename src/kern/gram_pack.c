@@ -1,9 +1,10 @@
-/* Packing of codes (gram_pack.h). With the padding around a sample, a row of a filter is a run of
- * codes whatever its position. Runs of four positions are taken RUN codes at a time; what a last,
- * partial one writes too much, the next run repairs. */
+/* Packing of columns (gram_pack.h). With the padding around a sample, a row of a filter is a run of
+ * elements whatever its position. Runs, of codes those of four positions, are taken RUN elements at
+ * a time; what a last, partial one writes too much, the next run repairs. */
 
 #include "gram_pack.h"
 #include "gram_sizes.h"
+#include "simd.h"
 
 #include <string.h>
 
@@ -11,14 +12,15 @@ enum {
     MAPS_BYTES = 1 << 18, /* a quarter of a common second-level cache */
     MAPS_MOST = 512,
     LINE = 64, /* bytes of a line of the cache */
-    RUN = 16,  /* codes packed at once */
+    RUN = 16,  /* elements packed at once */
 };
 
-struct gram_maps gram_maps_of(const struct conv_shape *shape)
+struct gram_maps gram_maps_of(const struct conv_shape *shape, int64_t bytes)
 {
     /* Neighbouring taps are neighbours in memory: one run for a whole row of the filter. */
     bool whole = shape->dilation_w == 1 && shape->G == 1;
     struct gram_maps maps = {
+        .bytes = bytes,
         .H = (shape->OH - 1) * shape->stride_h + (shape->R - 1) * shape->dilation_h + 1,
         .W = (shape->OW - 1) * shape->stride_w + (shape->S - 1) * shape->dilation_w + 1,
         .rows = shape->R,
@@ -28,38 +30,56 @@ struct gram_maps gram_maps_of(const struct conv_shape *shape)
     };
     maps.size = maps.H * maps.W * shape->C;
     maps.row_step = shape->dilation_h * maps.W * shape->C;
-    maps.count = least(MAPS_BYTES / maps.size, MAPS_MOST);
+    maps.count = least(MAPS_BYTES / (maps.size * bytes), MAPS_MOST);
     maps.count = maps.count < 1 ? 1 : maps.count;
     return maps;
 }
 
 int64_t gram_maps_bytes(const struct gram_maps *maps)
 {
-    return maps->count * maps->size + RUN;
+    return (maps->count * maps->size + RUN) * maps->bytes;
 }
 
 /* One sample with its padding, or cut where that is negative. */
 static void copy_padded(const struct conv_shape *shape, const struct gram_maps *maps,
-                        const uint8_t *codes, int32_t zero, uint8_t *out)
+                        const uint8_t *in, int32_t zero, uint8_t *out)
 {
     int64_t begin = shape->pad_left > 0 ? shape->pad_left : 0;
-    int64_t end = least(maps->W, shape->W + shape->pad_left);
-    memset(out, zero, (size_t)maps->size);
+    int64_t end = least(maps->W, shape->W + shape->pad_left), place = shape->C * maps->bytes;
+    memset(out, zero, (size_t)(maps->size * maps->bytes));
     for (int64_t row = 0; row < maps->H && begin < end; row++) {
         int64_t h = row - shape->pad_top;
         if (h >= 0 && h < shape->H)
-            memcpy(out + (row * maps->W + begin) * shape->C,
-                   codes + (h * shape->W + begin - shape->pad_left) * shape->C,
-                   (size_t)((end - begin) * shape->C));
+            memcpy(out + (row * maps->W + begin) * place,
+                   in + (h * shape->W + begin - shape->pad_left) * place,
+                   (size_t)((end - begin) * place));
     }
 }
 
 void gram_maps_fill(const struct gram_maps *maps, const struct conv_shape *shape, int64_t samples,
-                    const uint8_t *codes, int32_t zero, uint8_t *out)
+                    const void *in, int32_t zero, void *out)
 {
-    int64_t sample = shape->H * shape->W * shape->C;
+    int64_t sample = shape->H * shape->W * shape->C * maps->bytes, map = maps->size * maps->bytes;
     for (int64_t n = 0; n < samples; n++)
-        copy_padded(shape, maps, codes + n * sample, zero, out + n * maps->size);
+        copy_padded(shape, maps, (const uint8_t *)in + n * sample, zero, (uint8_t *)out + n * map);
+}
+
+/* RUN floats; any address. */
+typedef float run_floats __attribute__((vector_size(RUN * sizeof(float)), aligned(4), may_alias));
+
+KERN_CLONES static void pack_column(const struct gram_maps *maps, const float *from, float *out)
+{
+    for (int64_t r = 0; r < maps->rows; r++)
+        for (int64_t s = 0; s < maps->runs; s++, out += maps->length) {
+            const float *run = from + r * maps->row_step + s * maps->run_step;
+            for (int64_t done = 0; done < maps->length; done += RUN)
+                *(run_floats *)(out + done) = *(const run_floats *)(run + done);
+        }
+}
+
+void gram_pack_column(const struct gram_maps *maps, const float *from, float *out)
+{
+    pack_column(maps, from, out);
 }
 
 /* An odd number of lines, so that the same column of all quads does not meet in a few sets of the

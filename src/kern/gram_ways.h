@@ -8,8 +8,9 @@
 #include "ptqd/kern/gram.h"
 
 size_t gram_columns_scratch_bytes(const struct conv_shape *shape);
-void gram_columns_add(struct gram *gram, const struct conv_shape *shape, const float *x,
-                      const float *x_quantized, void *scratch);
+void gram_columns_add(const struct gram_version *version, struct gram *gram,
+                      const struct conv_shape *shape, const float *x, const float *x_quantized,
+                      void *scratch);
 
 size_t gram_f32_shift_scratch_bytes(const struct conv_shape *shape);
 void gram_f32_shift_add(const struct gram_version *version, struct gram *gram,
