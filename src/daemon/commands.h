@@ -7,6 +7,8 @@
 int command_serve(const struct settings *settings, const struct arguments *arguments);
 int command_run(const struct settings *settings, const struct arguments *arguments);
 int command_check(const struct settings *settings, const struct arguments *arguments);
+int command_backup(const struct settings *settings, const struct arguments *arguments);
+int command_restore(const struct settings *settings, const struct arguments *arguments);
 int command_migrate(const struct settings *settings, const struct arguments *arguments);
 int command_token(const struct settings *settings, const struct arguments *arguments);
 
