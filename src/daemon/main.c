@@ -16,7 +16,8 @@ static const struct command {
 } commands[] = {
     {"serve", "", "run the daemon", command_serve},
     {"run", "SPEC.json --out DIR", "compute one job without the daemon", command_run},
-    {"check", "", "read everything that is stored, and report what is wrong", command_check},
+    {"check", "[--repair]", "read everything that is stored, report (and repair) what is wrong",
+     command_check},
     {"backup", "DIR", "copy everything to an empty directory, beside a running daemon or without",
      command_backup},
     {"restore", "DIR", "copy a backup to the data directory, which must be empty", command_restore},

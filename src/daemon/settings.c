@@ -299,6 +299,15 @@ static bool split_option(const char *word, const char *next, struct option *out,
     return true;
 }
 
+/* The options without a value; false when it is another one. */
+static bool take_flag(struct arguments *arguments, const char *word)
+{
+    if (strcmp(word, "--repair") != 0)
+        return false;
+    arguments->repair = true;
+    return true;
+}
+
 /* The options that are no settings; false when it is another one. */
 static bool take_argument(struct arguments *arguments, const struct option *option)
 {
@@ -332,6 +341,8 @@ static bool read_line(int count, char *const *line, struct arguments *arguments,
                 return false;
             continue;
         }
+        if (take_flag(arguments, line[i]))
+            continue;
         if (!split_option(line[i], i + 1 < count ? line[i + 1] : NULL, &option, &used, err))
             return false;
         i += used;

@@ -27,6 +27,7 @@ const struct param_table *settings_table(void);
 struct arguments {
     const char *words[4];
     size_t word_count;
+    bool repair;        /* --repair */
     const char *out;    /* --out DIRECTORY; NULL: not given */
     const char *config; /* --config FILE; NULL: not given */
 };

@@ -5,7 +5,9 @@
 #include "ptqd/api/api.h"
 #include "ptqd/base/digest.h"
 #include "ptqd/base/text.h"
+#include "ptqd/store/run_file.h"
 #include "ptqd/store/store.h"
+#include "ptqd/store/store_repair.h"
 #include "ptqd/store/token_row.h"
 
 #include <stdio.h>
@@ -20,19 +22,41 @@ static bool open_guest(const struct settings *settings, struct store **out_store
     return store_open(settings->data, &options, out_store, err);
 }
 
+static bool check(const struct settings *settings, struct arena *arena, const char **out_report,
+                  size_t *out_findings, struct error *err)
+{
+    struct store *store = NULL;
+    bool ok = open_guest(settings, &store, err) &&
+              store_check(store, arena, out_report, out_findings, err);
+    store_close(store);
+    return ok;
+}
+
+/* The daemon must not run: what it has open would change under it. */
+static bool repair(const struct settings *settings, struct arena *arena, const char **out_report,
+                   size_t *out_findings, struct error *err)
+{
+    const struct store_options options = {.keep_orphans = true};
+    struct store *store = NULL;
+    struct database *database;
+    bool ok = store_open(settings->data, &options, &store, err) &&
+              store_repair(store, arena, out_report, out_findings, err) &&
+              store_reader(store, &database, err) &&
+              run_file_collect(database, settings->data, err);
+    store_close(store);
+    return ok;
+}
+
 int command_check(const struct settings *settings, const struct arguments *arguments)
 {
-    (void)arguments;
     struct error err = {0};
-    struct store *store = NULL;
     struct arena *arena = arena_create(0);
     const char *report;
     size_t findings = 0;
-    bool ok = arena != NULL && open_guest(settings, &store, &err) &&
-              store_check(store, arena, &report, &findings, &err);
+    bool ok = arena != NULL &&
+              (arguments->repair ? repair : check)(settings, arena, &report, &findings, &err);
     if (ok)
         printf("%s%zu finding%s\n", report, findings, findings == 1 ? "" : "s");
-    store_close(store);
     arena_destroy(arena);
     if (!ok)
         return command_fail("check", &err);

@@ -242,6 +242,20 @@ bool blob_path(struct blobs *blobs, const char *id, struct arena *arena, const c
     return true;
 }
 
+bool blob_set_aside(struct blobs *blobs, const char *id, struct error *err)
+{
+    char path[PATH_MAX], folder[PATH_MAX], lost[PATH_MAX];
+    if (!find_path(blobs, id, path, err))
+        return false;
+    (void)snprintf(folder, sizeof(folder), "%s/lost", blobs->directory);
+    (void)snprintf(lost, sizeof(lost), "%s/lost/%.64s", blobs->directory, strrchr(path, '/') + 1);
+    if (!file_make_directory(folder, err))
+        return false;
+    if (rename(path, lost) != 0)
+        return errno == ENOENT ? fail_missing(err, id) : file_fail(err, errno, "move", path);
+    return file_sync_parent(lost, err) && file_sync_parent(path, err);
+}
+
 bool blob_remove(struct blobs *blobs, const char *id, struct error *err)
 {
     char path[PATH_MAX];

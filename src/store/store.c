@@ -20,6 +20,7 @@
 
 struct store {
     int lock_fd; /* of the directory; −1 without the lock, and for guests once they are open */
+    bool alone;  /* there was no other owner */
     struct store_schema schema;
     struct blobs *blobs;
     struct store_writer *writer;
@@ -79,7 +80,7 @@ static bool open_database(struct store *store, const char *directory,
     database->blobs = store->blobs;
     database->limits = options->limits;
     if (!prepare_schema(store, database, err) || !file_sync_parent(path, err) ||
-        (store->lock_fd >= 0 && !collect_orphans(database, err))) {
+        (store->lock_fd >= 0 && !options->keep_orphans && !collect_orphans(database, err))) {
         database_close(database);
         return error_context(err, "'%s'", path);
     }
@@ -103,7 +104,7 @@ bool store_open(const char *directory, const struct store_options *options,
     store->lock_fd = -1;
 
     bool ok = lock_directory(directory, &store->lock_fd, err);
-    bool owned = store->lock_fd >= 0;
+    bool owned = store->alone = store->lock_fd >= 0;
     if (ok && !owned && !options->guest)
         ok = FAIL(err, E_CONFLICT, "another ptqd is using the directory '%s'", directory);
     ok = ok && blobs_open(directory, owned, &store->blobs, err) &&
@@ -137,6 +138,11 @@ struct store_schema store_schema(const struct store *store)
 struct blobs *store_blobs(struct store *store)
 {
     return store->blobs;
+}
+
+bool store_is_alone(const struct store *store)
+{
+    return store->alone;
 }
 
 bool store_reader(struct store *store, struct database **out_database, struct error *err)

@@ -1,7 +1,9 @@
-/* Reads everything there is, in one transaction: it does not disturb the daemon. */
+/* Reads everything there is: it does not disturb the daemon. */
 
-#include "ptqd/store/store.h"
+#include "store_scan.h"
 
+#include "blob_walk.h"
+#include "collect.h"
 #include "statement.h"
 
 #include "ptqd/base/text.h"
@@ -10,50 +12,85 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
-enum { REPORT_LIMIT_BYTES = 1 << 20, READ_BYTES = 1 << 16 };
+/* A file has no name from the last byte of an upload until what is in it was looked at: minutes,
+ * for the largest. */
+enum { REPORT_LIMIT_BYTES = 1 << 20, READ_BYTES = 1 << 16, ORPHAN_AGE_SECONDS = 3600 };
 
-struct findings {
-    struct text text; /* a line each */
+static const char *const names[] = {
+    [FINDING_DATABASE] = "damaged database",
+    [FINDING_PARENT] = "row without its parent, in table",
+    [FINDING_COUNTS] = "counts that differ from the runs, of job",
+    [FINDING_MISSING] = "missing file",
+    [FINDING_UNREADABLE] = "unreadable file",
+    [FINDING_CONTENT] = "file with other content",
+    [FINDING_ORPHAN] = "file that nothing names",
+};
+
+const char *finding_name(enum finding_kind kind)
+{
+    return names[kind];
+}
+
+struct scan {
+    struct database *database;
+    struct arena *arena;
+    bool alone;
+    struct finding *first, *last;
     size_t count;
 };
 
-static void note(struct findings *findings, const char *what, const char *subject)
+static bool note(struct scan *scan, enum finding_kind kind, const char *subject, struct error *err)
 {
-    text_printf(&findings->text, "%s: %s\n", what, subject);
-    findings->count++;
+    struct finding *finding = ARENA_NEW(scan->arena, struct finding, err);
+    char *copy = arena_strdup(scan->arena, subject, err);
+    if (finding == NULL || copy == NULL)
+        return false;
+    *finding = (struct finding){.kind = kind, .subject = copy};
+    if (scan->last != NULL)
+        scan->last->next = finding;
+    else
+        scan->first = finding;
+    scan->last = finding;
+    scan->count++;
+    return true;
 }
+
+/* ---- database ---- */
 
 /* Notes every row of a query whose first column is the subject, but for "ok". */
-static bool note_rows(struct database *database, const char *sql, const char *what,
-                      struct findings *findings, struct error *err)
+static bool note_rows(struct scan *scan, const char *sql, enum finding_kind kind, struct error *err)
 {
+    bool ok = true;
     struct statement statement;
-    statement_open(&statement, database, sql, err);
-    while (statement_step(&statement)) {
+    statement_open(&statement, scan->database, sql, err);
+    while (ok && statement_step(&statement)) {
         const char *subject = (const char *)sqlite3_column_text(statement.handle, 0);
         if (subject == NULL || strcmp(subject, "ok") != 0)
-            note(findings, what, subject == NULL ? "?" : subject);
+            ok = note(scan, kind, subject == NULL ? "?" : subject, err);
     }
-    return statement_close(&statement);
+    return statement_close(&statement) && ok;
 }
 
-static bool check_database(struct database *database, struct findings *findings, struct error *err)
+static bool scan_database(struct scan *scan, struct error *err)
 {
-    return note_rows(database, "PRAGMA integrity_check", "damaged database", findings, err) &&
-           note_rows(database, "PRAGMA foreign_key_check", "row without its parent, in table",
-                     findings, err) &&
+    return note_rows(scan, "PRAGMA integrity_check", FINDING_DATABASE, err) &&
+           note_rows(scan, "PRAGMA foreign_key_check", FINDING_PARENT, err) &&
            note_rows(
-               database,
+               scan,
                "SELECT 'j' || number FROM job WHERE (queued, running, succeeded, failed,"
                " cancelled) IS NOT (SELECT count(*) FILTER (WHERE state = 'queued'),"
                " count(*) FILTER (WHERE state = 'running'),"
                " count(*) FILTER (WHERE state = 'succeeded'),"
                " count(*) FILTER (WHERE state = 'failed'),"
                " count(*) FILTER (WHERE state = 'cancelled') FROM run WHERE job = job.number)",
-               "counts that differ from the runs, of job", findings, err);
+               FINDING_COUNTS, err);
 }
+
+/* ---- files with a name ---- */
 
 static bool digest_file(int fd, char out_hex[static DIGEST_HEX_BYTES], struct error *err)
 {
@@ -71,50 +108,124 @@ static bool digest_file(int fd, char out_hex[static DIGEST_HEX_BYTES], struct er
     return got == 0 || FAIL(err, E_IO, "can't read: %s", strerrorname_np(errno));
 }
 
-static void check_blob(struct blobs *blobs, const char *id, struct findings *findings)
+static bool scan_blob(struct scan *scan, const char *id, struct error *err)
 {
     struct error reason;
     char hex[DIGEST_HEX_BYTES];
     int fd;
     uint64_t size;
-    if (!blob_open(blobs, id, &fd, &size, &reason)) {
-        note(findings, "missing file", id);
-        return;
-    }
-    if (!digest_file(fd, hex, &reason))
-        note(findings, "unreadable file", id);
-    else if (strcmp(hex, id + strlen("sha256:")) != 0)
-        note(findings, "file with other content", id);
+    if (!blob_open(scan->database->blobs, id, &fd, &size, &reason))
+        return note(scan, reason.code == E_NOT_FOUND ? FINDING_MISSING : FINDING_UNREADABLE, id,
+                    err);
+    bool read = digest_file(fd, hex, &reason);
     (void)close(fd); /* opened for reading */
+    if (!read)
+        return note(scan, FINDING_UNREADABLE, id, err);
+    return strcmp(hex, id + strlen("sha256:")) == 0 || note(scan, FINDING_CONTENT, id, err);
 }
 
-static bool check_blobs(struct database *database, struct findings *findings, struct error *err)
+/* While the query was open it saw rows of its beginning: what was deleted since is no finding. */
+static bool drop_deleted(struct scan *scan, struct error *err)
 {
+    struct finding **link = &scan->first;
+    scan->last = NULL;
+    while (*link != NULL) {
+        bool named = true;
+        if ((*link)->kind == FINDING_MISSING &&
+            !collect_is_named(scan->database, (*link)->subject, &named, err))
+            return false;
+        if (named) {
+            scan->last = *link;
+            link = &(*link)->next;
+        } else {
+            *link = (*link)->next;
+            scan->count--;
+        }
+    }
+    return true;
+}
+
+static bool scan_named(struct scan *scan, struct error *err)
+{
+    bool ok = true;
     struct statement statement;
-    statement_open(&statement, database,
+    statement_open(&statement, scan->database,
                    "SELECT id FROM model UNION SELECT id FROM dataset UNION SELECT blob FROM"
                    " artifact",
                    err);
-    while (statement_step(&statement)) {
+    while (ok && statement_step(&statement)) {
         const char *id = (const char *)sqlite3_column_text(statement.handle, 0);
-        if (id != NULL)
-            check_blob(database->blobs, id, findings);
+        ok = id == NULL || scan_blob(scan, id, err);
     }
+    return statement_close(&statement) && ok && drop_deleted(scan, err);
+}
+
+/* ---- files without ---- */
+
+static bool is_old(struct scan *scan, const char *id, bool *out_old, struct error *err)
+{
+    struct error reason;
+    struct stat status;
+    uint64_t size;
+    int fd;
+    *out_old = false; /* one that has gone meanwhile is none */
+    if (!blob_open(scan->database->blobs, id, &fd, &size, &reason))
+        return true;
+    bool ok = fstat(fd, &status) == 0 || FAIL(err, E_IO, "can't look at %s", id);
+    (void)close(fd); /* opened for reading */
+    *out_old = ok && (scan->alone || time(NULL) - status.st_mtime > ORPHAN_AGE_SECONDS);
+    return ok;
+}
+
+/* What is on the list of garbage is about to go. */
+static bool is_garbage(struct database *database, const char *id, bool *out_garbage,
+                       struct error *err)
+{
+    struct statement statement;
+    statement_open(&statement, database, "SELECT EXISTS (SELECT 1 FROM garbage WHERE id = ?1)",
+                   err);
+    statement_bind_text(&statement, 1, id);
+    *out_garbage = statement_step(&statement) && statement_integer(&statement, 0) != 0;
     return statement_close(&statement);
+}
+
+/* In this order, what is deleted meanwhile is garbage when its row is gone, and gone when it is no
+ * garbage any more. */
+static bool scan_file(void *context, const char *id, struct error *err)
+{
+    struct scan *scan = context;
+    bool old, garbage, named;
+    if (!collect_is_named(scan->database, id, &named, err) ||
+        !is_garbage(scan->database, id, &garbage, err) || !is_old(scan, id, &old, err))
+        return false;
+    return named || garbage || !old || note(scan, FINDING_ORPHAN, id, err);
+}
+
+bool store_scan(struct database *database, bool alone, struct arena *arena,
+                struct findings *out_findings, struct error *err)
+{
+    struct scan scan = {.database = database, .arena = arena, .alone = alone};
+    if (!scan_database(&scan, err) || !scan_named(&scan, err) ||
+        !blob_walk(database->blobs, scan_file, &scan, err))
+        return false;
+    *out_findings = (struct findings){.first = scan.first, .count = scan.count};
+    return true;
 }
 
 bool store_check(struct store *store, struct arena *arena, const char **out_report,
                  size_t *out_findings, struct error *err)
 {
     struct database *database;
-    if (!store_reader(store, &database, err))
+    struct findings findings;
+    if (!store_reader(store, &database, err) ||
+        !store_scan(database, store_is_alone(store), arena, &findings, err))
         return false;
-    struct findings findings = {.count = 0};
-    text_init(&findings.text, REPORT_LIMIT_BYTES);
-    char *report = NULL;
-    if (check_database(database, &findings, err) && check_blobs(database, &findings, err))
-        report = text_dup(&findings.text, arena, err);
-    text_finish(&findings.text);
+    struct text text;
+    text_init(&text, REPORT_LIMIT_BYTES);
+    for (const struct finding *f = findings.first; f != NULL && !text.broken; f = f->next)
+        text_printf(&text, "%s: %s\n", finding_name(f->kind), f->subject);
+    char *report = text_dup(&text, arena, err);
+    text_finish(&text);
     if (report == NULL)
         return false;
     *out_report = report;

@@ -148,6 +148,7 @@ START_TEST(a_backup_under_load_is_restored)
     ck_assert_int_eq(program_end(&program, SIGKILL), -SIGKILL);
 
     run_command("check", NULL, copy, 0, "0 findings");
+    run_command("check", "--repair", copy, 0, "0 findings");
     run_command("restore", copy, restored, 0, "; 0 findings");
     run_command("restore", copy, restored, 1, "is not empty");
     program_serve(&program, restored);
@@ -170,6 +171,7 @@ START_TEST(a_backup_needs_a_directory_of_its_own)
 {
     struct program program;
     program_serve(&program, state);
+    run_command("check", "--repair", state, 1, "another ptqd is using the directory");
     run_command("backup", NULL, state, 2, "usage: ptqd backup DIR");
     run_command("backup", state, state, 1, "is not empty");
     run_command("backup", copy, copy, 1, "ptqd.db");

@@ -42,5 +42,7 @@ bool blob_open(struct blobs *blobs, const char *id, int *out_fd, uint64_t *out_s
 /* The path of a blob that is there, for code that reads files; E_NOT_FOUND without it. */
 bool blob_path(struct blobs *blobs, const char *id, struct arena *arena, const char **out_path,
                struct error *err);
+/* Moves the file to lost/ in the directory, under its digest; E_NOT_FOUND without it. */
+bool blob_set_aside(struct blobs *blobs, const char *id, struct error *err);
 /* Removes the file; E_NOT_FOUND without it. Readers that have it open keep it. */
 bool blob_remove(struct blobs *blobs, const char *id, struct error *err);

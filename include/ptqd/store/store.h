@@ -41,6 +41,7 @@ struct store_options {
      * database and clears away what a crash left. A guest (a command beside the daemon) may read
      * and write small things; when there is no owner it migrates as one. */
     bool guest;
+    bool keep_orphans; /* the owner leaves files that nothing names, for store_repair to report */
     struct store_limits limits;
     struct store_fault fault;
 };
@@ -58,6 +59,8 @@ struct store_schema {
 };
 struct store_schema store_schema(const struct store *store);
 struct blobs *store_blobs(struct store *store);
+/* True when no other process had the directory as its owner when this store was opened. */
+bool store_is_alone(const struct store *store);
 
 /* The calling thread's read-only connection, opened at its first use and closed when the thread
  * ends. Not for use inside a write, which has its own. */
@@ -97,7 +100,9 @@ struct store_page {
     const char *cursor; /* `next` of the page before; NULL or "": the first page */
 };
 
-/* Reads everything: the database's own checks, foreign keys, the counts of jobs, and the digest of
- * each blob that a row names. `out_report`: one line per finding, in `arena`. */
+/* Reads everything: the database's own checks, foreign keys, the counts of jobs, the digest of each
+ * blob that a row names, and whether something names each blob (beside another owner: each that is
+ * older than an hour, for uploads may be under way). `out_report`: one line per finding, in
+ * `arena`. */
 bool store_check(struct store *store, struct arena *arena, const char **out_report,
                  size_t *out_findings, struct error *err);
