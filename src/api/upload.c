@@ -60,15 +60,19 @@ bool upload_commit(struct upload *upload, const struct upload_kind *kind, void *
                    const char *name, const char *owner, bool *out_known, struct error *err)
 {
     struct blob_writer *writer = upload->writer;
+    struct store *store = upload->api->options.store;
     upload->writer = NULL; /* gone in either case */
     if (!blob_commit(writer, upload->id, &upload->size, err))
         return false;
     struct insertion insertion = {
         .upload = upload, .kind = kind, .row = row, .name = name, .owner = owner};
-    if (!store_write_now(upload->api->options.store, apply_insertion, &insertion, err))
-        return false;
-    *out_known = insertion.known;
-    return true;
+    bool ok = store_write_now(store, apply_insertion, &insertion, err);
+    blob_unpin(store_blobs(store), upload->id);
+    if (ok)
+        *out_known = insertion.known;
+    else
+        store_collect(store); /* the file has no row, and a client that goes on fills the disk */
+    return ok;
 }
 
 bool upload_begin(struct http_request *request, struct api *api, const struct upload_kind *kind,

@@ -132,7 +132,10 @@ static bool store_artifact(const struct runner *runner, const struct artifact *a
         .blob = arena_strdup(arena, id, err),
         .bytes = (int64_t)size,
     };
-    return out_row->name != NULL && out_row->media_type != NULL && out_row->blob != NULL;
+    if (out_row->name != NULL && out_row->media_type != NULL && out_row->blob != NULL)
+        return true;
+    blob_unpin(runner->blobs, id);
+    return false;
 }
 
 static int64_t peak_rss_bytes(void)
@@ -152,8 +155,11 @@ static bool make_outcome(const struct runner *runner, const struct run_ticket *t
     if (rows == NULL || text == NULL)
         return false;
     for (int i = 0; i < result->artifact_count; i++) {
-        if (!store_artifact(runner, &result->artifacts[i], ticket->arena, &rows[i], err))
-            return error_context(err, "artifact %s", result->artifacts[i].name);
+        if (store_artifact(runner, &result->artifacts[i], ticket->arena, &rows[i], err))
+            continue;
+        for (int j = 0; j < i; j++) /* no row will name them */
+            blob_unpin(runner->blobs, rows[j].blob);
+        return error_context(err, "artifact %s", result->artifacts[i].name);
     }
     *out = (struct run_outcome){
         .accuracy = result->accuracy,

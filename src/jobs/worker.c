@@ -3,6 +3,7 @@
 #include "queue.h"
 
 #include "ptqd/base/log.h"
+#include "ptqd/store/blob.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -232,7 +233,10 @@ static void do_run(struct worker *worker)
               worker->run_row.id, worker->run_row.attempts, worker->name);
     execute(worker, &record);
     const struct jobs_executor *executor = &jobs->options.executor;
-    if (write_record(&record) && record.ending != ENDS_REQUEUED && executor->discard != NULL)
+    bool recorded = write_record(&record);
+    for (size_t i = 0; i < record.outcome.artifact_count; i++)
+        blob_unpin(store_blobs(jobs->store), record.outcome.artifacts[i].blob);
+    if (recorded && record.ending != ENDS_REQUEUED && executor->discard != NULL)
         executor->discard(executor->context, worker->run_row.id);
     log_ending(&record);
 

@@ -1,3 +1,10 @@
+/* Pins: blob_commit lists the blob before it renames the file to its name, and blob_remove looks at
+ * the list and unlinks under one lock. So whichever comes first, a file whose commit has returned
+ * is there: it was pinned before the look, or renamed after the unlink. What is unpinned moves to a
+ * second list, whose entries the store's writer looks at: a blob that got no row has no other way
+ * to be noticed before the next start.
+ */
+
 #include "ptqd/store/blob.h"
 
 #include "blob_walk.h"
@@ -9,6 +16,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <limits.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,14 +27,22 @@
 /* "/blobs/ab/<64 hex>" and "/tmp/<pid>-<counter>" fit behind the directory: no path is cut. */
 enum { PATH_TAIL_BYTES = 96, FANOUT_CHARS = 2 };
 
+struct pin {
+    char hex[DIGEST_HEX_BYTES];
+    struct pin *next;
+};
+
 struct blobs {
     char directory[PATH_MAX - PATH_TAIL_BYTES];
     atomic_uint counter; /* of temporary names */
+    pthread_mutex_t lock;
+    struct pin *pinned, *loose; /* one for each commit, until it is unpinned, then looked at */
 };
 
 struct blob_writer {
     struct blobs *blobs; /* borrowed */
     struct digest *digest;
+    struct pin *pin; /* made beforehand, so that a commit needs no memory */
     int fd;
     bool broken; /* an append failed */
     uint64_t size, limit;
@@ -64,6 +80,7 @@ bool blobs_open(const char *directory, bool clear, struct blobs **out_blobs, str
     struct blobs *blobs = calloc(1, sizeof(*blobs));
     if (blobs == NULL)
         return FAIL(err, E_MEMORY, "no memory for the blobs of '%s'", directory);
+    (void)pthread_mutex_init(&blobs->lock, NULL); /* can't fail with default attributes */
     int length = snprintf(blobs->directory, sizeof(blobs->directory), "%s", directory);
     bool ok = (length >= 0 && (size_t)length < sizeof(blobs->directory)) ||
               file_fail(err, ENAMETOOLONG, "keep blobs in", directory);
@@ -75,9 +92,94 @@ bool blobs_open(const char *directory, bool clear, struct blobs **out_blobs, str
     return true;
 }
 
+static void free_pins(struct pin *pin)
+{
+    while (pin != NULL) {
+        struct pin *next = pin->next;
+        free(pin);
+        pin = next;
+    }
+}
+
 void blobs_close(struct blobs *blobs)
 {
+    if (blobs == NULL)
+        return;
+    free_pins(blobs->pinned);
+    free_pins(blobs->loose);
+    pthread_mutex_destroy(&blobs->lock);
     free(blobs);
+}
+
+/* ---- pins ---- */
+
+static void push(struct pin **list, struct pin *pin)
+{
+    pin->next = *list;
+    *list = pin;
+}
+
+/* Takes the first entry of the blob out of the list; NULL without one. */
+static struct pin *take(struct pin **list, const char *hex)
+{
+    while (*list != NULL && strcmp((*list)->hex, hex) != 0)
+        list = &(*list)->next;
+    struct pin *pin = *list;
+    if (pin != NULL)
+        *list = pin->next;
+    return pin;
+}
+
+static bool is_pinned(const struct blobs *blobs, const char *hex)
+{
+    for (const struct pin *pin = blobs->pinned; pin != NULL; pin = pin->next) {
+        if (strcmp(pin->hex, hex) == 0)
+            return true;
+    }
+    return false;
+}
+
+static void pin_blob(struct blobs *blobs, struct pin *pin, const char *hex)
+{
+    (void)snprintf(pin->hex, sizeof(pin->hex), "%s", hex);
+    pthread_mutex_lock(&blobs->lock);
+    push(&blobs->pinned, pin);
+    pthread_mutex_unlock(&blobs->lock);
+}
+
+static void unpin(struct blobs *blobs, const char *hex)
+{
+    pthread_mutex_lock(&blobs->lock);
+    struct pin *pin = take(&blobs->pinned, hex);
+    if (pin != NULL)
+        push(&blobs->loose, pin);
+    pthread_mutex_unlock(&blobs->lock);
+}
+
+void blob_unpin(struct blobs *blobs, const char *id)
+{
+    char hex[DIGEST_HEX_BYTES];
+    struct error ignored; /* what is no id was never pinned */
+    if (digest_parse_id(id, hex, &ignored))
+        unpin(blobs, hex);
+}
+
+void blob_first_loose(struct blobs *blobs, char out_id[static DIGEST_ID_BYTES])
+{
+    pthread_mutex_lock(&blobs->lock);
+    if (blobs->loose != NULL)
+        (void)snprintf(out_id, DIGEST_ID_BYTES, "sha256:%s", blobs->loose->hex);
+    else
+        out_id[0] = '\0';
+    pthread_mutex_unlock(&blobs->lock);
+}
+
+void blob_forget_loose(struct blobs *blobs, const char *id)
+{
+    pthread_mutex_lock(&blobs->lock);
+    struct pin *pin = take(&blobs->loose, id + strlen("sha256:"));
+    pthread_mutex_unlock(&blobs->lock);
+    free(pin);
 }
 
 /* ---- writing ---- */
@@ -86,6 +188,7 @@ static void writer_destroy(struct blob_writer *writer)
 {
     if (writer->fd >= 0)
         (void)close(writer->fd); /* what mattered was synced */
+    free(writer->pin);
     digest_destroy(writer->digest);
     free(writer);
 }
@@ -104,6 +207,11 @@ bool blob_create(struct blobs *blobs, uint64_t limit_bytes, struct blob_writer *
     writer->digest = digest_create(err);
     if (writer->digest == NULL)
         goto out;
+    writer->pin = calloc(1, sizeof(*writer->pin));
+    if (writer->pin == NULL) {
+        (void)FAIL(err, E_MEMORY, "no memory for a blob");
+        goto out;
+    }
     writer->fd = open(writer->path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0640);
     if (writer->fd < 0) {
         (void)file_fail(err, errno, "create", writer->path);
@@ -172,7 +280,10 @@ bool blob_commit(struct blob_writer *writer, char out_id[static DIGEST_ID_BYTES]
 {
     char hex[DIGEST_HEX_BYTES];
     digest_hex(writer->digest, hex);
+    pin_blob(writer->blobs, writer->pin, hex);
+    writer->pin = NULL;
     if (!put_in_place(writer, hex, err)) {
+        unpin(writer->blobs, hex); /* the rename may have gone well, and only the sync failed */
         blob_abandon(writer);
         return false;
     }
@@ -258,12 +369,16 @@ bool blob_set_aside(struct blobs *blobs, const char *id, struct error *err)
 
 bool blob_remove(struct blobs *blobs, const char *id, struct error *err)
 {
-    char path[PATH_MAX];
-    if (!find_path(blobs, id, path, err))
+    char path[PATH_MAX], hex[DIGEST_HEX_BYTES];
+    if (!digest_parse_id(id, hex, err))
         return false;
-    if (unlink(path) != 0)
-        return errno == ENOENT ? fail_missing(err, id) : file_fail(err, errno, "remove", path);
-    return true;
+    print_path(blobs, hex, path);
+    pthread_mutex_lock(&blobs->lock);
+    int reason = is_pinned(blobs, hex) || unlink(path) == 0 ? 0 : errno;
+    pthread_mutex_unlock(&blobs->lock);
+    if (reason == 0)
+        return true;
+    return reason == ENOENT ? fail_missing(err, id) : file_fail(err, reason, "remove", path);
 }
 
 /* ---- visiting all ---- */

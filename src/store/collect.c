@@ -1,6 +1,9 @@
 /* Deleting a row puts its blob on the list `garbage`, in the same transaction (triggers of
  * migrations 1 and 2). The list is worked off after the commit: first the file goes, then its
- * entry, so that a crash between the two leaves an entry whose file is gone, which is fine. */
+ * entry, so that a crash between the two leaves an entry whose file is gone, which is fine.
+ *
+ * A blob that is pinned (blob.h) stays, and its entry goes all the same: whoever pinned it unpins
+ * it, and what was unpinned is looked at here as well. */
 
 #include "collect.h"
 
@@ -72,10 +75,23 @@ static bool work_off(struct database *database, char id[static DIGEST_ID_BYTES],
     return true;
 }
 
+static bool collect_loose(struct database *database, struct error *err)
+{
+    char id[DIGEST_ID_BYTES];
+    for (;;) {
+        blob_first_loose(database->blobs, id);
+        if (id[0] == '\0')
+            return true;
+        if (!remove_unnamed(database, id, err))
+            return false;
+        blob_forget_loose(database->blobs, id);
+    }
+}
+
 bool collect_garbage(struct database *database, struct error *err)
 {
     char id[DIGEST_ID_BYTES];
-    if (!first_garbage(database, id, err))
+    if (!collect_loose(database, err) || !first_garbage(database, id, err))
         return false;
     if (id[0] == '\0')
         return true;

@@ -160,6 +160,11 @@ bool store_wait(struct store *store, struct store_write *write, struct error *er
     return store_writer_wait(store->writer, write, err);
 }
 
+void store_collect(struct store *store)
+{
+    store_writer_collect(store->writer);
+}
+
 bool store_write_now(struct store *store,
                      bool (*apply)(struct database *database, void *context, struct error *err),
                      void *context, struct error *err)

@@ -27,6 +27,7 @@ struct store_writer {
     uv_cond_t submitted, answered;
     struct store_write *first, *last;
     size_t waiting;
+    bool collect; /* look for blobs without a name although nothing was written */
     bool closing;
 };
 
@@ -108,25 +109,30 @@ static void answer_group(struct store_writer *writer, struct store_write *group)
     }
 }
 
-/* Waits for writes and takes all of them; NULL when the writer closes and none is left. */
-static struct store_write *take_group(struct store_writer *writer)
+/* Waits for writes and takes all of them; the group may be empty when blobs are to be looked for.
+ * False when the writer closes and nothing is left. */
+static bool take_group(struct store_writer *writer, struct store_write **out_group)
 {
     uv_mutex_lock(&writer->mutex);
-    while (writer->first == NULL && !writer->closing)
+    while (writer->first == NULL && !writer->collect && !writer->closing)
         uv_cond_wait(&writer->submitted, &writer->mutex);
     struct store_write *group = writer->first;
+    bool taken = group != NULL || writer->collect;
     writer->first = writer->last = NULL;
     writer->waiting = 0;
+    writer->collect = false;
     uv_mutex_unlock(&writer->mutex);
-    return group;
+    *out_group = group;
+    return taken;
 }
 
 static void run(void *context)
 {
     struct store_writer *writer = context;
     struct store_write *group;
-    while ((group = take_group(writer)) != NULL) {
-        commit_group(writer->database, group);
+    while (take_group(writer, &group)) {
+        if (group != NULL)
+            commit_group(writer->database, group);
         answer_group(writer, group);
 
         /* What can't be removed now stays on its list: the next group tries again. */
@@ -213,6 +219,14 @@ void store_writer_submit(struct store_writer *writer, struct store_write *write)
         fail_write(write, &err);
         answer(writer, write);
     }
+}
+
+void store_writer_collect(struct store_writer *writer)
+{
+    uv_mutex_lock(&writer->mutex);
+    writer->collect = true;
+    uv_cond_signal(&writer->submitted);
+    uv_mutex_unlock(&writer->mutex);
 }
 
 bool store_writer_wait(struct store_writer *writer, struct store_write *write, struct error *err)

@@ -17,3 +17,4 @@ void store_writer_destroy(struct store_writer *writer);
 
 void store_writer_submit(struct store_writer *writer, struct store_write *write);
 bool store_writer_wait(struct store_writer *writer, struct store_write *write, struct error *err);
+void store_writer_collect(struct store_writer *writer);

@@ -118,11 +118,17 @@ static void start_server(struct service *service)
 
 void service_start(struct service *service, bool tokens)
 {
+    const struct service_options options = {.tokens = tokens, .limits = {.queued_runs = 100}};
+    service_start_with(service, &options);
+}
+
+void service_start_with(struct service *service, const struct service_options *options)
+{
     struct error err = {0};
     *service = (struct service){.arena = arena_create(0)};
     support_make_directory(service->directory, sizeof(service->directory));
     sample_files_create(service->arena, SERVICE_SAMPLES, &service->files);
-    const struct store_options store_options = {.limits = {.queued_runs = 100}};
+    const struct store_options store_options = {.limits = options->limits};
     ck_assert_ok(store_open(service->directory, &store_options, &service->store, &err), &err);
     const struct jobs_options jobs_options = {.workers = 2,
                                               .executor = {.execute = execute, .context = service}};
@@ -130,7 +136,7 @@ void service_start(struct service *service, bool tokens)
     const struct api_options api_options = {
         .store = service->store,
         .jobs = service->jobs,
-        .open = !tokens,
+        .open = !options->tokens,
         .model_bytes = 1 << 20,
         .dataset_bytes = 1 << 20,
         .import_bytes = 64 << 20,

@@ -8,6 +8,7 @@
 
 #include "ptqd/base/arena.h"
 #include "ptqd/json/json.h"
+#include "ptqd/store/store.h"
 
 #include <stdatomic.h>
 #include <stddef.h>
@@ -33,7 +34,13 @@ struct service {
 
 enum { SERVICE_SAMPLES = 12 };
 
-/* `tokens`: requests need one; service_add_token makes it. */
+struct service_options {
+    bool tokens; /* requests need one; service_add_token makes it */
+    struct store_limits limits;
+};
+
+void service_start_with(struct service *service, const struct service_options *options);
+/* With 100 queued runs as the only limit. */
 void service_start(struct service *service, bool tokens);
 void service_stop(struct service *service);
 void service_add_token(struct service *service, const char *name, const char *role,

@@ -118,6 +118,9 @@ void store_fixture_init(struct store_fixture *fixture)
     store_fixture_blob(fixture, "calibration", fixture->calibration);
     store_fixture_blob(fixture, "evaluation", fixture->evaluation);
     ck_assert_ok(store_write_now(fixture->store, insert_objects, fixture, &err), &err);
+    blob_unpin(store_blobs(fixture->store), fixture->model);
+    blob_unpin(store_blobs(fixture->store), fixture->calibration);
+    blob_unpin(store_blobs(fixture->store), fixture->evaluation);
 }
 
 void store_fixture_finish(struct store_fixture *fixture)

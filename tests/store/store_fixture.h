@@ -51,7 +51,7 @@ void store_fixture_close(struct store_fixture *fixture);
 /* This thread's connection. */
 struct database *store_fixture_reader(struct store_fixture *fixture);
 
-/* A blob with this text, its id in `out_id`. */
+/* A blob with this text, its id in `out_id`; it stays pinned. */
 void store_fixture_blob(struct store_fixture *fixture, const char *text,
                         char out_id[static DIGEST_ID_BYTES]);
 

@@ -140,11 +140,31 @@ START_TEST(a_reader_keeps_a_blob_that_is_removed)
     int fd;
     uint64_t size;
     put((const char *const[]){"abc", NULL}, id);
+    blob_unpin(blobs, id);
     ck_assert_ok(blob_open(blobs, id, &fd, &size, &err), &err);
     ck_assert_ok(blob_remove(blobs, id, &err), &err);
     ck_assert_int_eq(read(fd, bytes, 3), 3);
     ck_assert_str_eq(bytes, "abc");
     (void)close(fd); /* opened for reading */
+}
+END_TEST
+
+/* Law: a blob stays until it was unpinned as often as it was committed. */
+START_TEST(a_pinned_blob_is_not_removed)
+{
+    struct error err = {.message = ""};
+    char id[DIGEST_ID_BYTES];
+    const char *path;
+    put((const char *const[]){"abc", NULL}, id);
+    put((const char *const[]){"abc", NULL}, id);
+    for (int pins = 2; pins > 0; pins--) {
+        ck_assert_ok(blob_remove(blobs, id, &err), &err);
+        ck_assert_ok(blob_path(blobs, id, arena, &path, &err), &err);
+        blob_unpin(blobs, id);
+    }
+    blob_unpin(blobs, id); /* once too often is harmless */
+    ck_assert_ok(blob_remove(blobs, id, &err), &err);
+    ck_assert_fails(blob_path(blobs, id, arena, &path, &err), &err, E_NOT_FOUND, id);
 }
 END_TEST
 
@@ -231,6 +251,7 @@ int main(void)
     tcase_add_test(cases, a_name_that_could_leave_the_directory_is_no_id);
     tcase_add_test(cases, what_is_not_there_is_not_found);
     tcase_add_test(cases, a_reader_keeps_a_blob_that_is_removed);
+    tcase_add_test(cases, a_pinned_blob_is_not_removed);
     tcase_add_test(cases, an_abandoned_blob_leaves_nothing);
     tcase_add_test(cases, a_blob_above_its_limit_is_refused);
     tcase_add_test(cases, a_full_disk_is_an_error_and_passes);

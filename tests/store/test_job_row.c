@@ -296,6 +296,7 @@ START_TEST(a_job_is_deleted_with_all_it_has_once_it_has_ended)
     struct run_row run;
     ck_assert(store_fixture_claim(&fixture, &run));
     ck_assert_ok(store_fixture_succeed(&fixture, run.id, &with_artifact, &err), &err);
+    blob_unpin(store_blobs(fixture.store), blob);
     ck_assert_ok(store_fixture_delete(&fixture, id, &err), &err);
 
     struct job_row job;

@@ -4,7 +4,8 @@
  *
  * A file is written under tmp/, synced, renamed to its name, and the directories synced: a name
  * that is there has its content, also after a power cut. A row that names a blob is written after
- * the blob. The same content twice is one file. Ids are "sha256:<hex>".
+ * the blob; until then the blob is pinned, so that a deletion of the same content meanwhile does
+ * not take it away. The same content twice is one file. Ids are "sha256:<hex>".
  */
 
 #include "ptqd/base/arena.h"
@@ -30,11 +31,15 @@ bool blob_create(struct blobs *blobs, uint64_t limit_bytes, struct blob_writer *
 bool blob_append(struct blob_writer *writer, const void *bytes, size_t size, struct error *err);
 /* The file as it was written so far, to be read by offset or mapped; borrowed. */
 int blob_descriptor(const struct blob_writer *writer);
-/* Puts the blob in place, on disk when this returns true. The writer is gone in either case. */
+/* Puts the blob in place, on disk and pinned when this returns true. The writer is gone in either
+ * case. */
 bool blob_commit(struct blob_writer *writer, char out_id[static DIGEST_ID_BYTES],
                  uint64_t *out_size, struct error *err);
 /* Gives the blob up; NULL is fine. */
 void blob_abandon(struct blob_writer *writer);
+/* Once for each blob_commit, when the row is written or won't be: from now on the blob is there for
+ * as long as a row names it. The store looks after its next write, or at once (store_collect). */
+void blob_unpin(struct blobs *blobs, const char *id);
 
 /* Opens for reading, from the start; the caller closes the descriptor. E_NOT_FOUND without it. */
 bool blob_open(struct blobs *blobs, const char *id, int *out_fd, uint64_t *out_size,
@@ -44,5 +49,6 @@ bool blob_path(struct blobs *blobs, const char *id, struct arena *arena, const c
                struct error *err);
 /* Moves the file to lost/ in the directory, under its digest; E_NOT_FOUND without it. */
 bool blob_set_aside(struct blobs *blobs, const char *id, struct error *err);
-/* Removes the file; E_NOT_FOUND without it. Readers that have it open keep it. */
+/* Removes the file, but leaves one that is pinned; E_NOT_FOUND without it. Readers that have it
+ * open keep it. */
 bool blob_remove(struct blobs *blobs, const char *id, struct error *err);

@@ -92,6 +92,9 @@ bool store_write_now(struct store *store,
                      bool (*apply)(struct database *database, void *context, struct error *err),
                      void *context, struct error *err);
 
+/* Looks for blobs that nothing names now, not only after the next write. */
+void store_collect(struct store *store);
+
 /* One page of a list, newest first unless said otherwise. */
 enum { STORE_CURSOR_BYTES = 48, STORE_PAGE_MAX = 1000 };
 
