@@ -17,6 +17,7 @@ struct waiter;
 
 struct api {
     struct api_options options;
+    atomic_bool open; /* no token was ever seen: see access.c */
     atomic_bool ready;
     _Atomic(struct http_server *) server; /* borrowed */
     int64_t started_ms;

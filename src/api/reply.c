@@ -122,15 +122,6 @@ bool read_name(struct http_request *request, const char **out_name, struct error
     return true;
 }
 
-bool check_owner(const struct http_request *request, const char *owner, const char *what,
-                 struct error *err)
-{
-    if (http_role(request) == ACCESS_ADMIN || strcmp(http_owner(request), owner) == 0)
-        return true;
-    return FAIL(err, E_FORBIDDEN, "%s belongs to \"%s\", not to \"%s\"", what, owner,
-                http_owner(request));
-}
-
 void add_time(struct json *object, const char *key, int64_t unix_ms)
 {
     char time[TEXT_TIME_BYTES];

@@ -75,6 +75,12 @@ bool digest_bytes(const void *bytes, size_t size, char out_hex[static DIGEST_HEX
     return true;
 }
 
+bool digest_equal(const char *a, const char *b)
+{
+    size_t size = strlen(b);
+    return strlen(a) == size && gnutls_memcmp(a, b, size) == 0;
+}
+
 bool digest_parse_id(const char *id, char out_hex[static DIGEST_HEX_BYTES], struct error *err)
 {
     static const char scheme[] = "sha256:";

@@ -84,6 +84,21 @@ START_TEST(what_is_not_an_id_is_refused)
 }
 END_TEST
 
+START_TEST(digests_are_equal_when_every_digit_is)
+{
+    char other[DIGEST_HEX_BYTES];
+    ck_assert(digest_equal(known[1].hex, known[1].hex));
+    for (size_t i = 0; i < DIGEST_HEX_BYTES - 1; i++) {
+        memcpy(other, known[1].hex, sizeof(other));
+        other[i] = other[i] == '0' ? '1' : '0';
+        ck_assert(!digest_equal(other, known[1].hex));
+        other[i] = '\0';
+        ck_assert(!digest_equal(other, known[1].hex));
+        ck_assert(!digest_equal(known[1].hex, other));
+    }
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("digest");
@@ -92,6 +107,7 @@ int main(void)
     tcase_add_test(cases, updates_may_be_cut_anywhere);
     tcase_add_test(cases, an_id_reads_back_in_lower_case);
     tcase_add_test(cases, what_is_not_an_id_is_refused);
+    tcase_add_test(cases, digests_are_equal_when_every_digit_is);
     suite_add_tcase(suite, cases);
     return support_run(suite);
 }

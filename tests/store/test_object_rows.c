@@ -347,6 +347,38 @@ START_TEST(tokens_are_found_by_digest_only)
 }
 END_TEST
 
+/* Law: digests that begin alike are told apart; only the whole digest finds a token. */
+START_TEST(tokens_whose_digests_begin_alike_are_told_apart)
+{
+    static const char *const digests[] = {"0123456789aa", "0123456789ab", "01234567ffff"};
+    static const char *const names[] = {"ada", "bob", "eve"};
+    static const char *const strangers[] = {"0123456789ac", "0123456789a", "01234567", "", "0123"};
+    struct database *database = store_fixture_reader(&fixture);
+    struct token_row found;
+    bool is_there;
+    ck_assert_ok(token_row_any(database, &is_there, &err), &err);
+    ck_assert(!is_there);
+    for (size_t i = 0; i < 3; i++) {
+        struct token_row row = {.name = names[i], .role = "read", .digest = digests[i]};
+        struct call call = {.token = &row};
+        ck_assert_ok(store_write_now(fixture.store, insert_token, &call, &err), &err);
+    }
+    for (size_t i = 0; i < 3; i++) {
+        ck_assert_ok(token_row_find(database, digests[i], fixture.arena, &found, &is_there, &err),
+                     &err);
+        ck_assert(is_there);
+        ck_assert_str_eq(found.name, names[i]);
+    }
+    for (size_t i = 0; i < sizeof(strangers) / sizeof(strangers[0]); i++) {
+        ck_assert_ok(token_row_find(database, strangers[i], fixture.arena, &found, &is_there, &err),
+                     &err);
+        ck_assert(!is_there);
+    }
+    ck_assert_ok(token_row_any(database, &is_there, &err), &err);
+    ck_assert(is_there);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("object rows");
@@ -363,6 +395,7 @@ int main(void)
     tcase_add_test(cases, a_blob_goes_with_the_last_row_that_names_it);
     tcase_add_test(cases, an_owner_may_store_so_many_bytes);
     tcase_add_test(cases, tokens_are_found_by_digest_only);
+    tcase_add_test(cases, tokens_whose_digests_begin_alike_are_told_apart);
     suite_add_tcase(suite, cases);
     return support_run(suite);
 }

@@ -17,9 +17,9 @@ struct store;
 enum api_access { ACCESS_ANYBODY, ACCESS_READ, ACCESS_SUBMIT, ACCESS_ADMIN };
 
 struct api_options {
-    struct store *store;    /* borrowed */
-    struct jobs *jobs;      /* borrowed */
-    bool open;              /* no tokens: everybody is the administrator "local" */
+    struct store *store; /* borrowed */
+    struct jobs *jobs;   /* borrowed */
+    bool open; /* no tokens so far: everybody is the administrator "local" until there is one */
     uint64_t model_bytes;   /* largest model file */
     uint64_t dataset_bytes; /* largest data set, as a file and after decompression */
     size_t import_bytes;    /* memory that looking at an upload may take */

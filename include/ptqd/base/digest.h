@@ -19,5 +19,8 @@ void digest_hex(struct digest *digest, char out_hex[static DIGEST_HEX_BYTES]);
 bool digest_bytes(const void *bytes, size_t size, char out_hex[static DIGEST_HEX_BYTES],
                   struct error *err);
 
+/* Compares two digests in hex; the time it takes depends on the length of `b` alone. */
+bool digest_equal(const char *a, const char *b);
+
 /* Accepts "sha256:<64 hex>" and writes the hex part in lower case; E_INVALID otherwise. */
 bool digest_parse_id(const char *id, char out_hex[static DIGEST_HEX_BYTES], struct error *err);

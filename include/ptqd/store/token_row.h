@@ -13,6 +13,8 @@ struct token_row {
 
 /* In a write. E_CONFLICT when the name is taken. */
 bool token_row_insert(struct database *database, const struct token_row *row, struct error *err);
+/* Is there any token? */
+bool token_row_any(struct database *database, bool *out_any, struct error *err);
 /* The token with this digest; `*out_found` false without it. */
 bool token_row_find(struct database *database, const char *digest, struct arena *arena,
                     struct token_row *out_row, bool *out_found, struct error *err);

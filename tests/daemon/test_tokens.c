@@ -1,0 +1,100 @@
+/* ptqd token, beside a running daemon. */
+
+#include "client.h"
+#include "program.h"
+#include "support.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+static char directory[256];
+
+static void setup(void)
+{
+    (void)support_make_directory(directory, sizeof(directory));
+}
+
+static void teardown(void)
+{
+    support_remove_tree(directory);
+}
+
+static int run_token(const char *verb, const char *name, const char *role, char *out_text,
+                     size_t size)
+{
+    const char *line[9] = {"token", "--config", "/dev/null", "--data", directory, verb, name, role};
+    return program_run(line, out_text, size);
+}
+
+/* The status of a request with this token; "" without one. */
+static int status_of(int port, const char *token)
+{
+    char header[256] = "";
+    if (token[0] != '\0')
+        (void)snprintf(header, sizeof(header), "Authorization: Bearer %s\r\n", token);
+    struct reply reply = client_call(port, "GET", "/v1/jobs", header, NULL, 0);
+    int status = reply.status;
+    reply_free(&reply);
+    return status;
+}
+
+static void add(const char *name, char *out_token, size_t size)
+{
+    enum { TOKEN_CHARS = 64 };
+    ck_assert_int_eq(run_token("add", name, "submit", out_token, size), 0);
+    ck_assert_uint_eq(strspn(out_token, "0123456789abcdef"), TOKEN_CHARS);
+    out_token[TOKEN_CHARS] = '\0';
+}
+
+/* Law: what `ptqd token` has done holds for the next request, without a restart. */
+START_TEST(tokens_take_effect_at_once)
+{
+    char anna[512], bert[512], text[512];
+    struct program program;
+    program_serve(&program, directory);
+    ck_assert_int_eq(status_of(program.port, ""), 200);
+    ck_assert_int_eq(status_of(program.port, "no-token"), 200);
+
+    add("anna", anna, sizeof(anna));
+    ck_assert_int_eq(status_of(program.port, ""), 401);
+    ck_assert_int_eq(status_of(program.port, "no-token"), 401);
+    ck_assert_int_eq(status_of(program.port, anna), 200);
+
+    add("bert", bert, sizeof(bert));
+    ck_assert_int_eq(status_of(program.port, bert), 200);
+    ck_assert_int_eq(run_token("revoke", "anna", NULL, text, sizeof(text)), 0);
+    ck_assert_int_eq(status_of(program.port, anna), 401);
+    ck_assert_int_eq(status_of(program.port, bert), 200);
+
+    /* The last one goes: what was guarded stays shut. */
+    ck_assert_int_eq(run_token("revoke", "bert", NULL, text, sizeof(text)), 0);
+    ck_assert_int_eq(status_of(program.port, bert), 401);
+    ck_assert_int_eq(status_of(program.port, ""), 401);
+    ck_assert_int_eq(program_end(&program, SIGTERM), 0);
+}
+END_TEST
+
+START_TEST(what_is_no_token_command_is_refused)
+{
+    char text[512];
+    ck_assert_int_eq(run_token("add", "anna", "king", text, sizeof(text)), 1);
+    ck_assert_msg(support_contains(text, "\"king\" is not a role"), "%s", text);
+    ck_assert_int_eq(run_token("revoke", "nobody", NULL, text, sizeof(text)), 1);
+    ck_assert_msg(support_contains(text, "there is no token 'nobody'"), "%s", text);
+    ck_assert_int_eq(run_token("add", "anna", NULL, text, sizeof(text)), 2);
+    ck_assert_msg(support_contains(text, "usage: ptqd token"), "%s", text);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("tokens");
+    TCase *tcase = tcase_create("tokens");
+    tcase_set_timeout(tcase, 60);
+    tcase_add_checked_fixture(tcase, setup, teardown);
+    tcase_add_test(tcase, tokens_take_effect_at_once);
+    tcase_add_test(tcase, what_is_no_token_command_is_refused);
+    suite_add_tcase(suite, tcase);
+    return support_run(suite);
+}
