@@ -24,13 +24,6 @@ static bool open_blob(void *context, const struct job_file *file, struct arena *
     return true;
 }
 
-/* ---- progress ---- */
-
-struct reporter {
-    const struct run_ticket *ticket;
-    double start; /* seconds of the monotonic clock */
-};
-
 static double now(void)
 {
     struct timespec time;
@@ -38,28 +31,20 @@ static double now(void)
     return (double)time.tv_sec + 1e-9 * (double)time.tv_nsec;
 }
 
-static bool on_progress(void *context, const struct run_progress *progress)
-{
-    const struct reporter *reporter = context;
-    double fraction = progress->fraction;
-    struct ticket_progress report = {
-        .unit = progress->unit,
-        .units = progress->units,
-        .fraction = fraction,
-        .loss = progress->loss,
-        .seconds_left =
-            fraction > 0 ? (now() - reporter->start) * (1 - fraction) / fraction : (double)NAN,
-    };
-    (void)snprintf(report.step, sizeof(report.step), "%s", progress->step); /* names are short */
-    return ticket_report(reporter->ticket, &report);
-}
-
 /* ---- checkpoints ---- */
 
+/* Each checkpoint of the run is kept here; the newest goes to disk when the last one there is older
+ * than the interval, and when the run is told to stop. A crash costs a run no more than the
+ * interval, and a stop no finished unit. */
 struct keeper {
     const char *directory, *run; /* borrowed */
-    struct arena *arena;         /* the one that was read is not part of the run's memory */
-    bool failed;                 /* the last one could not be written */
+    double interval_seconds;
+    struct arena *arena;    /* the one that was read is not part of the run's memory */
+    struct arena *newest;   /* nor is `pending` */
+    const uint8_t *pending; /* not on disk yet; NULL: nothing is */
+    size_t pending_bytes;
+    double written_at; /* of the monotonic clock */
+    bool failed;       /* the last one could not be written */
 };
 
 static void on_resumed(void *context, const struct run_resumption *resumption)
@@ -76,14 +61,40 @@ static void on_resumed(void *context, const struct run_resumption *resumption)
 }
 
 /* A run that can't keep its checkpoint goes on without. */
-static void on_checkpoint(void *context, const uint8_t *bytes, size_t size)
+static void write_checkpoint(struct keeper *keeper, const uint8_t *bytes, size_t size)
 {
-    struct keeper *keeper = context;
     struct error err = {.message = ""};
     bool failed = !run_file_write(keeper->directory, keeper->run, bytes, size, &err);
     if (failed && !keeper->failed)
         log_failure("daemon", "can't keep a checkpoint", &err);
     keeper->failed = failed;
+    keeper->pending = NULL;
+    keeper->written_at = now();
+}
+
+static bool is_due(const struct keeper *keeper)
+{
+    return now() - keeper->written_at >= keeper->interval_seconds;
+}
+
+static void flush(struct keeper *keeper)
+{
+    if (keeper->pending != NULL)
+        write_checkpoint(keeper, keeper->pending, keeper->pending_bytes);
+}
+
+static void on_checkpoint(void *context, const uint8_t *bytes, size_t size)
+{
+    struct keeper *keeper = context;
+    if (is_due(keeper)) {
+        write_checkpoint(keeper, bytes, size);
+        return;
+    }
+    arena_reset(keeper->newest, (struct arena_mark){0});
+    keeper->pending = arena_memdup(keeper->newest, bytes, size, NULL);
+    keeper->pending_bytes = size;
+    if (keeper->pending == NULL)
+        write_checkpoint(keeper, bytes, size); /* no room to keep it */
 }
 
 static struct run_checkpoints open_checkpoints(const struct runner *runner, struct keeper *keeper)
@@ -91,7 +102,7 @@ static struct run_checkpoints open_checkpoints(const struct runner *runner, stru
     struct run_checkpoints checkpoints = {
         .resumed = on_resumed,
         .save = on_checkpoint,
-        .interval_seconds = runner->checkpoint_seconds,
+        .interval_seconds = 0, /* all: the keeper chooses */
         .context = keeper,
     };
     struct error err = {.message = ""};
@@ -108,6 +119,32 @@ void runner_discard(void *context, const char *run)
     struct error err = {.message = ""};
     if (!run_file_remove(runner->directory, run, &err))
         log_failure("daemon", "can't remove a checkpoint", &err);
+}
+
+/* ---- progress ---- */
+
+struct reporter {
+    const struct run_ticket *ticket;
+    struct keeper *keeper;
+    double start; /* seconds of the monotonic clock */
+};
+
+static bool on_progress(void *context, const struct run_progress *progress)
+{
+    const struct reporter *reporter = context;
+    double fraction = progress->fraction;
+    struct ticket_progress report = {
+        .unit = progress->unit,
+        .units = progress->units,
+        .fraction = fraction,
+        .loss = progress->loss,
+        .seconds_left =
+            fraction > 0 ? (now() - reporter->start) * (1 - fraction) / fraction : (double)NAN,
+    };
+    (void)snprintf(report.step, sizeof(report.step), "%s", progress->step); /* names are short */
+    if (is_due(reporter->keeper))
+        flush(reporter->keeper);
+    return ticket_report(reporter->ticket, &report);
 }
 
 /* ---- outcome ---- */
@@ -180,7 +217,7 @@ static bool execute_in(const struct runner *runner, struct arena *arena,
                        struct run_outcome *out_outcome, struct error *err)
 {
     static const struct job_spec_options options = {.allow_paths = false};
-    struct reporter reporter = {.ticket = ticket, .start = now()};
+    struct reporter reporter = {.ticket = ticket, .keeper = keeper, .start = now()};
     struct job_spec spec;
     struct run_result *result;
     if (!job_spec_parse_text(ticket->spec, strlen(ticket->spec), &options, arena, &spec, err))
@@ -214,13 +251,19 @@ bool runner_execute(void *context, const struct run_ticket *ticket, struct run_o
     struct keeper keeper = {
         .directory = runner->directory,
         .run = ticket->run,
+        .interval_seconds = runner->checkpoint_seconds,
         .arena = arena_create(0),
+        .newest = arena_create(0),
+        .written_at = now(),
     };
     bool ok = false;
-    if (arena == NULL || keeper.arena == NULL)
+    if (arena == NULL || keeper.arena == NULL || keeper.newest == NULL)
         (void)FAIL(err, E_MEMORY, "no memory to start run %s", ticket->run);
     else
         ok = execute_in(runner, arena, ticket, &files, &memory, &keeper, out_outcome, err);
+    if (!ok && err->code == E_CANCELLED)
+        flush(&keeper); /* the next attempt goes on from there */
+    arena_destroy(keeper.newest);
     arena_destroy(keeper.arena);
     arena_destroy(arena);
     execute_files_close(&files);

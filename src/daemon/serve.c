@@ -1,7 +1,8 @@
 /* ptqd serve: puts the parts together, waits in the libuv loop for the end, takes them apart.
  *
- * Order of the end: no new connections and requests under way answered (they need the store and the
- * queue), then the workers (what they run goes back to the queue), then the store.
+ * Order of the end: no run is claimed and the workers are told to stop, which takes them a moment;
+ * meanwhile no new connections, and requests under way answered (they need the store and the
+ * queue); then the workers are waited for (what they ran is back in the queue), then the store.
  */
 
 #include "commands.h"
@@ -141,6 +142,8 @@ static void stop(struct service *service)
         api_set_ready(service->api, false);
         api_set_server(service->api, NULL);
     }
+    if (service->jobs != NULL)
+        jobs_drain(service->jobs);
     http_server_stop(service->server, (unsigned)service->settings->drain_seconds * 1000);
     if (service->jobs != NULL)
         jobs_stop(service->jobs);

@@ -136,7 +136,7 @@ static const struct param rows[] = {
      FIELD(idle_seconds)},
     {.name = "drain_seconds",
      .type = PARAM_INT,
-     .default_text = "10",
+     .default_text = "5",
      .min = 0,
      .max = 3600,
      .unit = "s",

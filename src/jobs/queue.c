@@ -120,12 +120,17 @@ bool jobs_start(struct jobs *jobs, struct error *err)
     return true;
 }
 
-void jobs_stop(struct jobs *jobs)
+void jobs_drain(struct jobs *jobs)
 {
     uv_mutex_lock(&jobs->mutex);
     jobs->stopping = true;
     uv_cond_broadcast(&jobs->claimable);
     uv_mutex_unlock(&jobs->mutex);
+}
+
+void jobs_stop(struct jobs *jobs)
+{
+    jobs_drain(jobs);
     for (; jobs->started_count > 0; jobs->started_count--) {
         struct worker *worker = &jobs->workers[jobs->started_count - 1];
         (void)uv_thread_join(&worker->thread); /* fails for a thread that isn't ours only */

@@ -17,6 +17,12 @@ static const uint64_t patience_ns = UINT64_C(1000000000);
 static bool apply_claim(struct database *database, void *context, struct error *err)
 {
     struct worker *worker = context;
+    struct jobs *jobs = worker->jobs;
+    uv_mutex_lock(&jobs->mutex);
+    bool stopping = jobs->stopping;
+    uv_mutex_unlock(&jobs->mutex);
+    if (stopping)
+        return true; /* as if there were none */
     return run_row_claim(database, worker->name, worker->arena, &worker->run_row, &worker->job_row,
                          &worker->found, err);
 }

@@ -30,8 +30,11 @@ struct jobs_options {
 bool jobs_create(struct store *store, const struct jobs_options *options, struct jobs **out_jobs,
                  struct error *err);
 bool jobs_start(struct jobs *jobs, struct error *err);
-/* Tells running runs to stop and puts them back in the queue; returns when the workers are gone.
- * Harmless when not started. */
+/* Claims nothing from now on and tells running runs to stop; returns at once. Everything else that
+ * may be asked of the queue is still answered. */
+void jobs_drain(struct jobs *jobs);
+/* The same, and returns when the workers are gone and what they ran is back in the queue. Harmless
+ * when not started. */
 void jobs_stop(struct jobs *jobs);
 void jobs_destroy(struct jobs *jobs);
 
