@@ -24,10 +24,11 @@ struct api {
     pthread_mutex_t waiters_lock;
     struct waiter *waiters; /* requests that wait for a job to change */
     struct jobs_listener listener;
+    atomic_int_least64_t watchers; /* streams of events */
 };
 
 extern const struct http_table model_routes, dataset_routes, job_routes, run_routes, report_routes,
-    service_routes;
+    service_routes, event_routes;
 
 /* ---- answers ---- */
 
@@ -62,6 +63,12 @@ bool add_job(struct json *object, struct api *api, struct database *database,
 bool add_run(struct json *object, struct api *api, struct database *database,
              const struct run_row *row, struct arena *arena, struct error *err);
 
+/* "progress" of a job: runs by state, fraction, seconds left. */
+void add_job_progress(struct json *object, struct api *api, const struct job_row *row);
+/* "progress" of a run; `step` NULL: it does not run. */
+void add_run_progress(struct json *object, const char *step,
+                      const struct ticket_progress *progress);
+
 /* Name, media type, bytes and id of each. */
 void add_artifacts(struct json *list, const struct artifact_row *rows, size_t count);
 /* Time of a row, null for 0. */
@@ -80,10 +87,19 @@ bool check_fit(struct database *database, struct job_spec *spec, struct arena *a
 
 /* ---- waiting ---- */
 
+enum { CHANGED_JOBS_MAX = 64 };
+struct changed_jobs {
+    char ids[CHANGED_JOBS_MAX][JOB_ID_BYTES];
+    size_t count;
+    bool overflow; /* there are more */
+};
+
 struct waiter {
     struct http_request *request;
     char job[JOB_ID_BYTES];
-    bool changed; /* since it was listed, or since waiter_sleep */
+    struct changed_jobs *jobs; /* of one that waits for any job; else NULL */
+    bool changed;              /* since it was listed, or since it was last asked */
+    bool pauses;               /* a change does not wake it */
     struct waiter *previous, *next;
 };
 
@@ -91,7 +107,14 @@ void waiters_init(struct api *api);
 void waiters_finish(struct api *api);
 void waiter_add(struct api *api, struct waiter *waiter);
 void waiter_remove(struct api *api, struct waiter *waiter);
-/* Suspends the request until the job changes or time is up; false when it has changed already. */
+/* Suspends the request until the job changes or time is up; false when it has changed already. In a
+ * stream `next` is NULL. */
 bool waiter_sleep(struct api *api, struct waiter *waiter, http_handler *next, int64_t timeout_ms);
+/* Suspends a stream for a time; changes are noted, but do not wake it. */
+void waiter_pause(struct api *api, struct waiter *waiter, int64_t timeout_ms);
+/* Which jobs have changed since the waiter was last asked. */
+void waiter_take_jobs(struct api *api, struct waiter *waiter, struct changed_jobs *out_jobs);
+/* The same as waiter_take_change, but the change is not forgotten. */
+bool waiter_has_changed(struct api *api, struct waiter *waiter);
 /* True when the job has changed since the waiter was listed or last asked. */
 bool waiter_take_change(struct api *api, struct waiter *waiter);

@@ -47,11 +47,6 @@ static bool list(struct http_request *request, void *context, struct error *err)
     return reply_json(request, 200, object, err);
 }
 
-static bool is_finished(enum job_state state)
-{
-    return state != JOB_QUEUED && state != JOB_RUNNING;
-}
-
 static bool find_job(struct http_request *request, struct api *api, const char *id,
                      struct database **out_database, struct job_row *out_row, struct error *err)
 {
@@ -72,7 +67,7 @@ static bool answer_job(struct http_request *request, struct api *api, bool *out_
         !reply_json_tagged(request, object, err))
         return false;
     bool conditional = http_header(request, "If-None-Match") != NULL;
-    *out_news = is_finished(row.state) || (conditional && !http_is_known(request));
+    *out_news = job_state_is_final(row.state) || (conditional && !http_is_known(request));
     return true;
 }
 

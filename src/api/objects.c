@@ -10,7 +10,7 @@ static const struct json_limits stored_limits = {.bytes = (size_t)256 << 20,
                                                  .depth = 32,
                                                  .values = 4 * 1000 * 1000};
 
-static void add_counts(struct json *object, struct api *api, const struct job_row *row)
+void add_job_progress(struct json *object, struct api *api, const struct job_row *row)
 {
     const struct job_counts *counts = &row->counts;
     struct job_progress progress = jobs_job_progress(api->options.jobs, row);
@@ -66,8 +66,19 @@ bool add_job(struct json *object, struct api *api, struct database *database,
     add_time(object, "finished", row->finished_ms);
     for (size_t i = 0; i < sizeof(from_spec) / sizeof(from_spec[0]); i++)
         json_add_copy(object, from_spec[i], json_find(spec, from_spec[i]));
-    add_counts(object, api, row);
+    add_job_progress(object, api, row);
     return add_job_problem(object, database, row, arena, err);
+}
+
+void add_run_progress(struct json *object, const char *step, const struct ticket_progress *progress)
+{
+    struct json *list = json_add_object(object, "progress");
+    json_add_string(list, "step", step != NULL && step[0] != '\0' ? step : NULL);
+    json_add_integer(list, "unit", progress->unit);
+    json_add_integer(list, "units", progress->units);
+    json_add_number(list, "fraction", progress->fraction);
+    json_add_number(list, "loss", progress->loss);
+    json_add_number(list, "eta_seconds", progress->seconds_left);
 }
 
 static void add_progress(struct json *object, struct api *api, const struct run_row *row)
@@ -77,13 +88,7 @@ static void add_progress(struct json *object, struct api *api, const struct run_
                                        .seconds_left = (double)NAN};
     bool runs =
         row->state == RUN_RUNNING && jobs_run_progress(api->options.jobs, row->id, &progress);
-    struct json *list = json_add_object(object, "progress");
-    json_add_string(list, "step", runs && progress.step[0] != '\0' ? progress.step : NULL);
-    json_add_integer(list, "unit", progress.unit);
-    json_add_integer(list, "units", progress.units);
-    json_add_number(list, "fraction", progress.fraction);
-    json_add_number(list, "loss", progress.loss);
-    json_add_number(list, "eta_seconds", progress.seconds_left);
+    add_run_progress(object, runs ? progress.step : NULL, &progress);
 }
 
 /* What the result has beside the layers, which have a call of their own. */

@@ -1,13 +1,30 @@
-/* Long polling: requests that wait until a job changes.
+/* Long polling and streams: requests that wait until a job changes, or any job.
  *
  * A waiter is listed before the job is read, so that no change falls between the reading and the
- * sleep; a change that comes before the sleep is remembered. Locks are taken in this order: the
+ * sleep; a change that comes before the sleep is remembered. Who waits for any job is told which
+ * ones have changed, as long as they are few. Locks are taken in this order: the
  * queue's, the waiters', the HTTP server's.
  */
 
 #include "api_private.h"
 
+#include <stdio.h>
 #include <string.h>
+
+/* The waiters' lock is held. */
+static void note_job(struct waiter *waiter, const char *job)
+{
+    struct changed_jobs *jobs = waiter->jobs;
+    if (jobs == NULL || jobs->overflow)
+        return;
+    for (size_t i = 0; i < jobs->count; i++) {
+        if (strcmp(jobs->ids[i], job) == 0)
+            return;
+    }
+    jobs->overflow = jobs->count == CHANGED_JOBS_MAX;
+    if (!jobs->overflow)
+        (void)snprintf(jobs->ids[jobs->count++], JOB_ID_BYTES, "%s", job); /* it is an id */
+}
 
 /* Called under the queue's lock. */
 static void on_change(void *context, const char *job)
@@ -15,10 +32,12 @@ static void on_change(void *context, const char *job)
     struct api *api = context;
     pthread_mutex_lock(&api->waiters_lock);
     for (struct waiter *waiter = api->waiters; waiter != NULL; waiter = waiter->next) {
-        if (strcmp(waiter->job, job) != 0)
+        if (waiter->jobs == NULL && strcmp(waiter->job, job) != 0)
             continue;
+        note_job(waiter, job);
         waiter->changed = true;
-        http_resume(waiter->request); /* does nothing when it does not sleep yet */
+        if (!waiter->pauses)
+            http_resume(waiter->request); /* does nothing when it does not sleep yet */
     }
     pthread_mutex_unlock(&api->waiters_lock);
 }
@@ -65,10 +84,37 @@ bool waiter_sleep(struct api *api, struct waiter *waiter, http_handler *next, in
 {
     pthread_mutex_lock(&api->waiters_lock);
     bool sleeps = !waiter->changed;
+    waiter->pauses = false;
     if (sleeps)
         http_suspend(waiter->request, next, timeout_ms);
     pthread_mutex_unlock(&api->waiters_lock);
     return sleeps;
+}
+
+void waiter_pause(struct api *api, struct waiter *waiter, int64_t timeout_ms)
+{
+    pthread_mutex_lock(&api->waiters_lock);
+    waiter->pauses = true;
+    http_suspend(waiter->request, NULL, timeout_ms);
+    pthread_mutex_unlock(&api->waiters_lock);
+}
+
+void waiter_take_jobs(struct api *api, struct waiter *waiter, struct changed_jobs *out_jobs)
+{
+    pthread_mutex_lock(&api->waiters_lock);
+    *out_jobs = *waiter->jobs;
+    waiter->jobs->count = 0;
+    waiter->jobs->overflow = false;
+    waiter->changed = false;
+    pthread_mutex_unlock(&api->waiters_lock);
+}
+
+bool waiter_has_changed(struct api *api, struct waiter *waiter)
+{
+    pthread_mutex_lock(&api->waiters_lock);
+    bool changed = waiter->changed;
+    pthread_mutex_unlock(&api->waiters_lock);
+    return changed;
 }
 
 bool waiter_take_change(struct api *api, struct waiter *waiter)

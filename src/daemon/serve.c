@@ -101,6 +101,8 @@ static bool start_api(struct service *service, struct error *err)
         .model_bytes = settings_bytes(settings->model_limit),
         .dataset_bytes = settings_bytes(settings->dataset_limit),
         .import_bytes = settings_bytes(settings->import_memory),
+        .watchers = settings->watchers,
+        .heartbeat_ms = API_HEARTBEAT_MS,
     };
     return api_create(&options, &service->api, err);
 }

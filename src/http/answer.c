@@ -119,6 +119,8 @@ static struct MHD_Response *create_response(struct http_request *request)
         answer->status = MHD_HTTP_NOT_MODIFIED;
         return empty_response();
     }
+    if (answer->source.read != NULL)
+        return http_stream_response(request);
     if (answer->fd >= 0)
         return file_response(request);
     /* The bytes are in the request's arena, which outlives the response; libmicrohttpd only reads

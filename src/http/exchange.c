@@ -44,6 +44,7 @@ static void destroy_request(struct http_request *request)
     if (request->answer.fd >= 0)
         close(request->answer.fd);
     text_finish(&request->body);
+    text_finish(&request->pending);
     arena_destroy(request->arena);
     free(request);
 }
@@ -65,6 +66,7 @@ static struct http_request *create_request(struct http_server *server,
     request->owner = "";
     request->started_ms = http_clock_ms();
     text_init(&request->body, 0);
+    text_init(&request->pending, 0);
     request->arena = arena_create(server->options.arena_bytes);
     if (request->arena == NULL) {
         destroy_request(request);

@@ -31,7 +31,8 @@ struct answer {
     size_t size;
     int fd; /* -1: from memory */
     uint64_t file_size;
-    const char *etag; /* with quotes; NULL: none */
+    struct http_source source; /* read NULL: the whole answer is known */
+    const char *etag;          /* with quotes; NULL: none */
     size_t header_count;
     struct {
         const char *name, *value;
@@ -65,6 +66,9 @@ struct http_request {
     void *state;
     void (*destroy_state)(void *state);
     struct answer answer;
+    struct text pending; /* of a stream: what the source gave */
+    size_t pending_sent;
+    bool stream_over; /* the source has ended */
 
     http_handler *next;
     bool suspended;      /* in the server's list */
@@ -120,6 +124,9 @@ uint64_t http_content_length(struct MHD_Connection *connection);
 
 /* answer.c: hands the answer to libmicrohttpd. */
 enum MHD_Result http_send(struct http_request *request);
+
+/* stream.c */
+struct MHD_Response *http_stream_response(struct http_request *request);
 
 /* range.c */
 enum http_range { HTTP_RANGE_WHOLE, HTTP_RANGE_PART, HTTP_RANGE_UNSATISFIABLE };

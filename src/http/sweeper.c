@@ -100,8 +100,10 @@ static void unlink_suspended(struct http_request *request)
 void http_suspend(struct http_request *request, http_handler *next, int64_t timeout_ms)
 {
     struct http_server *server = request->server;
-    request->phase = PHASE_WAITING;
-    request->next = next;
+    if (next != NULL) { /* not in the middle of an answer */
+        request->phase = PHASE_WAITING;
+        request->next = next;
+    }
     pthread_mutex_lock(&server->lock);
     request->peer->deadline_ms = 0;
     request->deadline_ms = timeout_ms >= 0 ? http_clock_ms() + timeout_ms : 0;

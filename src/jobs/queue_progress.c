@@ -18,6 +18,29 @@ bool jobs_run_progress(struct jobs *jobs, const char *run, struct ticket_progres
     return found;
 }
 
+bool jobs_running(struct jobs *jobs, const char *job, struct arena *arena,
+                  struct jobs_running **out_runs, size_t *out_count, struct error *err)
+{
+    struct jobs_running *runs = ARENA_ARRAY(arena, struct jobs_running, jobs->worker_count, err);
+    size_t count = 0;
+    if (runs == NULL)
+        return false;
+    uv_mutex_lock(&jobs->mutex);
+    for (size_t i = 0; i < jobs->worker_count; i++) {
+        const struct worker *worker = &jobs->workers[i];
+        if (!worker->busy || (job != NULL && strcmp(worker->job, job) != 0))
+            continue;
+        runs[count] = (struct jobs_running){.worker = worker->name, .progress = worker->progress};
+        memcpy(runs[count].run, worker->run, sizeof(runs[count].run));
+        memcpy(runs[count].job, worker->job, sizeof(runs[count].job));
+        count++;
+    }
+    uv_mutex_unlock(&jobs->mutex);
+    *out_runs = runs;
+    *out_count = count;
+    return true;
+}
+
 /* Sum of the fractions of the job's runs that run now. */
 static double running_share(struct jobs *jobs, const char *job)
 {

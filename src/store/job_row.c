@@ -21,6 +21,11 @@ const char *job_state_name(enum job_state state)
     return state_names[state];
 }
 
+bool job_state_is_final(enum job_state state)
+{
+    return state != JOB_QUEUED && state != JOB_RUNNING;
+}
+
 bool job_state_parse(const char *name, enum job_state *out_state, struct error *err)
 {
     for (int i = 0; i < JOB_STATE_COUNT; i++) {

@@ -140,6 +140,8 @@ void service_start_with(struct service *service, const struct service_options *o
         .model_bytes = 1 << 20,
         .dataset_bytes = 1 << 20,
         .import_bytes = 64 << 20,
+        .watchers = SERVICE_WATCHERS,
+        .heartbeat_ms = SERVICE_HEARTBEAT_MS,
     };
     ck_assert_ok(api_create(&api_options, &service->api, &err), &err);
     start_server(service);

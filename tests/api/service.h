@@ -32,7 +32,7 @@ struct service {
     struct sample_files files;
 };
 
-enum { SERVICE_SAMPLES = 12 };
+enum { SERVICE_SAMPLES = 12, SERVICE_WATCHERS = 4, SERVICE_HEARTBEAT_MS = 400 };
 
 struct service_options {
     bool tokens; /* requests need one; service_add_token makes it */

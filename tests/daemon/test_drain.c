@@ -3,6 +3,7 @@
 
 #include "session.h"
 
+#include "event_client.h"
 #include "support.h"
 
 #include <signal.h>
@@ -62,8 +63,8 @@ static int start_long_poll(const char *job)
     return fd;
 }
 
-/* Laws: after SIGTERM no run is claimed, though many wait; who waits for a job is answered; a
- * client that does not get on with its upload keeps nobody here. */
+/* Laws: after SIGTERM no run is claimed, though many wait; who waits for a job is answered, and
+ * streams end; a client that does not get on with its upload keeps nobody here. */
 START_TEST(sigterm_claims_nothing_and_waits_for_nobody_long)
 {
     static const char *const two[] = {"--workers", "2", NULL};
@@ -74,7 +75,10 @@ START_TEST(sigterm_claims_nothing_and_waits_for_nobody_long)
     session_wait_for(&session, "j1-v000-s1", NULL, -1, 0);
     int upload = start_slow_upload();
     int poll = start_long_poll(job);
-    session_get(&session, "/healthz"); /* both came before this */
+    struct event_client watcher;
+    struct event event;
+    event_client_open(&watcher, session.program.port, "/v1/events", NULL); /* comes after both */
+    ck_assert_int_eq(watcher.status, 200);
 
     long start = client_now_ms();
     ck_assert_int_eq(program_end_log(&session.program, SIGTERM, log, sizeof(log)), 0);
@@ -83,6 +87,10 @@ START_TEST(sigterm_claims_nothing_and_waits_for_nobody_long)
     ck_assert_int_eq(reply.status, 200);
     reply_free(&reply);
     ck_assert_int_ge(client_wait_closed(upload), 0);
+    while (event_client_next(&watcher, &event))
+        event_free(&event);
+    ck_assert(watcher.whole);
+    event_client_close(&watcher);
     close(poll);
     close(upload);
 

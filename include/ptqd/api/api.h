@@ -16,6 +16,8 @@ struct store;
 /* What a route asks of whoever calls it, and what a role may do: each includes the ones before. */
 enum api_access { ACCESS_ANYBODY, ACCESS_READ, ACCESS_SUBMIT, ACCESS_ADMIN };
 
+enum { API_HEARTBEAT_MS = 15 * 1000 };
+
 struct api_options {
     struct store *store; /* borrowed */
     struct jobs *jobs;   /* borrowed */
@@ -23,6 +25,8 @@ struct api_options {
     uint64_t model_bytes;   /* largest model file */
     uint64_t dataset_bytes; /* largest data set, as a file and after decompression */
     size_t import_bytes;    /* memory that looking at an upload may take */
+    int64_t watchers;       /* streams of events at the same time */
+    int64_t heartbeat_ms;   /* most of a stream's silence, and age of its look at the token */
 };
 
 bool api_create(const struct api_options *options, struct api **out_api, struct error *err);

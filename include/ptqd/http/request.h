@@ -78,6 +78,23 @@ void http_set_etag(struct http_request *request, const char *tag);
 /* True when If-None-Match names the tag that was set: the answer will be 304. */
 bool http_is_known(const struct http_request *request);
 
+/* ---- an answer that goes on ---- */
+
+struct text;
+
+struct http_source {
+    /* Appends what is to be sent now to `out`, which is empty, and is called again when that is
+     * sent. When there is nothing it has suspended the request (http_suspend without `next`, with a
+     * timeout), and is called again when it is resumed. False: the answer ends behind these bytes.
+     * Not called any more when the server stops. */
+    bool (*read)(struct http_request *request, void *context, struct text *out);
+    void *context; /* borrowed */
+};
+
+/* 200, with a body that is sent as the source has it. A client that does not take it is cut. */
+void http_answer_stream(struct http_request *request, const char *media_type,
+                        const struct http_source *source);
+
 /* ---- answering later ---- */
 
 enum { HTTP_NO_TIMEOUT = -1 };
@@ -86,8 +103,8 @@ enum { HTTP_NO_TIMEOUT = -1 };
 int64_t http_clock_ms(void);
 
 /* In a handler that is not blocking: the connection waits until http_resume, then `next` is called
- * on its thread. With a timeout (≥ 0 ms) the server resumes it then, and when it stops; without
- * one somebody must. */
+ * on its thread (in a source: NULL, the source itself is). With a timeout (≥ 0 ms) the server
+ * resumes it then, and when it stops; without one somebody must. */
 void http_suspend(struct http_request *request, http_handler *next, int64_t timeout_ms);
 /* In a handler that is not blocking: `handler` runs on a thread of the pool, where it may wait, and
  * what it answers is sent. E_UNAVAILABLE when too many wait already. */

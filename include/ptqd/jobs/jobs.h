@@ -73,6 +73,15 @@ bool jobs_wait(struct jobs_change *change, struct error *err);
 /* Progress of a running run; false when it is not running now. */
 bool jobs_run_progress(struct jobs *jobs, const char *run, struct ticket_progress *out_progress);
 
+struct jobs_running {
+    char run[RUN_ID_BYTES], job[JOB_ID_BYTES];
+    const char *worker; /* its name, for as long as the queue lives */
+    struct ticket_progress progress;
+};
+/* The runs that run now, of one job or (`job` NULL) of all. */
+bool jobs_running(struct jobs *jobs, const char *job, struct arena *arena,
+                  struct jobs_running **out_runs, size_t *out_count, struct error *err);
+
 struct job_progress {
     double fraction;    /* of all runs, the running ones in proportion */
     double eta_seconds; /* NaN: not known */

@@ -26,6 +26,8 @@ enum job_state {
 
 /* "queued" … "partial". */
 const char *job_state_name(enum job_state state);
+/* True when every run has ended. */
+bool job_state_is_final(enum job_state state);
 bool job_state_parse(const char *name, enum job_state *out_state, struct error *err);
 
 struct job_counts { /* runs by state */

@@ -1,0 +1,332 @@
+/* Server-sent events: one job until its end, and all jobs for a dashboard.
+ *
+ * A stream begins with how things are, so that a client that comes back needs nothing of what it
+ * has missed, and no log of events is kept. Then comes the latest state whenever something has
+ * changed, at most a few times a second: what happened in between is left out. A comment is sent
+ * when nothing has happened for a while, by which a client that has vanished is noticed, and the
+ * token is looked at again then.
+ */
+
+#include "api_private.h"
+
+#include "ptqd/base/log.h"
+#include "ptqd/base/text.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { EVENT_ID_BYTES = 48 };
+
+static const int64_t least_ms = 250; /* between two events that tell of changes */
+
+struct watch {
+    struct waiter waiter;
+    struct api *api;
+    struct arena_mark mark; /* what an earlier event took is given back */
+    const char *owner;      /* of all jobs: whose; NULL: everybody's */
+    bool begun;             /* the first event was sent */
+    bool over;              /* the last one was sent */
+    int64_t sent_ms, authorized_ms;
+};
+
+/* ---- events ---- */
+
+/* An id for the time: it tells a client no more than that it has seen this. */
+static void print_id(struct api *api, char out_id[static EVENT_ID_BYTES])
+{
+    (void)snprintf(out_id, EVENT_ID_BYTES, "%" PRId64 "-%" PRIu64, api->started_ms,
+                   jobs_changes(api->options.jobs)); /* fits */
+}
+
+/* The id of the last event of a finished job. */
+static void print_end_id(const struct job_row *row, char out_id[static EVENT_ID_BYTES])
+{
+    (void)snprintf(out_id, EVENT_ID_BYTES, "end-%" PRId64, row->finished_ms); /* fits */
+}
+
+static bool put_event(struct text *out, const char *name, const char *id, const struct json *data,
+                      struct error *err)
+{
+    text_printf(out, "event: %s\nid: %s\ndata: ", name, id);
+    if (!json_print(data, out, err)) /* on one line */
+        return false;
+    text_puts(out, "\n\n");
+    return text_check(out, err);
+}
+
+/* What moves of a job: its state, its progress, and that of the runs that run. */
+static bool add_brief(struct json *object, struct api *api, const struct job_row *row,
+                      struct arena *arena, struct error *err)
+{
+    struct jobs_running *runs;
+    size_t count;
+    if (!jobs_running(api->options.jobs, row->id, arena, &runs, &count, err))
+        return false;
+    json_add_string(object, "id", row->id);
+    json_add_string(object, "name", row->name);
+    json_add_string(object, "owner", row->owner);
+    json_add_string(object, "state", job_state_name(row->state));
+    add_job_progress(object, api, row);
+    struct json *list = json_add_array(object, "runs");
+    for (size_t i = 0; i < count; i++) {
+        struct json *run = json_add_object(list, NULL);
+        json_add_string(run, "id", runs[i].run);
+        json_add_string(run, "worker", runs[i].worker);
+        add_run_progress(run, runs[i].progress.step, &runs[i].progress);
+    }
+    return true;
+}
+
+/* ---- one job ---- */
+
+static bool put_job(struct api *api, struct database *database, const struct job_row *row,
+                    const char *name, const char *id, struct arena *arena, struct text *out,
+                    struct error *err)
+{
+    struct json *object = json_object(arena);
+    return add_job(object, api, database, row, arena, err) && put_event(out, name, id, object, err);
+}
+
+static bool put_progress(struct api *api, const struct job_row *row, const char *id,
+                         struct arena *arena, struct text *out, struct error *err)
+{
+    struct json *object = json_object(arena);
+    return add_brief(object, api, row, arena, err) && put_event(out, "progress", id, object, err);
+}
+
+static bool write_job(struct http_request *request, struct watch *watch, struct text *out,
+                      struct error *err)
+{
+    struct api *api = watch->api;
+    struct arena *arena = http_arena(request);
+    struct database *database;
+    struct job_row row;
+    char id[EVENT_ID_BYTES];
+    print_id(api, id);
+    (void)waiter_take_change(api, &watch->waiter); /* before the row is read */
+    if (!store_reader(api->options.store, &database, err) ||
+        !job_row_find(database, watch->waiter.job, arena, &row, err))
+        return false;
+    bool ok = watch->begun ? put_progress(api, &row, id, arena, out, err)
+                           : put_job(api, database, &row, "job", id, arena, out, err);
+    if (!ok || !job_state_is_final(row.state))
+        return ok;
+    watch->over = true;
+    print_end_id(&row, id);
+    return put_job(api, database, &row, "end", id, arena, out, err);
+}
+
+/* ---- all jobs ---- */
+
+static bool add_jobs(struct json *items, struct watch *watch, struct database *database,
+                     enum job_state state, struct arena *arena, struct error *err)
+{
+    const struct job_filter filter = {.owner = watch->owner, .state = &state};
+    const struct store_page page = {.limit = 100};
+    struct job_row *rows;
+    size_t count;
+    char next[STORE_CURSOR_BYTES];
+    if (!job_row_list(database, &filter, &page, arena, &rows, &count, next, err))
+        return false;
+    for (size_t i = 0; i < count; i++) {
+        if (!add_brief(json_add_object(items, NULL), watch->api, &rows[i], arena, err))
+            return false;
+    }
+    return true;
+}
+
+static bool put_snapshot(struct watch *watch, struct database *database, const char *id,
+                         struct arena *arena, struct text *out, struct error *err)
+{
+    struct json *object = json_object(arena);
+    struct json *items = json_add_array(object, "items");
+    return add_jobs(items, watch, database, JOB_RUNNING, arena, err) &&
+           add_jobs(items, watch, database, JOB_QUEUED, arena, err) &&
+           put_event(out, "snapshot", id, object, err);
+}
+
+static bool put_changed(struct watch *watch, struct database *database, const char *job,
+                        const char *id, struct arena *arena, struct text *out, struct error *err)
+{
+    struct job_row row;
+    struct error reason = {.message = ""};
+    if (job_row_find(database, job, arena, &row, &reason)) {
+        bool wanted = watch->owner == NULL || strcmp(row.owner, watch->owner) == 0;
+        return !wanted || put_progress(watch->api, &row, id, arena, out, err);
+    }
+    if (reason.code != E_NOT_FOUND) {
+        *err = reason;
+        return false;
+    }
+    struct json *object = json_object(arena);
+    json_add_string(object, "id", job);
+    return put_event(out, "deleted", id, object, err);
+}
+
+static bool write_jobs(struct http_request *request, struct watch *watch, struct text *out,
+                       struct error *err)
+{
+    struct api *api = watch->api;
+    struct arena *arena = http_arena(request);
+    struct database *database;
+    struct changed_jobs *changed = ARENA_NEW(arena, struct changed_jobs, err);
+    char id[EVENT_ID_BYTES];
+    if (changed == NULL || !store_reader(api->options.store, &database, err))
+        return false;
+    print_id(api, id);
+    waiter_take_jobs(api, &watch->waiter, changed); /* before the rows are read */
+    if (!watch->begun || changed->overflow)
+        return put_snapshot(watch, database, id, arena, out, err);
+    for (size_t i = 0; i < changed->count; i++) {
+        if (!put_changed(watch, database, changed->ids[i], id, arena, out, err))
+            return false;
+    }
+    return true;
+}
+
+/* ---- the stream ---- */
+
+static bool write_events(struct http_request *request, struct watch *watch, struct text *out)
+{
+    struct error err = {.message = ""};
+    arena_reset(http_arena(request), watch->mark);
+    if (!watch->begun)
+        text_puts(out, "retry: 3000\n");
+    bool ok = watch->waiter.jobs != NULL ? write_jobs(request, watch, out, &err)
+                                         : write_job(request, watch, out, &err);
+    if (!ok && err.code != E_NOT_FOUND) /* a job that was deleted */
+        log_failure("api", http_path(request), &err);
+    return ok && !watch->over;
+}
+
+/* False when the token was revoked meanwhile. */
+static bool is_still_allowed(struct http_request *request, struct watch *watch)
+{
+    int64_t now_ms = http_clock_ms();
+    struct error err;
+    if (now_ms - watch->authorized_ms < watch->api->options.heartbeat_ms)
+        return true;
+    watch->authorized_ms = now_ms;
+    bool allowed = api_authorize(request, watch->api, ACCESS_READ, &err);
+    watch->mark = arena_mark(http_arena(request)); /* the owner's name stays */
+    return allowed;
+}
+
+static bool read_events(struct http_request *request, void *context, struct text *out)
+{
+    struct watch *watch = context;
+    struct api *api = watch->api;
+    int64_t heartbeat_ms = api->options.heartbeat_ms;
+    if (!is_still_allowed(request, watch))
+        return false;
+    if (!watch->begun) {
+        bool more = write_events(request, watch, out);
+        watch->begun = true;
+        watch->sent_ms = http_clock_ms();
+        return more;
+    }
+    int64_t quiet_ms = http_clock_ms() - watch->sent_ms;
+    if (quiet_ms < least_ms) {
+        waiter_pause(api, &watch->waiter, least_ms - quiet_ms);
+        return true;
+    }
+    if (quiet_ms < heartbeat_ms && waiter_sleep(api, &watch->waiter, NULL, heartbeat_ms - quiet_ms))
+        return true;
+    if (waiter_has_changed(api, &watch->waiter) && !write_events(request, watch, out))
+        return false;
+    if (out->length == 0 && quiet_ms >= heartbeat_ms)
+        text_puts(out, ":\n\n");
+    if (out->length > 0)
+        watch->sent_ms = http_clock_ms();
+    else
+        waiter_pause(api, &watch->waiter, least_ms); /* jobs that are not wanted have changed */
+    return true;
+}
+
+static void destroy_watch(void *state)
+{
+    struct watch *watch = state;
+    waiter_remove(watch->api, &watch->waiter);
+    atomic_fetch_sub(&watch->api->watchers, 1);
+}
+
+/* Answers with the events of `job`, or of all jobs. */
+static bool start_watch(struct http_request *request, struct api *api, const char *job,
+                        const char *owner, struct error *err)
+{
+    static const char *const types[] = {"text/event-stream", NULL};
+    int type;
+    struct arena *arena = http_arena(request);
+    struct watch *watch = ARENA_NEW(arena, struct watch, err);
+    if (watch == NULL || !http_negotiate(request, types, &type, err))
+        return false;
+    *watch = (struct watch){.waiter = {.request = request},
+                            .api = api,
+                            .owner = owner,
+                            .authorized_ms = http_clock_ms()};
+    if (job == NULL) {
+        watch->waiter.jobs = ARENA_NEW(arena, struct changed_jobs, err);
+        if (watch->waiter.jobs == NULL)
+            return false;
+    } else {
+        (void)snprintf(watch->waiter.job, sizeof(watch->waiter.job), "%s", job); /* it is an id */
+    }
+    if (atomic_fetch_add(&api->watchers, 1) >= api->options.watchers) {
+        atomic_fetch_sub(&api->watchers, 1);
+        return FAIL(err, E_UNAVAILABLE,
+                    "%" PRId64 " connections watch events already; try again later",
+                    api->options.watchers);
+    }
+    watch->mark = arena_mark(arena);
+    http_set_state(request, watch, destroy_watch);
+    waiter_add(api, &watch->waiter);
+    const struct http_source source = {.read = read_events, .context = watch};
+    http_answer_stream(request, types[type], &source);
+    return true;
+}
+
+/* A browser comes back when a stream has ended, and stays away after 204. */
+static bool has_seen_end(const struct http_request *request, const struct job_row *row)
+{
+    char id[EVENT_ID_BYTES];
+    const char *last = http_header(request, "Last-Event-ID");
+    print_end_id(row, id);
+    return last != NULL && job_state_is_final(row->state) && strcmp(last, id) == 0;
+}
+
+static bool watch_job(struct http_request *request, void *context, struct error *err)
+{
+    static const char *const known[] = {NULL};
+    struct api *api = context;
+    struct database *database;
+    struct job_row row;
+    if (!http_check_query(request, known, err) ||
+        !store_reader(api->options.store, &database, err) ||
+        !job_row_find(database, http_param(request, "id"), http_arena(request), &row, err))
+        return false;
+    if (has_seen_end(request, &row))
+        return reply_nothing(request);
+    return start_watch(request, api, row.id, NULL, err);
+}
+
+static bool watch_jobs(struct http_request *request, void *context, struct error *err)
+{
+    static const char *const known[] = {"owner", NULL};
+    return http_check_query(request, known, err) &&
+           start_watch(request, context, NULL, http_query(request, "owner"), err);
+}
+
+static const struct http_route routes[] = {
+    {.method = "GET",
+     .pattern = "/v1/events",
+     .access = ACCESS_READ,
+     .handle = watch_jobs,
+     .summary = "Server-sent events of all jobs: what is queued and runs, then what changes"},
+    {.method = "GET",
+     .pattern = "/v1/jobs/{id}/events",
+     .access = ACCESS_READ,
+     .handle = watch_job,
+     .summary = "Server-sent events of a job until it is finished"},
+};
+const struct http_table event_routes = {routes, sizeof(routes) / sizeof(routes[0])};
