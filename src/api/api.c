@@ -51,8 +51,8 @@ void api_set_server(struct api *api, struct http_server *server)
 void api_problem(struct http_request *request, void *context, const struct error *error)
 {
     (void)context;
-    int status = problem_status(error->code);
-    if (status == 500 || status == 507)
+    int status = problem_status_of(error);
+    if (status == 500 || status == 507 || error->internal)
         log_failure("api", http_path(request), error);
     if (status == 401)
         http_add_header(request, "WWW-Authenticate", "Bearer");

@@ -62,24 +62,40 @@ static const char *title_of(int status)
     return "Internal Server Error";
 }
 
-/* Messages of these codes name files of the server. */
+/* A file of the server that is not there is not what the client asked for and did not find. */
+static enum error_code public_code(const struct error *error)
+{
+    bool may_pass = error->code == E_NO_SPACE || error->code == E_MEMORY ||
+                    error->code == E_UNAVAILABLE || error->code == E_INTERNAL;
+    return error->internal && !may_pass ? E_IO : error->code;
+}
+
 static const char *detail_of(const struct error *error)
 {
-    if (error->code == E_IO)
+    switch (public_code(error)) {
+    case E_IO:
         return "the server could not read or write one of its files; its log has the reason";
-    if (error->code == E_NO_SPACE)
+    case E_NO_SPACE:
         return "the disk of the server is full";
-    if (error->code == E_INTERNAL)
+    case E_INTERNAL:
         return "a bug of the server; its log has the details";
-    return error->message;
+    default:
+        return error->internal ? "the server is short of memory or busy; try again later"
+                               : error->message;
+    }
+}
+
+int problem_status_of(const struct error *error)
+{
+    return problem_status(public_code(error));
 }
 
 void problem_add(struct json *object, const struct error *error)
 {
-    int status = problem_status(error->code);
+    int status = problem_status_of(error);
     json_add_string(object, "title", title_of(status));
     json_add_integer(object, "status", status);
-    json_add_string(object, "code", error_code_name(error->code));
+    json_add_string(object, "code", error_code_name(public_code(error)));
     json_add_string(object, "detail", detail_of(error));
     if (error->pointer[0] != '\0')
         json_add_string(object, "pointer", error->pointer);

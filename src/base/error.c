@@ -77,6 +77,13 @@ bool error_at(struct error *err, const char *format, ...)
     return false;
 }
 
+bool error_internal(struct error *err)
+{
+    if (err != NULL)
+        err->internal = true;
+    return false;
+}
+
 bool error_pointer_prefix(struct error *err, const char *prefix)
 {
     if (err == NULL)

@@ -31,8 +31,9 @@ static enum error_code code_of_errno(int system_errno)
 bool file_fail(struct error *err, int system_errno, const char *action, const char *path)
 {
     char buffer[128];
-    return FAIL(err, code_of_errno(system_errno), "can't %s '%s': %s", action, path,
-                strerror_r(system_errno, buffer, sizeof(buffer)));
+    FAIL(err, code_of_errno(system_errno), "can't %s '%s': %s", action, path,
+         strerror_r(system_errno, buffer, sizeof(buffer)));
+    return error_internal(err);
 }
 
 /* Reads until `size` bytes or the end of the file. */
@@ -83,11 +84,13 @@ bool file_read(struct arena *arena, const char *path, size_t limit_bytes, char *
     if (size > limit_bytes) {
         FAIL(err, E_TOO_LARGE, "'%s' has %zu bytes; at most %zu are accepted", path, size,
              limit_bytes);
+        (void)error_internal(err);
         goto out;
     }
     char *bytes = arena_alloc(arena, size + 1, err);
     if (bytes == NULL) {
         (void)error_context(err, "'%s'", path);
+        (void)error_internal(err);
         goto out;
     }
     if (!read_all(fd, bytes, size, path, &size, err))

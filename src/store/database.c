@@ -23,7 +23,7 @@ bool database_open(const char *path, enum database_access access, struct databas
 {
     struct database *database = calloc(1, sizeof(*database));
     if (database == NULL)
-        return FAIL(err, E_MEMORY, "no memory for a connection to '%s'", path);
+        return FAIL(err, E_MEMORY, "no memory for a connection to the database");
 
     bool writes = access == DATABASE_WRITE;
     int flags = SQLITE_OPEN_NOMUTEX |
@@ -92,9 +92,9 @@ bool database_fail(struct database *database, struct error *err)
     if (database->handle == NULL)
         return FAIL(err, E_MEMORY, "no memory for a connection to the database");
     int status = sqlite3_extended_errcode(database->handle);
-    return FAIL(err, code_of_status(status, sqlite3_system_errno(database->handle)),
-                "the database says: %s (SQLite error %d)", sqlite3_errmsg(database->handle),
-                status);
+    FAIL(err, code_of_status(status, sqlite3_system_errno(database->handle)),
+         "the database says: %s (SQLite error %d)", sqlite3_errmsg(database->handle), status);
+    return error_internal(err);
 }
 
 bool database_run(struct database *database, const char *sql, struct error *err)

@@ -170,6 +170,8 @@ bool run_row_succeed(struct database *database, const char *id, const struct run
 bool run_row_fail(struct database *database, const char *id, const struct error *problem,
                   struct error *err)
 {
+    /* Readers of the row tell by the code whether the message is for clients. */
+    enum error_code code = problem->internal && problem->code != E_NO_SPACE ? E_IO : problem->code;
     int64_t number;
     if (!find_running(database, id, &number, err))
         return false;
@@ -180,7 +182,7 @@ bool run_row_fail(struct database *database, const char *id, const struct error 
                    err);
     statement_bind_integer(&statement, 1, number);
     statement_bind_integer(&statement, 2, database_now_ms());
-    statement_bind_text(&statement, 3, error_code_name(problem->code));
+    statement_bind_text(&statement, 3, error_code_name(code));
     statement_bind_text(&statement, 4, problem->message);
     statement_bind_text(&statement, 5, problem->pointer);
     return statement_run(&statement, NULL);

@@ -100,7 +100,7 @@ bool run_file_collect(struct database *database, const char *directory, struct e
         return errno == ENOENT || file_fail(err, errno, "open the directory", path);
     struct arena *arena = arena_create(0);
     bool ok = arena != NULL ? collect(files, database, directory, arena, err)
-                            : FAIL(err, E_MEMORY, "no memory to look through '%s'", path);
+                            : FAIL(err, E_MEMORY, "no memory to look through the checkpoints");
     arena_destroy(arena);
     (void)closedir(files); /* it was only read */
     return ok;

@@ -61,7 +61,7 @@ no_mutex:
     free(readers->path);
 no_path:
     free(readers);
-    return FAIL(err, E_MEMORY, "no room for the readers of '%s'", path);
+    return FAIL(err, E_MEMORY, "no memory for the readers of the database");
 }
 
 void store_readers_destroy(struct store_readers *readers)

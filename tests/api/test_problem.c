@@ -50,6 +50,21 @@ START_TEST(what_is_inside_stays_inside)
 }
 END_TEST
 
+/* Law: whatever its code, an internal error's message is not shown, and it is never the client's
+ * fault. */
+START_TEST(an_internal_error_says_nothing_and_is_a_5xx)
+{
+    struct error error = {.code = (enum error_code)_i};
+    (void)snprintf(error.message, sizeof(error.message), "can't create '/var/lib/ptqd/tmp/1-0'");
+    ck_assert(!error_internal(&error));
+    ck_assert_msg(!support_contains(print(&error), "/var/lib"), "%s", print(&error));
+    ck_assert_int_ge(problem_status_of(&error), 500);
+    char expected[64];
+    (void)snprintf(expected, sizeof(expected), "\"status\":%d,", problem_status_of(&error));
+    ck_assert_msg(support_contains(print(&error), expected), "%s", print(&error));
+}
+END_TEST
+
 START_TEST(a_problem_has_detail_and_pointer)
 {
     struct error error = {.code = E_INVALID, .pointer = "/pipeline/weights/bits"};
@@ -68,6 +83,7 @@ int main(void)
     tcase_add_checked_fixture(tcase, setup, teardown);
     tcase_add_loop_test(tcase, every_code_has_a_status_of_an_error, 0, ERROR_CODE_COUNT);
     tcase_add_loop_test(tcase, what_is_inside_stays_inside, 0, ERROR_CODE_COUNT);
+    tcase_add_loop_test(tcase, an_internal_error_says_nothing_and_is_a_5xx, 0, ERROR_CODE_COUNT);
     tcase_add_test(tcase, a_problem_has_detail_and_pointer);
     suite_add_tcase(suite, tcase);
     return support_run(suite);

@@ -51,6 +51,20 @@ START_TEST(context_goes_before_and_keeps_code_and_place)
 }
 END_TEST
 
+START_TEST(an_internal_error_stays_so_until_it_is_replaced)
+{
+    struct error err;
+    FAIL(&err, E_NOT_FOUND, "can't open '/var/lib/x'");
+    ck_assert(!err.internal);
+    ck_assert(!error_internal(&err));
+    ck_assert(!error_context(&err, "run j1"));
+    ck_assert(err.internal);
+    FAIL(&err, E_NOT_FOUND, "there is no run 'j1'");
+    ck_assert(!err.internal);
+    ck_assert(!error_internal(NULL));
+}
+END_TEST
+
 /* Law: whatever the lengths, a message stays terminated, keeps its beginning, and the context
  * stands before what is left of the message. */
 START_TEST(long_messages_are_cut_at_the_end)
@@ -132,6 +146,7 @@ int main(void)
     tcase_add_test(cases, long_messages_are_cut_at_the_end);
     tcase_add_test(cases, the_deepest_pointer_wins_and_prefixes_add_up);
     tcase_add_test(cases, a_pointer_is_whole_or_absent);
+    tcase_add_test(cases, an_internal_error_stays_so_until_it_is_replaced);
     tcase_add_test(cases, every_code_has_a_name_of_its_own);
     suite_add_tcase(suite, cases);
     return support_run(suite);

@@ -187,6 +187,44 @@ START_TEST(a_post_of_nonsense_is_a_4xx_problem)
 }
 END_TEST
 
+static void take_away(const char *name)
+{
+    const char *path = arena_printf(service.arena, NULL, "%s/%s", service.directory, name);
+    ck_assert_int_eq(rename(path, arena_printf(service.arena, NULL, "%s.gone", path)), 0);
+}
+
+/* Law: when the server's own files fail it, the answer is a 5xx that names none of them. */
+START_TEST(files_that_are_gone_are_no_fault_of_the_client)
+{
+    const char *paths[64];
+    ck_assert_uint_le(route_count(), 64);
+    for (size_t i = 0; i < route_count(); i++)
+        paths[i] = make_path(route_at(i), true);
+    take_away("tmp");
+    take_away("blobs");
+    size_t failed = 0;
+    for (size_t i = 0; i < route_count(); i++) {
+        const struct http_route *route = route_at(i);
+        bool post = strcmp(route->method, "POST") == 0;
+        bool upload = post && (support_contains(paths[i], "models") ||
+                               support_contains(paths[i], "datasets"));
+        if (!upload && strcmp(route->method, "GET") != 0)
+            continue;
+        struct reply reply = client_call(service.port, route->method, paths[i], NULL,
+                                         upload ? service.files.model.bytes : NULL,
+                                         upload ? service.files.model.size : 0);
+        failed += reply.status >= 500;
+        ck_assert_msg(reply.status == 200 || reply.status >= 500 ||
+                          support_contains(reply.body, "there is no file sha256:"),
+                      "%s %s: %d %s", route->method, paths[i], reply.status, reply.body);
+        if (reply.status != 200)
+            check_problem(route, &reply);
+        reply_free(&reply);
+    }
+    ck_assert_uint_ge(failed, 2); /* both uploads */
+}
+END_TEST
+
 START_TEST(another_method_is_405_with_the_ones_that_are_allowed)
 {
     for (size_t i = 0; i < route_count(); i++) {
@@ -236,6 +274,7 @@ int main(void)
     tcase_add_test(tcase, a_get_of_what_is_there_succeeds);
     tcase_add_test(tcase, a_name_of_nothing_is_a_404_problem);
     tcase_add_test(tcase, a_post_of_nonsense_is_a_4xx_problem);
+    tcase_add_test(tcase, files_that_are_gone_are_no_fault_of_the_client);
     tcase_add_test(tcase, another_method_is_405_with_the_ones_that_are_allowed);
     suite_add_tcase(suite, tcase);
     TCase *tokens = tcase_create("tokens");

@@ -22,6 +22,7 @@ struct error {
     enum error_code code;
     char message[ERROR_MESSAGE_BYTES];
     char pointer[ERROR_POINTER_BYTES]; /* JSON pointer (RFC 6901) to the field, "" when none */
+    bool internal;                     /* the message names what is nobody's but the operator's */
     const char *file;                  /* where the error was first noticed */
     int line;
     const char *function;
@@ -47,6 +48,10 @@ bool error_context(struct error *err, const char *format, ...)
 
 /* Notes the JSON field that an error is about, unless a deeper call has noted one; always false. */
 bool error_at(struct error *err, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* Marks an error whose message names files of the program or speaks of its database: for the log,
+ * not for clients. Always false. */
+bool error_internal(struct error *err);
 
 /* Puts a prefix ("/pipeline") before the pointer of an error; always false. */
 bool error_pointer_prefix(struct error *err, const char *prefix);
