@@ -2,8 +2,9 @@
  *
  * The first call comes when the header is in: framing, route, access, the route's `begin`, and the
  * size are checked, so that a refusal costs the client nothing. Then come the bytes of the body.
- * A request that is refused when its body is on the way (or small) is answered after the body was
- * dropped, because an answer in the middle of a body is not possible. Then the handler runs.
+ * A request that is refused when its body is on the way (or small, or absent) is answered after the
+ * body was dropped: an answer in the middle of a body is not possible, and after one in the first
+ * call libmicrohttpd closes the connection. Then the handler runs.
  */
 
 #include "http_private.h"
@@ -52,16 +53,15 @@ static void destroy_request(struct http_request *request)
 static struct http_request *create_request(struct http_server *server,
                                            struct MHD_Connection *connection)
 {
-    const union MHD_ConnectionInfo *info =
-        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+    struct peer *peer = http_peer_of(connection);
     struct http_request *request = calloc(1, sizeof(*request));
-    if (request == NULL || info == NULL || info->socket_context == NULL) {
+    if (request == NULL || peer == NULL) {
         free(request);
         return NULL;
     }
     request->server = server;
     request->connection = connection;
-    request->peer = info->socket_context;
+    request->peer = peer;
     request->answer.fd = -1;
     request->owner = "";
     request->started_ms = http_clock_ms();
@@ -136,25 +136,25 @@ static void refuse(struct http_request *request, const struct error *error)
 }
 
 static enum MHD_Result on_header(struct http_server *server, struct MHD_Connection *connection,
-                                 const char *url, const char *method, void **slot)
+                                 const struct request_line *line, void **slot)
 {
     struct http_request *request = create_request(server, connection);
     if (request == NULL)
         return MHD_NO;
     *slot = request;
     atomic_fetch_add(&server->active, 1);
-    http_set_deadline(request, http_transfer_deadline(server, request->started_ms, 0));
+    http_peer_busy(request, http_transfer_deadline(server, request->started_ms, 0));
 
     struct error err = {0};
-    if (!http_check_framing(connection, &err)) {
+    if (!http_check_framing(connection, line, &err)) {
         request->method = request->path = "";
         http_add_header(request, MHD_HTTP_HEADER_CONNECTION, "close");
         return answer_error(request, &err);
     }
     uint64_t length = http_content_length(connection);
     bool droppable = length == UINT64_MAX || length <= server->options.swallow_bytes;
-    if (!accept_header(request, url, method, &err)) {
-        if (length == 0 || !droppable)
+    if (!accept_header(request, line->url, line->method, &err)) {
+        if (!droppable)
             return answer_error(request, &err);
         refuse(request, &err);
         return MHD_YES;
@@ -216,10 +216,11 @@ enum MHD_Result http_on_request(void *context, struct MHD_Connection *connection
                                 const char *method, const char *version, const char *upload_data,
                                 size_t *upload_data_size, void **slot)
 {
-    (void)version;
     struct http_request *request = *slot;
-    if (request == NULL)
-        return on_header(context, connection, url, method, slot);
+    if (request == NULL) {
+        const struct request_line line = {.method = method, .url = url, .version = version};
+        return on_header(context, connection, &line, slot);
+    }
     if (*upload_data_size > 0) {
         size_t size = *upload_data_size;
         *upload_data_size = 0;
@@ -249,8 +250,8 @@ void http_on_completed(void *context, struct MHD_Connection *connection, void **
     struct http_request *request = *slot;
     if (request == NULL)
         return;
-    http_set_deadline(request, http_clock_ms() + server->options.header_timeout_ms +
-                                   (int64_t)server->options.idle_timeout_seconds * 1000);
+    http_peer_idle(request, http_clock_ms() + server->options.header_timeout_ms +
+                                (int64_t)server->options.idle_timeout_seconds * 1000);
     destroy_request(request);
     *slot = NULL;
     atomic_fetch_sub(&server->active, 1);

@@ -3,8 +3,8 @@
 /* What the files of this room share: the server, a connection, a request.
  *
  * Threads: a request is touched by the HTTP thread of its connection, and by a pool thread while
- * the connection is suspended. `server->lock` guards the two lists that the sweeper walks:
- * connections and suspended requests.
+ * the connection is suspended. `server->lock` guards the lists: connections, idle connections,
+ * suspended requests.
  */
 
 #include "ptqd/base/arena.h"
@@ -17,11 +17,17 @@
 
 enum { ANSWER_HEADERS_MAX = 16 };
 
-/* One accepted connection, in the list of the sweeper. */
+/* One accepted connection. */
 struct peer {
     int fd;
     int64_t deadline_ms; /* the sweeper cuts it then; 0: never */
+    bool idle;           /* no request is under way: in the list of idle ones */
+    bool cut;            /* its socket was shut down */
     struct peer *previous, *next;
+    struct peer *previous_idle, *next_idle;
+    /* Of the newest request, as it came; only used by the connection's own thread. */
+    const char *target;
+    size_t target_bytes;
 };
 
 struct answer {
@@ -98,13 +104,15 @@ struct http_server {
     pthread_mutex_t lock;
     pthread_cond_t tick; /* wakes the sweeper early */
     struct peer *peers;
+    struct peer *idle_first, *idle_last;
+    size_t peer_count; /* those that were not cut */
     struct http_request *suspended;
     uint64_t suspended_count;
     bool stopping;    /* waiting requests are woken at once */
     bool sweeper_end; /* the sweeper returns */
     pthread_t sweeper;
 
-    atomic_uint_least64_t active, cut, by_class[6];
+    atomic_uint_least64_t active, cut, evicted, turned_away, by_class[6];
 };
 
 /* exchange.c: callbacks of libmicrohttpd. */
@@ -115,9 +123,16 @@ void http_on_completed(void *context, struct MHD_Connection *connection, void **
                        enum MHD_RequestTerminationCode reason);
 size_t http_on_unescape(void *context, struct MHD_Connection *connection, char *string);
 
-/* framing.c: E_SYNTAX for a header that two programs may read differently, E_FORBIDDEN for a change
- * that a page of another site asks for. */
-bool http_check_framing(struct MHD_Connection *connection, struct error *err);
+/* framing.c: notes the target of a request before it is decoded. */
+void *http_on_target(void *context, const char *target, struct MHD_Connection *connection);
+/* A request's line, as libmicrohttpd hands it out: pointers into one buffer. */
+struct request_line {
+    const char *method, *url, *version;
+};
+/* E_SYNTAX for a header that two programs may read differently, E_FORBIDDEN for a change that a
+ * page of another site asks for. */
+bool http_check_framing(struct MHD_Connection *connection, const struct request_line *line,
+                        struct error *err);
 bool http_check_site(struct MHD_Connection *connection, const char *method, struct error *err);
 /* Content-Length, or UINT64_MAX when it is not known (chunked), 0 when there is no body. */
 uint64_t http_content_length(struct MHD_Connection *connection);
@@ -137,12 +152,21 @@ bool http_tag_listed(const char *header, const char *quoted_tag);
 /* Quality (0 to 1) that an Accept header gives to a media type. */
 double http_accept_quality(const char *header, const char *type);
 
+/* peers.c */
+void http_on_connection(void *context, struct MHD_Connection *connection, void **slot,
+                        enum MHD_ConnectionNotificationCode code);
+/* NULL when there was no memory for it. */
+struct peer *http_peer_of(struct MHD_Connection *connection);
+/* A request begins, or has ended, on the connection. */
+void http_peer_busy(struct http_request *request, int64_t deadline_ms);
+void http_peer_idle(struct http_request *request, int64_t deadline_ms);
+void http_set_deadline(struct http_request *request, int64_t deadline_ms);
+/* Shuts the socket down; the lock is held. */
+void http_peer_cut(struct http_server *server, struct peer *peer);
+
 /* sweeper.c */
 bool http_sweeper_start(struct http_server *server, struct error *err);
 void http_sweeper_stop(struct http_server *server);
-void http_on_connection(void *context, struct MHD_Connection *connection, void **slot,
-                        enum MHD_ConnectionNotificationCode code);
-void http_set_deadline(struct http_request *request, int64_t deadline_ms);
 /* Allowed until `start_ms` plus the grace plus `bytes` at the slowest rate. */
 int64_t http_transfer_deadline(const struct http_server *server, int64_t start_ms, uint64_t bytes);
 

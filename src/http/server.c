@@ -41,13 +41,20 @@ __attribute__((format(printf, 2, 0))) static void on_log(void *context, const ch
     log_write(LOG_DEBUG, "http", "%s", line);
 }
 
+/* The limit is kept in peers.c. libmicrohttpd divides its own by the threads: every thread must be
+ * able to hold all connections, and those that are cut but not yet closed. */
+static int daemon_limit(const struct http_options *options)
+{
+    return (int)((options->connections * 2 + 64) * options->threads);
+}
+
 static struct MHD_Daemon *start_daemon(struct http_server *server)
 {
     const struct http_options *options = &server->options;
     const struct MHD_OptionItem items[] = {
         {MHD_OPTION_LISTEN_SOCKET, options->listen_fd, NULL},
         {MHD_OPTION_THREAD_POOL_SIZE, options->threads, NULL},
-        {MHD_OPTION_CONNECTION_LIMIT, options->connections, NULL},
+        {MHD_OPTION_CONNECTION_LIMIT, daemon_limit(options), NULL},
         {MHD_OPTION_PER_IP_CONNECTION_LIMIT, options->connections_per_ip, NULL},
         {MHD_OPTION_CONNECTION_TIMEOUT, options->idle_timeout_seconds, NULL},
         {MHD_OPTION_CONNECTION_MEMORY_LIMIT, CONNECTION_MEMORY_BYTES, NULL},
@@ -59,7 +66,8 @@ static struct MHD_Daemon *start_daemon(struct http_server *server)
                             on_log, server, MHD_OPTION_NOTIFY_COMPLETED, http_on_completed, server,
                             MHD_OPTION_NOTIFY_CONNECTION, http_on_connection, server,
                             MHD_OPTION_UNESCAPE_CALLBACK, http_on_unescape, server,
-                            MHD_OPTION_ARRAY, items, MHD_OPTION_END);
+                            MHD_OPTION_URI_LOG_CALLBACK, http_on_target, server, MHD_OPTION_ARRAY,
+                            items, MHD_OPTION_END);
 }
 
 static bool start_parts(struct http_server *server, struct error *err)
@@ -159,13 +167,16 @@ void http_server_stop(struct http_server *server, unsigned drain_ms)
 struct http_stats http_server_stats(struct http_server *server)
 {
     struct http_stats stats = {.active = atomic_load(&server->active),
-                               .cut = atomic_load(&server->cut)};
+                               .cut = atomic_load(&server->cut),
+                               .evicted = atomic_load(&server->evicted),
+                               .turned_away = atomic_load(&server->turned_away)};
     for (size_t i = 0; i < 6; i++) {
         stats.by_class[i] = atomic_load(&server->by_class[i]);
         stats.requests += stats.by_class[i];
     }
     pthread_mutex_lock(&server->lock);
     stats.suspended = server->suspended_count;
+    stats.connections = server->peer_count;
     pthread_mutex_unlock(&server->lock);
     return stats;
 }

@@ -4,16 +4,13 @@
  * libmicrohttpd's own timeout counts from the last byte, so that one byte a second keeps a
  * connection for ever. Here each connection has a deadline for what it is doing: delivering a
  * header, a body (a grace plus its bytes at a slowest rate), or taking an answer. Past it the
- * socket is shut down, and libmicrohttpd closes the connection. A connection leaves the list under
- * the same lock in the CLOSED notification, before its descriptor can be used again.
+ * socket is shut down, and libmicrohttpd closes the connection.
  */
 
 #include "http_private.h"
 
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <time.h>
 
 enum { TICK_MS = 100 };
@@ -23,58 +20,6 @@ int64_t http_clock_ms(void)
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
     return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
-/* NULL when memory is out: the request is then refused. */
-static struct peer *peer_create(struct http_server *server, int fd)
-{
-    struct peer *peer = calloc(1, sizeof(*peer));
-    if (peer == NULL)
-        return NULL;
-    peer->fd = fd;
-    peer->deadline_ms = http_clock_ms() + server->options.header_timeout_ms;
-    pthread_mutex_lock(&server->lock);
-    peer->next = server->peers;
-    if (peer->next != NULL)
-        peer->next->previous = peer;
-    server->peers = peer;
-    pthread_mutex_unlock(&server->lock);
-    return peer;
-}
-
-static void peer_destroy(struct http_server *server, struct peer *peer)
-{
-    if (peer == NULL)
-        return;
-    pthread_mutex_lock(&server->lock);
-    if (peer->previous != NULL)
-        peer->previous->next = peer->next;
-    else
-        server->peers = peer->next;
-    if (peer->next != NULL)
-        peer->next->previous = peer->previous;
-    pthread_mutex_unlock(&server->lock);
-    free(peer);
-}
-
-void http_on_connection(void *context, struct MHD_Connection *connection, void **slot,
-                        enum MHD_ConnectionNotificationCode code)
-{
-    if (code == MHD_CONNECTION_NOTIFY_CLOSED) {
-        peer_destroy(context, *slot);
-        *slot = NULL;
-        return;
-    }
-    const union MHD_ConnectionInfo *info =
-        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
-    *slot = peer_create(context, info->connect_fd);
-}
-
-void http_set_deadline(struct http_request *request, int64_t deadline_ms)
-{
-    pthread_mutex_lock(&request->server->lock);
-    request->peer->deadline_ms = deadline_ms;
-    pthread_mutex_unlock(&request->server->lock);
 }
 
 int64_t http_transfer_deadline(const struct http_server *server, int64_t start_ms, uint64_t bytes)
@@ -133,10 +78,9 @@ static void sweep(struct http_server *server)
 {
     int64_t now = http_clock_ms();
     for (struct peer *peer = server->peers; peer != NULL; peer = peer->next) {
-        if (peer->deadline_ms == 0 || peer->deadline_ms > now)
+        if (peer->cut || peer->deadline_ms == 0 || peer->deadline_ms > now)
             continue;
-        (void)shutdown(peer->fd, SHUT_RDWR); /* fails when the client was faster */
-        peer->deadline_ms = 0;
+        http_peer_cut(server, peer);
         atomic_fetch_add(&server->cut, 1);
     }
     struct http_request *next;

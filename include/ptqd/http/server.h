@@ -2,7 +2,9 @@
 
 /* The HTTP server: libmicrohttpd with its own epoll threads, and what it does not do by itself.
  *
- *   framing   Transfer-Encoding together with Content-Length, and two Content-Lengths, are 400
+ *   framing   what two programs may read differently is 400: two lengths or Hosts, no Host, NULs,
+ *             lines that do not end in CRLF, folded lines
+ *   places    when all connections are taken, the one that is idle longest makes place
  *   size      a Content-Length above the limit is 413 before a byte of the body is read; a chunked
  *             body is swallowed up to a hard cap, then 413; beyond the cap the connection is cut
  *   slowness  one sweeper thread cuts connections that deliver a header too late, a body too
@@ -32,7 +34,7 @@ struct http_options {
 
     unsigned threads;               /* HTTP threads */
     unsigned blocking_threads;      /* of the pool for blocking routes */
-    unsigned connections;           /* at once, over all threads */
+    unsigned connections;           /* at once; the longest idle makes place for a new one */
     unsigned connections_per_ip;    /* 0: no limit */
     unsigned idle_timeout_seconds;  /* of a kept-alive connection */
     unsigned header_timeout_ms;     /* until a request's header is complete */
@@ -56,6 +58,9 @@ struct http_stats {
     uint64_t requests;          /* answered so far */
     uint64_t by_class[6];       /* [2]: 2xx … */
     uint64_t active, suspended; /* now */
+    uint64_t connections;       /* now */
     uint64_t cut;               /* connections that were too slow */
+    uint64_t evicted;           /* idle connections that made place for new ones */
+    uint64_t turned_away;       /* new connections for which there was no place */
 };
 struct http_stats http_server_stats(struct http_server *server);

@@ -1,0 +1,24 @@
+#pragma once
+
+/* A server on a free port with a few routes, for tests of what it does with connections and
+ * requests.
+ *
+ *   GET, POST /echo/{id}   "id|name of the query|body"
+ *   POST /sink             takes 300 000 bytes and drops them; "stored"
+ *   GET /json              {"text": "aaa…"} of ?size= bytes, with an ETag
+ *   GET /park              waits for a second
+ */
+
+#include "ptqd/http/server.h"
+
+extern const struct http_table *const small_server_tables[];
+
+struct small_server {
+    struct http_server *http;
+    int port;
+};
+
+/* Options with the routes and a free port; change them, then start. */
+struct http_options small_server_options(void);
+void small_server_start(struct small_server *server, const struct http_options *options);
+void small_server_stop(struct small_server *server);
