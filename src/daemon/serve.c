@@ -15,12 +15,14 @@
 #include "ptqd/flow/shared.h"
 #include "ptqd/http/listen.h"
 #include "ptqd/http/server.h"
+#include "ptqd/http/tls.h"
 #include "ptqd/jobs/jobs.h"
 #include "ptqd/store/run_file.h"
 #include "ptqd/store/store.h"
 #include "ptqd/store/token_row.h"
 
 #include <signal.h>
+#include <string.h>
 #include <unistd.h>
 #include <uv.h>
 
@@ -32,6 +34,7 @@ struct service {
     struct runner runner;
     struct jobs *jobs;
     struct api *api;
+    struct http_tls *tls; /* NULL: not configured */
     struct http_server *server;
     bool open; /* no token is configured */
 };
@@ -107,10 +110,22 @@ static bool start_api(struct service *service, struct error *err)
     return api_create(&options, &service->api, err);
 }
 
+static bool read_certificate(struct service *service, struct error *err)
+{
+    const struct settings *settings = service->settings;
+    bool certificate = strcmp(settings->tls_certificate, "none") != 0;
+    bool key = strcmp(settings->tls_key, "none") != 0;
+    if (certificate != key)
+        return FAIL(err, E_INVALID, "tls_certificate and tls_key are needed both or neither");
+    return !certificate ||
+           http_tls_create(settings->tls_certificate, settings->tls_key, &service->tls, err);
+}
+
 static bool start_server(struct service *service, struct error *err)
 {
     const struct settings *settings = service->settings;
     struct http_options options = http_default_options;
+    options.tls = service->tls;
     options.tables = api_tables();
     options.context = service->api;
     options.problem = api_problem;
@@ -127,15 +142,17 @@ static bool start_server(struct service *service, struct error *err)
         return false;
     }
     api_set_server(service->api, service->server);
-    log_write(LOG_INFO, "daemon", "listening|address=%s port=%d tokens=%s", settings->address, port,
-              service->open ? "none" : "required");
+    log_write(LOG_INFO, "daemon", "listening|address=%s port=%d tokens=%s tls=%s",
+              settings->address, port, service->open ? "none" : "required",
+              service->tls != NULL ? "yes" : "no");
     return true;
 }
 
 static bool start(struct service *service, struct error *err)
 {
     return open_store(service, err) && read_tokens(service, err) && start_queue(service, err) &&
-           start_api(service, err) && start_server(service, err) && jobs_start(service->jobs, err);
+           start_api(service, err) && read_certificate(service, err) &&
+           start_server(service, err) && jobs_start(service->jobs, err);
 }
 
 static void stop(struct service *service)
@@ -147,6 +164,7 @@ static void stop(struct service *service)
     if (service->jobs != NULL)
         jobs_drain(service->jobs);
     http_server_stop(service->server, (unsigned)service->settings->drain_seconds * 1000);
+    http_tls_destroy(service->tls);
     if (service->jobs != NULL)
         jobs_stop(service->jobs);
     api_destroy(service->api);
@@ -164,6 +182,27 @@ static void on_signal(uv_signal_t *handle, int number)
     uv_stop(handle->loop);
 }
 
+/* Reads again what can change while the daemon runs. */
+static void on_hangup(uv_signal_t *handle, int number)
+{
+    (void)number;
+    struct service *service = handle->data;
+    struct error err = {0};
+    if (service->tls != NULL && !http_tls_reload(service->tls, &err))
+        log_failure("daemon", "the certificate stays as it was", &err);
+    else
+        log_write(LOG_INFO, "daemon", "reloaded|tls=%s", service->tls != NULL ? "yes" : "no");
+}
+
+/* SIGHUP waits, blocked in every thread, while nobody listens to it: its default is to kill. */
+static void hold_hangup(int how)
+{
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGHUP);
+    (void)pthread_sigmask(how, &set, NULL); /* can't fail with a valid `how` */
+}
+
 static void on_watchdog(uv_timer_t *timer)
 {
     (void)timer;
@@ -177,10 +216,10 @@ static void close_handle(uv_handle_t *handle, void *context)
 }
 
 /* Blocks until SIGTERM or SIGINT. */
-static bool wait_for_end(struct error *err)
+static bool wait_for_end(struct service *service, struct error *err)
 {
     uv_loop_t loop;
-    uv_signal_t term, interrupt;
+    uv_signal_t term, interrupt, hangup;
     uv_timer_t watchdog;
     int status = uv_loop_init(&loop);
     if (status != 0)
@@ -188,16 +227,22 @@ static bool wait_for_end(struct error *err)
     /* Initialising these can't fail on a fresh loop. */
     (void)uv_signal_init(&loop, &term);
     (void)uv_signal_init(&loop, &interrupt);
+    (void)uv_signal_init(&loop, &hangup);
     (void)uv_timer_init(&loop, &watchdog);
+    hangup.data = service;
     status = uv_signal_start(&term, on_signal, SIGTERM);
     if (status == 0)
         status = uv_signal_start(&interrupt, on_signal, SIGINT);
+    if (status == 0)
+        status = uv_signal_start(&hangup, on_hangup, SIGHUP);
     uint64_t interval_ms = notify_interval_ms();
     if (status == 0 && interval_ms > 0)
         status = uv_timer_start(&watchdog, on_watchdog, interval_ms, interval_ms);
     if (status == 0) {
         notify_ready();
+        hold_hangup(SIG_UNBLOCK);
         (void)uv_run(&loop, UV_RUN_DEFAULT); /* returns when it is stopped */
+        hold_hangup(SIG_BLOCK);
         notify_stopping();
     }
     uv_walk(&loop, close_handle, NULL);
@@ -215,10 +260,11 @@ int command_serve(const struct settings *settings, const struct arguments *argum
         return 2;
     }
     signal(SIGPIPE, SIG_IGN); /* a client that went away is an error of write */
+    hold_hangup(SIG_BLOCK);   /* before there are threads, which inherit it */
     bool ok = start(&service, &err);
     if (ok) {
         api_set_ready(service.api, true);
-        ok = wait_for_end(&err);
+        ok = wait_for_end(&service, &err);
     }
     stop(&service);
     if (ok)

@@ -11,8 +11,9 @@ struct settings {
     const char *data; /* directory */
     const char *address;
     int64_t port;
-    int64_t workers;                                               /* 0: one per core */
-    int64_t memory;                                                /* MiB; 0: by the machine */
+    const char *tls_certificate, *tls_key; /* paths; "none": HTTP without TLS */
+    int64_t workers;                       /* 0: one per core */
+    int64_t memory;                        /* MiB; 0: by the machine */
     int64_t run_memory, import_memory, model_limit, dataset_limit; /* MiB */
     int64_t checkpoint_seconds;
     int64_t http_threads, connections, connections_per_ip;

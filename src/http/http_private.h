@@ -11,6 +11,7 @@
 #include "ptqd/base/text.h"
 #include "ptqd/http/server.h"
 
+#include <gnutls/abstract.h>
 #include <microhttpd.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -19,6 +20,7 @@ enum { ANSWER_HEADERS_MAX = 16 };
 
 /* One accepted connection. */
 struct peer {
+    struct http_server *server;
     int fd;
     int64_t deadline_ms; /* the sweeper cuts it then; 0: never */
     bool idle;           /* no request is under way: in the list of idle ones */
@@ -163,6 +165,13 @@ void http_peer_idle(struct http_request *request, int64_t deadline_ms);
 void http_set_deadline(struct http_request *request, int64_t deadline_ms);
 /* Shuts the socket down; the lock is held. */
 void http_peer_cut(struct http_server *server, struct peer *peer);
+
+struct gnutls_cert_auth_info_st; /* GnuTLS declares it only where it is used */
+/* tls.c: the certificate for a handshake; of the type gnutls_certificate_retrieve_function3. */
+int http_tls_retrieve(gnutls_session_t session, const struct gnutls_cert_auth_info_st *info,
+                      gnutls_pcert_st **out_chain, unsigned *out_count,
+                      gnutls_ocsp_data_st **out_ocsp, unsigned *out_ocsp_count,
+                      gnutls_privkey_t *out_key, unsigned *out_flags);
 
 /* sweeper.c */
 bool http_sweeper_start(struct http_server *server, struct error *err);

@@ -71,6 +71,7 @@ static struct peer *peer_create(struct http_server *server, int fd)
     struct peer *peer = calloc(1, sizeof(*peer));
     if (peer == NULL)
         return NULL;
+    peer->server = server;
     peer->fd = fd;
     peer->deadline_ms = http_clock_ms() + server->options.header_timeout_ms;
     pthread_mutex_lock(&server->lock);

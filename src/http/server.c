@@ -41,6 +41,16 @@ __attribute__((format(printf, 2, 0))) static void on_log(void *context, const ch
     log_write(LOG_DEBUG, "http", "%s", line);
 }
 
+/* Without these libmicrohttpd takes TLS 1.0. */
+static const char tls_priorities[] = "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2";
+
+/* Options with two arguments don't fit into an array of options. */
+#define COMMON_OPTIONS                                                                             \
+    MHD_OPTION_EXTERNAL_LOGGER, on_log, server, MHD_OPTION_NOTIFY_COMPLETED, http_on_completed,    \
+        server, MHD_OPTION_NOTIFY_CONNECTION, http_on_connection, server,                          \
+        MHD_OPTION_UNESCAPE_CALLBACK, http_on_unescape, server, MHD_OPTION_URI_LOG_CALLBACK,       \
+        http_on_target, server
+
 /* The limit is kept in peers.c. libmicrohttpd divides its own by the threads: every thread must be
  * able to hold all connections, and those that are cut but not yet closed. */
 static int daemon_limit(const struct http_options *options)
@@ -60,14 +70,14 @@ static struct MHD_Daemon *start_daemon(struct http_server *server)
         {MHD_OPTION_CONNECTION_MEMORY_LIMIT, CONNECTION_MEMORY_BYTES, NULL},
         {MHD_OPTION_END, 0, NULL},
     };
-    return MHD_start_daemon(MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME |
-                                MHD_USE_ERROR_LOG,
-                            0, NULL, NULL, http_on_request, server, MHD_OPTION_EXTERNAL_LOGGER,
-                            on_log, server, MHD_OPTION_NOTIFY_COMPLETED, http_on_completed, server,
-                            MHD_OPTION_NOTIFY_CONNECTION, http_on_connection, server,
-                            MHD_OPTION_UNESCAPE_CALLBACK, http_on_unescape, server,
-                            MHD_OPTION_URI_LOG_CALLBACK, http_on_target, server, MHD_OPTION_ARRAY,
-                            items, MHD_OPTION_END);
+    unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG;
+    if (options->tls == NULL)
+        return MHD_start_daemon(flags, 0, NULL, NULL, http_on_request, server, COMMON_OPTIONS,
+                                MHD_OPTION_ARRAY, items, MHD_OPTION_END);
+    return MHD_start_daemon(flags | MHD_USE_TLS, 0, NULL, NULL, http_on_request, server,
+                            COMMON_OPTIONS, MHD_OPTION_ARRAY, items, MHD_OPTION_HTTPS_PRIORITIES,
+                            tls_priorities, MHD_OPTION_HTTPS_CERT_CALLBACK2, http_tls_retrieve,
+                            MHD_OPTION_END);
 }
 
 static bool start_parts(struct http_server *server, struct error *err)

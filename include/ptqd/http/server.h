@@ -20,9 +20,11 @@
 #include <stdint.h>
 
 struct http_server;
+struct http_tls;
 
 struct http_options {
     int listen_fd;                          /* belongs to the server after a successful start */
+    struct http_tls *tls;                   /* borrowed; NULL: without TLS */
     const struct http_table *const *tables; /* NULL-terminated, borrowed */
     void *context;                          /* borrowed; of every callback and handler */
 
