@@ -45,7 +45,8 @@ static bool open_store(struct service *service, struct error *err)
     const struct store_options options = {
         .limits = {.queued_runs = settings->queued_runs,
                    .running_runs = settings->running_runs,
-                   .stored_bytes = (int64_t)settings_bytes(settings->stored_mib)},
+                   .stored_bytes = (int64_t)settings_bytes(settings->stored_mib),
+                   .run_crashes = settings->crash_limit},
     };
     return store_open(settings->data, &options, &service->store, err);
 }
@@ -89,7 +90,8 @@ static bool start_queue(struct service *service, struct error *err)
                      .context = &service->runner},
     };
     struct database *database;
-    return jobs_create(service->store, &options, &service->jobs, err) &&
+    return run_file_recover(service->store, settings->data, err) &&
+           jobs_create(service->store, &options, &service->jobs, err) &&
            store_reader(service->store, &database, err) &&
            run_file_collect(database, settings->data, err);
 }

@@ -16,6 +16,7 @@ struct settings {
     int64_t memory;                        /* MiB; 0: by the machine */
     int64_t run_memory, import_memory, model_limit, dataset_limit; /* MiB */
     int64_t checkpoint_seconds;
+    int64_t crash_limit; /* 0: no limit */
     int64_t http_threads, connections, connections_per_ip;
     int64_t watchers; /* streams of events */
     int64_t idle_seconds, drain_seconds;

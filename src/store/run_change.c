@@ -220,6 +220,17 @@ bool run_row_requeue(struct database *database, const char *id, struct error *er
 
 /* ---- after a crash ---- */
 
+bool run_row_progressed(struct database *database, const char *id, struct error *err)
+{
+    int64_t number;
+    if (!find_running(database, id, &number, err))
+        return false;
+    struct statement statement;
+    statement_open(&statement, database, "UPDATE run SET crashes = 0 WHERE number = ?1", err);
+    statement_bind_integer(&statement, 1, number);
+    return statement_run(&statement, NULL);
+}
+
 /* Runs one UPDATE whose parameters are the time and the most crashes. */
 static bool recover(struct database *database, const char *sql, int64_t *out_runs,
                     struct error *err)
@@ -227,7 +238,7 @@ static bool recover(struct database *database, const char *sql, int64_t *out_run
     struct statement statement;
     statement_open(&statement, database, sql, err);
     statement_bind_integer(&statement, 1, database_now_ms());
-    statement_bind_integer(&statement, 2, RUN_CRASHES_MAX);
+    statement_bind_integer(&statement, 2, database->limits.run_crashes);
     return statement_run(&statement, out_runs);
 }
 
@@ -239,16 +250,17 @@ bool run_row_recover(struct database *database, struct run_recovery *out_recover
                       err) ||
         !recover(database,
                  "UPDATE run SET state = 'cancelled', finished_ms = ?1"
-                 " WHERE state = 'running' AND ?2 > 0"
+                 " WHERE state = 'running' AND ?2 >= 0"
                  "   AND job IN (SELECT number FROM job WHERE cancel_requested)",
                  &recovery.cancelled, err) ||
         !recover(database,
                  "UPDATE run SET state = 'failed', finished_ms = ?1, problem_code = 'internal',"
                  " problem_message = 'the daemon died ' || crashes || ' times while this run was"
-                 " running', problem_pointer = '' WHERE state = 'running' AND crashes >= ?2",
+                 " running, without a checkpoint in between', problem_pointer = ''"
+                 " WHERE state = 'running' AND ?2 > 0 AND crashes >= ?2",
                  &recovery.failed, err) ||
         !recover(database,
-                 "UPDATE run SET state = 'queued' WHERE state = 'running' AND ?1 > 0 AND ?2 > 0",
+                 "UPDATE run SET state = 'queued' WHERE state = 'running' AND ?1 > 0 AND ?2 >= 0",
                  &recovery.queued, err))
         return false;
     *out_recovery = recovery;

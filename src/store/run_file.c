@@ -4,11 +4,14 @@
 
 #include "ptqd/base/file.h"
 #include "ptqd/store/run_row.h"
+#include "ptqd/store/store.h"
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static const char folder[] = "checkpoints";
@@ -59,49 +62,101 @@ bool run_file_remove(const char *directory, const char *run, struct error *err)
     return unlink(path) == 0 || errno == ENOENT || file_fail(err, errno, "remove", path);
 }
 
-/* A name that is no run's is that of a half-written file. */
-static bool is_wanted(struct database *database, const char *name, struct arena *arena,
-                      bool *out_wanted, struct error *err)
+/* ---- all files ---- */
+
+struct folder_walk {
+    const char *directory; /* borrowed */
+    struct store *store;   /* borrowed; NULL where nothing is written */
+    struct arena *arena;
+};
+
+/* `row` is NULL when the name is no run's: that of a half-written file, or of a run that is gone.
+ */
+typedef bool (*visit_fn)(const struct folder_walk *walk, const char *name,
+                         const struct run_row *row, struct error *err);
+
+static bool visit_file(const struct folder_walk *walk, struct database *database, const char *name,
+                       visit_fn visit, struct error *err)
 {
-    struct arena_mark mark = arena_mark(arena);
+    struct arena_mark mark = arena_mark(walk->arena);
     struct run_row row;
     struct error reason = {.message = ""};
-    bool found = run_row_find(database, name, arena, &row, &reason);
-    arena_reset(arena, mark);
-    if (!found && reason.code != E_NOT_FOUND) {
+    bool found = run_row_find(database, name, walk->arena, &row, &reason);
+    bool ok = found || reason.code == E_NOT_FOUND;
+    if (ok)
+        ok = visit(walk, name, found ? &row : NULL, err);
+    else
         *err = reason;
-        return false;
-    }
-    *out_wanted = found && (row.state == RUN_QUEUED || row.state == RUN_RUNNING);
-    return true;
+    arena_reset(walk->arena, mark);
+    return ok;
 }
 
-static bool collect(DIR *files, struct database *database, const char *directory,
-                    struct arena *arena, struct error *err)
-{
-    for (struct dirent *entry; (entry = readdir(files)) != NULL;) {
-        bool wanted;
-        if (entry->d_name[0] == '.')
-            continue;
-        if (!is_wanted(database, entry->d_name, arena, &wanted, err) ||
-            (!wanted && !run_file_remove(directory, entry->d_name, err)))
-            return false;
-    }
-    return true;
-}
-
-bool run_file_collect(struct database *database, const char *directory, struct error *err)
+static bool visit_files(struct folder_walk *walk, struct database *database, visit_fn visit,
+                        struct error *err)
 {
     char path[PATH_MAX];
-    if (!print_path(directory, "", path, err))
+    if (!print_path(walk->directory, "", path, err))
         return false;
     DIR *files = opendir(path);
     if (files == NULL)
         return errno == ENOENT || file_fail(err, errno, "open the directory", path);
-    struct arena *arena = arena_create(0);
-    bool ok = arena != NULL ? collect(files, database, directory, arena, err)
-                            : FAIL(err, E_MEMORY, "no memory to look through the checkpoints");
-    arena_destroy(arena);
+    walk->arena = arena_create(0);
+    bool ok =
+        walk->arena != NULL || FAIL(err, E_MEMORY, "no memory to look through the checkpoints");
+    for (struct dirent *entry; ok && (entry = readdir(files)) != NULL;) {
+        if (entry->d_name[0] != '.')
+            ok = visit_file(walk, database, entry->d_name, visit, err);
+    }
+    arena_destroy(walk->arena);
     (void)closedir(files); /* it was only read */
     return ok;
+}
+
+static bool remove_unwanted(const struct folder_walk *walk, const char *name,
+                            const struct run_row *row, struct error *err)
+{
+    return (row != NULL && (row->state == RUN_QUEUED || row->state == RUN_RUNNING)) ||
+           run_file_remove(walk->directory, name, err);
+}
+
+bool run_file_collect(struct database *database, const char *directory, struct error *err)
+{
+    struct folder_walk walk = {.directory = directory};
+    return visit_files(&walk, database, remove_unwanted, err);
+}
+
+/* ---- progress between crashes ---- */
+
+static bool apply_progress(struct database *database, void *context, struct error *err)
+{
+    return run_row_progressed(database, context, err);
+}
+
+/* A crash between the two steps only lets the file count twice. */
+static bool count_progress(const struct folder_walk *walk, const char *name,
+                           const struct run_row *row, struct error *err)
+{
+    static const struct timespec counted[2];
+    char path[PATH_MAX];
+    struct stat status;
+    if (row == NULL || row->state != RUN_RUNNING)
+        return true;
+    if (!print_path(walk->directory, name, path, err))
+        return false;
+    if (stat(path, &status) != 0)
+        return file_fail(err, errno, "look at", path);
+    if (status.st_mtim.tv_sec == counted[1].tv_sec)
+        return true;
+    char id[RUN_ID_BYTES];
+    (void)snprintf(id, sizeof(id), "%s", row->id); /* as long as the other */
+    return store_write_now(walk->store, apply_progress, id, err) &&
+           (utimensat(AT_FDCWD, path, counted, 0) == 0 ||
+            file_fail(err, errno, "set the time of", path));
+}
+
+bool run_file_recover(struct store *store, const char *directory, struct error *err)
+{
+    struct folder_walk walk = {.directory = directory, .store = store};
+    struct database *database;
+    return store_reader(store, &database, err) && visit_files(&walk, database, count_progress, err);
 }

@@ -105,6 +105,65 @@ START_TEST(nothing_is_collected_where_nothing_was_kept)
 }
 END_TEST
 
+static bool apply_recover(struct database *database, void *context, struct error *reason)
+{
+    return run_row_recover(database, context, reason);
+}
+
+/* A crash and the next start; the crashes of the run are then so many. */
+static void crash(const char *run, int64_t crashes)
+{
+    struct run_recovery recovery;
+    store_fixture_close(&fixture);
+    store_fixture_open(&fixture);
+    ck_assert_ok(run_file_recover(fixture.store, fixture.directory, &err), &err);
+    ck_assert_ok(store_write_now(fixture.store, apply_recover, &recovery, &err), &err);
+    ck_assert_int_eq(store_fixture_find_run(&fixture, run).crashes, crashes);
+}
+
+/* Law: crashes count from the last checkpoint on, and one checkpoint counts once. A run that comes
+ * further each time is never failed for them. */
+START_TEST(a_new_checkpoint_lets_crashes_count_anew)
+{
+    char job[JOB_ID_BYTES];
+    struct run_row run;
+    struct job_insert insert = store_fixture_job(&fixture, "ada", 1, 1);
+    fixture.limits.run_crashes = 3;
+    store_fixture_submit(&fixture, &insert, job);
+    for (int i = 0; i < 5; i++) {
+        ck_assert(store_fixture_claim(&fixture, &run));
+        put(run.id, "a unit further");
+        crash(run.id, 1);
+        ck_assert(store_fixture_claim(&fixture, &run));
+        crash(run.id, 2);
+    }
+    ck_assert(store_fixture_claim(&fixture, &run));
+    crash(run.id, 3);
+    ck_assert_int_eq(store_fixture_find_run(&fixture, run.id).state, RUN_FAILED);
+    ck_assert_str_eq(get(run.id), "a unit further");
+}
+END_TEST
+
+/* Law: the file of a run that was not running counts for nothing: it is new at the next crash. */
+START_TEST(a_checkpoint_of_a_queued_run_counts_when_that_runs)
+{
+    char job[JOB_ID_BYTES];
+    struct run_row run;
+    struct job_insert insert = store_fixture_job(&fixture, "ada", 1, 1);
+    store_fixture_submit(&fixture, &insert, job);
+    ck_assert(store_fixture_claim(&fixture, &run));
+    crash(run.id, 1);
+    ck_assert(store_fixture_claim(&fixture, &run));
+    put(run.id, "a unit further");
+    ck_assert_ok(store_fixture_requeue(&fixture, run.id, &err), &err);
+    crash(run.id, 1); /* nothing ran */
+    ck_assert(store_fixture_claim(&fixture, &run));
+    crash(run.id, 1);
+    ck_assert(store_fixture_claim(&fixture, &run));
+    crash(run.id, 2);
+}
+END_TEST
+
 /* Replaces the file by "a…" and "b…" in turn, until it is killed. */
 static void write_for_ever(const char *const texts[2])
 {
@@ -146,6 +205,8 @@ int main(void)
     tcase_add_test(tcase, one_that_is_too_large_is_refused);
     tcase_add_test(tcase, only_files_of_unfinished_runs_stay);
     tcase_add_test(tcase, nothing_is_collected_where_nothing_was_kept);
+    tcase_add_test(tcase, a_new_checkpoint_lets_crashes_count_anew);
+    tcase_add_test(tcase, a_checkpoint_of_a_queued_run_counts_when_that_runs);
     tcase_add_test(tcase, a_kill_leaves_the_old_one_or_the_new_one);
     suite_add_tcase(suite, tcase);
     return support_run(suite);

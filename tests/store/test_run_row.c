@@ -251,12 +251,13 @@ START_TEST(after_three_crashes_a_run_is_failed)
 {
     char job[JOB_ID_BYTES];
     struct run_row run;
+    fixture.limits.run_crashes = 3; /* of the store that the first crash opens */
     submit("ada", 0, 2, job);
-    for (int crash = 1; crash <= RUN_CRASHES_MAX; crash++) {
+    for (int crash = 1; crash <= 3; crash++) {
         ck_assert(store_fixture_claim(&fixture, &run));
         ck_assert_str_eq(run.id, "j1-v000-s0");
         struct run_recovery recovery = recover();
-        bool last = crash == RUN_CRASHES_MAX;
+        bool last = crash == 3;
         ck_assert_int_eq(recovery.queued, !last);
         ck_assert_int_eq(recovery.failed, last);
         ck_assert_int_eq(store_fixture_find_run(&fixture, run.id).crashes, crash);
@@ -264,12 +265,26 @@ START_TEST(after_three_crashes_a_run_is_failed)
     run = store_fixture_find_run(&fixture, run.id);
     ck_assert_int_eq(run.state, RUN_FAILED);
     ck_assert_str_eq(run.problem.code, "internal");
-    ck_assert_str_eq(run.problem.message, "the daemon died 3 times while this run was running");
+    ck_assert_str_eq(run.problem.message, "the daemon died 3 times while this run was running, "
+                                          "without a checkpoint in between");
     ck_assert_int_gt(run.finished_ms, 0);
     /* The other run of the job is as it was. */
     ck_assert(store_fixture_claim(&fixture, &run));
     ck_assert_str_eq(run.id, "j1-v000-s1");
     ck_assert_int_eq(run.crashes, 0);
+}
+END_TEST
+
+START_TEST(without_a_limit_crashes_fail_no_run)
+{
+    char job[JOB_ID_BYTES];
+    struct run_row run;
+    submit("ada", 0, 1, job);
+    for (int crash = 1; crash <= 9; crash++) {
+        ck_assert(store_fixture_claim(&fixture, &run));
+        ck_assert_int_eq(recover().queued, 1);
+        ck_assert_int_eq(store_fixture_find_run(&fixture, run.id).crashes, crash);
+    }
 }
 END_TEST
 
@@ -345,6 +360,7 @@ int main(void)
     tcase_add_test(cases, only_a_running_run_can_end);
     tcase_add_test(cases, a_run_that_is_given_back_is_queued_without_a_crash);
     tcase_add_test(cases, after_three_crashes_a_run_is_failed);
+    tcase_add_test(cases, without_a_limit_crashes_fail_no_run);
     tcase_add_test(cases, a_run_that_was_being_cancelled_in_a_crash_is_cancelled);
     tcase_add_test(cases, runs_are_listed_by_variant_and_seed_and_state);
     suite_add_tcase(suite, cases);

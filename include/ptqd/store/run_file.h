@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 struct database;
+struct store;
 
 bool run_file_write(const char *directory, const char *run, const void *bytes, size_t size,
                     struct error *err);
@@ -21,6 +22,11 @@ bool run_file_read(struct arena *arena, const char *directory, const char *run, 
 
 /* One that is not there is removed already. */
 bool run_file_remove(const char *directory, const char *run, struct error *err);
+
+/* At start-up, before run_row_recover: a run that was running when the daemon died and has written
+ * a checkpoint since the crash before that begins to count crashes anew. A file whose run was given
+ * this credit gets the time 0, so that it counts once, whatever the clock does. */
+bool run_file_recover(struct store *store, const char *directory, struct error *err);
 
 /* Removes what is not the file of a queued or running run: those that a crash left between the end
  * of a run and the removal of its file, and half-written ones. While nothing runs. */

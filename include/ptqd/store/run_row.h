@@ -7,9 +7,6 @@
 
 enum { RUN_ID_BYTES = 64, VARIANT_ID_BYTES = 24 }; /* "j17-v003-s42", "v003" */
 
-/* A run that was running when the daemon died this many times is failed. */
-enum { RUN_CRASHES_MAX = 3 };
-
 enum { ARTIFACTS_MAX = 64 }; /* of one run */
 
 enum run_state {
@@ -49,7 +46,7 @@ struct run_row {
     int64_t seed;
     enum run_state state;
     int64_t attempts;   /* times it was started */
-    int64_t crashes;    /* times the daemon died while it ran */
+    int64_t crashes;    /* times the daemon died while it ran, since its last checkpoint */
     const char *worker; /* who runs or ran it; "" before the first attempt */
     int64_t created_ms, started_ms, finished_ms; /* 0: not yet */
     double accuracy, loss, agreement;            /* fractions; NaN: not known */
@@ -103,8 +100,11 @@ bool run_row_cancelled(struct database *database, const char *id, struct error *
 /* Back to the queue, or cancelled when that was asked for meanwhile; not counted as a crash. */
 bool run_row_requeue(struct database *database, const char *id, struct error *err);
 
+/* The run has come further since the daemon last died: its crashes are forgotten. */
+bool run_row_progressed(struct database *database, const char *id, struct error *err);
+
 /* At start-up: what was running when the daemon died goes back to the queue; it is failed after
- * RUN_CRASHES_MAX crashes, and cancelled when that was asked for. */
+ * limits.run_crashes, and cancelled when that was asked for. Before it: run_file_recover. */
 struct run_recovery {
     int64_t queued, failed, cancelled;
 };

@@ -24,10 +24,11 @@ struct blobs;
  * *_row.h take it; those that change something work in a write only. */
 struct database;
 
-struct store_limits { /* per owner; 0: none */
-    int64_t queued_runs;
+struct store_limits {    /* 0: none */
+    int64_t queued_runs; /* these three per owner */
     int64_t running_runs;
     int64_t stored_bytes; /* models and data sets */
+    int64_t run_crashes;  /* of one run since its last checkpoint; then it is failed */
 };
 
 /* For tests: asked before every SQL step of the writer; true makes that step fail. */
