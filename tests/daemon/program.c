@@ -5,11 +5,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -40,23 +40,29 @@ static pid_t start(const char *const *arguments, int output)
     return pid;
 }
 
-/* Reads the log until the line with the port is there. */
-static int read_port(int log)
+void program_log(const struct program *program, char *out_log, size_t size)
 {
-    char text[LOG_BYTES] = "";
-    size_t used = 0;
+    ssize_t got = pread(program->log, out_log, size - 1, program->ready_at);
+    out_log[got > 0 ? got : 0] = '\0';
+}
+
+/* Waits until the line with the port is in the log. */
+static void wait_ready(struct program *program)
+{
+    char text[LOG_BYTES];
     long end = client_now_ms() + CLIENT_DEADLINE_MS;
     for (;;) {
+        program_log(program, text, sizeof(text));
         const char *port = strstr(text, " port=");
-        if (port != NULL && strchr(port + 1, ' ') != NULL)
-            return (int)strtol(port + strlen(" port="), NULL, 10);
-        struct pollfd event = {.fd = log, .events = POLLIN};
-        long left = end - client_now_ms();
-        ck_assert_msg(left > 0 && poll(&event, 1, (int)left) > 0, "the daemon says: %s", text);
-        ssize_t got = read(log, text + used, sizeof(text) - 1 - used);
-        ck_assert_msg(got > 0, "the daemon ended: %s", text);
-        used += (size_t)got;
-        text[used] = '\0';
+        if (port != NULL && strchr(port, '\n') != NULL) {
+            program->port = (int)strtol(port + strlen(" port="), NULL, 10);
+            program->ready_at = (strchr(port, '\n') + 1) - text;
+            return;
+        }
+        int status;
+        ck_assert_msg(waitpid(program->pid, &status, WNOHANG) == 0, "the daemon ended: %s", text);
+        ck_assert_msg(client_now_ms() < end, "the daemon says: %s", text);
+        usleep(1000);
     }
 }
 
@@ -74,12 +80,10 @@ void program_serve_with(struct program *program, const char *directory,
         ck_assert_uint_lt(count + 1, ARGUMENTS_MAX);
         all[count++] = *arguments;
     }
-    int ends[2];
-    ck_assert_int_eq(pipe2(ends, O_CLOEXEC), 0);
-    program->pid = start(all, ends[1]);
-    close(ends[1]);
-    program->log = ends[0];
-    program->port = read_port(program->log);
+    *program = (struct program){.log = memfd_create("log", MFD_CLOEXEC)};
+    ck_assert_int_ge(program->log, 0);
+    program->pid = start(all, program->log);
+    wait_ready(program);
 }
 
 void program_serve(struct program *program, const char *directory)
@@ -117,7 +121,9 @@ int program_end_log(struct program *program, int signal_number, char *out_log, s
 {
     ck_assert_int_eq(kill(program->pid, signal_number), 0);
     int status = wait_for(program->pid);
-    drain(program->log, out_log, size);
+    if (out_log != NULL)
+        program_log(program, out_log, size);
+    close(program->log);
     return status;
 }
 

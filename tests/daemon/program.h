@@ -8,8 +8,9 @@
 
 struct program {
     pid_t pid;
-    int log; /* what it writes to standard error */
     int port;
+    int log;        /* a file in memory with what it writes to standard output and error */
+    off_t ready_at; /* where the log goes on after it was ready */
 };
 
 /* `ptqd serve --data DIRECTORY --port 0` with one worker and all checkpoints; ready when this
@@ -18,9 +19,11 @@ void program_serve(struct program *program, const char *directory);
 /* With further arguments, which override these; NULL-terminated. */
 void program_serve_with(struct program *program, const char *directory,
                         const char *const *arguments);
+/* The start of what it has logged since it was ready. */
+void program_log(const struct program *program, char *out_log, size_t size);
 /* Signals and waits; the exit status, or minus the signal that ended it. */
 int program_end(struct program *program, int signal_number);
-/* The same; `out_log` gets the start of what it has logged since it was ready. */
+/* The same; `out_log` gets what program_log gives at the end. */
 int program_end_log(struct program *program, int signal_number, char *out_log, size_t size);
 
 /* Runs the program to its end; the exit status. `out_text` (or NULL) gets the start of what it
