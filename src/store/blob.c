@@ -130,13 +130,11 @@ static struct pin *take(struct pin **list, const char *hex)
     return pin;
 }
 
-static bool is_pinned(const struct blobs *blobs, const char *hex)
+static bool is_listed(const struct pin *list, const char *hex)
 {
-    for (const struct pin *pin = blobs->pinned; pin != NULL; pin = pin->next) {
-        if (strcmp(pin->hex, hex) == 0)
-            return true;
-    }
-    return false;
+    while (list != NULL && strcmp(list->hex, hex) != 0)
+        list = list->next;
+    return list != NULL;
 }
 
 static void pin_blob(struct blobs *blobs, struct pin *pin, const char *hex)
@@ -162,6 +160,18 @@ void blob_unpin(struct blobs *blobs, const char *id)
     struct error ignored; /* what is no id was never pinned */
     if (digest_parse_id(id, hex, &ignored))
         unpin(blobs, hex);
+}
+
+bool blob_is_pinned(struct blobs *blobs, const char *id)
+{
+    char hex[DIGEST_HEX_BYTES];
+    struct error ignored; /* as above */
+    if (!digest_parse_id(id, hex, &ignored))
+        return false;
+    pthread_mutex_lock(&blobs->lock);
+    bool pinned = is_listed(blobs->pinned, hex) || is_listed(blobs->loose, hex);
+    pthread_mutex_unlock(&blobs->lock);
+    return pinned;
 }
 
 void blob_first_loose(struct blobs *blobs, char out_id[static DIGEST_ID_BYTES])
@@ -374,7 +384,7 @@ bool blob_remove(struct blobs *blobs, const char *id, struct error *err)
         return false;
     print_path(blobs, hex, path);
     pthread_mutex_lock(&blobs->lock);
-    int reason = is_pinned(blobs, hex) || unlink(path) == 0 ? 0 : errno;
+    int reason = is_listed(blobs->pinned, hex) || unlink(path) == 0 ? 0 : errno;
     pthread_mutex_unlock(&blobs->lock);
     if (reason == 0)
         return true;

@@ -190,15 +190,15 @@ static bool is_garbage(struct database *database, const char *id, bool *out_garb
 }
 
 /* In this order, what is deleted meanwhile is garbage when its row is gone, and gone when it is no
- * garbage any more. */
+ * garbage any more. What is pinned waits for its row. */
 static bool scan_file(void *context, const char *id, struct error *err)
 {
     struct scan *scan = context;
-    bool old, garbage, named;
+    bool old, garbage, named, pinned = blob_is_pinned(scan->database->blobs, id);
     if (!collect_is_named(scan->database, id, &named, err) ||
         !is_garbage(scan->database, id, &garbage, err) || !is_old(scan, id, &old, err))
         return false;
-    return named || garbage || !old || note(scan, FINDING_ORPHAN, id, err);
+    return named || garbage || !old || pinned || note(scan, FINDING_ORPHAN, id, err);
 }
 
 bool store_scan(struct database *database, bool alone, struct arena *arena,

@@ -518,7 +518,8 @@ START_TEST(a_run_that_kills_the_daemon_three_times_is_failed)
     struct job_insert insert = store_fixture_job(&fixture, "ada", 1, 1);
     store_fixture_submit(&fixture, &insert, id);
     store_fixture_close(&fixture);
-    for (int i = 0; i < RUN_CRASHES_MAX; i++)
+    fixture.limits.run_crashes = 3; /* of the stores that are opened from now on */
+    for (int i = 0; i < 3; i++)
         run_and_die();
     store_fixture_open(&fixture);
     create(1, FAKE_SUCCEED);
@@ -527,7 +528,9 @@ START_TEST(a_run_that_kills_the_daemon_three_times_is_failed)
     ck_assert_int_eq(fake.count, 0);
     struct run_row run = store_fixture_find_run(&fixture, "j1-v000-s0");
     ck_assert_int_eq(run.attempts, 3);
-    ck_assert_str_eq(run.problem.message, "the daemon died 3 times while this run was running");
+    ck_assert_str_eq(run.problem.message,
+                     "the daemon died 3 times while this run was running, without a "
+                     "checkpoint in between");
 }
 END_TEST
 

@@ -8,6 +8,7 @@
 #include "store_fixture.h"
 #include "support.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <math.h>
 #include <stdio.h>
@@ -37,6 +38,7 @@ static void setup(void)
                                         .artifacts = &row,
                                         .artifact_count = 1};
     ck_assert_ok(store_fixture_succeed(&fixture, run.id, &outcome, &err), &err);
+    blob_unpin(store_blobs(fixture.store), artifact);
 }
 
 static void teardown(void)
@@ -64,8 +66,11 @@ static void change_rows(const char *sql)
 
 static void orphan(void)
 {
-    char id[DIGEST_ID_BYTES];
-    store_fixture_blob(&fixture, "nobody's", id);
+    char folder[300], path[400];
+    (void)snprintf(folder, sizeof(folder), "%s/blobs/ab", fixture.directory);
+    (void)snprintf(path, sizeof(path), "%s/ab%062d", folder, 0);
+    ck_assert(mkdir(folder, 0700) == 0 || errno == EEXIST);
+    ck_assert_ok(file_write(path, "nobody's", 8, &err), &err);
 }
 
 static void missing_model(void)

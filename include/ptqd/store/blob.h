@@ -40,6 +40,8 @@ void blob_abandon(struct blob_writer *writer);
 /* Once for each blob_commit, when the row is written or won't be: from now on the blob is there for
  * as long as a row names it. The store looks after its next write, or at once (store_collect). */
 void blob_unpin(struct blobs *blobs, const char *id);
+/* Also when it is unpinned, until the store has looked. */
+bool blob_is_pinned(struct blobs *blobs, const char *id);
 
 /* Opens for reading, from the start; the caller closes the descriptor. E_NOT_FOUND without it. */
 bool blob_open(struct blobs *blobs, const char *id, int *out_fd, uint64_t *out_size,
