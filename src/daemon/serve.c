@@ -262,6 +262,7 @@ int command_serve(const struct settings *settings, const struct arguments *argum
         return 2;
     }
     signal(SIGPIPE, SIG_IGN); /* a client that went away is an error of write */
+    signal(SIGXFSZ, SIG_IGN); /* so is a file that may not grow */
     hold_hangup(SIG_BLOCK);   /* before there are threads, which inherit it */
     bool ok = start(&service, &err);
     if (ok) {

@@ -87,12 +87,28 @@ static enum error_code code_of_status(int status, int system_errno)
     }
 }
 
+/* Why the system refused. SQLite's own note is errno as it was when it gave up, which the clearing
+ * up before that may have changed; for a write, the file of the WAL remembers. */
+static int system_errno_of(struct database *database, int status)
+{
+    sqlite3_file *wal = NULL;
+    int reason = 0;
+    if (status == SQLITE_IOERR_WRITE &&
+        sqlite3_file_control(database->handle, "main", SQLITE_FCNTL_JOURNAL_POINTER, &wal) ==
+            SQLITE_OK &&
+        wal != NULL && wal->pMethods != NULL &&
+        wal->pMethods->xFileControl(wal, SQLITE_FCNTL_LAST_ERRNO, &reason) == SQLITE_OK &&
+        reason != 0)
+        return reason;
+    return sqlite3_system_errno(database->handle);
+}
+
 bool database_fail(struct database *database, struct error *err)
 {
     if (database->handle == NULL)
         return FAIL(err, E_MEMORY, "no memory for a connection to the database");
     int status = sqlite3_extended_errcode(database->handle);
-    FAIL(err, code_of_status(status, sqlite3_system_errno(database->handle)),
+    FAIL(err, code_of_status(status, system_errno_of(database, status)),
          "the database says: %s (SQLite error %d)", sqlite3_errmsg(database->handle), status);
     return error_internal(err);
 }

@@ -170,6 +170,44 @@ size_t lab_count_lost(int port)
     return lost;
 }
 
+/* Runs of the job that failed, each with a reason that the user can't be blamed for. */
+static size_t count_failed(int port, const char *job, struct arena *arena)
+{
+    char target[128];
+    size_t count = 0;
+    (void)snprintf(target, sizeof(target), "/v1/jobs/%s/runs?state=failed&limit=1000", job);
+    const struct json *runs = json_find(get(port, target, 200, arena), "items");
+    for (const struct json *run = json_first(runs); run != NULL; run = json_next(run)) {
+        const char *code = lab_text(json_find(run, "problem"), "code");
+        ck_assert_msg(strcmp(code, "io") == 0 || strcmp(code, "no-space") == 0, "%s",
+                      copy_member(run, "problem", arena));
+        count++;
+    }
+    return count;
+}
+
+size_t lab_retry_failed(int port)
+{
+    size_t failed = 0;
+    for (size_t i = 0; i < lab.job_count; i++) {
+        char target[128];
+        struct arena *arena = arena_create(0);
+        const char *id = lab.jobs[i].id;
+        size_t of_job = 0;
+        if (id[0] != '\0' && strcmp(wait_for(port, id, arena), "succeeded") != 0)
+            of_job = count_failed(port, id, arena);
+        if (of_job > 0) {
+            (void)snprintf(target, sizeof(target), "/v1/jobs/%s/retry", id);
+            struct reply reply = client_call(port, "POST", target, NULL, "", 0);
+            ck_assert_msg(reply.status == 200, "%s: %d %s", target, reply.status, reply.body);
+            reply_free(&reply);
+        }
+        failed += of_job;
+        arena_destroy(arena);
+    }
+    return failed;
+}
+
 /* Jobs of the daemon, over all pages. */
 static size_t count_jobs(int port)
 {

@@ -13,7 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { UNFINISHED_MAX = 3, RETRY_US = 2000, PAUSE_US = 5000 };
+enum { UNFINISHED_MAX = 3, RETRY_US = 2000, PAUSE_US = 5000, WAIT_MS = 60 * 1000 };
 
 struct lab lab = {.mutex = PTHREAD_MUTEX_INITIALIZER};
 
@@ -55,16 +55,20 @@ static bool is_refusal(int status)
     return status == 500 || status == 503 || status == 507;
 }
 
-/* A refusal for want of space must say so to somebody who can't read the log. */
+/* Law: a refusal is a problem document whose code says what is wrong. */
 static void note_refusal(const struct reply *reply)
 {
     pthread_mutex_lock(&lab.mutex);
     lab.notes.repeated++;
-    lab.notes.refused += reply->status != 0;
+    lab.notes.refused_io += reply->status == 500;
+    lab.notes.refused_busy += reply->status == 503;
+    lab.notes.refused_space += reply->status == 507;
     pthread_mutex_unlock(&lab.mutex);
-    if (reply->status != 0)
-        ck_assert_msg(support_contains(reply->body, "\"code\""), "%d %s", reply->status,
-                      reply->body);
+    const char *code = reply->status == 500   ? "\"io\""
+                       : reply->status == 507 ? "\"no-space\""
+                                              : "\"code\"";
+    ck_assert_msg(reply->status == 0 || support_contains(reply->body, code), "%d %s", reply->status,
+                  reply->body);
 }
 
 /* Sends the request until there is an answer that is not a refusal. False when the clients are to
@@ -281,4 +285,37 @@ struct lab_notes lab_notes(void)
     struct lab_notes notes = lab.notes;
     pthread_mutex_unlock(&lab.mutex);
     return notes;
+}
+
+static size_t count_refused(void)
+{
+    struct lab_notes notes = lab_notes();
+    return notes.refused_io + notes.refused_busy + notes.refused_space;
+}
+
+static size_t count_acknowledged(void)
+{
+    struct lab_notes notes = lab_notes();
+    return notes.uploads + notes.deletions + notes.jobs;
+}
+
+static bool wait_for_more(size_t (*count)(void), size_t more)
+{
+    size_t wanted = count() + more;
+    for (long end = client_now_ms() + WAIT_MS; count() < wanted;) {
+        if (client_now_ms() > end)
+            return false;
+        usleep(RETRY_US);
+    }
+    return true;
+}
+
+bool lab_wait_refused(size_t more)
+{
+    return wait_for_more(count_refused, more);
+}
+
+bool lab_wait_acknowledged(size_t more)
+{
+    return wait_for_more(count_acknowledged, more);
 }

@@ -15,7 +15,7 @@ enum { LAB_CLIENTS_MAX = 8 };
 struct lab_notes { /* what was acknowledged */
     size_t uploads, deletions, jobs;
     size_t repeated; /* requests that were sent again, for want of an answer or for a refusal */
-    size_t refused;  /* answers 500, 503 and 507 */
+    size_t refused_io, refused_busy, refused_space; /* answers 500, 503 and 507 */
 };
 
 /* Computes what each specification gives on an undisturbed daemon. `seed`: of what clients do. */
@@ -32,9 +32,18 @@ void lab_set_port(int port);
 void lab_stop(void);
 struct lab_notes lab_notes(void);
 
+/* Waits until the notes show so many more refusals, or acknowledgements, than now; false when they
+ * do not in a time that is long enough. */
+bool lab_wait_refused(size_t more);
+bool lab_wait_acknowledged(size_t more);
+
 /* Counts what the daemon does not have of what was acknowledged: uploads and jobs that are gone,
  * deleted ones that are back. */
 size_t lab_count_lost(int port);
+
+/* Retries the failed runs of all jobs, once these have ended; law: each run says that it failed for
+ * want of space or for a broken disk. Runs that were failed. */
+size_t lab_retry_failed(int port);
 
 /* Laws: nothing was lost; every key has one job and no job is without a key; every job succeeds,
  * and its results and artifacts are those of the undisturbed daemon to the bit. Waits for the jobs.
