@@ -8,8 +8,8 @@
 #include <time.h>
 
 static const struct http_table *const tables[] = {
-    &model_routes,  &dataset_routes, &job_routes,   &run_routes,
-    &report_routes, &service_routes, &event_routes, NULL,
+    &model_routes,   &dataset_routes, &job_routes,   &run_routes, &report_routes,
+    &service_routes, &event_routes,   &queue_routes, NULL,
 };
 
 const struct http_table *const *api_tables(void)

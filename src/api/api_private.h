@@ -28,7 +28,7 @@ struct api {
 };
 
 extern const struct http_table model_routes, dataset_routes, job_routes, run_routes, report_routes,
-    service_routes, event_routes;
+    service_routes, event_routes, queue_routes;
 
 /* ---- answers ---- */
 
@@ -85,13 +85,24 @@ struct job_spec;
 bool check_fit(struct database *database, struct job_spec *spec, struct arena *arena,
                struct error *err);
 
+/* ---- changes of the queue ---- */
+
+/* Suspends the request until the change that it returns is answered, then `next` is called; the
+ * caller starts the change at once. NULL when memory is out. */
+struct jobs_change *change_suspend(struct http_request *request, http_handler *next,
+                                   struct error *err);
+/* In `next`: false with the reason when the change failed. */
+bool change_check(const struct http_request *request, struct error *err);
+/* `now` of the query string, for a pause. */
+bool read_now(struct http_request *request, bool *out_now, struct error *err);
+
 /* ---- waiting ---- */
 
 enum { CHANGED_JOBS_MAX = 64 };
 struct changed_jobs {
     char ids[CHANGED_JOBS_MAX][JOB_ID_BYTES];
     size_t count;
-    bool overflow; /* there are more */
+    bool overflow; /* there are more, or all have changed */
 };
 
 struct waiter {

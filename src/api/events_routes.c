@@ -11,6 +11,7 @@
 
 #include "ptqd/base/log.h"
 #include "ptqd/base/text.h"
+#include "ptqd/store/queue_row.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -67,6 +68,7 @@ static bool add_brief(struct json *object, struct api *api, const struct job_row
     json_add_string(object, "name", row->name);
     json_add_string(object, "owner", row->owner);
     json_add_string(object, "state", job_state_name(row->state));
+    json_add_bool(object, "paused", row->paused);
     add_job_progress(object, api, row);
     struct json *list = json_add_array(object, "runs");
     for (size_t i = 0; i < count; i++) {
@@ -139,7 +141,11 @@ static bool add_jobs(struct json *items, struct watch *watch, struct database *d
 static bool put_snapshot(struct watch *watch, struct database *database, const char *id,
                          struct arena *arena, struct text *out, struct error *err)
 {
+    struct queue_row queue;
+    if (!queue_row_read(database, &queue, err))
+        return false;
     struct json *object = json_object(arena);
+    json_add_bool(object, "paused", queue.paused);
     struct json *items = json_add_array(object, "items");
     return add_jobs(items, watch, database, JOB_RUNNING, arena, err) &&
            add_jobs(items, watch, database, JOB_QUEUED, arena, err) &&

@@ -144,22 +144,6 @@ static bool get(struct http_request *request, void *context, struct error *err)
 
 /* ---- changing ---- */
 
-struct change {
-    struct jobs_change change;
-    struct error error;
-    bool failed;
-};
-
-static void on_changed(void *context, const struct error *failure)
-{
-    struct http_request *request = context;
-    struct change *change = http_state(request);
-    change->failed = failure != NULL;
-    if (failure != NULL)
-        change->error = *failure;
-    http_resume(request);
-}
-
 /* Starts a change of the job in the path and continues with `next` when it is on disk. */
 static bool start_change(struct http_request *request, struct api *api,
                          void (*start)(struct jobs *jobs, const char *job,
@@ -169,24 +153,17 @@ static bool start_change(struct http_request *request, struct api *api,
     struct database *database;
     struct job_row row;
     const char *id = http_param(request, "id");
-    struct change *change = ARENA_NEW(http_arena(request), struct change, err);
-    if (change == NULL || !find_job(request, api, id, &database, &row, err) ||
-        !check_owner(request, row.owner, "the job", err))
+    bool now = false;
+    if (!find_job(request, api, id, &database, &row, err) ||
+        !check_owner(request, row.owner, "the job", err) ||
+        (start == jobs_pause && !read_now(request, &now, err)))
         return false;
-    change->change.done = on_changed;
-    change->change.context = request;
-    http_set_state(request, change, NULL);
-    http_suspend(request, next, HTTP_NO_TIMEOUT);
-    start(api->options.jobs, id, &change->change);
+    struct jobs_change *change = change_suspend(request, next, err);
+    if (change == NULL)
+        return false;
+    change->now = now;
+    start(api->options.jobs, id, change);
     return true;
-}
-
-static bool check_change(struct http_request *request, struct error *err)
-{
-    const struct change *change = http_state(request);
-    if (change->failed)
-        *err = change->error;
-    return !change->failed;
 }
 
 static bool reply_changed(struct http_request *request, void *context, struct error *err)
@@ -196,7 +173,7 @@ static bool reply_changed(struct http_request *request, void *context, struct er
     struct database *database;
     struct job_row row;
     struct json *object = json_object(arena);
-    return check_change(request, err) &&
+    return change_check(request, err) &&
            find_job(request, api, http_param(request, "id"), &database, &row, err) &&
            add_job(object, api, database, &row, arena, err) &&
            reply_json(request, 200, object, err);
@@ -205,7 +182,7 @@ static bool reply_changed(struct http_request *request, void *context, struct er
 static bool reply_deleted(struct http_request *request, void *context, struct error *err)
 {
     (void)context;
-    return check_change(request, err) && reply_nothing(request);
+    return change_check(request, err) && reply_nothing(request);
 }
 
 static bool cancel(struct http_request *request, void *context, struct error *err)
@@ -216,6 +193,16 @@ static bool cancel(struct http_request *request, void *context, struct error *er
 static bool retry(struct http_request *request, void *context, struct error *err)
 {
     return start_change(request, context, jobs_retry, reply_changed, err);
+}
+
+static bool pause_job(struct http_request *request, void *context, struct error *err)
+{
+    return start_change(request, context, jobs_pause, reply_changed, err);
+}
+
+static bool resume_job(struct http_request *request, void *context, struct error *err)
+{
+    return start_change(request, context, jobs_resume, reply_changed, err);
 }
 
 static bool delete_job(struct http_request *request, void *context, struct error *err)
@@ -258,5 +245,17 @@ static const struct http_route routes[] = {
      .any_body = true,
      .handle = retry,
      .summary = "Queue a job's failed runs again"},
+    {.method = "POST",
+     .pattern = "/v1/jobs/{id}/pause",
+     .access = ACCESS_SUBMIT,
+     .any_body = true,
+     .handle = pause_job,
+     .summary = "Start no more of a job's runs; ?now=true also puts back those that run"},
+    {.method = "POST",
+     .pattern = "/v1/jobs/{id}/resume",
+     .access = ACCESS_SUBMIT,
+     .any_body = true,
+     .handle = resume_job,
+     .summary = "Let a paused job go on"},
 };
 const struct http_table job_routes = {routes, sizeof(routes) / sizeof(routes[0])};

@@ -61,6 +61,7 @@ bool add_job(struct json *object, struct api *api, struct database *database,
     json_add_integer(object, "priority", row->priority);
     json_add_string(object, "state", job_state_name(row->state));
     json_add_bool(object, "cancel_requested", row->cancel_requested);
+    json_add_bool(object, "paused", row->paused);
     add_time(object, "created", row->created_ms);
     add_time(object, "started", row->started_ms);
     add_time(object, "finished", row->finished_ms);

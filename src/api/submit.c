@@ -10,6 +10,7 @@
 #include "ptqd/base/digest.h"
 #include "ptqd/jobs/spec.h"
 
+#include <inttypes.h>
 #include <string.h>
 
 /* The key of the request, checked; NULL without one. */
@@ -49,6 +50,17 @@ static bool apply_key(struct http_request *request, struct database *database,
     return true;
 }
 
+/* Who may put a job before everybody else's. */
+static bool check_priority(const struct http_request *request, const struct api *api,
+                           const struct job_spec *spec, struct error *err)
+{
+    if (http_role(request) == ACCESS_ADMIN || spec->priority <= api->options.priority_limit)
+        return true;
+    FAIL(err, E_INVALID, "priority is %" PRId64 "; for \"%s\" it is at most %" PRId64,
+         spec->priority, http_owner(request), api->options.priority_limit);
+    return error_at(err, "/priority");
+}
+
 bool prepare_job(struct http_request *request, struct api *api, const struct job_request *wanted,
                  struct job_insert *out_insert, char out_replayed[static JOB_ID_BYTES],
                  struct error *err)
@@ -64,7 +76,8 @@ bool prepare_job(struct http_request *request, struct api *api, const struct job
     if (out_replayed[0] != '\0')
         return true;
     if (!job_spec_parse(wanted->object, &options, arena, &spec, err) ||
-        !check_fit(database, &spec, arena, err) || !job_spec_insert(&spec, arena, out_insert, err))
+        !check_priority(request, api, &spec, err) || !check_fit(database, &spec, arena, err) ||
+        !job_spec_insert(&spec, arena, out_insert, err))
         return false;
     out_insert->row.owner = http_owner(request);
     out_insert->key = keyed.key;

@@ -15,7 +15,11 @@
 static void note_job(struct waiter *waiter, const char *job)
 {
     struct changed_jobs *jobs = waiter->jobs;
-    if (jobs == NULL || jobs->overflow)
+    if (jobs == NULL)
+        return;
+    if (job[0] == '\0')
+        jobs->overflow = true; /* the queue as a whole */
+    if (jobs->overflow)
         return;
     for (size_t i = 0; i < jobs->count; i++) {
         if (strcmp(jobs->ids[i], job) == 0)

@@ -18,6 +18,7 @@ struct settings {
     int64_t checkpoint_seconds;
     int64_t crash_limit; /* 0: no limit */
     int64_t http_threads, connections, connections_per_ip;
+    int64_t priority_limit;
     int64_t watchers; /* streams of events */
     int64_t idle_seconds, drain_seconds;
     int64_t queued_runs, running_runs, stored_mib; /* per owner; 0: no limit */

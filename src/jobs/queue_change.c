@@ -4,6 +4,8 @@
 
 #include "queue.h"
 
+#include "ptqd/store/queue_row.h"
+
 #include <stdio.h>
 #include <string.h>
 
@@ -17,13 +19,30 @@ static void cancel_running(struct jobs *jobs, const char *job)
     }
 }
 
+/* With the mutex held: workers of the job, or ("") all, give back what they run. */
+static void give_back(struct jobs *jobs, const char *job)
+{
+    for (size_t i = 0; i < jobs->worker_count; i++) {
+        struct worker *worker = &jobs->workers[i];
+        if (worker->busy && (job[0] == '\0' || strcmp(worker->job, job) == 0))
+            worker->paused = true;
+    }
+}
+
 /* With the mutex held: what the change means for the workers. */
 static void take_effect(struct jobs *jobs, const struct jobs_change *change)
 {
     switch (change->kind) {
     case JOBS_SUBMIT:
     case JOBS_RETRY:
+    case JOBS_RESUME:
+    case JOBS_RESUME_ALL:
         queue_wake(jobs);
+        break;
+    case JOBS_PAUSE:
+    case JOBS_PAUSE_ALL:
+        if (change->now)
+            give_back(jobs, change->job);
         break;
     case JOBS_CANCEL:
         cancel_running(jobs, change->job);
@@ -65,6 +84,12 @@ static bool apply(struct database *database, void *context, struct error *err)
         return job_row_cancel(database, change->job, &change->runs, err);
     case JOBS_RETRY:
         return job_row_retry(database, change->job, &change->runs, err);
+    case JOBS_PAUSE:
+    case JOBS_RESUME:
+        return job_row_pause(database, change->job, change->kind == JOBS_PAUSE, &change->runs, err);
+    case JOBS_PAUSE_ALL:
+    case JOBS_RESUME_ALL:
+        return queue_row_pause(database, change->kind == JOBS_PAUSE_ALL, err);
     case JOBS_DELETE:
         return job_row_delete(database, change->job, err);
     }
@@ -81,7 +106,7 @@ static void ask(struct jobs *jobs, enum jobs_change_kind kind, struct jobs_chang
     store_submit(jobs->store, &change->write);
 }
 
-/* A change of a job that is there. */
+/* A change of a job that is there, or of all (""). */
 static void ask_of(struct jobs *jobs, enum jobs_change_kind kind, const char *job,
                    struct jobs_change *change)
 {
@@ -105,6 +130,26 @@ void jobs_cancel(struct jobs *jobs, const char *job, struct jobs_change *change)
 void jobs_retry(struct jobs *jobs, const char *job, struct jobs_change *change)
 {
     ask_of(jobs, JOBS_RETRY, job, change);
+}
+
+void jobs_pause(struct jobs *jobs, const char *job, struct jobs_change *change)
+{
+    ask_of(jobs, JOBS_PAUSE, job, change);
+}
+
+void jobs_resume(struct jobs *jobs, const char *job, struct jobs_change *change)
+{
+    ask_of(jobs, JOBS_RESUME, job, change);
+}
+
+void jobs_pause_all(struct jobs *jobs, struct jobs_change *change)
+{
+    ask_of(jobs, JOBS_PAUSE_ALL, "", change);
+}
+
+void jobs_resume_all(struct jobs *jobs, struct jobs_change *change)
+{
+    ask_of(jobs, JOBS_RESUME_ALL, "", change);
 }
 
 void jobs_delete(struct jobs *jobs, const char *job, struct jobs_change *change)

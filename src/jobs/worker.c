@@ -38,7 +38,7 @@ static void claim_answered(void *context, const struct error *failure)
         worker->claim_error = *failure;
     } else if (worker->found) {
         worker->busy = true;
-        worker->cancelled = false;
+        worker->cancelled = worker->paused = false;
         worker->told = WORKER_GO_ON;
         worker->notified_ns = 0;
         worker->progress = (struct ticket_progress){
@@ -81,7 +81,7 @@ static enum worker_stop stop_reason(const struct worker *worker)
 {
     if (worker->cancelled)
         return WORKER_CANCELLED;
-    return worker->jobs->stopping ? WORKER_DRAINED : WORKER_GO_ON;
+    return worker->jobs->stopping || worker->paused ? WORKER_DRAINED : WORKER_GO_ON;
 }
 
 bool ticket_report(const struct run_ticket *ticket, const struct ticket_progress *progress)

@@ -11,7 +11,7 @@ enum { WORKER_NAME_BYTES = 32 };
 enum worker_stop { /* why a run was asked to end early */
                    WORKER_GO_ON,
                    WORKER_CANCELLED, /* by a user */
-                   WORKER_DRAINED,   /* the daemon stops */
+                   WORKER_DRAINED,   /* the daemon stops, or the run is to wait */
 };
 
 struct worker {
@@ -34,6 +34,7 @@ struct worker {
     char run[RUN_ID_BYTES];
     char job[JOB_ID_BYTES];
     bool cancelled;        /* somebody wants the run to end */
+    bool paused;           /* somebody wants it back in the queue */
     enum worker_stop told; /* what the executor was told */
     struct ticket_progress progress;
     uint64_t notified_ns; /* when listeners last heard of its progress */

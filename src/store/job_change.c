@@ -1,4 +1,4 @@
-/* What a user does to a job: cancel, retry, delete. The job's counts follow by trigger. */
+/* What a user does to a job: cancel, retry, pause, delete. The job's counts follow by trigger. */
 
 #include "ptqd/store/job_row.h"
 
@@ -74,6 +74,30 @@ bool job_row_cancel(struct database *database, const char *id, int64_t *out_runs
     return true;
 }
 
+static bool set_paused(struct database *database, int64_t number, bool paused, struct error *err)
+{
+    struct statement statement;
+    statement_open(&statement, database, "UPDATE job SET paused = ?2 WHERE number = ?1", err);
+    statement_bind_integer(&statement, 1, number);
+    statement_bind_integer(&statement, 2, paused);
+    return statement_run(&statement, NULL);
+}
+
+bool job_row_pause(struct database *database, const char *id, bool paused, int64_t *out_runs,
+                   struct error *err)
+{
+    struct job_brief brief;
+    if (!find_brief(database, id, &brief, err))
+        return false;
+    if (brief.queued + brief.running == 0)
+        return FAIL(err, E_CONFLICT, "job '%s' has ended; nothing is left to %s", id,
+                    paused ? "pause" : "resume");
+    if (!set_paused(database, brief.number, paused, err))
+        return false;
+    *out_runs = brief.queued;
+    return true;
+}
+
 bool job_row_retry(struct database *database, const char *id, int64_t *out_runs, struct error *err)
 {
     struct job_brief brief;
@@ -85,6 +109,8 @@ bool job_row_retry(struct database *database, const char *id, int64_t *out_runs,
     if (brief.cancel_requested && brief.running > 0)
         return FAIL(err, E_CONFLICT, "job '%s' is being cancelled; wait for its end", id);
     if (!set_cancel_requested(database, brief.number, false, err))
+        return false;
+    if (brief.queued + brief.running == 0 && !set_paused(database, brief.number, false, err))
         return false;
     struct statement statement;
     statement_open(&statement, database,

@@ -9,7 +9,7 @@
 #define COLUMNS                                                                                    \
     "number, name, owner, priority, spec, model, calibration, calibration_labels, evaluation,"     \
     " evaluation_labels, state, queued, running, succeeded, failed, cancelled, cancel_requested,"  \
-    " created_ms, started_ms, CASE WHEN queued + running = 0 THEN finished_ms END"
+    " created_ms, started_ms, CASE WHEN queued + running = 0 THEN finished_ms END, paused"
 
 static const char *const state_names[JOB_STATE_COUNT] = {
     [JOB_QUEUED] = "queued", [JOB_RUNNING] = "running",     [JOB_SUCCEEDED] = "succeeded",
@@ -75,6 +75,7 @@ static void read_row(struct statement *statement, struct arena *arena, void *out
         .created_ms = statement_integer(statement, 17),
         .started_ms = statement_integer(statement, 18),
         .finished_ms = statement_integer(statement, 19),
+        .paused = statement_integer(statement, 20) != 0,
     };
     job_id_print(statement_integer(statement, 0), row->id);
 }

@@ -20,7 +20,8 @@ static bool next_job(struct database *database, int64_t *out_number, struct erro
                    "WITH busy AS (SELECT owner, sum(running) AS runs FROM job"
                    "               WHERE running > 0 GROUP BY owner)"
                    " SELECT number FROM job LEFT JOIN busy USING (owner)"
-                   "  WHERE queued > 0 AND (?1 = 0 OR coalesce(runs, 0) < ?1)"
+                   "  WHERE queued > 0 AND paused = 0 AND (?1 = 0 OR coalesce(runs, 0) < ?1)"
+                   "    AND NOT (SELECT paused FROM queue)"
                    "  ORDER BY priority DESC, coalesce(runs, 0), number LIMIT 1",
                    err);
     statement_bind_integer(&statement, 1, database->limits.running_runs);

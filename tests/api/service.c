@@ -140,6 +140,7 @@ void service_start_with(struct service *service, const struct service_options *o
         .model_bytes = 1 << 20,
         .dataset_bytes = 1 << 20,
         .import_bytes = 64 << 20,
+        .priority_limit = SERVICE_PRIORITY_LIMIT,
         .watchers = SERVICE_WATCHERS,
         .heartbeat_ms = SERVICE_HEARTBEAT_MS,
     };

@@ -32,7 +32,12 @@ struct service {
     struct sample_files files;
 };
 
-enum { SERVICE_SAMPLES = 12, SERVICE_WATCHERS = 4, SERVICE_HEARTBEAT_MS = 400 };
+enum {
+    SERVICE_SAMPLES = 12,
+    SERVICE_WATCHERS = 4,
+    SERVICE_HEARTBEAT_MS = 400,
+    SERVICE_PRIORITY_LIMIT = 5
+};
 
 struct service_options {
     bool tokens; /* requests need one; service_add_token makes it */

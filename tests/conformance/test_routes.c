@@ -175,7 +175,8 @@ START_TEST(a_post_of_nonsense_is_a_4xx_problem)
         if (strcmp(route->method, "POST") != 0 || strchr(route->pattern, '{') != NULL)
             continue;
         static const char *const bodies[] = {"", "nonsense", "{}", "[[[[", "\x93NUMPY\x01"};
-        for (size_t j = 0; j < sizeof(bodies) / sizeof(bodies[0]); j++) {
+        bool takes_body = route->any_body || route->begin != NULL; /* or nothing is right */
+        for (size_t j = takes_body ? 0 : 1; j < sizeof(bodies) / sizeof(bodies[0]); j++) {
             struct reply reply = client_call(service.port, "POST", route->pattern, NULL, bodies[j],
                                              strlen(bodies[j]));
             ck_assert_msg(reply.status / 100 == 4, "POST %s: %d %s", route->pattern, reply.status,

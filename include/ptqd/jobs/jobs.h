@@ -38,19 +38,29 @@ void jobs_drain(struct jobs *jobs);
 void jobs_stop(struct jobs *jobs);
 void jobs_destroy(struct jobs *jobs);
 
-enum jobs_change_kind { JOBS_SUBMIT, JOBS_CANCEL, JOBS_RETRY, JOBS_DELETE };
+enum jobs_change_kind {
+    JOBS_SUBMIT,
+    JOBS_CANCEL,
+    JOBS_RETRY,
+    JOBS_PAUSE,
+    JOBS_RESUME,
+    JOBS_DELETE,
+    JOBS_PAUSE_ALL,
+    JOBS_RESUME_ALL,
+};
 
 /* A change that a user asks for. It stays in the caller's memory until it is answered; a caller
- * fills the first two members and reads the next ones after the answer. */
+ * fills the first three members and reads the next ones after the answer. */
 struct jobs_change {
     /* Called on the writer thread when the change is on disk, or with the reason why not. It must
      * not block. NULL: somebody calls jobs_wait. */
     void (*done)(void *context, const struct error *failure);
     void *context; /* borrowed */
+    bool now;      /* pause: what runs goes back into the queue, and later on from where it was */
 
     char job[JOB_ID_BYTES];
     bool replayed; /* submit: the key was used before, `job` is the job of then */
-    int64_t runs;  /* cancel, retry: how many runs it touches */
+    int64_t runs;  /* cancel, retry, pause, resume: how many runs it touches */
 
     struct jobs *jobs; /* the rest is the queue's */
     enum jobs_change_kind kind;
@@ -66,7 +76,14 @@ void jobs_submit(struct jobs *jobs, const struct job_insert *insert, struct jobs
 void jobs_cancel(struct jobs *jobs, const char *job, struct jobs_change *change);
 /* Failed runs are queued again. */
 void jobs_retry(struct jobs *jobs, const char *job, struct jobs_change *change);
+/* The job's queued runs wait until it is resumed; those that run go on unless `change->now`. */
+void jobs_pause(struct jobs *jobs, const char *job, struct jobs_change *change);
+void jobs_resume(struct jobs *jobs, const char *job, struct jobs_change *change);
 void jobs_delete(struct jobs *jobs, const char *job, struct jobs_change *change);
+/* The same of all jobs, those that come later too, until the queue is resumed; a restart changes
+ * nothing. */
+void jobs_pause_all(struct jobs *jobs, struct jobs_change *change);
+void jobs_resume_all(struct jobs *jobs, struct jobs_change *change);
 /* Blocks until a change without `done` is answered. */
 bool jobs_wait(struct jobs_change *change, struct error *err);
 
@@ -97,7 +114,7 @@ struct jobs_load jobs_load(struct jobs *jobs);
 /* Somebody who wants to know when a job changes (its state, a run's state, progress). */
 struct jobs_listener {
     /* Called on any thread, under a lock: note it, wake somebody, return; call nothing of the queue
-     * but jobs_changes. */
+     * but jobs_changes. `job` is "" when the queue as a whole has changed. */
     void (*changed)(void *context, const char *job);
     void *context;              /* borrowed */
     struct jobs_listener *next; /* the queue's */

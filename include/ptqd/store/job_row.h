@@ -48,6 +48,7 @@ struct job_row {
     enum job_state state;
     struct job_counts counts;
     bool cancel_requested;
+    bool paused;                                 /* its queued runs are not claimed */
     int64_t created_ms, started_ms, finished_ms; /* 0: not yet */
 };
 
@@ -103,5 +104,9 @@ bool job_row_cancel(struct database *database, const char *id, int64_t *out_runs
 /* In a write: failed runs become queued; their crashes are forgotten. E_CONFLICT when none has
  * failed. */
 bool job_row_retry(struct database *database, const char *id, int64_t *out_runs, struct error *err);
+/* In a write: whether its queued runs wait, `out_runs` of them. E_CONFLICT when the job has ended;
+ * harmless when it is so already. A retry of one that has ended resumes it. */
+bool job_row_pause(struct database *database, const char *id, bool paused, int64_t *out_runs,
+                   struct error *err);
 /* In a write: with its runs and artifacts. E_CONFLICT while a run is queued or running. */
 bool job_row_delete(struct database *database, const char *id, struct error *err);
