@@ -26,8 +26,12 @@ int problem_status(enum error_code code)
     case E_CONFLICT:
     case E_CANCELLED:
         return 409;
+    case E_PRECONDITION:
+        return 412;
     case E_TOO_LARGE:
         return 413;
+    case E_EXPECTATION:
+        return 417;
     case E_LIMIT:
         return 429;
     case E_IO:
@@ -50,10 +54,20 @@ static const char *title_of(int status)
         int status;
         const char *title;
     } titles[] = {
-        {400, "Bad Request"},       {401, "Unauthorized"},        {403, "Forbidden"},
-        {404, "Not Found"},         {405, "Method Not Allowed"},  {406, "Not Acceptable"},
-        {409, "Conflict"},          {413, "Content Too Large"},   {422, "Unprocessable Content"},
-        {429, "Too Many Requests"}, {503, "Service Unavailable"}, {507, "Insufficient Storage"},
+        {400, "Bad Request"},
+        {401, "Unauthorized"},
+        {403, "Forbidden"},
+        {404, "Not Found"},
+        {405, "Method Not Allowed"},
+        {406, "Not Acceptable"},
+        {409, "Conflict"},
+        {412, "Precondition Failed"},
+        {417, "Expectation Failed"},
+        {413, "Content Too Large"},
+        {422, "Unprocessable Content"},
+        {429, "Too Many Requests"},
+        {503, "Service Unavailable"},
+        {507, "Insufficient Storage"},
     };
     for (size_t i = 0; i < sizeof(titles) / sizeof(titles[0]); i++) {
         if (titles[i].status == status)

@@ -9,6 +9,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 static const char json_media_type[] = "application/json";
 
@@ -91,6 +92,9 @@ bool reply_blob(struct http_request *request, struct api *api, const char *id,
     if (!digest_parse_id(id, hex, err) ||
         !blob_open(store_blobs(api->options.store), id, &fd, &size, err))
         return false;
+    struct stat status;
+    if (fstat(fd, &status) == 0)
+        http_set_modified(request, status.st_mtime);
     http_set_etag(request, hex);
     add_digest(request, hex);
     const char *disposition =

@@ -55,14 +55,10 @@ void http_add_header(struct http_request *request, const char *name, const char 
 
 void http_set_etag(struct http_request *request, const char *tag)
 {
-    request->answer.etag = arena_printf(request->arena, NULL, "\"%s\"", tag);
-}
-
-bool http_is_known(const struct http_request *request)
-{
-    return request->answer.etag != NULL &&
-           http_tag_listed(http_header(request, MHD_HTTP_HEADER_IF_NONE_MATCH),
-                           request->answer.etag);
+    const char *encoded = arena_printf(request->arena, NULL, "\"%s-gzip\"", tag);
+    request->answer.etag =
+        encoded != NULL ? arena_printf(request->arena, NULL, "\"%s\"", tag) : NULL;
+    request->answer.encoded_etag = encoded;
 }
 
 /* The part of a file that is asked for; If-Range with another tag asks for the whole. */
@@ -70,8 +66,7 @@ static enum http_range requested_range(const struct http_request *request, uint6
                                        uint64_t *out_count)
 {
     const struct answer *answer = &request->answer;
-    const char *condition = http_header(request, MHD_HTTP_HEADER_IF_RANGE);
-    if (condition != NULL && (answer->etag == NULL || strcmp(condition, answer->etag) != 0))
+    if (!http_range_condition_holds(request))
         return HTTP_RANGE_WHOLE;
     return http_range_parse(http_header(request, MHD_HTTP_HEADER_RANGE), answer->file_size,
                             out_first, out_count);
@@ -112,17 +107,8 @@ static struct MHD_Response *file_response(struct http_request *request)
     return response;
 }
 
-static struct MHD_Response *create_response(struct http_request *request)
+static struct MHD_Response *memory_response(const struct answer *answer)
 {
-    struct answer *answer = &request->answer;
-    if (answer->status == MHD_HTTP_OK && http_is_known(request)) {
-        answer->status = MHD_HTTP_NOT_MODIFIED;
-        return empty_response();
-    }
-    if (answer->source.read != NULL)
-        return http_stream_response(request);
-    if (answer->fd >= 0)
-        return file_response(request);
     /* The bytes are in the request's arena, which outlives the response; libmicrohttpd only reads
      * them. */
     union {
@@ -130,6 +116,50 @@ static struct MHD_Response *create_response(struct http_request *request)
         void *plain;
     } bytes = {.constant = answer->bytes};
     return MHD_create_response_from_buffer(answer->size, bytes.plain, MHD_RESPMEM_PERSISTENT);
+}
+
+/* In place of the answer that was made: it is another version than the client wants. */
+static struct MHD_Response *failed_condition(struct http_request *request)
+{
+    struct error err = {0};
+    const struct http_options *options = &request->server->options;
+    FAIL(&err, E_PRECONDITION, "%s is not the version that the request is meant for",
+         request->path);
+    if (request->answer.fd >= 0)
+        close(request->answer.fd);
+    request->answer.fd = -1;
+    request->answer.source.read = NULL;
+    options->problem(request, options->context, &err);
+    return memory_response(&request->answer);
+}
+
+static struct MHD_Response *create_response(struct http_request *request)
+{
+    struct answer *answer = &request->answer;
+    bool encodable = http_is_encodable(answer);
+    bool encoded =
+        encodable && http_takes_gzip(http_header(request, MHD_HTTP_HEADER_ACCEPT_ENCODING));
+    if (encodable)
+        http_add_header(request, MHD_HTTP_HEADER_VARY, MHD_HTTP_HEADER_ACCEPT_ENCODING);
+    if (answer->status == MHD_HTTP_OK && http_is_safe(request->method)) {
+        switch (http_check_conditions(request)) {
+        case HTTP_CONDITION_HOLDS:
+            break;
+        case HTTP_CONDITION_KNOWN:
+            answer->status = MHD_HTTP_NOT_MODIFIED;
+            answer->etag = encoded ? answer->encoded_etag : answer->etag;
+            return empty_response();
+        case HTTP_CONDITION_FAILED:
+            return failed_condition(request);
+        }
+    }
+    if (answer->source.read != NULL)
+        return http_stream_response(request);
+    if (answer->fd >= 0)
+        return file_response(request);
+    if (encoded)
+        http_encode(request);
+    return memory_response(answer);
 }
 
 static void add_headers(const struct answer *answer, struct MHD_Response *response)

@@ -12,31 +12,9 @@
 #include "ptqd/base/log.h"
 
 #include <assert.h>
-#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-/* Decodes %XX in place, but leaves %00 as it stands: it then matches no route and no name. */
-size_t http_on_unescape(void *context, struct MHD_Connection *connection, char *string)
-{
-    (void)context;
-    (void)connection;
-    char *out = string;
-    for (const char *in = string; *in != '\0'; in++) {
-        bool escape = in[0] == '%' && isxdigit((unsigned char)in[1]) &&
-                      isxdigit((unsigned char)in[2]) && !(in[1] == '0' && in[2] == '0');
-        if (!escape) {
-            *out++ = *in;
-            continue;
-        }
-        const char digits[3] = {in[1], in[2], '\0'};
-        *out++ = (char)strtoul(digits, NULL, 16);
-        in += 2;
-    }
-    *out = '\0';
-    return (size_t)(out - string);
-}
 
 static void destroy_request(struct http_request *request)
 {
@@ -75,15 +53,24 @@ static struct http_request *create_request(struct http_server *server,
     return request;
 }
 
+/* The answer to OPTIONS is all there is to say: no route is found, and none is needed. */
+static bool answer_options(struct http_request *request)
+{
+    http_answer(request, MHD_HTTP_NO_CONTENT, NULL, "", 0, false);
+    return true;
+}
+
 static bool find_route(struct http_request *request, struct error *err)
 {
-    char allow[HTTP_ALLOW_BYTES];
-    if (http_route_find(request->server->options.tables, request->method, request->path,
-                        &request->match, allow, err))
+    char allow[HTTP_ALLOW_BYTES] = "GET, HEAD, POST, DELETE, OPTIONS";
+    bool options = strcmp(request->method, "OPTIONS") == 0;
+    bool whole = options && strcmp(request->path, "*") == 0;
+    if (!whole && http_route_find(request->server->options.tables, request->method, request->path,
+                                  &request->match, allow, err))
         return true;
     if (allow[0] != '\0')
         http_add_header(request, MHD_HTTP_HEADER_ALLOW, allow);
-    return false;
+    return options && allow[0] != '\0' && answer_options(request);
 }
 
 static bool prepare_body(struct http_request *request, struct error *err)
@@ -101,13 +88,20 @@ static bool prepare_body(struct http_request *request, struct error *err)
 static bool accept_header(struct http_request *request, const char *url, const char *method,
                           struct error *err)
 {
+    const char *path = "";
+    bool ok = http_origin_form(request->connection, url, &path, err);
     request->method = arena_strdup(request->arena, method, err);
-    request->path = arena_strdup(request->arena, url, err);
-    if (request->method == NULL || request->path == NULL)
+    request->path = arena_strdup(request->arena, path, err);
+    if (!ok || request->method == NULL || request->path == NULL)
         return false;
     const struct http_options *options = &request->server->options;
-    if (!http_check_site(request->connection, method, err) || !find_route(request, err))
+    if (!http_check_site(request->connection, method, err) ||
+        !http_check_expectation(request->connection, err) ||
+        !http_check_change_conditions(request->connection, method, err) ||
+        !find_route(request, err))
         return false;
+    if (request->match.route == NULL)
+        return true;
     if (options->authorize != NULL &&
         !options->authorize(request, options->context, request->match.route->access, err))
         return false;
@@ -231,6 +225,8 @@ enum MHD_Result http_on_request(void *context, struct MHD_Connection *connection
         if (request->refused)
             return answer_error(request, &request->error);
         http_set_deadline(request, 0);
+        if (request->match.route == NULL)
+            return http_send(request);
         return run(request,
                    request->match.route->blocking ? run_blocking : request->match.route->handle);
     case PHASE_WAITING:

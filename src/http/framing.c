@@ -79,19 +79,6 @@ static enum MHD_Result note_header(void *context, enum MHD_ValueKind kind, const
     return MHD_YES;
 }
 
-void *http_on_target(void *context, const char *target, struct MHD_Connection *connection)
-{
-    (void)context;
-    struct peer *peer = http_peer_of(connection);
-    if (peer != NULL) {
-        peer->target = target;
-        peer->target_bytes = 0;
-        while ((unsigned char)target[peer->target_bytes] > ' ')
-            peer->target_bytes++;
-    }
-    return NULL;
-}
-
 /* One space on either side of the target, and no space or NUL in it. */
 static bool line_is_plain(const struct peer *peer, const struct request_line *line)
 {
@@ -152,9 +139,24 @@ static bool same_origin(const char *origin, const char *host)
     return authority != NULL && host != NULL && strcasecmp(authority + 3, host) == 0;
 }
 
+bool http_is_safe(const char *method)
+{
+    return strcmp(method, "GET") == 0 || strcmp(method, "HEAD") == 0 ||
+           strcmp(method, "OPTIONS") == 0;
+}
+
+bool http_check_expectation(struct MHD_Connection *connection, struct error *err)
+{
+    const char *expected =
+        MHD_lookup_connection_value(connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_EXPECT);
+    return expected == NULL || strcasecmp(expected, "100-continue") == 0 ||
+           FAIL(err, E_EXPECTATION, "\"Expect: %.100s\" is not supported; 100-continue is",
+                expected);
+}
+
 bool http_check_site(struct MHD_Connection *connection, const char *method, struct error *err)
 {
-    if (strcmp(method, "GET") == 0 || strcmp(method, "HEAD") == 0)
+    if (http_is_safe(method))
         return true;
     const char *site = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "Sec-Fetch-Site");
     const char *origin =

@@ -41,6 +41,8 @@ struct answer {
     uint64_t file_size;
     struct http_source source; /* read NULL: the whole answer is known */
     const char *etag;          /* with quotes; NULL: none */
+    const char *encoded_etag;  /* of the same answer as gzip */
+    int64_t modified;          /* Unix seconds; 0: not known */
     size_t header_count;
     struct {
         const char *name, *value;
@@ -123,10 +125,17 @@ enum MHD_Result http_on_request(void *context, struct MHD_Connection *connection
                                 size_t *upload_data_size, void **slot);
 void http_on_completed(void *context, struct MHD_Connection *connection, void **slot,
                        enum MHD_RequestTerminationCode reason);
-size_t http_on_unescape(void *context, struct MHD_Connection *connection, char *string);
 
-/* framing.c: notes the target of a request before it is decoded. */
+/* target.c: notes the target of a request before it is decoded, and decodes its parts. */
 void *http_on_target(void *context, const char *target, struct MHD_Connection *connection);
+size_t http_on_unescape(void *context, struct MHD_Connection *connection, char *string);
+/* The rest of the decoding of one segment of the path, in place. */
+void http_decode_segment(char *segment);
+/* The path of "http://host/path"; E_SYNTAX when the host is not the one of the Host header. */
+bool http_origin_form(struct MHD_Connection *connection, const char *url, const char **out_path,
+                      struct error *err);
+
+/* framing.c */
 /* A request's line, as libmicrohttpd hands it out: pointers into one buffer. */
 struct request_line {
     const char *method, *url, *version;
@@ -136,6 +145,10 @@ struct request_line {
 bool http_check_framing(struct MHD_Connection *connection, const struct request_line *line,
                         struct error *err);
 bool http_check_site(struct MHD_Connection *connection, const char *method, struct error *err);
+/* E_EXPECTATION for an Expect header that is not "100-continue". */
+bool http_check_expectation(struct MHD_Connection *connection, struct error *err);
+/* True for a method that changes nothing. */
+bool http_is_safe(const char *method);
 /* Content-Length, or UINT64_MAX when it is not known (chunked), 0 when there is no body. */
 uint64_t http_content_length(struct MHD_Connection *connection);
 
@@ -153,6 +166,21 @@ enum http_range http_range_parse(const char *header, uint64_t size, uint64_t *ou
 bool http_tag_listed(const char *header, const char *quoted_tag);
 /* Quality (0 to 1) that an Accept header gives to a media type. */
 double http_accept_quality(const char *header, const char *type);
+
+/* conditions.c: what the conditions of a GET make of its answer. */
+enum http_condition { HTTP_CONDITION_HOLDS, HTTP_CONDITION_KNOWN, HTTP_CONDITION_FAILED };
+enum http_condition http_check_conditions(const struct http_request *request);
+/* False when If-Range asks for another version than there is. */
+bool http_range_condition_holds(const struct http_request *request);
+/* E_PRECONDITION for conditions on a request that changes something: nobody would look at them. */
+bool http_check_change_conditions(struct MHD_Connection *connection, const char *method,
+                                  struct error *err);
+
+/* encode.c */
+bool http_takes_gzip(const char *accept_encoding);
+bool http_is_encodable(const struct answer *answer);
+/* Replaces the bytes of the answer, if they get smaller. */
+void http_encode(struct http_request *request);
 
 /* peers.c */
 void http_on_connection(void *context, struct MHD_Connection *connection, void **slot,

@@ -26,9 +26,12 @@ const char *http_param(const struct http_request *request, const char *name)
     for (size_t i = 0; i < request->match.count; i++) {
         if (request->match.params[i].name_length == length &&
             memcmp(request->match.params[i].name, name, length) == 0) {
-            const char *value = arena_strndup(request->arena, request->match.params[i].value,
-                                              request->match.params[i].value_length, NULL);
-            return value != NULL ? value : "";
+            char *value = arena_strndup(request->arena, request->match.params[i].value,
+                                        request->match.params[i].value_length, NULL);
+            if (value == NULL)
+                return "";
+            http_decode_segment(value);
+            return value;
         }
     }
     assert(false); /* the route's pattern has no such parameter */

@@ -80,6 +80,8 @@ bool http_route_find(const struct http_table *const *tables, const char *method,
         }
     }
     if (out_allow[0] != '\0')
+        allow("OPTIONS", out_allow);
+    if (out_allow[0] != '\0')
         return FAIL(err, E_METHOD, "%.32s is not supported here; %s are", method, out_allow);
     return FAIL(err, E_NOT_FOUND, "there is no resource at %.300s", path);
 }

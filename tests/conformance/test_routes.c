@@ -242,6 +242,50 @@ START_TEST(another_method_is_405_with_the_ones_that_are_allowed)
 }
 END_TEST
 
+START_TEST(options_names_the_method_of_every_route)
+{
+    for (size_t i = 0; i < route_count(); i++) {
+        const struct http_route *route = route_at(i);
+        struct reply reply =
+            client_call(service.port, "OPTIONS", make_path(route, false), NULL, NULL, 0);
+        char allow[128];
+        ck_assert_int_eq(reply.status, 204);
+        ck_assert_ptr_nonnull(reply_header(&reply, "Allow", allow, sizeof(allow)));
+        ck_assert_msg(support_contains(allow, route->method), "%s: %s", route->pattern, allow);
+        reply_free(&reply);
+    }
+}
+END_TEST
+
+/* Law: an answer with an ETag is 304 for who has it, and 412 for who means another. */
+START_TEST(tagged_answers_are_conditional)
+{
+    size_t tagged = 0;
+    for (size_t i = 0; i < route_count(); i++) {
+        const struct http_route *route = route_at(i);
+        if (strcmp(route->method, "GET") != 0)
+            continue;
+        const char *path = make_path(route, true);
+        char tag[128], header[256];
+        struct reply reply = client_get(service.port, path);
+        bool has_tag = reply_header(&reply, "ETag", tag, sizeof(tag)) != NULL;
+        reply_free(&reply);
+        if (!has_tag)
+            continue;
+        tagged++;
+        (void)snprintf(header, sizeof(header), "If-None-Match: %s\r\n", tag);
+        reply = client_call(service.port, "GET", path, header, NULL, 0);
+        ck_assert_msg(reply.status == 304, "%s: %d", path, reply.status);
+        reply_free(&reply);
+        reply = client_call(service.port, "GET", path, "If-Match: \"other\"\r\n", NULL, 0);
+        ck_assert_msg(reply.status == 412, "%s: %d", path, reply.status);
+        check_problem(route, &reply);
+        reply_free(&reply);
+    }
+    ck_assert_uint_ge(tagged, 5);
+}
+END_TEST
+
 /* Law: without a token only what is for anybody answers; everything else is 401. */
 START_TEST(every_guarded_route_wants_a_token)
 {
@@ -277,6 +321,8 @@ int main(void)
     tcase_add_test(tcase, a_post_of_nonsense_is_a_4xx_problem);
     tcase_add_test(tcase, files_that_are_gone_are_no_fault_of_the_client);
     tcase_add_test(tcase, another_method_is_405_with_the_ones_that_are_allowed);
+    tcase_add_test(tcase, options_names_the_method_of_every_route);
+    tcase_add_test(tcase, tagged_answers_are_conditional);
     suite_add_tcase(suite, tcase);
     TCase *tokens = tcase_create("tokens");
     tcase_set_timeout(tokens, 60);

@@ -5,9 +5,11 @@
 #include "ptqd/base/text.h"
 #include "ptqd/http/listen.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { SINK_BYTES = 300 * 1000, PARK_MS = 1000 };
 
@@ -69,6 +71,19 @@ static bool json(struct http_request *request, void *context, struct error *err)
     return true;
 }
 
+static bool file(struct http_request *request, void *context, struct error *err)
+{
+    (void)context;
+    enum { BYTES = 5000 };
+    int fd = open("/tmp", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+    if (fd < 0 || ftruncate(fd, BYTES) != 0)
+        return FAIL(err, E_IO, "no temporary file");
+    http_set_etag(request, "file-1");
+    http_set_modified(request, 784111777);
+    http_answer_file(request, fd, BYTES, "text/plain");
+    return true;
+}
+
 static bool woken(struct http_request *request, void *context, struct error *err)
 {
     (void)context;
@@ -90,6 +105,7 @@ static const struct http_route routes[] = {
     {.method = "POST", .pattern = "/echo/{id}", .handle = echo, .any_body = true},
     {.method = "POST", .pattern = "/sink", .begin = begin_sink, .handle = finish_sink},
     {.method = "GET", .pattern = "/json", .handle = json},
+    {.method = "GET", .pattern = "/file", .handle = file},
     {.method = "GET", .pattern = "/park", .handle = park},
 };
 static const struct http_table table = {routes, sizeof(routes) / sizeof(routes[0])};
@@ -100,9 +116,10 @@ static void problem(struct http_request *request, void *context, const struct er
 {
     (void)context;
     static const int status[ERROR_CODE_COUNT] = {
-        [E_INVALID] = 422,   [E_SYNTAX] = 400,         [E_NOT_FOUND] = 404,
-        [E_METHOD] = 405,    [E_TOO_LARGE] = 413,      [E_CONFLICT] = 409,
-        [E_FORBIDDEN] = 403, [E_NOT_ACCEPTABLE] = 406, [E_INTERNAL] = 500,
+        [E_INVALID] = 422,      [E_SYNTAX] = 400,         [E_NOT_FOUND] = 404,
+        [E_METHOD] = 405,       [E_TOO_LARGE] = 413,      [E_CONFLICT] = 409,
+        [E_FORBIDDEN] = 403,    [E_NOT_ACCEPTABLE] = 406, [E_INTERNAL] = 500,
+        [E_PRECONDITION] = 412, [E_EXPECTATION] = 417,
     };
     int found = status[error->code] != 0 ? status[error->code] : 503;
     http_answer(request, found, "text/plain", error->message, strlen(error->message), true);

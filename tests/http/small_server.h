@@ -6,6 +6,7 @@
  *   GET, POST /echo/{id}   "id|name of the query|body"
  *   POST /sink             takes 300 000 bytes and drops them; "stored"
  *   GET /json              {"text": "aaa…"} of ?size= bytes, with an ETag
+ *   GET /file              5000 bytes of a file, with ETag and Last-Modified
  *   GET /park              waits for a second
  */
 

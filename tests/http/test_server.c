@@ -183,7 +183,7 @@ END_TEST
 START_TEST(unknown_paths_are_404_and_other_methods_405_with_allow)
 {
     static const char *const unknown[] = {"/",         "/echo",    "/echo/",
-                                          "/echo/a/b", "//echo/a", "/echo/..%2f..%2fetc%2fpasswd",
+                                          "/echo/a/b", "//echo/a", "/echo/../../etc/passwd",
                                           "/file%00",  "/file/"};
     for (size_t i = 0; i < sizeof(unknown) / sizeof(unknown[0]); i++) {
         struct reply reply = client_get(port, unknown[i]);
@@ -191,8 +191,9 @@ START_TEST(unknown_paths_are_404_and_other_methods_405_with_allow)
     }
     struct reply reply = client_call(port, "DELETE", "/echo/a", NULL, NULL, 0);
     char allow[64];
-    ck_assert_str_eq(reply_header(&reply, "Allow", allow, sizeof(allow)), "GET, HEAD, POST");
-    ck_assert_reply(reply, 405, "DELETE is not supported here; GET, HEAD, POST are");
+    ck_assert_str_eq(reply_header(&reply, "Allow", allow, sizeof(allow)),
+                     "GET, HEAD, POST, OPTIONS");
+    ck_assert_reply(reply, 405, "DELETE is not supported here; GET, HEAD, POST, OPTIONS are");
 }
 END_TEST
 

@@ -73,8 +73,11 @@ void http_answer_file(struct http_request *request, int fd, uint64_t size, const
 /* Adds a header to the answer; name and value are copied. Values with control characters are
  * dropped. */
 void http_add_header(struct http_request *request, const char *name, const char *value);
-/* Sets ETag; a matching If-None-Match turns a 200 into 304. `tag` is without quotes. */
+/* Sets ETag; a matching If-None-Match turns a 200 into 304, an If-Match without it into 412. `tag`
+ * is without quotes. */
 void http_set_etag(struct http_request *request, const char *tag);
+/* Sets Last-Modified, with which If-Modified-Since and If-Unmodified-Since do the same. */
+void http_set_modified(struct http_request *request, int64_t unix_seconds);
 /* True when If-None-Match names the tag that was set: the answer will be 304. */
 bool http_is_known(const struct http_request *request);
 
