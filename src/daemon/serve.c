@@ -137,6 +137,12 @@ static bool start_server(struct service *service, struct error *err)
     options.connections = (unsigned)settings->connections;
     options.connections_per_ip = (unsigned)settings->connections_per_ip;
     options.idle_timeout_seconds = (unsigned)settings->idle_seconds;
+    options.uploads = (unsigned)settings->uploads;
+    options.uploads_per_owner = (unsigned)settings->uploads_per_owner;
+    options.body_memory_bytes = settings_bytes(settings->body_memory);
+    options.header_timeout_ms = (unsigned)settings->header_seconds * 1000;
+    options.slow_grace_ms = (unsigned)settings->slow_seconds * 1000;
+    options.slow_bytes_per_second = (unsigned)settings->slow_rate;
     if (!http_listen(settings->address, settings->port, &options.listen_fd, err))
         return false;
     int port = http_listen_port(options.listen_fd);

@@ -16,10 +16,17 @@
 #include <string.h>
 #include <unistd.h>
 
-static void destroy_request(struct http_request *request)
+static void destroy_state(struct http_request *request)
 {
     if (request->destroy_state != NULL)
         request->destroy_state(request->state);
+    request->destroy_state = NULL;
+}
+
+static void destroy_request(struct http_request *request)
+{
+    destroy_state(request);
+    http_budget_release(request);
     if (request->answer.fd >= 0)
         close(request->answer.fd);
     text_finish(&request->body);
@@ -81,7 +88,7 @@ static bool prepare_body(struct http_request *request, struct error *err)
     if (route->begin != NULL && !route->begin(request, options->context, err))
         return false;
     text_init(&request->body, (size_t)request->body_limit);
-    return true;
+    return request->sink.write == NULL || http_budget_upload(request, err);
 }
 
 /* Everything that can be known from the header, but the size. */
@@ -122,11 +129,15 @@ static bool fail_size(const struct http_request *request, uint64_t size, struct 
                 (unsigned long long)request->body_limit);
 }
 
-/* Remembers why, and drops what still comes. */
+/* Remembers why, frees what was taken for the request, and drops what still comes. */
 static void refuse(struct http_request *request, const struct error *error)
 {
     request->refused = true;
     request->error = *error;
+    destroy_state(request);
+    text_finish(&request->body);
+    text_init(&request->body, 0);
+    http_budget_release(request);
 }
 
 static enum MHD_Result on_header(struct http_server *server, struct MHD_Connection *connection,
@@ -175,6 +186,10 @@ static enum MHD_Result on_body(struct http_request *request, const char *bytes, 
         fail_size(request, request->received, &err);
         refuse(request, &err);
     } else if (request->sink.write == NULL) {
+        if (!http_budget_body(request, size, &err)) {
+            refuse(request, &err);
+            return MHD_YES;
+        }
         text_append(&request->body, bytes, size);
         if (!text_check(&request->body, &err))
             refuse(request, &err);

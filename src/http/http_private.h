@@ -73,6 +73,10 @@ struct http_request {
     bool refused; /* the rest of the body is dropped, then `error` is the answer */
     struct error error;
 
+    size_t charged_bytes; /* of the budget of bodies */
+    bool uploads;         /* in the server's list */
+    struct http_request *previous_upload, *next_upload;
+
     void *state;
     void (*destroy_state)(void *state);
     struct answer answer;
@@ -112,11 +116,12 @@ struct http_server {
     size_t peer_count; /* those that were not cut */
     struct http_request *suspended;
     uint64_t suspended_count;
-    bool stopping;    /* waiting requests are woken at once */
-    bool sweeper_end; /* the sweeper returns */
+    struct http_request *uploads; /* whose body goes to a sink */
+    bool stopping;                /* waiting requests are woken at once */
+    bool sweeper_end;             /* the sweeper returns */
     pthread_t sweeper;
 
-    atomic_uint_least64_t active, cut, evicted, turned_away, by_class[6];
+    atomic_uint_least64_t active, cut, evicted, turned_away, body_bytes, by_class[6];
 };
 
 /* exchange.c: callbacks of libmicrohttpd. */
@@ -166,6 +171,11 @@ enum http_range http_range_parse(const char *header, uint64_t size, uint64_t *ou
 bool http_tag_listed(const char *header, const char *quoted_tag);
 /* Quality (0 to 1) that an Accept header gives to a media type. */
 double http_accept_quality(const char *header, const char *type);
+
+/* budget.c: E_UNAVAILABLE or E_LIMIT when others take it all. */
+bool http_budget_body(struct http_request *request, size_t bytes, struct error *err);
+bool http_budget_upload(struct http_request *request, struct error *err);
+void http_budget_release(struct http_request *request);
 
 /* conditions.c: what the conditions of a GET make of its answer. */
 enum http_condition { HTTP_CONDITION_HOLDS, HTTP_CONDITION_KNOWN, HTTP_CONDITION_FAILED };

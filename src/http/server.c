@@ -27,6 +27,8 @@ const struct http_options http_default_options = {
     .slow_grace_ms = 30 * 1000,
     .slow_bytes_per_second = 4096,
     .body_bytes = 1 << 20,
+    .body_memory_bytes = 64 << 20,
+    .uploads = 64,
     .swallow_bytes = 8 << 20,
     .arena_bytes = (size_t)256 << 20,
 };
@@ -179,6 +181,7 @@ struct http_stats http_server_stats(struct http_server *server)
     struct http_stats stats = {.active = atomic_load(&server->active),
                                .cut = atomic_load(&server->cut),
                                .evicted = atomic_load(&server->evicted),
+                               .body_bytes = atomic_load(&server->body_bytes),
                                .turned_away = atomic_load(&server->turned_away)};
     for (size_t i = 0; i < 6; i++) {
         stats.by_class[i] = atomic_load(&server->by_class[i]);
@@ -187,6 +190,9 @@ struct http_stats http_server_stats(struct http_server *server)
     pthread_mutex_lock(&server->lock);
     stats.suspended = server->suspended_count;
     stats.connections = server->peer_count;
+    for (struct http_request *upload = server->uploads; upload != NULL;
+         upload = upload->next_upload)
+        stats.uploads++;
     pthread_mutex_unlock(&server->lock);
     return stats;
 }

@@ -7,6 +7,7 @@
  *   places    when all connections are taken, the one that is idle longest makes place
  *   size      a Content-Length above the limit is 413 before a byte of the body is read; a chunked
  *             body is swallowed up to a hard cap, then 413; beyond the cap the connection is cut
+ *   budget    collected bodies have a common limit of memory, streamed ones a common number
  *   slowness  one sweeper thread cuts connections that deliver a header too late, a body too
  *             slowly, or take an answer too slowly
  *   waiting   handlers that wait suspend their connection; blocking routes run on a small pool
@@ -43,6 +44,9 @@ struct http_options {
     unsigned slow_grace_ms;         /* a body or answer may take this long … */
     unsigned slow_bytes_per_second; /* … plus its bytes at this rate */
     uint64_t body_bytes;            /* collected bodies */
+    uint64_t body_memory_bytes;     /* collected bodies of all requests together */
+    unsigned uploads;               /* bodies that stream to a sink at the same time */
+    unsigned uploads_per_owner;     /* 0: no limit */
     uint64_t swallow_bytes; /* what is read and dropped of a body that is too large or refused */
     size_t arena_bytes;     /* ceiling of a request's memory */
 };
@@ -63,6 +67,8 @@ struct http_stats {
     uint64_t connections;       /* now */
     uint64_t cut;               /* connections that were too slow */
     uint64_t evicted;           /* idle connections that made place for new ones */
+    uint64_t uploads;           /* bodies that stream to a sink, now */
+    uint64_t body_bytes;        /* collected bodies, now */
     uint64_t turned_away;       /* new connections for which there was no place */
 };
 struct http_stats http_server_stats(struct http_server *server);

@@ -1,0 +1,71 @@
+/* What bodies on the way may take together: memory of those that are collected, and the number of
+ * those that stream to a sink, each of which holds a file open.
+ *
+ * Memory is counted as received; a text that grows may hold twice that for a moment.
+ */
+
+#include "http_private.h"
+
+#include <string.h>
+
+bool http_budget_body(struct http_request *request, size_t bytes, struct error *err)
+{
+    struct http_server *server = request->server;
+    uint64_t limit = server->options.body_memory_bytes;
+    uint64_t before = atomic_fetch_add(&server->body_bytes, bytes);
+    if (before + bytes > limit) {
+        atomic_fetch_sub(&server->body_bytes, bytes);
+        return FAIL(err, E_UNAVAILABLE,
+                    "the bodies of other requests take %llu of %llu bytes; try again later",
+                    (unsigned long long)before, (unsigned long long)limit);
+    }
+    request->charged_bytes += bytes;
+    return true;
+}
+
+bool http_budget_upload(struct http_request *request, struct error *err)
+{
+    struct http_server *server = request->server;
+    const struct http_options *options = &server->options;
+    unsigned all = 0, own = 0;
+    pthread_mutex_lock(&server->lock);
+    for (struct http_request *other = server->uploads; other != NULL; other = other->next_upload) {
+        all++;
+        own += strcmp(other->owner, request->owner) == 0;
+    }
+    bool ok = all < options->uploads &&
+              (options->uploads_per_owner == 0 || own < options->uploads_per_owner);
+    if (ok) {
+        request->uploads = true;
+        request->previous_upload = NULL;
+        request->next_upload = server->uploads;
+        if (server->uploads != NULL)
+            server->uploads->previous_upload = request;
+        server->uploads = request;
+    }
+    pthread_mutex_unlock(&server->lock);
+    if (ok)
+        return true;
+    if (all >= options->uploads)
+        return FAIL(err, E_UNAVAILABLE, "%u uploads are under way, as many as there may be", all);
+    return FAIL(err, E_LIMIT, "\"%s\" has %u uploads under way, as many as one may have",
+                request->owner, own);
+}
+
+void http_budget_release(struct http_request *request)
+{
+    struct http_server *server = request->server;
+    atomic_fetch_sub(&server->body_bytes, request->charged_bytes);
+    request->charged_bytes = 0;
+    if (!request->uploads)
+        return;
+    pthread_mutex_lock(&server->lock);
+    if (request->previous_upload != NULL)
+        request->previous_upload->next_upload = request->next_upload;
+    else
+        server->uploads = request->next_upload;
+    if (request->next_upload != NULL)
+        request->next_upload->previous_upload = request->previous_upload;
+    pthread_mutex_unlock(&server->lock);
+    request->uploads = false;
+}
