@@ -8,8 +8,8 @@
 #include <time.h>
 
 static const struct http_table *const tables[] = {
-    &model_routes,   &dataset_routes, &job_routes,   &run_routes, &report_routes,
-    &service_routes, &event_routes,   &queue_routes, NULL,
+    &model_routes,   &dataset_routes, &job_routes,   &run_routes,     &report_routes,
+    &service_routes, &event_routes,   &queue_routes, &metrics_routes, NULL,
 };
 
 const struct http_table *const *api_tables(void)
@@ -25,6 +25,7 @@ bool api_create(const struct api_options *options, struct api **out_api, struct 
     api->options = *options;
     atomic_store(&api->open, options->open);
     api->started_ms = (int64_t)time(NULL) * 1000;
+    pthread_mutex_init(&api->counts_lock, NULL);
     waiters_init(api);
     *out_api = api;
     return true;
@@ -35,6 +36,7 @@ void api_destroy(struct api *api)
     if (api == NULL)
         return;
     waiters_finish(api);
+    pthread_mutex_destroy(&api->counts_lock);
     free(api);
 }
 

@@ -9,6 +9,7 @@
 #include "ptqd/store/job_row.h"
 #include "ptqd/store/run_row.h"
 #include "ptqd/store/store.h"
+#include "ptqd/store/store_counts.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -25,10 +26,13 @@ struct api {
     struct waiter *waiters; /* requests that wait for a job to change */
     struct jobs_listener listener;
     atomic_int_least64_t watchers; /* streams of events */
+    pthread_mutex_t counts_lock;   /* of the next two, which /metrics keeps for a while */
+    int64_t counted_ms;            /* 0: not yet */
+    struct store_counts counts;
 };
 
 extern const struct http_table model_routes, dataset_routes, job_routes, run_routes, report_routes,
-    service_routes, event_routes, queue_routes;
+    service_routes, event_routes, queue_routes, metrics_routes;
 
 /* ---- answers ---- */
 

@@ -5,14 +5,9 @@
 #include "ptqd/artifact/artifact.h"
 #include "ptqd/base/text.h"
 #include "ptqd/flow/pipeline.h"
-#include "ptqd/http/server.h"
 #include "ptqd/json/params.h"
 #include "ptqd/nn/model.h"
 #include "ptqd/nn/op.h"
-
-#include <inttypes.h>
-#include <string.h>
-#include <time.h>
 
 static bool get_index(struct http_request *request, void *context, struct error *err)
 {
@@ -88,69 +83,6 @@ static bool get_ready(struct http_request *request, void *context, struct error 
     return reply_json(request, 200, object, err);
 }
 
-/* ---- metrics: the text format of Prometheus, version 0.0.4 ---- */
-
-static void head(struct text *text, const char *name, const char *type, const char *help)
-{
-    text_printf(text, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
-}
-
-static void add_http_metrics(struct text *text, struct http_server *server)
-{
-    if (server == NULL)
-        return;
-    struct http_stats stats = http_server_stats(server);
-    head(text, "ptqd_http_requests_total", "counter", "Requests answered, by class of status.");
-    for (int i = 1; i <= 5; i++)
-        text_printf(text, "ptqd_http_requests_total{class=\"%dxx\"} %" PRIu64 "\n", i,
-                    stats.by_class[i]);
-    head(text, "ptqd_http_requests_active", "gauge", "Requests being handled.");
-    text_printf(text, "ptqd_http_requests_active %" PRIu64 "\n", stats.active);
-    head(text, "ptqd_http_connections_cut_total", "counter", "Connections cut for slowness.");
-    text_printf(text, "ptqd_http_connections_cut_total %" PRIu64 "\n", stats.cut);
-}
-
-static void add_queue_metrics(struct text *text, const struct api *api,
-                              const int64_t jobs[static JOB_STATE_COUNT],
-                              const int64_t runs[static RUN_STATE_COUNT])
-{
-    head(text, "ptqd_jobs", "gauge", "Jobs, by state.");
-    for (int i = 0; i < JOB_STATE_COUNT; i++)
-        text_printf(text, "ptqd_jobs{state=\"%s\"} %" PRId64 "\n",
-                    job_state_name((enum job_state)i), jobs[i]);
-    head(text, "ptqd_runs", "gauge", "Runs, by state.");
-    for (int i = 0; i < RUN_STATE_COUNT; i++)
-        text_printf(text, "ptqd_runs{state=\"%s\"} %" PRId64 "\n",
-                    run_state_name((enum run_state)i), runs[i]);
-    struct jobs_load load = jobs_load(api->options.jobs);
-    head(text, "ptqd_workers", "gauge", "Worker threads.");
-    text_printf(text, "ptqd_workers %" PRId64 "\n", load.workers);
-    head(text, "ptqd_workers_busy", "gauge", "Worker threads that compute a run.");
-    text_printf(text, "ptqd_workers_busy %" PRId64 "\n", load.busy);
-}
-
-static bool get_metrics(struct http_request *request, void *context, struct error *err)
-{
-    struct api *api = context;
-    struct database *database;
-    int64_t jobs[JOB_STATE_COUNT], runs[RUN_STATE_COUNT];
-    if (!store_reader(api->options.store, &database, err) || !job_row_count(database, jobs, err) ||
-        !run_row_count(database, runs, err))
-        return false;
-    struct text text;
-    text_init(&text, 1 << 16);
-    head(&text, "ptqd_start_time_seconds", "gauge", "When the daemon started.");
-    text_printf(&text, "ptqd_start_time_seconds %" PRId64 "\n", api->started_ms / 1000);
-    add_queue_metrics(&text, api, jobs, runs);
-    add_http_metrics(&text, atomic_load(&api->server));
-    char *copy = text_dup(&text, http_arena(request), err);
-    if (copy != NULL)
-        http_answer(request, 200, "text/plain; version=0.0.4; charset=utf-8", copy, text.length,
-                    false);
-    text_finish(&text);
-    return copy != NULL;
-}
-
 static const struct http_route routes[] = {
     {.method = "GET",
      .pattern = "/v1/catalog",
@@ -167,11 +99,6 @@ static const struct http_route routes[] = {
      .access = ACCESS_ANYBODY,
      .handle = get_ready,
      .summary = "Does it accept work?"},
-    {.method = "GET",
-     .pattern = "/metrics",
-     .access = ACCESS_READ,
-     .handle = get_metrics,
-     .summary = "Counters for Prometheus"},
     {.method = "GET",
      .pattern = "/",
      .access = ACCESS_ANYBODY,

@@ -198,6 +198,8 @@ static bool make_outcome(const struct runner *runner, const struct run_ticket *t
             blob_unpin(runner->blobs, rows[j].blob);
         return error_context(err, "artifact %s", result->artifacts[i].name);
     }
+    for (int i = 0; i < result->step_count; i++)
+        ticket_took(ticket, result->steps[i].name, result->steps[i].seconds);
     *out = (struct run_outcome){
         .accuracy = result->accuracy,
         .loss = result->loss,

@@ -174,8 +174,20 @@ static void add_headers(const struct answer *answer, struct MHD_Response *respon
         (void)MHD_add_response_header(response, answer->headers[i].name, answer->headers[i].value);
 }
 
+static enum http_kind kind_of(const struct http_request *request)
+{
+    if (request->waited)
+        return HTTP_WAIT;
+    bool reads = strcmp(request->method, "GET") == 0 || strcmp(request->method, "HEAD") == 0;
+    return reads ? HTTP_READ : HTTP_CHANGE;
+}
+
 static void note_sent(const struct http_request *request)
 {
+    struct http_server *server = request->server;
+    durations_add(&server->latency[kind_of(request)], http_clock_us() - request->started_us);
+    if (strcmp(request->method, "HEAD") != 0 && request->answer.status != MHD_HTTP_NOT_MODIFIED)
+        atomic_fetch_add(&server->sent_bytes, request->answer.size);
     int status = request->answer.status;
     atomic_fetch_add(&request->server->by_class[status / 100 <= 5 ? status / 100 : 0], 1);
     enum log_level level = status >= 500 ? LOG_WARN : LOG_DEBUG;

@@ -50,6 +50,7 @@ static struct http_request *create_request(struct http_server *server,
     request->answer.fd = -1;
     request->owner = "";
     request->started_ms = http_clock_ms();
+    request->started_us = http_clock_us();
     text_init(&request->body, 0);
     text_init(&request->pending, 0);
     request->arena = arena_create(server->options.arena_bytes);
@@ -176,6 +177,7 @@ static enum MHD_Result on_body(struct http_request *request, const char *bytes, 
 {
     struct http_server *server = request->server;
     request->received += size;
+    atomic_fetch_add(&server->received_bytes, size);
     http_set_deadline(request,
                       http_transfer_deadline(server, request->started_ms, request->received));
     if (request->refused)

@@ -69,7 +69,8 @@ struct http_request {
     struct http_sink sink; /* write NULL: collect in `body` */
     struct text body;
     uint64_t body_limit, received;
-    int64_t started_ms;
+    int64_t started_ms, started_us;
+    bool waited;  /* for something to happen: its time says nothing of the server */
     bool refused; /* the rest of the body is dropped, then `error` is the answer */
     struct error error;
 
@@ -122,6 +123,8 @@ struct http_server {
     pthread_t sweeper;
 
     atomic_uint_least64_t active, cut, evicted, turned_away, body_bytes, by_class[6];
+    atomic_uint_least64_t received_bytes, sent_bytes; /* of bodies */
+    struct durations latency[HTTP_KINDS];
 };
 
 /* exchange.c: callbacks of libmicrohttpd. */
@@ -214,6 +217,8 @@ int http_tls_retrieve(gnutls_session_t session, const struct gnutls_cert_auth_in
 /* sweeper.c */
 bool http_sweeper_start(struct http_server *server, struct error *err);
 void http_sweeper_stop(struct http_server *server);
+/* Microseconds of the clock of http_clock_ms. */
+int64_t http_clock_us(void);
 /* Allowed until `start_ms` plus the grace plus `bytes` at the slowest rate. */
 int64_t http_transfer_deadline(const struct http_server *server, int64_t start_ms, uint64_t bytes);
 

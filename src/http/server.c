@@ -187,6 +187,10 @@ struct http_stats http_server_stats(struct http_server *server)
         stats.by_class[i] = atomic_load(&server->by_class[i]);
         stats.requests += stats.by_class[i];
     }
+    stats.received_bytes = atomic_load(&server->received_bytes);
+    stats.sent_bytes = atomic_load(&server->sent_bytes);
+    for (size_t i = 0; i < HTTP_KINDS; i++)
+        stats.latency[i] = &server->latency[i];
     pthread_mutex_lock(&server->lock);
     stats.suspended = server->suspended_count;
     stats.connections = server->peer_count;

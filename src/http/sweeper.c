@@ -22,6 +22,13 @@ int64_t http_clock_ms(void)
     return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
+int64_t http_clock_us(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+}
+
 int64_t http_transfer_deadline(const struct http_server *server, int64_t start_ms, uint64_t bytes)
 {
     return start_ms + server->options.slow_grace_ms +
@@ -49,6 +56,7 @@ void http_suspend(struct http_request *request, http_handler *next, int64_t time
         request->phase = PHASE_WAITING;
         request->next = next;
     }
+    request->waited |= timeout_ms >= 0;
     pthread_mutex_lock(&server->lock);
     request->peer->deadline_ms = 0;
     request->deadline_ms = timeout_ms >= 0 ? http_clock_ms() + timeout_ms : 0;

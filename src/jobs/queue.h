@@ -23,6 +23,7 @@ struct jobs {
     struct worker *workers; /* [worker_count] */
     size_t worker_count, started_count;
     struct jobs_listener *listeners;
+    struct jobs_stats stats;
 };
 
 /* With the mutex held: counts a change of the job and tells the listeners. */

@@ -231,6 +231,21 @@ static void log_ending(const struct record *record)
               record->worker->name);
 }
 
+/* With the mutex held. */
+static void count_ending(const struct record *record)
+{
+    struct jobs_stats *stats = &record->worker->jobs->stats;
+    uint64_t *const counters[] = {
+        [ENDS_SUCCEEDED] = &stats->succeeded,
+        [ENDS_FAILED] = &stats->failed,
+        [ENDS_CANCELLED] = &stats->cancelled,
+        [ENDS_REQUEUED] = &stats->requeued,
+    };
+    ++*counters[record->ending];
+    if (record->ending == ENDS_SUCCEEDED && isfinite(record->outcome.seconds))
+        stats->seconds += record->outcome.seconds;
+}
+
 static void do_run(struct worker *worker)
 {
     struct jobs *jobs = worker->jobs;
@@ -248,6 +263,7 @@ static void do_run(struct worker *worker)
 
     uv_mutex_lock(&jobs->mutex);
     worker->busy = false;
+    count_ending(&record);
     queue_notify(jobs, worker->job);
     queue_wake(jobs); /* the owner may have been at the limit of running runs */
     uv_mutex_unlock(&jobs->mutex);

@@ -16,9 +16,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 struct store {
+    char directory[PATH_MAX - 32]; /* room for the names in it */
     int lock_fd; /* of the directory; −1 without the lock, and for guests once they are open */
     bool alone;  /* there was no other owner */
     struct store_schema schema;
@@ -102,6 +105,8 @@ bool store_open(const char *directory, const struct store_options *options,
     if (store == NULL)
         return FAIL(err, E_MEMORY, "no memory for the store '%s'", directory);
     store->lock_fd = -1;
+    (void)snprintf(store->directory, sizeof(store->directory), "%s",
+                   directory); /* see blobs_open */
 
     bool ok = lock_directory(directory, &store->lock_fd, err);
     bool owned = store->alone = store->lock_fd >= 0;
@@ -143,6 +148,27 @@ struct blobs *store_blobs(struct store *store)
 bool store_is_alone(const struct store *store)
 {
     return store->alone;
+}
+
+static uint64_t file_bytes(const struct store *store, const char *name)
+{
+    char path[PATH_MAX];
+    struct stat status;
+    (void)snprintf(path, sizeof(path), "%s/%s", store->directory, name); /* names are short */
+    return stat(path, &status) == 0 ? (uint64_t)status.st_size : 0;
+}
+
+void store_read_stats(struct store *store, struct store_stats *out_stats)
+{
+    struct store_stats stats = {.database_bytes = file_bytes(store, "ptqd.db"),
+                                .wal_bytes = file_bytes(store, "ptqd.db-wal")};
+    struct statvfs disk;
+    if (statvfs(store->directory, &disk) == 0) {
+        stats.disk_bytes = (uint64_t)disk.f_blocks * disk.f_frsize;
+        stats.disk_free_bytes = (uint64_t)disk.f_bavail * disk.f_frsize;
+    }
+    store_writer_read_stats(store->writer, &stats);
+    *out_stats = stats;
 }
 
 bool store_reader(struct store *store, struct database **out_database, struct error *err)

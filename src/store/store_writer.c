@@ -15,8 +15,10 @@
 
 #include "collect.h"
 
+#include "ptqd/base/durations.h"
 #include "ptqd/base/log.h"
 
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <uv.h>
 
@@ -29,6 +31,8 @@ struct store_writer {
     size_t waiting;
     bool collect; /* look for blobs without a name although nothing was written */
     bool closing;
+    struct durations commits;
+    atomic_uint_least64_t writes, failed_writes;
 };
 
 static bool in_transaction(const struct database *database)
@@ -90,6 +94,9 @@ static void commit_group(struct database *database, struct store_write *group)
 
 static void answer(struct store_writer *writer, struct store_write *write)
 {
+    atomic_fetch_add(&writer->writes, 1);
+    if (write->failed)
+        atomic_fetch_add(&writer->failed_writes, 1);
     if (write->done != NULL) {
         write->done(write->context, write->failed ? &write->error : NULL);
         return;
@@ -131,8 +138,11 @@ static void run(void *context)
     struct store_writer *writer = context;
     struct store_write *group;
     while (take_group(writer, &group)) {
-        if (group != NULL)
+        if (group != NULL) {
+            uint64_t start_ns = uv_hrtime();
             commit_group(writer->database, group);
+            durations_add(&writer->commits, (int64_t)((uv_hrtime() - start_ns) / 1000));
+        }
         answer_group(writer, group);
 
         /* What can't be removed now stays on its list: the next group tries again. */
@@ -204,6 +214,16 @@ static bool enqueue(struct store_writer *writer, struct store_write *write, stru
     writer->waiting++;
     uv_cond_signal(&writer->submitted);
     return true;
+}
+
+void store_writer_read_stats(struct store_writer *writer, struct store_stats *stats)
+{
+    stats->writes = atomic_load(&writer->writes);
+    stats->failed_writes = atomic_load(&writer->failed_writes);
+    stats->commits = &writer->commits;
+    uv_mutex_lock(&writer->mutex);
+    stats->waiting = writer->waiting;
+    uv_mutex_unlock(&writer->mutex);
 }
 
 void store_writer_submit(struct store_writer *writer, struct store_write *write)

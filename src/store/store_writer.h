@@ -15,6 +15,9 @@ bool store_writer_create(struct database *database, struct store_writer **out_wr
 /* Answers what was submitted, then ends the thread. */
 void store_writer_destroy(struct store_writer *writer);
 
+/* Fills in what the writer knows. */
+void store_writer_read_stats(struct store_writer *writer, struct store_stats *stats);
+
 void store_writer_submit(struct store_writer *writer, struct store_write *write);
 bool store_writer_wait(struct store_writer *writer, struct store_write *write, struct error *err);
 void store_writer_collect(struct store_writer *writer);

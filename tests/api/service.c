@@ -80,6 +80,7 @@ static bool execute(void *context, const struct run_ticket *ticket, struct run_o
         return FAIL(err, E_IO, "can't read '/secret/place/file'");
     if (atomic_load(&service->mode) == SERVICE_FAIL)
         return FAIL(err, E_UNSUPPORTED, "node 'x' (Foo) is not supported");
+    ticket_took(ticket, "optimize", 0.5);
     struct artifact_row *artifact = ARENA_NEW(ticket->arena, struct artifact_row, err);
     const char *blob = NULL;
     const char *result = make_result(ticket, err);

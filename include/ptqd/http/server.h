@@ -14,6 +14,7 @@
  *   stopping  no new connections, waiting requests are woken, running ones are answered
  */
 
+#include "ptqd/base/durations.h"
 #include "ptqd/base/error.h"
 #include "ptqd/http/route.h"
 
@@ -60,15 +61,25 @@ bool http_server_start(const struct http_options *options, struct http_server **
  * the threads, frees the server. Whoever resumes suspended requests must still be alive. */
 void http_server_stop(struct http_server *server, unsigned drain_ms);
 
+/* Kinds of requests by what their time depends on. */
+enum http_kind {
+    HTTP_READ,   /* GET, HEAD */
+    HTTP_CHANGE, /* all others: from the header on, so with the client's sending of the body */
+    HTTP_WAIT,   /* those that waited for something to happen */
+    HTTP_KINDS
+};
+
 struct http_stats {
-    uint64_t requests;          /* answered so far */
-    uint64_t by_class[6];       /* [2]: 2xx … */
-    uint64_t active, suspended; /* now */
-    uint64_t connections;       /* now */
-    uint64_t cut;               /* connections that were too slow */
-    uint64_t evicted;           /* idle connections that made place for new ones */
-    uint64_t uploads;           /* bodies that stream to a sink, now */
-    uint64_t body_bytes;        /* collected bodies, now */
-    uint64_t turned_away;       /* new connections for which there was no place */
+    uint64_t requests;                     /* answered so far */
+    uint64_t by_class[6];                  /* [2]: 2xx … */
+    uint64_t active, suspended;            /* now */
+    uint64_t connections;                  /* now */
+    uint64_t cut;                          /* connections that were too slow */
+    uint64_t evicted;                      /* idle connections that made place for new ones */
+    uint64_t uploads;                      /* bodies that stream to a sink, now */
+    uint64_t body_bytes;                   /* collected bodies, now */
+    uint64_t turned_away;                  /* new connections for which there was no place */
+    uint64_t received_bytes, sent_bytes;   /* of bodies */
+    struct durations *latency[HTTP_KINDS]; /* from header to answer; borrowed from the server */
 };
 struct http_stats http_server_stats(struct http_server *server);

@@ -36,6 +36,9 @@ struct run_ticket {
  * several times a second; cheap. */
 bool ticket_report(const struct run_ticket *ticket, const struct ticket_progress *progress);
 
+/* Counts a step of a finished run for jobs_read_stats: its name, and the seconds it took. */
+void ticket_took(const struct run_ticket *ticket, const char *step, double seconds);
+
 struct jobs_executor {
     /* Computes the run on the calling thread. After ticket_report returned false it may give up
      * with any error, E_CANCELLED by custom. Artifacts are blobs already,

@@ -111,6 +111,21 @@ struct jobs_load {
 };
 struct jobs_load jobs_load(struct jobs *jobs);
 
+enum { JOBS_STEPS_MAX = 32 };
+
+/* Since the queue was created. */
+struct jobs_stats {
+    uint64_t succeeded, failed, cancelled, requeued; /* runs that a worker had, by their end */
+    double seconds;                                  /* of those that succeeded */
+    struct {
+        char name[TICKET_STEP_BYTES];
+        uint64_t count;
+        double seconds;
+    } steps[JOBS_STEPS_MAX]; /* of those that succeeded; [step_count] */
+    size_t step_count;
+};
+void jobs_read_stats(struct jobs *jobs, struct jobs_stats *out_stats);
+
 /* Somebody who wants to know when a job changes (its state, a run's state, progress). */
 struct jobs_listener {
     /* Called on any thread, under a lock: note it, wake somebody, return; call nothing of the queue

@@ -63,6 +63,17 @@ struct blobs *store_blobs(struct store *store);
 /* True when no other process had the directory as its owner when this store was opened. */
 bool store_is_alone(const struct store *store);
 
+/* How the store is doing, since it was opened. */
+struct durations;
+struct store_stats {
+    uint64_t writes, failed_writes; /* answered */
+    uint64_t waiting;               /* submitted and not taken yet */
+    struct durations *commits;      /* seconds of each group, from BEGIN to COMMIT; borrowed */
+    uint64_t database_bytes, wal_bytes;
+    uint64_t disk_bytes, disk_free_bytes; /* of the file system; free for this user */
+};
+void store_read_stats(struct store *store, struct store_stats *out_stats);
+
 /* The calling thread's read-only connection, opened at its first use and closed when the thread
  * ends. Not for use inside a write, which has its own. */
 bool store_reader(struct store *store, struct database **out_database, struct error *err);
