@@ -12,6 +12,7 @@
 
 #include "fault_control.h"
 #include "lab_clients.h"
+#include "mount_space.h"
 
 #include "client.h"
 #include "program.h"
@@ -19,7 +20,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -185,12 +185,6 @@ START_TEST(a_full_disk_is_told_of_and_survived)
 }
 END_TEST
 
-/* Mounts of this program are nobody else's, and go with it. */
-static bool may_mount(void)
-{
-    return unshare(CLONE_NEWNS) == 0 && mount("", "/", "", MS_REC | MS_PRIVATE, NULL) == 0;
-}
-
 int main(int count, char **line)
 {
     const char *kind = count > 1 ? line[1] : "";
@@ -205,7 +199,7 @@ int main(int count, char **line)
                             support_short() ? 2 : kinds);
     } else if (strcmp(kind, "limit") == 0) {
         tcase_add_test(tcase, a_limit_of_file_sizes_is_told_of_and_survived);
-    } else if (!may_mount()) {
+    } else if (!mount_space_open()) {
         puts("1..0 # SKIP only root mounts");
         return 0;
     } else {
