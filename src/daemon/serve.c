@@ -203,12 +203,17 @@ static void on_hangup(uv_signal_t *handle, int number)
         log_write(LOG_INFO, "daemon", "reloaded|tls=%s", service->tls != NULL ? "yes" : "no");
 }
 
-/* SIGHUP waits, blocked in every thread, while nobody listens to it: its default is to kill. */
-static void hold_hangup(int how)
+/* Signals wait, blocked in every thread, until the loop listens: their default is to kill, also
+ * what runs already. A second SIGTERM while the daemon stops may do that; a SIGHUP may not. */
+static void hold_signals(int how, bool all)
 {
     sigset_t set;
     sigemptyset(&set);
     sigaddset(&set, SIGHUP);
+    if (all) {
+        sigaddset(&set, SIGTERM);
+        sigaddset(&set, SIGINT);
+    }
     (void)pthread_sigmask(how, &set, NULL); /* can't fail with a valid `how` */
 }
 
@@ -249,9 +254,9 @@ static bool wait_for_end(struct service *service, struct error *err)
         status = uv_timer_start(&watchdog, on_watchdog, interval_ms, interval_ms);
     if (status == 0) {
         notify_ready();
-        hold_hangup(SIG_UNBLOCK);
+        hold_signals(SIG_UNBLOCK, true);
         (void)uv_run(&loop, UV_RUN_DEFAULT); /* returns when it is stopped */
-        hold_hangup(SIG_BLOCK);
+        hold_signals(SIG_BLOCK, false);
         notify_stopping();
     }
     uv_walk(&loop, close_handle, NULL);
@@ -268,9 +273,9 @@ int command_serve(const struct settings *settings, const struct arguments *argum
         fputs("ptqd: serve takes settings only\n", stderr);
         return 2;
     }
-    signal(SIGPIPE, SIG_IGN); /* a client that went away is an error of write */
-    signal(SIGXFSZ, SIG_IGN); /* so is a file that may not grow */
-    hold_hangup(SIG_BLOCK);   /* before there are threads, which inherit it */
+    signal(SIGPIPE, SIG_IGN);      /* a client that went away is an error of write */
+    signal(SIGXFSZ, SIG_IGN);      /* so is a file that may not grow */
+    hold_signals(SIG_BLOCK, true); /* before there are threads, which inherit it */
     bool ok = start(&service, &err);
     if (ok) {
         api_set_ready(service.api, true);

@@ -140,6 +140,16 @@ START_TEST(a_restart_loses_no_finished_unit)
 }
 END_TEST
 
+/* Law: from the moment on at which it says that it listens, SIGTERM ends it in order. */
+START_TEST(a_sigterm_right_after_the_start_ends_it_in_order)
+{
+    for (int i = 0; i < 10; i++) {
+        program_serve(&session.program, session.directory);
+        ck_assert_int_eq(program_end(&session.program, SIGTERM), 0);
+    }
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("drain");
@@ -147,6 +157,7 @@ int main(void)
     tcase_set_timeout(tcase, 180);
     tcase_add_checked_fixture(tcase, setup, teardown);
     tcase_add_test(tcase, sigterm_claims_nothing_and_waits_for_nobody_long);
+    tcase_add_test(tcase, a_sigterm_right_after_the_start_ends_it_in_order);
     tcase_add_test(tcase, a_restart_loses_no_finished_unit);
     suite_add_tcase(suite, tcase);
     return support_run(suite);
