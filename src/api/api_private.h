@@ -51,6 +51,10 @@ bool reply_nothing(struct http_request *request); /* 204 */
 bool reply_blob(struct http_request *request, struct api *api, const char *id,
                 const char *media_type, const char *filename, struct error *err);
 
+/* Retry-After of what is not finished: when to ask again. NaN: it is not known how long it takes.
+ */
+void reply_retry_after(struct http_request *request, double eta_seconds);
+
 /* `limit` and `cursor` of the query string. */
 bool read_page(struct http_request *request, struct store_page *out_page, struct error *err);
 /* `name` of the query string; "" without it. */

@@ -54,8 +54,13 @@ static bool find_job(struct http_request *request, struct api *api, const char *
            job_row_find(*out_database, id, http_arena(request), out_row, err);
 }
 
-/* `*out_news`: the job is finished, or not what If-None-Match names. */
-static bool answer_job(struct http_request *request, struct api *api, bool *out_news,
+struct news {
+    bool finished;
+    bool any;           /* it is finished, or not what If-None-Match names */
+    double eta_seconds; /* NaN: not known */
+};
+
+static bool answer_job(struct http_request *request, struct api *api, struct news *out_news,
                        struct error *err)
 {
     struct arena *arena = http_arena(request);
@@ -67,7 +72,12 @@ static bool answer_job(struct http_request *request, struct api *api, bool *out_
         !reply_json_tagged(request, object, err))
         return false;
     bool conditional = http_header(request, "If-None-Match") != NULL;
-    *out_news = job_state_is_final(row.state) || (conditional && !http_is_known(request));
+    bool finished = job_state_is_final(row.state);
+    *out_news = (struct news){
+        .finished = finished,
+        .any = finished || (conditional && !http_is_known(request)),
+        .eta_seconds = jobs_job_progress(api->options.jobs, &row).eta_seconds,
+    };
     return true;
 }
 
@@ -87,14 +97,14 @@ static bool look(struct http_request *request, struct api *api, struct wait *wai
                  struct error *err)
 {
     for (;;) {
-        bool news = false;
+        struct news news;
         arena_reset(http_arena(request), wait->mark);
         if (!answer_job(request, api, &news, err)) {
             waiter_remove(api, &wait->waiter);
             return false;
         }
         int64_t left_ms = wait->end_ms - http_clock_ms();
-        if (news || last || left_ms <= 0) {
+        if (news.any || last || left_ms <= 0) {
             waiter_remove(api, &wait->waiter);
             return true;
         }
@@ -119,13 +129,18 @@ static bool get(struct http_request *request, void *context, struct error *err)
     struct api *api = context;
     const char *text = http_query(request, "wait");
     int64_t seconds = 0;
-    bool news;
+    struct news news;
     if (!http_check_query(request, known, err))
         return false;
     if (text != NULL && !text_parse_i64(text, 0, WAIT_MAX_SECONDS, &seconds, err))
         return error_context(err, "wait");
-    if (seconds == 0)
-        return answer_job(request, api, &news, err);
+    if (seconds == 0) {
+        if (!answer_job(request, api, &news, err))
+            return false;
+        if (!news.finished)
+            reply_retry_after(request, news.eta_seconds);
+        return true;
+    }
 
     struct wait *wait = ARENA_NEW(http_arena(request), struct wait, err);
     if (wait == NULL)

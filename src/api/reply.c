@@ -55,6 +55,17 @@ struct json *reply_list(struct json *object, const char *next)
     return items;
 }
 
+/* Half of what is left, so that the end is seen soon after it, and who asks often while it is far
+ * off asks less. */
+void reply_retry_after(struct http_request *request, double eta_seconds)
+{
+    enum { LEAST = 1, UNKNOWN = 5, MOST = 30 };
+    char value[16];
+    double seconds = isnan(eta_seconds) ? UNKNOWN : fmin(fmax(eta_seconds / 2, LEAST), MOST);
+    (void)snprintf(value, sizeof(value), "%.0f", ceil(seconds)); /* fits */
+    http_add_header(request, "Retry-After", value);
+}
+
 bool reply_nothing(struct http_request *request)
 {
     http_answer(request, 204, NULL, "", 0, false);

@@ -4,6 +4,7 @@
 
 #include "ptqd/api/layers.h"
 
+#include <math.h>
 #include <string.h>
 
 static bool find_run(struct http_request *request, struct api *api, struct database **out_database,
@@ -47,10 +48,18 @@ static bool get(struct http_request *request, void *context, struct error *err)
 {
     struct database *database;
     struct run_row row;
+    struct api *api = context;
+    struct ticket_progress progress = {.seconds_left = (double)NAN};
     struct json *object = json_object(http_arena(request));
-    return find_run(request, context, &database, &row, err) &&
-           add_run(object, context, database, &row, http_arena(request), err) &&
-           reply_json_tagged(request, object, err);
+    if (!find_run(request, api, &database, &row, err) ||
+        !add_run(object, api, database, &row, http_arena(request), err) ||
+        !reply_json_tagged(request, object, err))
+        return false;
+    if (row.state == RUN_RUNNING) /* a run that waits leaves the progress as it is */
+        (void)jobs_run_progress(api->options.jobs, row.id, &progress);
+    if (row.state == RUN_RUNNING || row.state == RUN_QUEUED)
+        reply_retry_after(request, progress.seconds_left);
+    return true;
 }
 
 static bool reply_layers_table(struct http_request *request, const char *media_type,

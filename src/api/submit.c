@@ -109,6 +109,7 @@ bool reply_job(struct http_request *request, struct api *api, const char *job, b
     if (location == NULL)
         return false;
     http_add_header(request, "Location", location);
+    reply_retry_after(request, jobs_job_progress(api->options.jobs, &row).eta_seconds);
     if (replayed)
         http_add_header(request, "Idempotency-Replayed", "true");
     return reply_json(request, 202, object, err);

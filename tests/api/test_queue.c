@@ -116,6 +116,38 @@ START_TEST(a_job_is_paused_and_resumed)
 }
 END_TEST
 
+static const char *retry_after(const char *method, const char *target, const char *body)
+{
+    static char value[16];
+    struct reply reply =
+        client_call(service.port, method, target, NULL, body, body != NULL ? strlen(body) : 0);
+    ck_assert_int_eq(reply.status / 100, 2);
+    const char *found = reply_header(&reply, "Retry-After", value, sizeof(value));
+    reply_free(&reply);
+    return found;
+}
+
+/* Law: what is not finished says when to ask again; what is finished does not. */
+START_TEST(unfinished_work_says_when_to_ask_again)
+{
+    const char *spec = service_spec(&service, ",\"seeds\":3");
+    ck_assert_str_eq(retry_after("POST", "/v1/jobs", spec), "5"); /* nothing is known yet */
+    wait_for_running(2);
+    ck_assert_str_eq(retry_after("GET", "/v1/runs/j1-v000-s2", NULL), "5");
+    const struct json *progress; /* 3 seconds are left of it */
+    do
+        progress = service_member(service_get(&service, "/v1/runs/j1-v000-s0", 200), "progress");
+    while (service_number(progress, "unit") < 1);
+    ck_assert_str_eq(retry_after("GET", "/v1/runs/j1-v000-s0", NULL), "2");
+    ck_assert_ptr_nonnull(retry_after("GET", "/v1/jobs/j1", NULL));
+    ck_assert_ptr_null(retry_after("GET", "/v1/jobs/j1?wait=1", NULL));
+    atomic_store(&service.mode, SERVICE_SUCCEED);
+    service_finish(&service, "j1");
+    ck_assert_ptr_null(retry_after("GET", "/v1/jobs/j1", NULL));
+    ck_assert_ptr_null(retry_after("GET", "/v1/runs/j1-v000-s0", NULL));
+}
+END_TEST
+
 /* Laws: who submits can't put his job before everybody's; may put it behind; an administrator may
  * both. The refusal names the limit. */
 START_TEST(priorities_have_a_limit)
@@ -169,6 +201,7 @@ int main(void)
     tcase_add_checked_fixture(tcase, setup, teardown);
     tcase_add_test(tcase, the_queue_is_paused_and_resumed);
     tcase_add_test(tcase, a_job_is_paused_and_resumed);
+    tcase_add_test(tcase, unfinished_work_says_when_to_ask_again);
     suite_add_tcase(suite, tcase);
     TCase *tokens = tcase_create("tokens");
     tcase_set_timeout(tokens, 60);
