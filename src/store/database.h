@@ -6,7 +6,7 @@
 
 #include <sqlite3.h>
 
-enum { DATABASE_STATEMENTS_MAX = 96 }; /* distinct statements of the room, with room to grow */
+enum { DATABASE_STATEMENTS_MAX = 128 }; /* distinct statements of the room, with room to grow */
 
 struct database {
     sqlite3 *handle;

@@ -122,7 +122,9 @@ static bool insert_labels(struct database *database, int64_t number,
                           const struct job_insert *insert, struct error *err)
 {
     struct statement statement;
-    statement_open(&statement, database, "INSERT INTO job_label VALUES (?1, ?2, ?3)", err);
+    statement_open(&statement, database, "INSERT INTO job_label VALUES (?1, ?2, ?3, ?4, 'queued')",
+                   err);
+    statement_bind_text(&statement, 4, insert->row.owner);
     statement_bind_integer(&statement, 1, number);
     for (size_t i = 0; i < insert->label_count; i++) {
         statement_bind_text(&statement, 2, insert->labels[i].key);

@@ -116,6 +116,36 @@ static bool split_label(const char *label, struct arena *arena, const char **out
     return *out_key != NULL;
 }
 
+/* One statement for each combination of filters: each is one range of one index, newest first. */
+
+#define ALL(where)                                                                                 \
+    "SELECT " COLUMNS " FROM job WHERE number < ?1" where " ORDER BY number DESC LIMIT ?6"
+/* CROSS JOIN: SQLite goes through the labels and looks up their jobs, never the other way. */
+#define LABELLED(where)                                                                            \
+    "SELECT " COLUMNS " FROM job_label CROSS JOIN job ON number = job"                             \
+    " WHERE key = ?4 AND job < ?1" where " ORDER BY job DESC LIMIT ?6"
+
+enum { LABEL_NONE, LABEL_KEY, LABEL_VALUE, LABEL_FILTERS };
+
+/* [label][owner][state] */
+static const char *const list_statements[LABEL_FILTERS][2][2] = {
+    [LABEL_NONE] = {{ALL(""), ALL(" AND state = ?3")},
+                    {ALL(" AND owner = ?2"), ALL(" AND owner = ?2 AND state = ?3")}},
+    [LABEL_KEY] = {{LABELLED(""), LABELLED(" AND job_state = ?3")},
+                   {LABELLED(" AND job_owner = ?2"),
+                    LABELLED(" AND job_owner = ?2 AND job_state = ?3")}},
+    [LABEL_VALUE] = {{LABELLED(" AND value = ?5"), LABELLED(" AND value = ?5 AND job_state = ?3")},
+                     {LABELLED(" AND value = ?5 AND job_owner = ?2"),
+                      LABELLED(" AND value = ?5 AND job_owner = ?2 AND job_state = ?3")}},
+};
+
+static const char *list_statement(const struct job_filter *filter, const char *key,
+                                  const char *value)
+{
+    int label = key == NULL ? LABEL_NONE : value == NULL ? LABEL_KEY : LABEL_VALUE;
+    return list_statements[label][filter->owner != NULL][filter->state != NULL];
+}
+
 bool job_row_list(struct database *database, const struct job_filter *filter,
                   const struct store_page *page, struct arena *arena, struct job_row **out_rows,
                   size_t *out_count, char out_next[static STORE_CURSOR_BYTES], struct error *err)
@@ -126,14 +156,7 @@ bool job_row_list(struct database *database, const struct job_filter *filter,
         !split_label(filter->label, arena, &key, &value, err))
         return false;
     struct statement statement;
-    statement_open(&statement, database,
-                   "SELECT " COLUMNS " FROM job"
-                   " WHERE number < ?1 AND (?2 IS NULL OR owner = ?2)"
-                   "   AND (?3 IS NULL OR state = ?3)"
-                   "   AND (?4 IS NULL OR EXISTS (SELECT 1 FROM job_label"
-                   "        WHERE job = number AND key = ?4 AND (?5 IS NULL OR value = ?5)))"
-                   " ORDER BY number DESC LIMIT ?6",
-                   err);
+    statement_open(&statement, database, list_statement(filter, key, value), err);
     statement_bind_integer(&statement, 1, below);
     statement_bind_text(&statement, 2, filter->owner);
     statement_bind_text(&statement, 3,
@@ -154,12 +177,13 @@ bool job_row_count(struct database *database, int64_t out_counts[static JOB_STAT
 {
     int64_t counts[JOB_STATE_COUNT] = {0};
     struct statement statement;
-    statement_open(&statement, database, "SELECT count(*) FROM job WHERE state = ?1", err);
-    for (int i = 0; i < JOB_STATE_COUNT; i++) {
-        statement_bind_text(&statement, 1, state_names[i]);
-        if (statement_step(&statement))
-            counts[i] = statement_integer(&statement, 0);
-        statement_repeat(&statement);
+    statement_open(&statement, database,
+                   "SELECT jobs_queued, jobs_running, jobs_succeeded, jobs_failed, jobs_cancelled,"
+                   " jobs_partial FROM tally",
+                   err);
+    if (statement_step(&statement)) {
+        for (int i = 0; i < JOB_STATE_COUNT; i++)
+            counts[i] = statement_integer(&statement, i);
     }
     if (!statement_close(&statement))
         return false;

@@ -166,9 +166,8 @@ bool run_row_count(struct database *database, int64_t out_counts[static RUN_STAT
     int64_t counts[RUN_STATE_COUNT] = {0};
     struct statement statement;
     statement_open(&statement, database,
-                   "SELECT coalesce(sum(queued), 0), coalesce(sum(running), 0),"
-                   " coalesce(sum(succeeded), 0), coalesce(sum(failed), 0),"
-                   " coalesce(sum(cancelled), 0) FROM job",
+                   "SELECT runs_queued, runs_running, runs_succeeded, runs_failed, runs_cancelled"
+                   " FROM tally",
                    err);
     if (statement_step(&statement)) {
         for (int i = 0; i < RUN_STATE_COUNT; i++)

@@ -24,6 +24,8 @@ static const char *const names[] = {
     [FINDING_DATABASE] = "damaged database",
     [FINDING_PARENT] = "row without its parent, in table",
     [FINDING_COUNTS] = "counts that differ from the runs, of job",
+    [FINDING_TALLY] = "counts that differ from the jobs, in table",
+    [FINDING_LABEL] = "label with another owner or state than its job",
     [FINDING_MISSING] = "missing file",
     [FINDING_UNREADABLE] = "unreadable file",
     [FINDING_CONTENT] = "file with other content",
@@ -87,7 +89,15 @@ static bool scan_database(struct scan *scan, struct error *err)
                " count(*) FILTER (WHERE state = 'succeeded'),"
                " count(*) FILTER (WHERE state = 'failed'),"
                " count(*) FILTER (WHERE state = 'cancelled') FROM run WHERE job = job.number)",
-               FINDING_COUNTS, err);
+               FINDING_COUNTS, err) &&
+           note_rows(scan,
+                     "SELECT 'tally' FROM (SELECT 1, * FROM tally_counted"
+                     " EXCEPT SELECT * FROM tally)",
+                     FINDING_TALLY, err) &&
+           note_rows(scan,
+                     "SELECT 'j' || job FROM job_label JOIN job ON number = job"
+                     " WHERE (job_owner, job_state) <> (owner, state)",
+                     FINDING_LABEL, err);
 }
 
 /* ---- files with a name ---- */

@@ -99,6 +99,25 @@ static bool count_runs(struct repair *repair, struct database *database, const c
     return statement_run(&statement, NULL);
 }
 
+static bool count_jobs(struct repair *repair, struct database *database, const char *subject,
+                       struct error *err)
+{
+    text_printf(&repair->report, "counted again: %s\n", subject);
+    return database_run(database, "DELETE FROM tally", err) &&
+           database_run(database, "INSERT INTO tally SELECT 1, * FROM tally_counted", err);
+}
+
+static bool mark_labels(struct repair *repair, struct database *database, const char *subject,
+                        struct error *err)
+{
+    text_printf(&repair->report, "marked again: the labels of %s\n", subject);
+    return database_run(database,
+                        "UPDATE job_label SET (job_owner, job_state) ="
+                        " (SELECT owner, state FROM job WHERE number = job)"
+                        " WHERE job IN (SELECT number FROM job)",
+                        err);
+}
+
 /* Parents first: their children go with them. */
 static bool remove_parentless(struct repair *repair, struct database *database, const char *subject,
                               struct error *err)
@@ -138,7 +157,8 @@ static bool make_indexes(struct repair *repair, struct database *database, const
 static bool (*const repairs[])(struct repair *repair, struct database *database,
                                const char *subject, struct error *err) = {
     [FINDING_DATABASE] = make_indexes, [FINDING_PARENT] = remove_parentless,
-    [FINDING_COUNTS] = count_runs,     [FINDING_MISSING] = forget_file,
+    [FINDING_COUNTS] = count_runs,     [FINDING_TALLY] = count_jobs,
+    [FINDING_LABEL] = mark_labels,     [FINDING_MISSING] = forget_file,
     [FINDING_UNREADABLE] = NULL,       [FINDING_CONTENT] = set_aside,
     [FINDING_ORPHAN] = remove_orphan,
 };

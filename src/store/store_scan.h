@@ -8,6 +8,8 @@ enum finding_kind {
     FINDING_DATABASE,   /* subject: what SQLite says */
     FINDING_PARENT,     /* a row without its parent; subject: the table */
     FINDING_COUNTS,     /* runs by state are miscounted; subject: the job */
+    FINDING_TALLY,      /* jobs and runs by state are miscounted; subject: the table */
+    FINDING_LABEL,      /* knows another owner or state than its job's; subject: the job */
     FINDING_MISSING,    /* a row names a file that is not there; subject: its id, as below */
     FINDING_UNREADABLE, /* the file can't be opened or read */
     FINDING_CONTENT,    /* the file has not the content of its name */

@@ -83,6 +83,39 @@ START_TEST(every_older_version_migrates_to_the_newest)
 }
 END_TEST
 
+/* What version 2 holds, every kind of row: jobs of two owners, one finished, one with a label. */
+static const char rows_of_version_2[] =
+    "INSERT INTO job (name, owner, priority, spec, model, calibration, created_ms, queued)"
+    "  VALUES ('a', 'ada', 0, '{}', 'm', 'c', 1, 2), ('b', 'bob', 0, '{}', 'm', 'c', 2, 1);"
+    "INSERT INTO job_label VALUES (1, 'team', 'red'), (2, 'team', 'blue');"
+    "INSERT INTO variant VALUES (1, 0, '{}'), (2, 0, '{}');"
+    "INSERT INTO run (job, variant, seed, created_ms) VALUES (1, 0, 0, 1), (1, 0, 1, 1),"
+    "  (2, 0, 0, 2);"
+    "UPDATE run SET state = 'failed' WHERE job = 1 AND seed = 0;"
+    "UPDATE run SET state = 'succeeded', result = '{\"accuracy\":0.5,\"layers\":[{\"bits\":4}]}'"
+    "  WHERE job = 2;";
+
+/* The number of rows that a query says are wrong. */
+static void expect_none(const char *sql)
+{
+    int64_t wrong;
+    ck_assert_ok(database_number(database, sql, &wrong, &err), &err);
+    ck_assert_int_eq(wrong, 0);
+}
+
+START_TEST(the_rows_of_an_older_version_are_counted_and_labelled)
+{
+    ck_assert_ok(schema_migrate(database, 2, &err), &err);
+    ck_assert_ok(database_script(database, rows_of_version_2, &err), &err);
+    ck_assert_ok(schema_migrate(database, INT_MAX, &err), &err);
+    expect_none("SELECT count(*) FROM (SELECT 1, * FROM tally_counted EXCEPT SELECT * FROM tally)");
+    expect_none("SELECT 2 - jobs_running - jobs_succeeded FROM tally");
+    expect_none("SELECT 3 - runs_queued - runs_succeeded - runs_failed FROM tally");
+    expect_none("SELECT 2 - count(*) FROM job_label JOIN job ON number = job"
+                " WHERE (job_owner, job_state) = (owner, state)");
+}
+END_TEST
+
 START_TEST(a_newer_schema_is_refused_with_both_versions)
 {
     char pragma[64], message[128];
@@ -145,6 +178,7 @@ int main(void)
     tcase_add_checked_fixture(cases, setup, teardown);
     tcase_add_test(cases, migrations_are_numbered_from_1_without_gaps);
     tcase_add_test(cases, every_older_version_migrates_to_the_newest);
+    tcase_add_test(cases, the_rows_of_an_older_version_are_counted_and_labelled);
     tcase_add_test(cases, a_newer_schema_is_refused_with_both_versions);
     tcase_add_test(cases, the_database_of_another_program_is_refused);
     tcase_add_test(cases, a_migration_that_fails_leaves_the_version_before_it);

@@ -1,0 +1,304 @@
+/* Law: what a request costs does not depend on how many finished jobs there are. */
+
+#include "database.h"
+#include "store_fixture.h"
+
+#include "support.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+enum { FEW = 100, MANY = 100 * 1000, MANY_SHORT = 5000, ROUNDS = 15 };
+
+/* The bar: cost with many jobs over cost with few. */
+#define RATIO_MAX 1.5
+enum { START_SECONDS_MAX = 1 };
+
+static struct store_fixture fixture;
+static struct error err;
+
+static void setup(void)
+{
+    fixture.limits = (struct store_limits){.queued_runs = 1000, .running_runs = 1000};
+    store_fixture_init(&fixture);
+}
+
+static void teardown(void)
+{
+    store_fixture_finish(&fixture);
+}
+
+static bool run_script(struct database *database, void *context, struct error *error)
+{
+    return database_script(database, context, error);
+}
+
+/* Finished jobs up to number `count`. All are ada's, have succeeded and are labelled team=blue, but
+ * the very first: what selects it goes past all the others unless an index leads there. */
+static void make_jobs(int count)
+{
+    static const char sql[] =
+        "WITH RECURSIVE n (i) AS (SELECT (SELECT coalesce(max(number), 0) + 1 FROM job)"
+        "  UNION ALL SELECT i + 1 FROM n WHERE i < %d)"
+        "INSERT INTO job (number, name, owner, priority, spec, model, calibration, created_ms,"
+        "  started_ms, finished_ms, queued)"
+        "  SELECT i, 'job ' || i, iif(i = 1, 'eve', 'ada'), 0, printf('%%.600c', '*'),"
+        "    'sha256:0', 'sha256:1', i, i, i, 1 FROM n;"
+        "INSERT INTO job_label SELECT number, 'team', iif(number = 1, 'red', 'blue'), owner, state"
+        "  FROM job WHERE queued > 0;"
+        "INSERT INTO job_label SELECT 1, 'rare', 'yes', 'eve', 'queued' WHERE NOT EXISTS"
+        "  (SELECT 1 FROM job_label WHERE key = 'rare');"
+        "INSERT INTO variant SELECT number, 0, '{}' FROM job WHERE queued > 0;"
+        "INSERT INTO run (job, variant, seed, created_ms, started_ms, finished_ms, accuracy)"
+        "  SELECT number, 0, 0, number, number, number, 0.5 FROM job WHERE queued > 0;"
+        "UPDATE run SET state = iif(job = 1, 'failed', 'succeeded') WHERE state = 'queued';";
+    char script[sizeof(sql) + 32];
+    (void)snprintf(script, sizeof(script), sql, count);
+    ck_assert_ok(store_write_now(fixture.store, run_script, script, &err), &err);
+}
+
+/* ---- requests ---- */
+
+static const enum job_state succeeded = JOB_SUCCEEDED, failed = JOB_FAILED, queued = JOB_QUEUED;
+
+static const struct job_filter filters[] = {
+    {.owner = NULL},
+    {.owner = "ada"},
+    {.owner = "eve"},
+    {.owner = "nobody"},
+    {.state = &succeeded},
+    {.state = &failed},
+    {.state = &queued},
+    {.owner = "ada", .state = &succeeded},
+    {.owner = "ada", .state = &failed},
+    {.owner = "eve", .state = &failed},
+    {.label = "team"},
+    {.label = "team=blue"},
+    {.label = "team=red"},
+    {.label = "rare"},
+    {.label = "rare=yes"},
+    {.owner = "ada", .label = "rare"},
+    {.owner = "ada", .label = "team"},
+    {.owner = "eve", .label = "team"},
+    {.owner = "ada", .label = "team=red"},
+    {.owner = "eve", .label = "team=red"},
+    {.state = &failed, .label = "team"},
+    {.state = &queued, .label = "team"},
+    {.state = &failed, .label = "team=blue"},
+    {.state = &failed, .label = "team=red"},
+    {.owner = "ada", .state = &failed, .label = "team"},
+    {.owner = "eve", .state = &failed, .label = "team"},
+    {.owner = "ada", .state = &failed, .label = "team=blue"},
+    {.owner = "eve", .state = &failed, .label = "team=red"},
+};
+enum { FILTERS = sizeof(filters) / sizeof(filters[0]) };
+
+static void list_jobs(struct database *database, size_t filter)
+{
+    struct job_row *rows;
+    size_t count;
+    char next[STORE_CURSOR_BYTES];
+    ck_assert_ok(job_row_list(database, &filters[filter], NULL, fixture.arena, &rows, &count, next,
+                              &err),
+                 &err);
+}
+
+static void find_job(struct database *database, size_t unused)
+{
+    struct job_row row;
+    (void)unused;
+    ck_assert_ok(job_row_find(database, "j50", fixture.arena, &row, &err), &err);
+}
+
+static void list_runs(struct database *database, size_t unused)
+{
+    struct run_row *rows;
+    size_t count;
+    char next[STORE_CURSOR_BYTES];
+    (void)unused;
+    ck_assert_ok(
+        run_row_list(database, "j50", NULL, NULL, fixture.arena, &rows, &count, next, &err), &err);
+    ck_assert_uint_eq(count, 1);
+}
+
+static void count_all(struct database *database, size_t unused)
+{
+    int64_t jobs[JOB_STATE_COUNT], runs[RUN_STATE_COUNT];
+    (void)unused;
+    ck_assert_ok(job_row_count(database, jobs, &err), &err);
+    ck_assert_ok(run_row_count(database, runs, &err), &err);
+}
+
+/* In a write: one job from submission to its end, and away with it. */
+static void pass_one_job(struct database *database, size_t unused)
+{
+    static const struct job_label label = {"team", "green"};
+    struct job_insert insert = store_fixture_job(&fixture, "ada", 1, 1);
+    char id[JOB_ID_BYTES];
+    bool flag;
+    struct run_row run;
+    struct job_row job;
+    const struct error problem = {.code = E_UNSUPPORTED, .message = "no"};
+    (void)unused;
+    insert.labels = &label;
+    insert.label_count = 1;
+    ck_assert_ok(job_row_insert(database, &insert, id, &flag, &err), &err);
+    ck_assert_ok(run_row_claim(database, "w", fixture.arena, &run, &job, &flag, &err), &err);
+    ck_assert(flag);
+    ck_assert_ok(run_row_fail(database, run.id, &problem, &err), &err);
+    ck_assert_ok(job_row_delete(database, id, &err), &err);
+}
+
+/* ---- costs ---- */
+
+struct cost {
+    double steps; /* of SQLite's virtual machine: the same each time */
+    double seconds;
+};
+
+/* Steps of all statements of the connection since the last call. */
+static double take_steps(struct database *database)
+{
+    double steps = 0;
+    for (size_t i = 0; i < database->statement_count; i++)
+        steps += sqlite3_stmt_status(database->statements[i].handle, SQLITE_STMTSTATUS_VM_STEP, 1);
+    return steps;
+}
+
+static double cpu_seconds(void)
+{
+    struct timespec now;
+    ck_assert_int_eq(clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now), 0);
+    return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
+}
+
+/* The least of several rounds; the first one prepares statements. */
+static struct cost cost_of(struct database *database,
+                           void (*request)(struct database *database, size_t which), size_t which)
+{
+    struct cost least = {0};
+    for (int round = 0; round <= ROUNDS; round++) {
+        struct arena_mark mark = arena_mark(fixture.arena);
+        (void)take_steps(database);
+        double start = cpu_seconds();
+        request(database, which);
+        struct cost cost = {.seconds = cpu_seconds() - start, .steps = take_steps(database)};
+        arena_reset(fixture.arena, mark);
+        if (round == 1 || (round > 1 && cost.seconds < least.seconds))
+            least = cost;
+    }
+    return least;
+}
+
+enum { COST_JOB = FILTERS, COST_RUNS, COST_COUNTS, COST_CHANGE, COSTS };
+
+static bool measure_change(struct database *database, void *context, struct error *error)
+{
+    struct cost *cost = context;
+    (void)error;
+    *cost = cost_of(database, pass_one_job, 0);
+    return true;
+}
+
+static void measure(struct cost costs[static COSTS])
+{
+    struct database *database = store_fixture_reader(&fixture);
+    for (size_t i = 0; i < FILTERS; i++)
+        costs[i] = cost_of(database, list_jobs, i);
+    costs[COST_JOB] = cost_of(database, find_job, 0);
+    costs[COST_RUNS] = cost_of(database, list_runs, 0);
+    costs[COST_COUNTS] = cost_of(database, count_all, 0);
+    ck_assert_ok(store_write_now(fixture.store, measure_change, &costs[COST_CHANGE], &err), &err);
+}
+
+/* By steps one by one, which no load of the machine changes; by time in total. */
+START_TEST(requests_cost_the_same_with_many_finished_jobs)
+{
+    struct cost few[COSTS], many[COSTS];
+    double few_seconds = 0, many_seconds = 0;
+    make_jobs(FEW);
+    measure(few);
+    make_jobs(support_short() ? MANY_SHORT : MANY);
+    measure(many);
+    for (size_t i = 0; i < COSTS; i++) {
+        ck_assert_double_gt(few[i].steps, 0);
+        ck_assert_msg(many[i].steps <= RATIO_MAX * few[i].steps,
+                      "request %zu takes %.0f steps with few jobs, %.0f with many", i, few[i].steps,
+                      many[i].steps);
+        few_seconds += few[i].seconds;
+        many_seconds += many[i].seconds;
+    }
+    printf("# %.0f us with few jobs, %.0f us with many\n", 1e6 * few_seconds, 1e6 * many_seconds);
+    ck_assert_double_le(many_seconds, RATIO_MAX * few_seconds);
+
+    store_fixture_close(&fixture);
+    struct timespec start, end;
+    (void)clock_gettime(CLOCK_MONOTONIC, &start); /* a known clock */
+    store_fixture_open(&fixture);
+    (void)clock_gettime(CLOCK_MONOTONIC, &end);
+    ck_assert_int_le(end.tv_sec - start.tv_sec, START_SECONDS_MAX);
+    store_fixture_check(&fixture);
+}
+END_TEST
+
+/* Law: whatever the filters, a list has the rows that a look at every job selects. */
+START_TEST(every_combination_of_filters_finds_what_it_names)
+{
+    char id[JOB_ID_BYTES];
+    make_jobs(7);
+    for (int i = 0; i < 4; i++) {
+        static const struct job_label labels[] = {{"team", "red"}, {"rare", "no"}};
+        struct job_insert insert = store_fixture_job(&fixture, i % 2 == 0 ? "eve" : "bob", 1, 1);
+        insert.labels = labels + i / 2;
+        insert.label_count = 1;
+        store_fixture_submit(&fixture, &insert, id);
+    }
+    struct run_row run;
+    ck_assert(store_fixture_claim(&fixture, &run));
+    ck_assert_ok(store_fixture_fail(&fixture, run.id, &err), &err);
+
+    static const char count_sql[] =
+        "SELECT count(*) FROM job WHERE (?1 IS NULL OR owner = ?1) AND (?2 IS NULL OR state = ?2)"
+        " AND (?3 IS NULL OR EXISTS (SELECT 1 FROM job_label WHERE job = number"
+        "      AND ?3 IN (key, key || '=' || value)))";
+    struct database *database = store_fixture_reader(&fixture);
+    sqlite3_stmt *statement;
+    ck_assert_int_eq(sqlite3_prepare_v2(database->handle, count_sql, -1, &statement, NULL),
+                     SQLITE_OK);
+    for (size_t i = 0; i < FILTERS; i++) {
+        const struct job_filter *filter = &filters[i];
+        const char *state = filter->state != NULL ? job_state_name(*filter->state) : NULL;
+        struct job_row *rows;
+        size_t count;
+        char next[STORE_CURSOR_BYTES];
+        (void)sqlite3_bind_text(statement, 1, filter->owner, -1, SQLITE_STATIC);
+        (void)sqlite3_bind_text(statement, 2, state, -1, SQLITE_STATIC);
+        (void)sqlite3_bind_text(statement, 3, filter->label, -1, SQLITE_STATIC);
+        ck_assert_int_eq(sqlite3_step(statement), SQLITE_ROW);
+        ck_assert_ok(job_row_list(database, filter, NULL, fixture.arena, &rows, &count, next, &err),
+                     &err);
+        ck_assert_int_eq((int64_t)count, sqlite3_column_int64(statement, 0));
+        for (size_t j = 0; j < count; j++) {
+            ck_assert(filter->owner == NULL || strcmp(rows[j].owner, filter->owner) == 0);
+            ck_assert(filter->state == NULL || rows[j].state == *filter->state);
+        }
+        (void)sqlite3_reset(statement);
+    }
+    ck_assert_int_eq(sqlite3_finalize(statement), SQLITE_OK);
+    store_fixture_check(&fixture);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("scale");
+    TCase *cases = tcase_create("scale");
+    tcase_set_timeout(cases, 100);
+    tcase_add_checked_fixture(cases, setup, teardown);
+    tcase_add_test(cases, requests_cost_the_same_with_many_finished_jobs);
+    tcase_add_test(cases, every_combination_of_filters_finds_what_it_names);
+    suite_add_tcase(suite, cases);
+    return support_run(suite);
+}
