@@ -99,12 +99,12 @@ static bool add_result(struct json *object, const struct run_row *row, struct ar
     static const char *const members[] = {
         "float_accuracy",     "output_sqnr_db", "calibration_samples",
         "evaluation_samples", "seconds",        "cost"};
-    struct json *result = NULL;
-    if (row->result != NULL &&
-        !json_parse(arena, row->result, strlen(row->result), &stored_limits, &result, err))
+    struct json *summary = NULL;
+    if (row->summary != NULL &&
+        !json_parse(arena, row->summary, strlen(row->summary), &stored_limits, &summary, err))
         return error_context(err, "the stored result of run %s", row->id);
     for (size_t i = 0; i < sizeof(members) / sizeof(members[0]); i++)
-        json_add_copy(object, members[i], json_find(result, members[i]));
+        json_add_copy(object, members[i], json_find(summary, members[i]));
     return true;
 }
 

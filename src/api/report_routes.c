@@ -6,35 +6,46 @@
 
 #include <string.h>
 
-/* All runs of a job, page by page. */
+/* A page of a job's runs behind those that are there; `room` for all of them. */
+static bool read_page_of_runs(struct database *database, const char *job, struct arena *arena,
+                              struct report_run *runs, size_t *count, size_t room,
+                              char cursor[static STORE_CURSOR_BYTES], struct error *err)
+{
+    const struct store_page page = {.limit = STORE_PAGE_MAX, .cursor = cursor};
+    struct run_row *rows;
+    size_t rows_count;
+    char next[STORE_CURSOR_BYTES];
+    if (!run_row_list(database, job, NULL, &page, arena, &rows, &rows_count, next, err))
+        return false;
+    for (size_t i = 0; i < rows_count && *count < room; i++)
+        runs[(*count)++] = (struct report_run){
+            .id = rows[i].id,
+            .variant = rows[i].variant,
+            .choices = rows[i].choices,
+            .result = rows[i].state == RUN_SUCCEEDED ? rows[i].summary : NULL,
+            .failed = rows[i].state == RUN_FAILED,
+        };
+    memcpy(cursor, next, sizeof(next));
+    return true;
+}
+
+/* All runs of a job; a job never gets more than it was submitted with. */
 static bool read_runs(struct database *database, const char *job, struct arena *arena,
                       struct report_run **out_runs, size_t *out_count, struct error *err)
 {
-    struct report_run *runs = NULL;
-    size_t count = 0;
+    struct job_row row;
+    if (!job_row_find(database, job, arena, &row, err))
+        return false;
+    const struct job_counts *counts = &row.counts;
+    size_t count = 0, room = (size_t)(counts->queued + counts->running + counts->succeeded +
+                                      counts->failed + counts->cancelled);
+    struct report_run *runs = ARENA_ARRAY(arena, struct report_run, room, err);
     char cursor[STORE_CURSOR_BYTES] = "";
+    if (runs == NULL)
+        return false;
     do {
-        struct store_page page = {.limit = STORE_PAGE_MAX, .cursor = cursor};
-        struct run_row *rows;
-        size_t rows_count;
-        char next[STORE_CURSOR_BYTES];
-        if (!run_row_list(database, job, NULL, &page, arena, &rows, &rows_count, next, err))
+        if (!read_page_of_runs(database, job, arena, runs, &count, room, cursor, err))
             return false;
-        struct report_run *grown = ARENA_ARRAY(arena, struct report_run, count + rows_count, err);
-        if (grown == NULL)
-            return false;
-        if (count > 0)
-            memcpy(grown, runs, count * sizeof(*runs));
-        runs = grown;
-        for (size_t i = 0; i < rows_count; i++)
-            runs[count++] = (struct report_run){
-                .id = rows[i].id,
-                .variant = rows[i].variant,
-                .choices = rows[i].choices,
-                .result = rows[i].state == RUN_SUCCEEDED ? rows[i].result : NULL,
-                .failed = rows[i].state == RUN_FAILED,
-            };
-        memcpy(cursor, next, sizeof(cursor));
     } while (cursor[0] != '\0');
     *out_runs = runs;
     *out_count = count;

@@ -83,15 +83,18 @@ static bool get_layers(struct http_request *request, void *context, struct error
     struct arena *arena = http_arena(request);
     struct database *database;
     struct run_row row;
+    const char *text;
     struct json *result;
     int type;
     if (!http_negotiate(request, types, &type, err) ||
         !find_run(request, context, &database, &row, err))
         return false;
-    if (row.result == NULL)
+    if (row.summary == NULL)
         return FAIL(err, E_CONFLICT, "run %s is %s; layers are known when it has succeeded", row.id,
                     run_state_name(row.state));
-    if (!json_parse(arena, row.result, strlen(row.result), &limits, &result, err))
+    if (!run_row_result(database, row.id, arena, &text, err))
+        return false;
+    if (!json_parse(arena, text, strlen(text), &limits, &result, err))
         return error_context(err, "the stored result of run %s", row.id);
     http_add_header(request, "Vary", "Accept");
     if (type > 0)

@@ -145,6 +145,16 @@ static bool insert_artifacts(struct database *database, int64_t run,
     return statement_close(&statement);
 }
 
+static bool insert_result(struct database *database, int64_t run, const char *result,
+                          struct error *err)
+{
+    struct statement statement;
+    statement_open(&statement, database, "INSERT INTO run_result VALUES (?1, ?2)", err);
+    statement_bind_integer(&statement, 1, run);
+    statement_bind_text(&statement, 2, result);
+    return statement_run(&statement, NULL);
+}
+
 bool run_row_succeed(struct database *database, const char *id, const struct run_outcome *outcome,
                      struct error *err)
 {
@@ -154,7 +164,8 @@ bool run_row_succeed(struct database *database, const char *id, const struct run
     struct statement statement;
     statement_open(&statement, database,
                    "UPDATE run SET state = 'succeeded', finished_ms = ?2, accuracy = ?3, loss = ?4,"
-                   " agreement = ?5, seconds = ?6, peak_rss_bytes = ?7, result = ?8"
+                   " agreement = ?5, seconds = ?6, peak_rss_bytes = ?7,"
+                   " summary = json_remove(?8, '$.layers', '$.sensitivity')"
                    " WHERE number = ?1",
                    err);
     statement_bind_integer(&statement, 1, number);
@@ -165,7 +176,9 @@ bool run_row_succeed(struct database *database, const char *id, const struct run
     statement_bind_real(&statement, 6, outcome->seconds);
     statement_bind_integer(&statement, 7, outcome->peak_rss_bytes);
     statement_bind_text(&statement, 8, outcome->result);
-    return statement_run(&statement, NULL) && insert_artifacts(database, number, outcome, err);
+    return statement_run(&statement, NULL) &&
+           insert_result(database, number, outcome->result, err) &&
+           insert_artifacts(database, number, outcome, err);
 }
 
 bool run_row_fail(struct database *database, const char *id, const struct error *problem,

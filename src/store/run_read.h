@@ -8,7 +8,7 @@
 #define RUN_COLUMNS                                                                                \
     "variant || '.' || seed, job, variant, seed, choices, state, attempts, crashes, worker,"       \
     " created_ms, started_ms, finished_ms, accuracy, loss, agreement, seconds, peak_rss_bytes,"    \
-    " result, problem_code, problem_message, problem_pointer"
+    " summary, problem_code, problem_message, problem_pointer"
 
 /* A statement_read_fn. */
 void run_read(struct statement *statement, struct arena *arena, void *out_row);

@@ -65,7 +65,7 @@ void run_read(struct statement *statement, struct arena *arena, void *out_row)
         .agreement = statement_real(statement, 14),
         .seconds = statement_real(statement, 15),
         .peak_rss_bytes = statement_integer(statement, 16),
-        .result = statement_text(statement, 17, arena),
+        .summary = statement_text(statement, 17, arena),
         .problem =
             {
                 .code = statement_text(statement, 18, arena),
@@ -100,6 +100,29 @@ bool run_row_find(struct database *database, const char *id, struct arena *arena
     if (!found)
         return FAIL(err, E_NOT_FOUND, "there is no run '%s'", id);
     *out_row = row;
+    return true;
+}
+
+bool run_row_result(struct database *database, const char *id, struct arena *arena,
+                    const char **out_result, struct error *err)
+{
+    struct run_key key;
+    if (!run_id_parse(id, &key, err))
+        return false;
+    struct statement statement;
+    statement_open(&statement, database,
+                   "SELECT result FROM run JOIN run_result ON run = number"
+                   " WHERE job = ?1 AND variant = ?2 AND seed = ?3",
+                   err);
+    statement_bind_integer(&statement, 1, key.job);
+    statement_bind_integer(&statement, 2, key.variant);
+    statement_bind_integer(&statement, 3, key.seed);
+    const char *result = statement_step(&statement) ? statement_text(&statement, 0, arena) : NULL;
+    if (!statement_close(&statement))
+        return false;
+    if (result == NULL)
+        return FAIL(err, E_NOT_FOUND, "there is no result of run '%s'", id);
+    *out_result = result;
     return true;
 }
 

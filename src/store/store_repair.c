@@ -126,6 +126,7 @@ static bool remove_parentless(struct repair *repair, struct database *database, 
         "DELETE FROM variant WHERE job NOT IN (SELECT number FROM job)",
         "DELETE FROM run WHERE (job, variant) NOT IN (SELECT job, variant FROM variant)",
         "DELETE FROM artifact WHERE run NOT IN (SELECT number FROM run)",
+        "DELETE FROM run_result WHERE run NOT IN (SELECT number FROM run)",
         "DELETE FROM job_label WHERE job NOT IN (SELECT number FROM job)",
         "DELETE FROM idempotency_key WHERE job NOT IN (SELECT number FROM job)",
     };

@@ -98,7 +98,7 @@ START_TEST(every_run_of_a_job_is_executed_and_recorded)
     ck_assert_int_eq(run.attempts, 1);
     ck_assert(run.accuracy == 0.5);
     ck_assert(isnan(run.loss));
-    ck_assert_str_eq(run.result, "{\"seed\":2}");
+    ck_assert_str_eq(run.summary, "{\"seed\":2}");
     ck_assert_int_eq(strncmp(run.worker, "worker-", 7), 0);
     struct artifact_row artifact;
     ck_assert_ok(artifact_row_find(store_fixture_reader(&fixture), run.id, "model.onnx",

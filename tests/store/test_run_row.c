@@ -56,7 +56,7 @@ START_TEST(a_claimed_run_runs)
     ck_assert_str_eq(run.worker, "tester");
     ck_assert_str_eq(run.choices, "{\"bits\":2}");
     ck_assert_int_gt(run.started_ms, 0);
-    ck_assert_ptr_null(run.result);
+    ck_assert_ptr_null(run.summary);
     struct job_row row = store_fixture_find_job(&fixture, job);
     ck_assert_int_eq(row.state, JOB_RUNNING);
     ck_assert_int_eq(row.started_ms, run.started_ms);
@@ -128,7 +128,7 @@ START_TEST(a_success_keeps_its_result_and_artifacts)
         .agreement = 1,
         .seconds = 3.5,
         .peak_rss_bytes = 1 << 20,
-        .result = "{\"layers\":[]}",
+        .result = "{\"cost\":{},\"layers\":[]}",
         .artifacts = artifacts,
         .artifact_count = 2,
     };
@@ -143,7 +143,7 @@ START_TEST(a_success_keeps_its_result_and_artifacts)
     ck_assert(run.agreement == 1);
     ck_assert(run.seconds == 3.5);
     ck_assert_int_eq(run.peak_rss_bytes, 1 << 20);
-    ck_assert_str_eq(run.result, "{\"layers\":[]}");
+    ck_assert_str_eq(run.summary, "{\"cost\":{}}");
     ck_assert_int_ge(run.finished_ms, run.started_ms);
 
     struct database *database = store_fixture_reader(&fixture);

@@ -291,6 +291,49 @@ START_TEST(every_combination_of_filters_finds_what_it_names)
 }
 END_TEST
 
+/* Law: lists of runs take no memory for their layers, which are there nevertheless. */
+START_TEST(lists_of_runs_leave_the_layers_out)
+{
+    enum { RUNS = 32, LAYERS_BYTES = 200 * 1000, LIST_BYTES = 256 << 10 };
+    static char result[LAYERS_BYTES + 100];
+    char id[JOB_ID_BYTES];
+    (void)snprintf(result, sizeof(result),
+                   "{\"accuracy\":0.25,\"layers\":[\"%*s\"],\"cost\":{\"macs\":7},"
+                   "\"sensitivity\":{}}",
+                   (int)LAYERS_BYTES, "x");
+    const struct run_outcome outcome = {.accuracy = 0.25, .result = result};
+    const struct job_insert insert = store_fixture_job(&fixture, "ada", 4, 8);
+    store_fixture_submit(&fixture, &insert, id);
+    for (int i = 0; i < RUNS; i++) {
+        struct run_row run;
+        ck_assert(store_fixture_claim(&fixture, &run));
+        ck_assert_ok(store_fixture_succeed(&fixture, run.id, &outcome, &err), &err);
+    }
+
+    struct arena *small = arena_create(LIST_BYTES);
+    struct run_row *rows;
+    size_t count;
+    char next[STORE_CURSOR_BYTES];
+    const char *whole;
+    ck_assert_ok(run_row_list(store_fixture_reader(&fixture), id, NULL, NULL, small, &rows, &count,
+                              next, &err),
+                 &err);
+    ck_assert_uint_eq(count, RUNS);
+    for (size_t i = 0; i < count; i++)
+        ck_assert_str_eq(rows[i].summary, "{\"accuracy\":0.25,\"cost\":{\"macs\":7}}");
+    ck_assert_ok(run_row_result(store_fixture_reader(&fixture), rows[0].id, fixture.arena, &whole,
+                                &err),
+                 &err);
+    ck_assert_str_eq(whole, result);
+    ck_assert_ok(store_fixture_delete(&fixture, id, &err), &err);
+    ck_assert_fails(run_row_result(store_fixture_reader(&fixture), rows[0].id, fixture.arena,
+                                   &whole, &err),
+                    &err, E_NOT_FOUND, "there is no result of run");
+    arena_destroy(small);
+    store_fixture_check(&fixture);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("scale");
@@ -299,6 +342,7 @@ int main(void)
     tcase_add_checked_fixture(cases, setup, teardown);
     tcase_add_test(cases, requests_cost_the_same_with_many_finished_jobs);
     tcase_add_test(cases, every_combination_of_filters_finds_what_it_names);
+    tcase_add_test(cases, lists_of_runs_leave_the_layers_out);
     suite_add_tcase(suite, cases);
     return support_run(suite);
 }

@@ -103,7 +103,7 @@ static void expect_none(const char *sql)
     ck_assert_int_eq(wrong, 0);
 }
 
-START_TEST(the_rows_of_an_older_version_are_counted_and_labelled)
+START_TEST(the_rows_of_an_older_version_are_counted_labelled_and_summed_up)
 {
     ck_assert_ok(schema_migrate(database, 2, &err), &err);
     ck_assert_ok(database_script(database, rows_of_version_2, &err), &err);
@@ -113,6 +113,10 @@ START_TEST(the_rows_of_an_older_version_are_counted_and_labelled)
     expect_none("SELECT 3 - runs_queued - runs_succeeded - runs_failed FROM tally");
     expect_none("SELECT 2 - count(*) FROM job_label JOIN job ON number = job"
                 " WHERE (job_owner, job_state) = (owner, state)");
+    expect_none("SELECT count(*) FROM run WHERE summary IS NOT iif(state = 'succeeded',"
+                " '{\"accuracy\":0.5}', NULL)");
+    expect_none("SELECT count(*) - 1 FROM run_result WHERE json_extract(result, '$.layers[0].bits')"
+                " = 4");
 }
 END_TEST
 
@@ -178,7 +182,7 @@ int main(void)
     tcase_add_checked_fixture(cases, setup, teardown);
     tcase_add_test(cases, migrations_are_numbered_from_1_without_gaps);
     tcase_add_test(cases, every_older_version_migrates_to_the_newest);
-    tcase_add_test(cases, the_rows_of_an_older_version_are_counted_and_labelled);
+    tcase_add_test(cases, the_rows_of_an_older_version_are_counted_labelled_and_summed_up);
     tcase_add_test(cases, a_newer_schema_is_refused_with_both_versions);
     tcase_add_test(cases, the_database_of_another_program_is_refused);
     tcase_add_test(cases, a_migration_that_fails_leaves_the_version_before_it);

@@ -52,7 +52,9 @@ struct run_row {
     double accuracy, loss, agreement;            /* fractions; NaN: not known */
     double seconds;                              /* of the last attempt; NaN: not known */
     int64_t peak_rss_bytes;                      /* 0: not known */
-    const char *result; /* JSON object by the executor; NULL before success */
+    /* JSON object: the result by the executor without its members "layers" and "sensitivity"; NULL
+     * before success. */
+    const char *summary;
     struct run_problem problem;
 };
 
@@ -67,6 +69,10 @@ struct run_outcome {
 
 bool run_row_find(struct database *database, const char *id, struct arena *arena,
                   struct run_row *out_row, struct error *err);
+
+/* The whole result of a run, as its outcome had it. E_NOT_FOUND before success. */
+bool run_row_result(struct database *database, const char *id, struct arena *arena,
+                    const char **out_result, struct error *err);
 
 /* Runs of a job, ordered by variant and seed. `state` NULL: any. `out_next` is "" on the last
  * page. E_NOT_FOUND without the job. */
