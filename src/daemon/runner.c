@@ -51,8 +51,8 @@ static void on_resumed(void *context, const struct run_resumption *resumption)
 {
     const struct keeper *keeper = context;
     if (resumption->problem == NULL) {
-        log_write(LOG_INFO, "daemon", "run goes on from its checkpoint|run=%s step=%s units=%d",
-                  keeper->run, resumption->step, resumption->units);
+        log_write(LOG_INFO, "daemon", "run goes on from its checkpoint|step=%s units=%d",
+                  resumption->step, resumption->units);
         return;
     }
     struct error problem = *resumption->problem;

@@ -273,6 +273,8 @@ int command_serve(const struct settings *settings, const struct arguments *argum
         fputs("ptqd: serve takes settings only\n", stderr);
         return 2;
     }
+    log_set_start(log_service_start());
+    log_limit_repeats(10, 10000);  /* a full disk would fill the log's as well */
     signal(SIGPIPE, SIG_IGN);      /* a client that went away is an error of write */
     signal(SIGXFSZ, SIG_IGN);      /* so is a file that may not grow */
     hold_signals(SIG_BLOCK, true); /* before there are threads, which inherit it */

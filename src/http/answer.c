@@ -162,13 +162,15 @@ static struct MHD_Response *create_response(struct http_request *request)
     return memory_response(answer);
 }
 
-static void add_headers(const struct answer *answer, struct MHD_Response *response)
+static void add_headers(const struct http_request *request, struct MHD_Response *response)
 {
+    const struct answer *answer = &request->answer;
     bool described = answer->status != MHD_HTTP_NOT_MODIFIED && answer->media_type != NULL;
     if (described)
         (void)MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, answer->media_type);
     if (answer->etag != NULL)
         (void)MHD_add_response_header(response, MHD_HTTP_HEADER_ETAG, answer->etag);
+    (void)MHD_add_response_header(response, "X-Request-Id", request->id);
     (void)MHD_add_response_header(response, "X-Content-Type-Options", "nosniff");
     for (size_t i = 0; i < answer->header_count; i++)
         (void)MHD_add_response_header(response, answer->headers[i].name, answer->headers[i].value);
@@ -201,7 +203,7 @@ enum MHD_Result http_send(struct http_request *request)
     struct MHD_Response *response = create_response(request);
     if (response == NULL)
         return MHD_NO;
-    add_headers(&request->answer, response);
+    add_headers(request, response);
     http_set_deadline(request, http_transfer_deadline(request->server, http_clock_ms(),
                                                       request->answer.size));
     request->phase = PHASE_SENT;

@@ -29,7 +29,9 @@ static void *pool_main(void *context)
     struct http_request *request;
     while ((request = take(context)) != NULL) {
         struct http_server *server = request->server;
+        http_log_begin(request);
         request->pool_failed = !request->pooled(request, server->options.context, &request->error);
+        http_log_end();
         http_resume(request);
     }
     return NULL;

@@ -51,6 +51,7 @@ static struct http_request *create_request(struct http_server *server,
     request->owner = "";
     request->started_ms = http_clock_ms();
     request->started_us = http_clock_us();
+    http_take_id(request);
     text_init(&request->body, 0);
     text_init(&request->pending, 0);
     request->arena = arena_create(server->options.arena_bytes);
@@ -148,6 +149,7 @@ static enum MHD_Result on_header(struct http_server *server, struct MHD_Connecti
     if (request == NULL)
         return MHD_NO;
     *slot = request;
+    http_log_begin(request);
     atomic_fetch_add(&server->active, 1);
     http_peer_busy(request, http_transfer_deadline(server, request->started_ms, 0));
 
@@ -223,15 +225,9 @@ static bool run_blocking(struct http_request *request, void *context, struct err
     return http_block(request, request->match.route->handle, err);
 }
 
-enum MHD_Result http_on_request(void *context, struct MHD_Connection *connection, const char *url,
-                                const char *method, const char *version, const char *upload_data,
-                                size_t *upload_data_size, void **slot)
+static enum MHD_Result continue_request(struct http_request *request, const char *upload_data,
+                                        size_t *upload_data_size)
 {
-    struct http_request *request = *slot;
-    if (request == NULL) {
-        const struct request_line line = {.method = method, .url = url, .version = version};
-        return on_header(context, connection, &line, slot);
-    }
     if (*upload_data_size > 0) {
         size_t size = *upload_data_size;
         *upload_data_size = 0;
@@ -252,6 +248,23 @@ enum MHD_Result http_on_request(void *context, struct MHD_Connection *connection
         return MHD_YES;
     }
     return MHD_NO;
+}
+
+enum MHD_Result http_on_request(void *context, struct MHD_Connection *connection, const char *url,
+                                const char *method, const char *version, const char *upload_data,
+                                size_t *upload_data_size, void **slot)
+{
+    struct http_request *request = *slot;
+    if (request == NULL) {
+        const struct request_line line = {.method = method, .url = url, .version = version};
+        enum MHD_Result accepted = on_header(context, connection, &line, slot);
+        http_log_end();
+        return accepted;
+    }
+    http_log_begin(request);
+    enum MHD_Result result = continue_request(request, upload_data, upload_data_size);
+    http_log_end();
+    return result;
 }
 
 void http_on_completed(void *context, struct MHD_Connection *connection, void **slot,

@@ -16,7 +16,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-enum { ANSWER_HEADERS_MAX = 16 };
+enum { ANSWER_HEADERS_MAX = 16, HTTP_ID_BYTES = 65 };
 
 /* One accepted connection. */
 struct peer {
@@ -61,6 +61,7 @@ struct http_request {
     struct peer *peer;
     struct arena *arena;
     const char *method, *path;
+    char id[HTTP_ID_BYTES]; /* X-Request-Id, the client's or ours */
     struct http_match match;
     const char *owner;
     int role;
@@ -123,6 +124,7 @@ struct http_server {
     pthread_t sweeper;
 
     atomic_uint_least64_t active, cut, evicted, turned_away, body_bytes, by_class[6];
+    atomic_uint_least64_t last_id; /* of requests whose client gave none; starts at random */
     atomic_uint_least64_t received_bytes, sent_bytes; /* of bodies */
     struct durations latency[HTTP_KINDS];
 };
@@ -159,6 +161,11 @@ bool http_check_expectation(struct MHD_Connection *connection, struct error *err
 bool http_is_safe(const char *method);
 /* Content-Length, or UINT64_MAX when it is not known (chunked), 0 when there is no body. */
 uint64_t http_content_length(struct MHD_Connection *connection);
+
+/* request_id.c: gives a request its id, and the log lines of this thread, until it ends. */
+void http_take_id(struct http_request *request);
+void http_log_begin(const struct http_request *request);
+void http_log_end(void);
 
 /* answer.c: hands the answer to libmicrohttpd. */
 enum MHD_Result http_send(struct http_request *request);

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
@@ -115,6 +116,10 @@ bool http_server_start(const struct http_options *options, struct http_server **
     if (server == NULL)
         return FAIL(err, E_MEMORY, "no memory for the HTTP server");
     server->options = *options;
+    uint64_t first_id;
+    if (getrandom(&first_id, sizeof(first_id), GRND_NONBLOCK) != (ssize_t)sizeof(first_id))
+        first_id = (uint64_t)time(NULL) << 32; /* early at boot; ids need not be secret */
+    atomic_store(&server->last_id, first_id);
     pthread_condattr_t monotonic;
     pthread_condattr_init(&monotonic);
     pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);

@@ -7,6 +7,7 @@
 
 #include <inttypes.h>
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 /* How long a worker waits before it asks again for what the store refused (a full disk). */
@@ -217,9 +218,8 @@ static bool write_record(struct record *record)
 
 static void log_ending(const struct record *record)
 {
-    const char *run = record->worker->run_row.id;
     if (record->ending == ENDS_FAILED) {
-        log_failure("jobs", run, &record->problem);
+        log_failure("jobs", "run failed", &record->problem);
         return;
     }
     static const char *const words[] = {
@@ -227,8 +227,7 @@ static void log_ending(const struct record *record)
         [ENDS_CANCELLED] = "run cancelled",
         [ENDS_REQUEUED] = "run goes back to the queue",
     };
-    log_write(LOG_INFO, "jobs", "%s|run=%s worker=%s", words[record->ending], run,
-              record->worker->name);
+    log_write(LOG_INFO, "jobs", "%s|worker=%s", words[record->ending], record->worker->name);
 }
 
 /* With the mutex held. */
@@ -250,8 +249,11 @@ static void do_run(struct worker *worker)
 {
     struct jobs *jobs = worker->jobs;
     struct record record;
-    log_write(LOG_INFO, "jobs", "run starts|run=%s attempt=%" PRId64 " worker=%s",
-              worker->run_row.id, worker->run_row.attempts, worker->name);
+    char context[LOG_CONTEXT_BYTES];
+    (void)snprintf(context, sizeof(context), "run=%s", worker->run_row.id); /* ids are short */
+    log_set_context(context);
+    log_write(LOG_INFO, "jobs", "run starts|attempt=%" PRId64 " worker=%s",
+              worker->run_row.attempts, worker->name);
     execute(worker, &record);
     const struct jobs_executor *executor = &jobs->options.executor;
     bool recorded = write_record(&record);
@@ -260,6 +262,7 @@ static void do_run(struct worker *worker)
     if (recorded && record.ending != ENDS_REQUEUED && executor->discard != NULL)
         executor->discard(executor->context, worker->run_row.id);
     log_ending(&record);
+    log_set_context(NULL);
 
     uv_mutex_lock(&jobs->mutex);
     worker->busy = false;

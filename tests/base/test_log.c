@@ -3,9 +3,11 @@
 #include "support.h"
 
 #include <pthread.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* Each case runs in a process of its own, whose standard error becomes a file. */
@@ -152,6 +154,105 @@ START_TEST(level_names_read)
 }
 END_TEST
 
+/* Law: what a thread is at work on is in each of its lines, and in no other thread's. */
+START_TEST(the_context_of_a_thread_is_in_its_lines)
+{
+    static char other[] = "other";
+    pthread_t thread;
+    struct error err = {.code = E_IO, .message = "reason", .file = "x.c", .line = 1};
+    log_set_context("request=4f run=j1");
+    log_write(LOG_INFO, "api", "a|b=c");
+    log_failure("api", "no", &err);
+    ck_assert_int_eq(pthread_create(&thread, NULL, write_many, other), 0);
+    ck_assert_int_eq(pthread_join(thread, NULL), 0);
+    log_set_context(NULL);
+    log_write(LOG_INFO, "api", "d");
+    const char *lines = output();
+    static const char first[] = "level=info at=api request=4f run=j1 msg=\"a\" b=c\n";
+    ck_assert_int_eq(strncmp(lines, first, strlen(first)), 0);
+    ck_assert(support_contains(lines, "level=error at=api request=4f run=j1 msg=\"no: reason\""));
+    ck_assert(support_contains(lines, "level=info at=other msg=\"some words"));
+    ck_assert(support_contains(lines, "level=info at=api msg=\"d\"\n"));
+}
+END_TEST
+
+START_TEST(lines_begin_with_the_time_or_the_priority)
+{
+    log_set_start(LOG_TIME);
+    log_write(LOG_INFO, "a", "x");
+    log_set_start(LOG_JOURNAL);
+    log_write(LOG_INFO, "a", "x");
+    log_write(LOG_ERROR, "a", "x");
+    int year, length = 0;
+    const char *lines = output();
+    ck_assert_int_eq(sscanf(lines, "time=%4d-%*2d-%*2dT%*2d:%*2d:%*2d.%*3dZ %n", &year, &length),
+                     1);
+    ck_assert_int_gt(year, 2000);
+    ck_assert_str_eq(lines + length, "level=info at=a msg=\"x\"\n"
+                                     "<6>level=info at=a msg=\"x\"\n"
+                                     "<3>level=error at=a msg=\"x\"\n");
+}
+END_TEST
+
+/* Law: the journal is where standard error goes, not where it went once. */
+START_TEST(the_journal_is_known_by_its_stream)
+{
+    struct stat status;
+    char name[64];
+    unsetenv("JOURNAL_STREAM");
+    ck_assert_int_eq(log_service_start(), LOG_TIME);
+    setenv("JOURNAL_STREAM", "1:2", 1);
+    ck_assert_int_eq(log_service_start(), LOG_TIME);
+    ck_assert_int_eq(fstat(STDERR_FILENO, &status), 0);
+    snprintf(name, sizeof(name), "%ju:%ju", (uintmax_t)status.st_dev, (uintmax_t)status.st_ino);
+    setenv("JOURNAL_STREAM", name, 1);
+    ck_assert_int_eq(log_service_start(), LOG_JOURNAL);
+}
+END_TEST
+
+static size_t count_lines(const char *fragment)
+{
+    size_t count = 0;
+    for (const char *at = output(); (at = strstr(at, fragment)) != NULL; at++)
+        count++;
+    return count;
+}
+
+/* Laws: equal warnings are cut off, others are not, and what is no warning never is. */
+START_TEST(equal_warnings_are_limited)
+{
+    struct error full = {.code = E_NO_SPACE, .message = "full", .file = "x.c", .line = 1};
+    struct error other = {.code = E_NO_SPACE, .message = "other", .file = "x.c", .line = 2};
+    log_limit_repeats(3, 3600 * 1000);
+    for (int i = 0; i < 20; i++) {
+        log_write(LOG_WARN, "api", "slow %d", i);
+        log_write(LOG_INFO, "api", "news %d", i);
+        log_failure("api", "one", &full);
+    }
+    log_failure("api", "two", &other);
+    ck_assert_uint_eq(count_lines("msg=\"slow "), 3);
+    ck_assert_uint_eq(count_lines("msg=\"news "), 20);
+    ck_assert_uint_eq(count_lines("one: full"), 3);
+    ck_assert_uint_eq(count_lines("two: other"), 1);
+}
+END_TEST
+
+/* Law: how many were left out is told when the next one is written. */
+START_TEST(what_was_left_out_is_counted)
+{
+    enum { TRIES = 100000 };
+    log_limit_repeats(1, 20);
+    int tries = 0;
+    while (count_lines("lines like the next one were left out") == 0 && tries++ < TRIES)
+        log_write(LOG_WARN, "api", "again");
+    ck_assert_int_lt(tries, TRIES);
+    ck_assert_uint_eq(count_lines("msg=\"again\""), 2);
+    char expected[80];
+    snprintf(expected, sizeof(expected), "msg=\"%d lines like the next one", tries - 2);
+    ck_assert_msg(support_contains(output(), expected), "%s: %s", expected, output());
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("log");
@@ -165,6 +266,11 @@ int main(void)
     tcase_add_test(cases, long_messages_are_cut);
     tcase_add_test(cases, lines_of_threads_stay_whole);
     tcase_add_test(cases, level_names_read);
+    tcase_add_test(cases, the_context_of_a_thread_is_in_its_lines);
+    tcase_add_test(cases, lines_begin_with_the_time_or_the_priority);
+    tcase_add_test(cases, the_journal_is_known_by_its_stream);
+    tcase_add_test(cases, equal_warnings_are_limited);
+    tcase_add_test(cases, what_was_left_out_is_counted);
     suite_add_tcase(suite, cases);
     return support_run(suite);
 }

@@ -242,7 +242,7 @@ START_TEST(after_kill_9_the_run_goes_on_from_its_checkpoint)
     ck_assert_str_eq(artifacts_of(program.port, job), undisturbed(layers));
     ck_assert_int_eq(program_end_log(&program, SIGTERM, log, sizeof(log)), 0);
     ck_assert(!has_checkpoint(job));
-    ck_assert_msg(support_contains(log, "msg=\"run goes on from its checkpoint\" run=j1-v000-s0 "
+    ck_assert_msg(support_contains(log, "run=j1-v000-s0 msg=\"run goes on from its checkpoint\" "
                                         "step=reconstruct units="),
                   "%s", log);
     ck_assert_msg(!support_contains(log, "units=0"), "%s", log);

@@ -21,6 +21,8 @@ typedef bool http_handler(struct http_request *request, void *context, struct er
 /* ---- what came ---- */
 
 struct arena *http_arena(struct http_request *request);
+/* The client's X-Request-Id, or one of our own; it is in the answer and in log lines. */
+const char *http_request_id(const struct http_request *request);
 /* "GET"; a HEAD request reaches the handler of GET. */
 const char *http_method(const struct http_request *request);
 const char *http_path(const struct http_request *request);
