@@ -123,6 +123,7 @@ static bool copy_open_file(struct copier *copier, int fd, const char *id, struct
     }
     if (!blob_commit(writer, copied, &size, err))
         return false;
+    blob_unpin(copier->target, copied); /* nobody else looks after the copy */
     if (strcmp(copied, id) != 0) { /* under the other name it is removed with what nothing names */
         note(copier, "file with other content", id);
         return true;

@@ -171,6 +171,7 @@ static void *churn(void *context)
         struct change change = {
             .row = {.id = id, .name = "", .owner = "ada", .format = "onnx", .detail = "{}"}};
         ck_assert_ok(store_write_now(fixture.store, apply_change, &change, &reason), &reason);
+        blob_unpin(store_blobs(fixture.store), id);
         change.deletes = true;
         ck_assert_ok(store_write_now(fixture.store, apply_change, &change, &reason), &reason);
     }
