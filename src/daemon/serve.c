@@ -9,6 +9,7 @@
 #include "execute.h"
 #include "notify.h"
 #include "runner.h"
+#include "sockets.h"
 
 #include "ptqd/api/api.h"
 #include "ptqd/base/log.h"
@@ -36,7 +37,8 @@ struct service {
     struct api *api;
     struct http_tls *tls; /* NULL: not configured */
     struct http_server *server;
-    bool open; /* no token is configured */
+    bool open;     /* no token is configured */
+    int listen_fd; /* handed over by the service manager; −1: none, or the server's */
 };
 
 static bool open_store(struct service *service, struct error *err)
@@ -51,6 +53,18 @@ static bool open_store(struct service *service, struct error *err)
     return store_open(settings->data, &options, &service->store, err);
 }
 
+/* With socket activation it is the socket that counts, not the setting. */
+static bool is_local(const struct service *service, const char **out_address,
+                     char buffer[static SOCKETS_NAME_BYTES])
+{
+    *out_address = service->settings->address;
+    if (service->listen_fd < 0)
+        return http_is_loopback(*out_address);
+    sockets_name(service->listen_fd, buffer);
+    *out_address = buffer;
+    return sockets_is_local(service->listen_fd);
+}
+
 static bool read_tokens(struct service *service, struct error *err)
 {
     struct arena *arena = arena_create(0);
@@ -61,11 +75,13 @@ static bool read_tokens(struct service *service, struct error *err)
               token_row_list(database, arena, &rows, &count, err);
     arena_destroy(arena);
     service->open = count == 0;
-    if (ok && service->open && !http_is_loopback(service->settings->address))
+    char buffer[SOCKETS_NAME_BYTES];
+    const char *address;
+    if (ok && service->open && !is_local(service, &address, buffer))
         return FAIL(err, E_FORBIDDEN,
                     "no token is configured, so anybody could use %s; add one (ptqd token add "
                     "NAME admin) or listen on 127.0.0.1",
-                    service->settings->address);
+                    address);
     return ok;
 }
 
@@ -143,7 +159,13 @@ static bool start_server(struct service *service, struct error *err)
     options.header_timeout_ms = (unsigned)settings->header_seconds * 1000;
     options.slow_grace_ms = (unsigned)settings->slow_seconds * 1000;
     options.slow_bytes_per_second = (unsigned)settings->slow_rate;
-    if (!http_listen(settings->address, settings->port, &options.listen_fd, err))
+    char buffer[SOCKETS_NAME_BYTES];
+    const char *address;
+    (void)is_local(service, &address, buffer); /* for the address */
+    options.listen_fd = service->listen_fd;
+    service->listen_fd = -1;
+    if (options.listen_fd < 0 &&
+        !http_listen(settings->address, settings->port, &options.listen_fd, err))
         return false;
     int port = http_listen_port(options.listen_fd);
     if (!http_server_start(&options, &service->server, err)) {
@@ -151,17 +173,17 @@ static bool start_server(struct service *service, struct error *err)
         return false;
     }
     api_set_server(service->api, service->server);
-    log_write(LOG_INFO, "daemon", "listening|address=%s port=%d tokens=%s tls=%s",
-              settings->address, port, service->open ? "none" : "required",
-              service->tls != NULL ? "yes" : "no");
+    log_write(LOG_INFO, "daemon", "listening|address=%s port=%d tokens=%s tls=%s", address, port,
+              service->open ? "none" : "required", service->tls != NULL ? "yes" : "no");
     return true;
 }
 
 static bool start(struct service *service, struct error *err)
 {
-    return open_store(service, err) && read_tokens(service, err) && start_queue(service, err) &&
-           start_api(service, err) && read_certificate(service, err) &&
-           start_server(service, err) && jobs_start(service->jobs, err);
+    return sockets_inherit(&service->listen_fd, err) && open_store(service, err) &&
+           read_tokens(service, err) && start_queue(service, err) && start_api(service, err) &&
+           read_certificate(service, err) && start_server(service, err) &&
+           jobs_start(service->jobs, err);
 }
 
 static void stop(struct service *service)
@@ -268,15 +290,16 @@ static bool wait_for_end(struct service *service, struct error *err)
 int command_serve(const struct settings *settings, const struct arguments *arguments)
 {
     struct error err = {0};
-    struct service service = {.settings = settings};
+    struct service service = {.settings = settings, .listen_fd = -1};
     if (arguments->word_count > 0 || arguments->out != NULL) {
         fputs("ptqd: serve takes settings only\n", stderr);
         return 2;
     }
     log_set_start(log_service_start());
-    log_limit_repeats(10, 10000);  /* a full disk would fill the log's as well */
-    signal(SIGPIPE, SIG_IGN);      /* a client that went away is an error of write */
-    signal(SIGXFSZ, SIG_IGN);      /* so is a file that may not grow */
+    log_limit_repeats(10, 10000); /* a full disk would fill the log's as well */
+    signal(SIGPIPE, SIG_IGN);     /* a client that went away is an error of write */
+    signal(SIGXFSZ, SIG_IGN);     /* so is a file that may not grow */
+    sockets_raise_limit();
     hold_signals(SIG_BLOCK, true); /* before there are threads, which inherit it */
     bool ok = start(&service, &err);
     if (ok) {

@@ -1,5 +1,6 @@
 #!/bin/sh
-# The systemd unit is valid and exposes little. Skipped when systemd-analyze is not there.
+# The systemd units are valid and expose little, and the files for users and directories are read as
+# they are meant. Skipped when systemd-analyze is not there.
 #
 #   unit.sh ROOT
 set -u
@@ -11,11 +12,30 @@ command -v systemd-analyze >/dev/null || exit 77
 folder=$(mktemp -d) || exit 1
 trap 'rm -rf "$folder"' EXIT
 sed 's|/usr/bin/ptqd|/bin/true|' "$root/systemd/ptqd.service" >"$folder/ptqd.service"
+cp "$root/systemd/ptqd.socket" "$folder"
 
-output=$(systemd-analyze verify "$folder/ptqd.service" 2>&1)
-status=$?
-if [ $status -ne 0 ] || printf '%s\n' "$output" | grep -q ptqd; then
-    printf '%s\n' "$output"
+for unit in ptqd.service ptqd.socket; do
+    output=$(systemd-analyze verify "$folder/$unit" 2>&1)
+    status=$?
+    if [ $status -ne 0 ] || printf '%s\n' "$output" | grep -q ptqd; then
+        printf '%s\n' "$output"
+        exit 1
+    fi
+done
+systemd-analyze security --no-pager --offline=true --threshold=$exposure "$folder/ptqd.service" ||
     exit 1
-fi
-systemd-analyze security --no-pager --offline=true --threshold=$exposure "$folder/ptqd.service"
+
+# What the unit names is what the other two make.
+user=$(sed -n 's/^User=//p' "$root/systemd/ptqd.service")
+mkdir -p "$folder/root/etc" "$folder/root/var/lib"
+systemd-sysusers --root="$folder/root" "$root/systemd/ptqd.sysusers" || exit 1
+grep -q "^$user:" "$folder/root/etc/passwd" || {
+    echo "there is no user $user"
+    exit 1
+}
+systemd-tmpfiles --root="$folder/root" --create "$root/systemd/ptqd.tmpfiles" || exit 1
+[ "$(stat -c %a "$folder/root/var/lib/ptqd")" = 750 ] || {
+    echo "/var/lib/ptqd is not made, or for others to read"
+    exit 1
+}
+grep -q '^ListenStream=127.0.0.1:8470$' "$root/systemd/ptqd.socket"
