@@ -8,6 +8,7 @@
 #include "commands.h"
 #include "execute.h"
 #include "notify.h"
+#include "retention_timer.h"
 #include "runner.h"
 #include "sockets.h"
 
@@ -251,12 +252,23 @@ static void close_handle(uv_handle_t *handle, void *context)
     uv_close(handle, NULL);
 }
 
+static struct retention_limits retention_limits(const struct settings *settings)
+{
+    const int64_t day_ms = INT64_C(24) * 3600 * 1000;
+    return (struct retention_limits){
+        .jobs_ms = settings->keep_jobs_days * day_ms,
+        .unused_ms = settings->keep_unused_days * day_ms,
+        .bytes = (int64_t)settings_bytes(settings->keep_total),
+    };
+}
+
 /* Blocks until SIGTERM or SIGINT. */
 static bool wait_for_end(struct service *service, struct error *err)
 {
     uv_loop_t loop;
     uv_signal_t term, interrupt, hangup;
     uv_timer_t watchdog;
+    struct retention_timer retention = {.working = false};
     int status = uv_loop_init(&loop);
     if (status != 0)
         return FAIL(err, E_UNAVAILABLE, "the event loop does not start: %s", uv_strerror(status));
@@ -274,6 +286,9 @@ static bool wait_for_end(struct service *service, struct error *err)
     uint64_t interval_ms = notify_interval_ms();
     if (status == 0 && interval_ms > 0)
         status = uv_timer_start(&watchdog, on_watchdog, interval_ms, interval_ms);
+    struct retention_limits limits = retention_limits(service->settings);
+    if (status == 0)
+        status = retention_timer_start(&retention, &loop, service->store, &limits);
     if (status == 0) {
         notify_ready();
         hold_signals(SIG_UNBLOCK, true);
@@ -281,6 +296,7 @@ static bool wait_for_end(struct service *service, struct error *err)
         hold_signals(SIG_BLOCK, false);
         notify_stopping();
     }
+    retention_timer_end(&retention);
     uv_walk(&loop, close_handle, NULL);
     (void)uv_run(&loop, UV_RUN_DEFAULT); /* lets the handles close */
     (void)uv_loop_close(&loop);          /* nothing is left in it */

@@ -23,8 +23,9 @@ struct settings {
     int64_t uploads, uploads_per_owner, body_memory;
     int64_t header_seconds, slow_seconds, slow_rate; /* bytes per second */
     int64_t idle_seconds, drain_seconds;
-    int64_t queued_runs, running_runs, stored_mib; /* per owner; 0: no limit */
-    int log_level;                                 /* enum log_level */
+    int64_t queued_runs, running_runs, stored_mib;        /* per owner; 0: no limit */
+    int64_t keep_jobs_days, keep_unused_days, keep_total; /* MiB; 0: no limit */
+    int log_level;                                        /* enum log_level */
 };
 
 const struct param_table *settings_table(void);

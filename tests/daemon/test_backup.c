@@ -10,6 +10,7 @@
 
 #include <pthread.h>
 #include <signal.h>
+#include <sqlite3.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
@@ -179,6 +180,43 @@ START_TEST(a_backup_needs_a_directory_of_its_own)
 }
 END_TEST
 
+/* Law: the daemon deletes what is past its time by itself, and says so. */
+START_TEST(old_jobs_are_deleted_by_the_daemon)
+{
+    struct program program;
+    char log[8192], target[128];
+    program_serve(&program, state);
+    const char *spec = make_spec(program.port);
+    const char *job = post(program.port, "/v1/jobs", spec, strlen(spec), arena);
+    wait_for_job(program.port, job);
+    ck_assert_int_eq(program_end(&program, SIGTERM), 0);
+    sqlite3 *database;
+    (void)snprintf(log, sizeof(log), "%s/ptqd.db", state);
+    ck_assert_int_eq(sqlite3_open(log, &database), SQLITE_OK);
+    ck_assert_int_eq(sqlite3_exec(database, "UPDATE job SET finished_ms = 1", NULL, NULL, NULL),
+                     SQLITE_OK);
+    ck_assert_int_eq(sqlite3_close(database), SQLITE_OK);
+
+    const char *const keep[] = {"--keep-jobs-days", "30", NULL};
+    program_serve_with(&program, state, keep);
+    (void)snprintf(target, sizeof(target), "/v1/jobs/%s", job);
+    long end = client_now_ms() + CLIENT_DEADLINE_MS;
+    int status = 200;
+    while (status == 200 && client_now_ms() < end) {
+        struct reply reply = client_get(program.port, target);
+        status = reply.status;
+        reply_free(&reply);
+        usleep(2000);
+    }
+    ck_assert_int_eq(status, 404);
+    ck_assert_int_eq(program_end_log(&program, SIGTERM, log, sizeof(log)), 0);
+    ck_assert_msg(support_contains(log,
+                                   "deleted what is past its time\" jobs=1 models=0 datasets=0"),
+                  "%s", log);
+    run_command("check", NULL, state, 0, "0 findings");
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("backup");
@@ -187,6 +225,7 @@ int main(void)
     tcase_add_checked_fixture(tcase, setup, teardown);
     tcase_add_test(tcase, a_backup_under_load_is_restored);
     tcase_add_test(tcase, a_backup_needs_a_directory_of_its_own);
+    tcase_add_test(tcase, old_jobs_are_deleted_by_the_daemon);
     suite_add_tcase(suite, tcase);
     return support_run(suite);
 }

@@ -1,0 +1,62 @@
+#include "retention_timer.h"
+
+#include "ptqd/base/log.h"
+
+#include <inttypes.h>
+#include <time.h>
+
+static const uint64_t every_ms = 10 * 60 * 1000;
+
+static bool has_ended(void *context)
+{
+    struct retention_timer *timer = context;
+    return atomic_load(&timer->ended);
+}
+
+static void do_work(uv_work_t *work)
+{
+    struct retention_timer *timer = work->data;
+    struct retention_result result;
+    struct error err = {.message = ""};
+    int64_t now_ms = (int64_t)time(NULL) * 1000;
+    if (!retention_apply(timer->store, &timer->limits, now_ms, has_ended, timer, &result, &err))
+        log_failure("daemon", "can't delete what is past its time", &err);
+    else if (result.jobs + result.models + result.datasets > 0)
+        log_write(LOG_INFO, "daemon",
+                  "deleted what is past its time|jobs=%" PRId64 " models=%" PRId64
+                  " datasets=%" PRId64,
+                  result.jobs, result.models, result.datasets);
+}
+
+static void after_work(uv_work_t *work, int status)
+{
+    (void)status; /* it is never cancelled */
+    struct retention_timer *timer = work->data;
+    timer->working = false;
+}
+
+static void on_time(uv_timer_t *handle)
+{
+    struct retention_timer *timer = handle->data;
+    if (timer->working)
+        return;
+    timer->working = uv_queue_work(handle->loop, &timer->work, do_work, after_work) == 0;
+}
+
+int retention_timer_start(struct retention_timer *timer, uv_loop_t *loop, struct store *store,
+                          const struct retention_limits *limits)
+{
+    timer->store = store;
+    timer->limits = *limits;
+    (void)uv_timer_init(loop, &timer->timer); /* can't fail */
+    timer->timer.data = timer;
+    timer->work.data = timer;
+    if (limits->jobs_ms == 0 && limits->unused_ms == 0 && limits->bytes == 0)
+        return 0;
+    return uv_timer_start(&timer->timer, on_time, 0, every_ms);
+}
+
+void retention_timer_end(struct retention_timer *timer)
+{
+    atomic_store(&timer->ended, true);
+}
