@@ -17,6 +17,8 @@ const struct http_table *const *api_tables(void)
     return tables;
 }
 
+enum { ANSWERS_BYTES = 32 << 20 }; /* a hundred pages of a hundred jobs, or 10 000 jobs */
+
 bool api_create(const struct api_options *options, struct api **out_api, struct error *err)
 {
     struct api *api = calloc(1, sizeof(*api));
@@ -25,6 +27,10 @@ bool api_create(const struct api_options *options, struct api **out_api, struct 
     api->options = *options;
     atomic_store(&api->open, options->open);
     api->started_ms = (int64_t)time(NULL) * 1000;
+    if (!answer_cache_create(ANSWERS_BYTES, &api->answers, err)) {
+        free(api);
+        return false;
+    }
     pthread_mutex_init(&api->counts_lock, NULL);
     waiters_init(api);
     *out_api = api;
@@ -36,6 +42,7 @@ void api_destroy(struct api *api)
     if (api == NULL)
         return;
     waiters_finish(api);
+    answer_cache_destroy(api->answers);
     pthread_mutex_destroy(&api->counts_lock);
     free(api);
 }

@@ -2,6 +2,8 @@
 
 /* What the files of this room share. */
 
+#include "answer_cache.h"
+
 #include "ptqd/api/api.h"
 #include "ptqd/api/problem.h"
 #include "ptqd/jobs/jobs.h"
@@ -25,6 +27,7 @@ struct api {
     pthread_mutex_t waiters_lock;
     struct waiter *waiters; /* requests that wait for a job to change */
     struct jobs_listener listener;
+    struct answer_cache *answers;
     atomic_int_least64_t watchers; /* streams of events */
     pthread_mutex_t counts_lock;   /* of the next two, which /metrics keeps for a while */
     int64_t counted_ms;            /* 0: not yet */
@@ -47,6 +50,35 @@ bool reply_text(struct http_request *request, const char *media_type, const stru
 /* {"items": […], "next": cursor or null}: the array to be filled in. */
 struct json *reply_list(struct json *object, const char *next);
 bool reply_nothing(struct http_request *request); /* 204 */
+
+/* ---- answers that are kept (answer_kept.c) ---- */
+
+/* Of everything that answers are made from; read it first. */
+struct answer_version answer_version_now(const struct api *api);
+/* A key for what depends on the path, on who asks, and on these parameters of the query string
+ * (NULL-terminated). NULL on failure. */
+const char *answer_key(struct http_request *request, const char *const *parameters,
+                       struct error *err);
+/* True when the request was answered with what is kept. */
+bool reply_kept(struct http_request *request, struct api *api, const char *key,
+                struct answer_version version);
+/* Keeps the text for reply_kept; `live`: for a moment only, because it shows the clock. */
+void keep_answer(struct api *api, const char *key, struct answer_version version, bool live,
+                 const char *text, size_t size, const char *etag);
+/* A tag made from the text. */
+bool make_etag(const char *text, size_t size, char out_etag[static ANSWER_ETAG_BYTES],
+               struct error *err);
+
+struct job_text { /* a job as JSON */
+    const char *text;
+    size_t size;
+    char etag[ANSWER_ETAG_BYTES];
+    bool live; /* it shows progress and the clock */
+};
+
+/* In `arena`. That of a job at rest is kept as long as the job does not change. */
+bool job_text(struct api *api, struct database *database, const struct job_row *row,
+              struct arena *arena, struct job_text *out_text, struct error *err);
 /* A blob, with ETag and Digest. */
 bool reply_blob(struct http_request *request, struct api *api, const char *id,
                 const char *media_type, const char *filename, struct error *err);

@@ -33,18 +33,35 @@ static bool list(struct http_request *request, void *context, struct error *err)
     struct job_row *rows;
     size_t count;
     char next[STORE_CURSOR_BYTES];
-    if (!http_check_query(request, known, err) ||
-        !read_state(http_query(request, "state"), &state, &filter.state, err) ||
+    if (!http_check_query(request, known, err))
+        return false;
+    const struct answer_version version = answer_version_now(api);
+    const char *key = answer_key(request, known, err);
+    if (key == NULL)
+        return false;
+    if (reply_kept(request, api, key, version))
+        return true;
+    if (!read_state(http_query(request, "state"), &state, &filter.state, err) ||
         !read_page(request, &page, err) || !store_reader(api->options.store, &database, err) ||
         !job_row_list(database, &filter, &page, arena, &rows, &count, next, err))
         return false;
     struct json *object = json_object(arena);
     struct json *items = reply_list(object, next);
+    bool live = false;
     for (size_t i = 0; i < count; i++) {
-        if (!add_job(json_add_object(items, NULL), api, database, &rows[i], arena, err))
+        struct job_text job;
+        if (!job_text(api, database, &rows[i], arena, &job, err))
             return false;
+        json_add_raw(items, NULL, job.text);
+        live |= job.live;
     }
-    return reply_json(request, 200, object, err);
+    size_t size;
+    const char *text = json_print_string(object, arena, &size, err);
+    if (text == NULL)
+        return false;
+    keep_answer(api, key, version, live, text, size, "");
+    http_answer(request, 200, "application/json", text, size, false);
+    return true;
 }
 
 static bool find_job(struct http_request *request, struct api *api, const char *id,
@@ -60,17 +77,17 @@ struct news {
     double eta_seconds; /* NaN: not known */
 };
 
-static bool answer_job(struct http_request *request, struct api *api, struct news *out_news,
-                       struct error *err)
+static bool answer_job(struct http_request *request, struct api *api, struct job_text *out_text,
+                       struct news *out_news, struct error *err)
 {
     struct arena *arena = http_arena(request);
     struct database *database;
     struct job_row row;
-    struct json *object = json_object(arena);
     if (!find_job(request, api, http_param(request, "id"), &database, &row, err) ||
-        !add_job(object, api, database, &row, arena, err) ||
-        !reply_json_tagged(request, object, err))
+        !job_text(api, database, &row, arena, out_text, err))
         return false;
+    http_set_etag(request, out_text->etag);
+    http_answer(request, 200, "application/json", out_text->text, out_text->size, false);
     bool conditional = http_header(request, "If-None-Match") != NULL;
     bool finished = job_state_is_final(row.state);
     *out_news = (struct news){
@@ -98,8 +115,9 @@ static bool look(struct http_request *request, struct api *api, struct wait *wai
 {
     for (;;) {
         struct news news;
+        struct job_text text;
         arena_reset(http_arena(request), wait->mark);
-        if (!answer_job(request, api, &news, err)) {
+        if (!answer_job(request, api, &text, &news, err)) {
             waiter_remove(api, &wait->waiter);
             return false;
         }
@@ -122,6 +140,27 @@ static bool look_again(struct http_request *request, void *context, struct error
     return look(request, context, wait, !changed, err);
 }
 
+/* Without waiting. */
+static bool get_now(struct http_request *request, struct api *api, struct error *err)
+{
+    static const char *const nothing[] = {NULL};
+    const struct answer_version version = answer_version_now(api);
+    const char *key = answer_key(request, nothing, err);
+    struct job_text text;
+    struct news news;
+    if (key == NULL)
+        return false;
+    if (reply_kept(request, api, key, version))
+        return true;
+    if (!answer_job(request, api, &text, &news, err))
+        return false;
+    if (news.finished)
+        keep_answer(api, key, version, text.live, text.text, text.size, text.etag);
+    else
+        reply_retry_after(request, news.eta_seconds); /* a kept answer has no such header */
+    return true;
+}
+
 static bool get(struct http_request *request, void *context, struct error *err)
 {
     enum { WAIT_MAX_SECONDS = 60 };
@@ -129,18 +168,12 @@ static bool get(struct http_request *request, void *context, struct error *err)
     struct api *api = context;
     const char *text = http_query(request, "wait");
     int64_t seconds = 0;
-    struct news news;
     if (!http_check_query(request, known, err))
         return false;
     if (text != NULL && !text_parse_i64(text, 0, WAIT_MAX_SECONDS, &seconds, err))
         return error_context(err, "wait");
-    if (seconds == 0) {
-        if (!answer_job(request, api, &news, err))
-            return false;
-        if (!news.finished)
-            reply_retry_after(request, news.eta_seconds);
-        return true;
-    }
+    if (seconds == 0)
+        return get_now(request, api, err);
 
     struct wait *wait = ARENA_NEW(http_arena(request), struct wait, err);
     if (wait == NULL)

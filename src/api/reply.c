@@ -26,14 +26,12 @@ bool reply_json(struct http_request *request, int status, const struct json *val
 
 bool reply_json_tagged(struct http_request *request, const struct json *value, struct error *err)
 {
-    enum { TAG_CHARS = 16 }; /* 64 bits tell the versions of one object apart */
     size_t size;
-    char hex[DIGEST_HEX_BYTES];
+    char etag[ANSWER_ETAG_BYTES];
     const char *text = json_print_string(value, http_arena(request), &size, err);
-    if (text == NULL || !digest_bytes(text, size, hex, err))
+    if (text == NULL || !make_etag(text, size, etag, err))
         return false;
-    hex[TAG_CHARS] = '\0';
-    http_set_etag(request, hex);
+    http_set_etag(request, etag);
     http_answer(request, 200, json_media_type, text, size, false);
     return true;
 }

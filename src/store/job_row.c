@@ -9,7 +9,8 @@
 #define COLUMNS                                                                                    \
     "number, name, owner, priority, spec, model, calibration, calibration_labels, evaluation,"     \
     " evaluation_labels, state, queued, running, succeeded, failed, cancelled, cancel_requested,"  \
-    " created_ms, started_ms, CASE WHEN queued + running = 0 THEN finished_ms END, paused"
+    " created_ms, started_ms, CASE WHEN queued + running = 0 THEN finished_ms END, paused,"        \
+    " revision"
 
 static const char *const state_names[JOB_STATE_COUNT] = {
     [JOB_QUEUED] = "queued", [JOB_RUNNING] = "running",     [JOB_SUCCEEDED] = "succeeded",
@@ -76,6 +77,7 @@ static void read_row(struct statement *statement, struct arena *arena, void *out
         .started_ms = statement_integer(statement, 18),
         .finished_ms = statement_integer(statement, 19),
         .paused = statement_integer(statement, 20) != 0,
+        .revision = statement_integer(statement, 21),
     };
     job_id_print(statement_integer(statement, 0), row->id);
 }

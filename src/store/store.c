@@ -176,6 +176,11 @@ bool store_reader(struct store *store, struct database **out_database, struct er
     return store_readers_get(store->readers, store->blobs, out_database, err);
 }
 
+uint64_t store_changes(const struct store *store)
+{
+    return store_writer_groups(store->writer);
+}
+
 void store_submit(struct store *store, struct store_write *write)
 {
     store_writer_submit(store->writer, write);

@@ -24,6 +24,7 @@
 
 struct store_writer {
     struct database *database;
+    _Atomic uint64_t groups; /* that were committed, or not */
     uv_thread_t thread;
     uv_mutex_t mutex; /* guards what follows, and `answered` of writes that are waited for */
     uv_cond_t submitted, answered;
@@ -141,6 +142,7 @@ static void run(void *context)
         if (group != NULL) {
             uint64_t start_ns = uv_hrtime();
             commit_group(writer->database, group);
+            atomic_fetch_add(&writer->groups, 1); /* before anybody hears of it */
             durations_add(&writer->commits, (int64_t)((uv_hrtime() - start_ns) / 1000));
         }
         answer_group(writer, group);
@@ -196,6 +198,11 @@ void store_writer_destroy(struct store_writer *writer)
     uv_mutex_destroy(&writer->mutex);
     database_close(writer->database);
     free(writer);
+}
+
+uint64_t store_writer_groups(const struct store_writer *writer)
+{
+    return atomic_load(&writer->groups);
 }
 
 /* Appends the write; false with a reason when it can't be taken. */

@@ -21,3 +21,5 @@ void store_writer_read_stats(struct store_writer *writer, struct store_stats *st
 void store_writer_submit(struct store_writer *writer, struct store_write *write);
 bool store_writer_wait(struct store_writer *writer, struct store_write *write, struct error *err);
 void store_writer_collect(struct store_writer *writer);
+/* How many groups are done; those who are in one hear of it afterwards. */
+uint64_t store_writer_groups(const struct store_writer *writer);

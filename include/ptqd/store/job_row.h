@@ -50,6 +50,7 @@ struct job_row {
     bool cancel_requested;
     bool paused;                                 /* its queued runs are not claimed */
     int64_t created_ms, started_ms, finished_ms; /* 0: not yet */
+    int64_t revision; /* grows with every change of the job and of its runs' states */
 };
 
 struct job_label {

@@ -78,6 +78,10 @@ void store_read_stats(struct store *store, struct store_stats *out_stats);
  * ends. Not for use inside a write, which has its own. */
 bool store_reader(struct store *store, struct database **out_database, struct error *err);
 
+/* Grows with each commit of this process, before the answer of any of its writes: what is read
+ * after this returned a number is at least as new as every write answered until then. */
+uint64_t store_changes(const struct store *store);
+
 /* One change. It stays in the caller's memory, untouched by the caller, until it is answered. */
 struct store_write {
     /* Runs on the writer thread in its transaction, once; what it returns false for is undone. What

@@ -1,0 +1,116 @@
+/* Answers that are kept: what many clients ask again and again is rendered once.
+ *
+ * There are two layers in one cache. A whole answer counts as long as nothing at all has changed
+ * (no commit, no progress), and only for who asked. Under it the text of each job at rest counts as
+ * long as the job has the same revision, so that changes elsewhere cost a look at the rows only.
+ */
+
+#include "api_private.h"
+
+#include "ptqd/base/digest.h"
+
+#include <string.h>
+
+/* How old the time left may be that a kept answer shows. */
+enum { LIVE_MS = 100 };
+
+struct answer_version answer_version_now(const struct api *api)
+{
+    /* The store's first: what is read later is at least as new as either says. */
+    uint64_t store = store_changes(api->options.store);
+    return (struct answer_version){.store = store, .jobs = jobs_changes(api->options.jobs)};
+}
+
+/* Lengths stand before what comes from outside, so that two requests never make the same key. */
+const char *answer_key(struct http_request *request, const char *const *parameters,
+                       struct error *err)
+{
+    struct arena *arena = http_arena(request);
+    const char *owner = http_owner(request);
+    const char *key = arena_printf(arena, err, "%d %zu:%s%s", http_role(request), strlen(owner),
+                                   owner, http_path(request));
+    for (; *parameters != NULL && key != NULL; parameters++) {
+        const char *value = http_query(request, *parameters);
+        if (value != NULL)
+            key = arena_printf(arena, err, "%s\n%s %zu:%s", key, *parameters, strlen(value), value);
+    }
+    return key;
+}
+
+bool reply_kept(struct http_request *request, struct api *api, const char *key,
+                struct answer_version version)
+{
+    struct answer_text *kept = answer_cache_find(api->answers, key, version, http_clock_ms());
+    if (kept == NULL)
+        return false;
+    http_set_state(request, kept, answer_cache_release); /* sent from there */
+    if (kept->etag[0] != '\0')
+        http_set_etag(request, kept->etag);
+    http_answer(request, 200, "application/json", kept->text, kept->size, false);
+    return true;
+}
+
+void keep_answer(struct api *api, const char *key, struct answer_version version, bool live,
+                 const char *text, size_t size, const char *etag)
+{
+    int64_t until_ms = live ? http_clock_ms() + LIVE_MS : INT64_MAX;
+    answer_cache_put(api->answers, key, version, until_ms, text, size, etag);
+}
+
+bool make_etag(const char *text, size_t size, char out_etag[static ANSWER_ETAG_BYTES],
+               struct error *err)
+{
+    char hex[DIGEST_HEX_BYTES];
+    if (!digest_bytes(text, size, hex, err))
+        return false;
+    memcpy(out_etag, hex, ANSWER_ETAG_BYTES - 1);
+    out_etag[ANSWER_ETAG_BYTES - 1] = '\0';
+    return true;
+}
+
+/* Nothing of it runs, and it has no time left that depends on the clock. */
+static bool is_at_rest(const struct job_row *row)
+{
+    const struct job_counts *counts = &row->counts;
+    bool begun = counts->succeeded + counts->failed + counts->cancelled > 0;
+    return counts->running == 0 && (counts->queued == 0 || !begun);
+}
+
+static bool find_text(struct api *api, const struct job_row *row, struct arena *arena,
+                      struct job_text *out_text, bool *out_found, struct error *err)
+{
+    const struct answer_version version = {.store = (uint64_t)row->revision};
+    struct answer_text *kept = answer_cache_find(api->answers, row->id, version, 0);
+    *out_found = kept != NULL;
+    if (kept == NULL)
+        return true;
+    struct job_text text = {.text = arena_strndup(arena, kept->text, kept->size, err),
+                            .size = kept->size};
+    memcpy(text.etag, kept->etag, sizeof(text.etag));
+    answer_cache_release(kept);
+    *out_text = text;
+    return text.text != NULL;
+}
+
+bool job_text(struct api *api, struct database *database, const struct job_row *row,
+              struct arena *arena, struct job_text *out_text, struct error *err)
+{
+    const struct answer_version version = {.store = (uint64_t)row->revision};
+    struct job_text text = {.live = !is_at_rest(row)};
+    bool found = false;
+    if (!text.live && !find_text(api, row, arena, out_text, &found, err))
+        return false;
+    if (found)
+        return true;
+    struct json *object = json_object(arena);
+    if (!add_job(object, api, database, row, arena, err))
+        return false;
+    text.text = json_print_string(object, arena, &text.size, err);
+    if (text.text == NULL || !make_etag(text.text, text.size, text.etag, err))
+        return false;
+    if (!text.live)
+        answer_cache_put(api->answers, row->id, version, INT64_MAX, text.text, text.size,
+                         text.etag);
+    *out_text = text;
+    return true;
+}
