@@ -1,5 +1,8 @@
 /* A hash table of chains, and a list by last use. An entry is counted: once for the table, once for
- * each caller who has it, so that a text may be sent while its key has a newer one. */
+ * each caller who has it, so that a text may be sent while its key has a newer one.
+ *
+ * A large text is in a file in memory, from which sendfile takes the pages as they are: copying
+ * 130 kB into a socket takes 70 us, three times what the rest of a request does. */
 
 #include "answer_cache.h"
 
@@ -7,24 +10,35 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
-enum { BUCKETS = 4096 };
+enum { BUCKETS = 4096, FILE_BYTES_MIN = 32 << 10, FILES_MAX = 64 };
+
+struct file { /* in memory */
+    int fd;   /* −1: none */
+    void *text;
+    size_t size;
+};
 
 struct entry {
     struct answer_text answer; /* first: what callers have */
     atomic_size_t uses;
     struct answer_version version;
     int64_t until_ms;
-    size_t bytes;       /* of all of it */
-    struct entry *next; /* of the chain */
+    size_t bytes;               /* of all of it */
+    struct answer_cache *cache; /* borrowed */
+    struct entry *next;         /* of the chain */
     struct entry *newer, *older;
+    struct file file;
     char *key;
-    char memory[]; /* text, 0, key, 0 */
+    char memory[]; /* key, 0; then the text, 0, unless a file has it */
 };
 
 struct answer_cache {
     pthread_mutex_t lock;
     size_t bytes, limit_bytes;
+    atomic_int files;
     struct entry *newest, *oldest;
     struct entry *buckets[BUCKETS];
 };
@@ -40,11 +54,46 @@ bool answer_cache_create(size_t bytes, struct answer_cache **out_cache, struct e
     return true;
 }
 
+/* With the text, when it is large; else, and when the system refuses, the descriptor is −1. */
+static struct file open_file(struct answer_cache *cache, const char *text, size_t size)
+{
+    const struct file none = {.fd = -1};
+    if (size < FILE_BYTES_MIN)
+        return none;
+    if (atomic_fetch_add(&cache->files, 1) >= FILES_MAX)
+        goto no_file;
+    int fd = memfd_create("answer", MFD_CLOEXEC);
+    if (fd < 0)
+        goto no_file;
+    if (write(fd, text, size) != (ssize_t)size)
+        goto no_text;
+    void *mapped = mmap(NULL, size, PROT_READ, MAP_SHARED, fd, 0);
+    if (mapped != MAP_FAILED)
+        return (struct file){.fd = fd, .text = mapped, .size = size};
+
+no_text:
+    (void)close(fd); /* nothing is lost with it */
+no_file:
+    atomic_fetch_sub(&cache->files, 1);
+    return none;
+}
+
+static void close_file(struct answer_cache *cache, const struct file *file)
+{
+    if (file->fd < 0)
+        return;
+    (void)munmap(file->text, file->size); /* it was mapped */
+    (void)close(file->fd);                /* nothing is lost with it */
+    atomic_fetch_sub(&cache->files, 1);
+}
+
 void answer_cache_release(void *text)
 {
     struct entry *entry = text;
-    if (entry != NULL && atomic_fetch_sub(&entry->uses, 1) == 1)
-        free(entry);
+    if (entry == NULL || atomic_fetch_sub(&entry->uses, 1) != 1)
+        return;
+    close_file(entry->cache, &entry->file);
+    free(entry);
 }
 
 /* FNV-1a, 64 bits: offset basis and prime of the definition (isthe.com/chongo/tech/comp/fnv). */
@@ -116,23 +165,32 @@ struct answer_text *answer_cache_find(struct answer_cache *cache, const char *ke
     return entry != NULL ? &entry->answer : NULL;
 }
 
-static struct entry *create_entry(const char *key, const char *text, size_t size, const char *etag)
+static struct entry *create_entry(struct answer_cache *cache, const char *key, const char *text,
+                                  size_t size, const char *etag)
 {
     size_t key_size = strlen(key) + 1;
-    size_t bytes = sizeof(struct entry) + size + 1 + key_size;
-    struct entry *entry = malloc(bytes);
-    if (entry == NULL)
+    const struct file file = open_file(cache, text, size);
+    bool in_file = file.fd >= 0;
+    struct entry *entry = malloc(sizeof(*entry) + key_size + (in_file ? 0 : size + 1));
+    if (entry == NULL) {
+        close_file(cache, &file);
         return NULL;
-    memset(entry, 0, sizeof(*entry));
-    memcpy(entry->memory, text, size);
-    entry->memory[size] = '\0';
-    entry->key = entry->memory + size + 1;
+    }
+    *entry = (struct entry){
+        .answer = {.text = file.text, .size = size, .fd = file.fd},
+        .cache = cache,
+        .file = file,
+        .bytes = sizeof(*entry) + key_size + size + 1,
+        .key = entry->memory,
+    };
     memcpy(entry->key, key, key_size);
-    entry->answer.text = entry->memory;
-    entry->answer.size = size;
-    size_t etag_size = strnlen(etag, ANSWER_ETAG_BYTES - 1);
-    memcpy(entry->answer.etag, etag, etag_size);
-    entry->bytes = bytes;
+    if (!in_file) {
+        char *copy = entry->memory + key_size;
+        memcpy(copy, text, size);
+        copy[size] = '\0';
+        entry->answer.text = copy;
+    }
+    memcpy(entry->answer.etag, etag, strnlen(etag, ANSWER_ETAG_BYTES - 1));
     atomic_init(&entry->uses, 1);
     return entry;
 }
@@ -143,7 +201,7 @@ void answer_cache_put(struct answer_cache *cache, const char *key, struct answer
     enum { LARGEST_PART = 10 };
     if (size > cache->limit_bytes / LARGEST_PART)
         return;
-    struct entry *entry = create_entry(key, text, size, etag);
+    struct entry *entry = create_entry(cache, key, text, size, etag);
     if (entry == NULL)
         return; /* rendered again, then */
     entry->version = version;

@@ -26,6 +26,7 @@ struct answer_text {
     const char *text;
     size_t size;
     char etag[ANSWER_ETAG_BYTES]; /* "": none */
+    int fd;                       /* of a file in memory with the text; −1: there is none */
 };
 
 /* Holds at most `bytes` of texts and keys; what was not asked for longest goes first. */

@@ -9,7 +9,10 @@
 
 #include "ptqd/base/digest.h"
 
+#include <fcntl.h>
 #include <string.h>
+
+static const char json_media_type[] = "application/json";
 
 /* How old the time left may be that a kept answer shows. */
 enum { LIVE_MS = 100 };
@@ -46,7 +49,13 @@ bool reply_kept(struct http_request *request, struct api *api, const char *key,
     http_set_state(request, kept, answer_cache_release); /* sent from there */
     if (kept->etag[0] != '\0')
         http_set_etag(request, kept->etag);
-    http_answer(request, 200, "application/json", kept->text, kept->size, false);
+    int fd = -1;
+    if (kept->fd >= 0 && http_header(request, "Accept-Encoding") == NULL)
+        fd = fcntl(kept->fd, F_DUPFD_CLOEXEC, 0);
+    if (fd >= 0)
+        http_answer_file(request, fd, kept->size, json_media_type);
+    else
+        http_answer(request, 200, json_media_type, kept->text, kept->size, false);
     return true;
 }
 

@@ -12,8 +12,11 @@
 #include "ptqd/base/log.h"
 
 #include <assert.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 static void destroy_state(struct http_request *request)
@@ -267,10 +270,20 @@ enum MHD_Result http_on_request(void *context, struct MHD_Connection *connection
     return result;
 }
 
+/* libmicrohttpd corks the socket for sendfile and leaves it so: what the peer's window holds back
+ * of the last segment would be sent after 200 ms. */
+static void uncork(struct MHD_Connection *connection)
+{
+    static const int off = 0;
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+    if (info != NULL) /* fails for sockets that have no cork */
+        (void)setsockopt(info->connect_fd, IPPROTO_TCP, TCP_CORK, &off, sizeof(off));
+}
+
 void http_on_completed(void *context, struct MHD_Connection *connection, void **slot,
                        enum MHD_RequestTerminationCode reason)
 {
-    (void)connection;
     (void)reason;
     struct http_server *server = context;
     struct http_request *request = *slot;
@@ -278,6 +291,8 @@ void http_on_completed(void *context, struct MHD_Connection *connection, void **
         return;
     http_peer_idle(request, http_clock_ms() + server->options.header_timeout_ms +
                                 (int64_t)server->options.idle_timeout_seconds * 1000);
+    if (request->answer.file_size > 0)
+        uncork(connection);
     destroy_request(request);
     *slot = NULL;
     atomic_fetch_sub(&server->active, 1);

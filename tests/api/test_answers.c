@@ -7,6 +7,7 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 static struct service service;
 static struct error err;
@@ -53,9 +54,8 @@ START_TEST(a_text_is_found_by_its_version_until_its_time_is_over)
     ck_assert(!finds("a", (struct answer_version){.store = 1, .jobs = 2}, 0));
     put("a", "newer");
     ck_assert_str_eq(found->text, "text"); /* it is being sent */
-    answer_cache_destroy(cache);
-    ck_assert_str_eq(found->text, "text");
     answer_cache_release(found);
+    answer_cache_destroy(cache);
 }
 END_TEST
 
@@ -78,6 +78,35 @@ START_TEST(what_was_not_asked_for_longest_goes_first)
     memset(too_large, 'x', sizeof(too_large) - 1);
     put("too large", too_large);
     ck_assert(!finds("too large", first, 0));
+    answer_cache_destroy(cache);
+}
+END_TEST
+
+/* Law: a large text is in a file, for as many as there may be files, and nobody sees a difference.
+ */
+START_TEST(large_texts_are_files_in_memory)
+{
+    enum { LARGE = 50 * 1000, KEYS = 100 };
+    static char large[LARGE + 1], read[LARGE + 1];
+    int files = 0;
+    ck_assert_ok(answer_cache_create(64 << 20, &cache, &err), &err);
+    for (int i = 0; i < KEYS; i++) {
+        char key[16];
+        (void)snprintf(key, sizeof(key), "%d", i);
+        memset(large, 'a' + i % 26, LARGE);
+        put(key, large);
+        struct answer_text *found = answer_cache_find(cache, key, first, 0);
+        ck_assert_uint_eq(found->size, LARGE);
+        ck_assert_mem_eq(found->text, large, LARGE);
+        files += found->fd >= 0;
+        if (found->fd >= 0) {
+            ck_assert_int_eq(pread(found->fd, read, LARGE + 1, 0), LARGE);
+            ck_assert_mem_eq(read, large, LARGE);
+        }
+        answer_cache_release(found);
+    }
+    ck_assert_int_gt(files, 10);
+    ck_assert_int_lt(files, KEYS);
     answer_cache_destroy(cache);
 }
 END_TEST
@@ -140,6 +169,26 @@ START_TEST(a_kept_answer_is_still_conditional)
     ck_assert_int_eq(reply.status, 304);
     ck_assert_str_eq(reply_header(&reply, "ETag", again, sizeof(again)), tag);
     reply_free(&reply);
+}
+END_TEST
+
+/* Law: the second answer is the first, byte for byte, however it is sent. */
+START_TEST(a_large_list_is_the_same_from_memory_and_from_a_file)
+{
+    static const char *const headers[] = {NULL, NULL, "Accept-Encoding: identity\r\n"};
+    const char *spec = service_spec(&service, ",\"seeds\":1");
+    char *body = NULL;
+    for (int i = 0; i < 40; i++)
+        service_finish(&service, service_submit(&service, spec));
+    for (size_t i = 0; i < sizeof(headers) / sizeof(headers[0]); i++) {
+        struct reply reply = client_call(service.port, "GET", "/v1/jobs", headers[i], NULL, 0);
+        ck_assert_int_eq(reply.status, 200);
+        ck_assert_uint_gt(reply.size, 32 << 10);
+        if (body == NULL)
+            body = arena_strdup(service.arena, reply.body, NULL);
+        ck_assert_str_eq(reply.body, body);
+        reply_free(&reply);
+    }
 }
 END_TEST
 
@@ -268,6 +317,7 @@ int main(void)
     TCase *alone = tcase_create("cache");
     tcase_add_test(alone, a_text_is_found_by_its_version_until_its_time_is_over);
     tcase_add_test(alone, what_was_not_asked_for_longest_goes_first);
+    tcase_add_test(alone, large_texts_are_files_in_memory);
     suite_add_tcase(suite, alone);
     TCase *cases = tcase_create("service");
     tcase_set_timeout(cases, 120);
@@ -275,6 +325,7 @@ int main(void)
     tcase_add_test(cases, a_finished_jobs_text_outlives_changes_of_others);
     tcase_add_test(cases, an_unknown_parameter_is_refused_after_the_same_list_without_it);
     tcase_add_test(cases, a_kept_answer_is_still_conditional);
+    tcase_add_test(cases, a_large_list_is_the_same_from_memory_and_from_a_file);
     tcase_add_test(cases, no_answer_is_older_than_an_answered_change);
     suite_add_tcase(suite, cases);
     return support_run(suite);
