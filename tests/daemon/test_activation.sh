@@ -50,9 +50,19 @@ stop() {
     pid=
 }
 
+# The first connection starts the daemon, and may be answered before it is ready.
+wait_ready() {
+    tries=0
+    until curl -fs --max-time 20 "$1" | grep -q '"ready"'; do
+        tries=$((tries + 1))
+        [ $tries -lt 100 ] || fail "the daemon is not ready"
+        sleep 0.1
+    done
+}
+
 free_port
 serve "127.0.0.1:$port"
-curl -fsS --max-time 20 "http://127.0.0.1:$port/readyz" | grep -q '"ready"' || fail "not ready"
+wait_ready "http://127.0.0.1:$port/readyz"
 grep -q "msg=\"listening\" address=127.0.0.1 port=$port tokens=none" "$folder/log" ||
     fail "the socket is not told"
 stop
