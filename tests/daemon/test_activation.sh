@@ -53,7 +53,7 @@ stop() {
 # The first connection starts the daemon, and may be answered before it is ready.
 wait_ready() {
     tries=0
-    until curl -fs --max-time 20 "$1" | grep -q '"ready"'; do
+    until curl -fs --max-time 20 "$@" | grep -q '"ready"'; do
         tries=$((tries + 1))
         [ $tries -lt 100 ] || fail "the daemon is not ready"
         sleep 0.1
@@ -68,6 +68,7 @@ grep -q "msg=\"listening\" address=127.0.0.1 port=$port tokens=none" "$folder/lo
 stop
 
 serve "$folder/socket"
+wait_ready --unix-socket "$folder/socket" http://localhost/readyz
 curl -fsS --max-time 20 --unix-socket "$folder/socket" http://localhost/v1/jobs | grep -q '"items"' ||
     fail "the path does not serve"
 grep -q 'msg="listening" address=unix port=0 tokens=none' "$folder/log" || fail "the path is not told"
@@ -101,6 +102,7 @@ ulimit -S -n 256
 pid=$!
 wait_for 'msg="listening"'
 port=$(sed -n 's/.*msg="listening".* port=\([0-9]*\).*/\1/p' "$folder/log")
+wait_ready "http://127.0.0.1:$port/readyz"
 limit=$(curl -fsS "http://127.0.0.1:$port/metrics" | sed -n 's/^process_max_fds //p')
 [ "${limit:-0}" -gt 256 ] || fail "the limit of descriptors stays at ${limit:-nothing}"
 stop
