@@ -1,5 +1,4 @@
--- What a database of schema version 1 may hold: every table, and awkward values in them. Used for
--- this version and for later ones without a file of their own.
+-- What a database of schema version 1 may hold: every table, and awkward values in them.
 INSERT INTO model (number, id, name, owner, format, detail, bytes, created_ms) VALUES
     (3, 'sha256:97ff8a35544dcf40ad84047074439dd6aa3a0be469ea578a1b1c017d939ec61c', 'net ''quoted'' ü', 'ada', 'onnx', '{"inputs":[]}', 7, 1700000000000);
 INSERT INTO dataset (number, id, name, owner, detail, bytes, samples, scale, zero_point, created_ms) VALUES

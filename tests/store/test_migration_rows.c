@@ -1,5 +1,6 @@
-/* Migrations of databases with rows in them: for each earlier version one that an older program
- * could have left, made by the migrations up to it and filled from tests/data. */
+/* Migrations of databases with rows in them: for each earlier version one that older programs
+ * could have left, one after the other: made by the migrations up to it, and filled from tests/data
+ * at each version that has a file there. */
 
 #include "database.h"
 #include "schema.h"
@@ -64,10 +65,11 @@ static void make_old_database(int version)
     char path[300];
     (void)snprintf(path, sizeof(path), "%s/ptqd.db", fixture.directory);
     ck_assert_ok(database_open(path, DATABASE_WRITE, &database, &err), &err);
-    ck_assert_ok(schema_migrate(database, version, &err), &err);
     int filled = 0;
-    for (int v = 1; v <= version; v++)
+    for (int v = 1; v <= version; v++) {
+        ck_assert_ok(schema_migrate(database, v, &err), &err);
         filled += fill(database, v);
+    }
     ck_assert_int_ge(filled, version == 1 ? 1 : 2);
     database_close(database);
     make_blobs();
