@@ -17,7 +17,8 @@ skipped=0
 
 # What builds and runs it, and what tests need beyond that.
 packages="$(cat etc/packages.txt)
-    clang libclang-rt-14-dev clang-format e2fsprogs jq libonnx-testdata python3-onnx systemd"
+    build-essential clang libclang-rt-14-dev clang-format debhelper e2fsprogs jq libonnx-testdata
+    python3-onnx systemd"
 
 say() {
     printf '\n== %s\n' "$*"
