@@ -45,6 +45,7 @@ const char *http_query(const struct http_request *request, const char *name)
 
 struct query_check {
     const char *const *known;
+    uint64_t seen; /* bits, by index in `known`; a list has fewer than 64 */
     struct error *err;
     bool ok;
 };
@@ -57,12 +58,16 @@ static enum MHD_Result check_parameter(void *context, enum MHD_ValueKind kind, c
     const char *const *known = check->known;
     while (*known != NULL && strcmp(*known, key) != 0)
         known++;
+    uint64_t bit = UINT64_C(1) << (known - check->known);
     if (*known == NULL)
         check->ok = FAIL(check->err, E_INVALID, "\"%.60s\" is not a parameter of this call", key);
+    else if ((check->seen & bit) != 0)
+        check->ok = FAIL(check->err, E_INVALID, "the parameter \"%s\" is there twice", key);
     else if (value == NULL)
         check->ok = FAIL(check->err, E_INVALID, "the parameter \"%s\" has no value", key);
     else if (!text_is_utf8(value, strlen(value)))
         check->ok = FAIL(check->err, E_INVALID, "the parameter \"%s\" is not UTF-8", key);
+    check->seen |= bit;
     return check->ok ? MHD_YES : MHD_NO;
 }
 

@@ -16,7 +16,10 @@ enum { SINK_BYTES = 300 * 1000, PARK_MS = 1000 };
 static bool echo(struct http_request *request, void *context, struct error *err)
 {
     (void)context;
+    static const char *const known[] = {"name", NULL};
     size_t size;
+    if (!http_check_query(request, known, err))
+        return false;
     const char *body = http_body(request, &size);
     const char *name = http_query(request, "name");
     char *text = arena_printf(http_arena(request), err, "%s|%s|%.*s", http_param(request, "id"),

@@ -176,6 +176,25 @@ START_TEST(a_path_is_decoded_by_segment)
 }
 END_TEST
 
+START_TEST(a_parameter_is_known_has_a_value_and_comes_once)
+{
+    static const struct {
+        const char *target;
+        int status;
+    } rows[] = {
+        {"/echo/a?name=b", 200},         {"/echo/a?", 200},
+        {"/echo/a?name=b&name=b", 422},  {"/echo/a?name=b&%6eame=c", 422},
+        {"/echo/a?name=b&other=c", 422}, {"/echo/a?name", 422},
+        {"/echo/a?name=%ff", 422},       {"/echo/a?Name=b", 422},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct reply reply = get(rows[i].target, NULL);
+        ck_assert_msg(reply.status == rows[i].status, "%s: %d", rows[i].target, reply.status);
+        reply_free(&reply);
+    }
+}
+END_TEST
+
 START_TEST(a_target_may_name_the_host)
 {
     static const struct {
@@ -299,6 +318,7 @@ int main(void)
     tcase_add_test(tcase, options_names_the_methods);
     tcase_add_test(tcase, an_expectation_that_is_not_known_is_417);
     tcase_add_test(tcase, a_path_is_decoded_by_segment);
+    tcase_add_test(tcase, a_parameter_is_known_has_a_value_and_comes_once);
     tcase_add_test(tcase, a_target_may_name_the_host);
     tcase_add_test(tcase, json_is_sent_as_gzip_to_who_takes_it);
     tcase_add_test(tcase, what_is_small_or_a_file_is_sent_as_it_is);

@@ -30,7 +30,8 @@ const char *http_path(const struct http_request *request);
 const char *http_param(const struct http_request *request, const char *name);
 /* A parameter of the query string, decoded; NULL when it is not there. */
 const char *http_query(const struct http_request *request, const char *name);
-/* E_INVALID for a parameter that is not in the NULL-terminated list. */
+/* E_INVALID for a parameter that is not in the NULL-terminated list (of fewer than 64), has no
+ * value, or comes twice: two programs may take different ones. */
 bool http_check_query(struct http_request *request, const char *const *known, struct error *err);
 /* A header, by case-insensitive name; NULL when it is not there. */
 const char *http_header(const struct http_request *request, const char *name);
