@@ -121,6 +121,7 @@ struct http_server {
     struct http_request *uploads; /* whose body goes to a sink */
     bool stopping;                /* waiting requests are woken at once */
     bool sweeper_end;             /* the sweeper returns */
+    unsigned ticks;               /* of the sweeper */
     pthread_t sweeper;
 
     atomic_uint_least64_t active, cut, evicted, turned_away, body_bytes, by_class[6];

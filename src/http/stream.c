@@ -3,8 +3,8 @@
  * libmicrohttpd asks for more when it has sent what it was given. A source that has nothing has
  * suspended the request before it says so, and whoever resumes it makes libmicrohttpd ask again. A
  * client that takes nothing is not asked for; its connection is cut by the deadline that was set
- * with the last bytes. One that has vanished is noticed when something is sent, so a source sends
- * something from time to time.
+ * with the last bytes. One that has closed its side is noticed by the sweeper; one that has
+ * vanished without a word when something is sent, so a source sends something from time to time.
  */
 
 #include "http_private.h"
@@ -27,12 +27,13 @@ void http_answer_stream(struct http_request *request, const char *media_type,
     http_add_header(request, "X-Accel-Buffering", "no"); /* of a proxy: nginx */
 }
 
-static bool is_stopping(struct http_server *server)
+/* Nothing more is wanted: the server stops, or the connection was cut. */
+static bool must_end(struct http_request *request)
 {
-    pthread_mutex_lock(&server->lock);
-    bool stopping = server->stopping;
-    pthread_mutex_unlock(&server->lock);
-    return stopping;
+    pthread_mutex_lock(&request->server->lock);
+    bool end = request->server->stopping || request->peer->cut;
+    pthread_mutex_unlock(&request->server->lock);
+    return end;
 }
 
 /* Asks the source; false when nothing is to be sent now. */
@@ -56,7 +57,7 @@ static ssize_t on_read(void *context, uint64_t position, char *bytes, size_t siz
     struct http_request *request = context;
     size_t left = request->pending.length - request->pending_sent;
     if (left == 0) {
-        if (request->stream_over || is_stopping(request->server))
+        if (request->stream_over || must_end(request))
             return MHD_CONTENT_READER_END_OF_STREAM;
         if (!refill(request))
             return request->stream_over ? MHD_CONTENT_READER_END_OF_STREAM : 0;

@@ -10,10 +10,11 @@
 #include "http_private.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <string.h>
 #include <time.h>
 
-enum { TICK_MS = 100 };
+enum { TICK_MS = 100, LOOK_FOR_GONE_TICKS = 5 };
 
 int64_t http_clock_ms(void)
 {
@@ -82,9 +83,32 @@ void http_resume(struct http_request *request)
     pthread_mutex_unlock(&server->lock);
 }
 
+/* True when the client has closed its side: nobody waits for the answer any more. (A client that
+ * only ends its sending gets no answer that it must wait for.) */
+static bool has_gone(const struct http_request *request)
+{
+    struct pollfd event = {.fd = request->peer->fd, .events = POLLRDHUP};
+    return poll(&event, 1, 0) > 0;
+}
+
+/* Clients that vanish while they wait hold neither a place nor what is counted. Only requests with
+ * a timeout may be woken at any moment. */
+static void cut_gone(struct http_server *server)
+{
+    for (struct http_request *request = server->suspended; request != NULL;
+         request = request->next_suspended) {
+        if (request->deadline_ms != 0 && !request->peer->cut && has_gone(request)) {
+            http_peer_cut(server, request->peer);
+            request->deadline_ms = 1; /* long past */
+        }
+    }
+}
+
 static void sweep(struct http_server *server)
 {
     int64_t now = http_clock_ms();
+    if (server->ticks++ % LOOK_FOR_GONE_TICKS == 0)
+        cut_gone(server);
     for (struct peer *peer = server->peers; peer != NULL; peer = peer->next) {
         if (peer->cut || peer->deadline_ms == 0 || peer->deadline_ms > now)
             continue;

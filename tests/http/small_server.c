@@ -99,7 +99,8 @@ static bool park(struct http_request *request, void *context, struct error *err)
 {
     (void)context;
     (void)err;
-    http_suspend(request, woken, PARK_MS);
+    const char *ms = http_query(request, "ms");
+    http_suspend(request, woken, ms != NULL ? strtol(ms, NULL, 10) : PARK_MS);
     return true;
 }
 

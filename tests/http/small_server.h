@@ -7,7 +7,7 @@
  *   POST /sink             takes 300 000 bytes and drops them; "stored"
  *   GET /json              {"text": "aaa…"} of ?size= bytes, with an ETag
  *   GET /file              5000 bytes of a file, with ETag and Last-Modified
- *   GET /park              waits for a second
+ *   GET /park              waits for a second, or for ?ms=
  */
 
 #include "ptqd/http/server.h"

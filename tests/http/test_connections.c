@@ -96,6 +96,13 @@ START_TEST(a_connection_that_is_used_stays)
 }
 END_TEST
 
+static void wait_for_suspended(uint64_t count)
+{
+    for (long end = client_now_ms() + CLIENT_DEADLINE_MS;
+         http_server_stats(server.http).suspended != count; usleep(1000))
+        ck_assert_int_lt(client_now_ms(), end);
+}
+
 /* Law: a request under way is never cut for a newcomer; that one is turned away. */
 START_TEST(requests_under_way_are_not_evicted)
 {
@@ -104,10 +111,7 @@ START_TEST(requests_under_way_are_not_evicted)
         waiting[i] = client_connect(server.port);
         client_send_text(waiting[i], "GET /park HTTP/1.1\r\nHost: h\r\n\r\n");
     }
-    for (long end = client_now_ms() + 5000; http_server_stats(server.http).suspended < PLACES;) {
-        ck_assert_int_lt(client_now_ms(), end);
-        usleep(1000);
-    }
+    wait_for_suspended(PLACES);
     int late = client_connect(server.port);
     ck_assert_int_ge(client_wait_closed(late), 0);
     close(late);
@@ -124,6 +128,27 @@ START_TEST(requests_under_way_are_not_evicted)
 }
 END_TEST
 
+/* Law: clients that vanish while they wait give their places back at once, not when their wait is
+ * over. */
+START_TEST(clients_that_vanish_while_they_wait_are_noticed)
+{
+    for (int round = 0; round < 3; round++) {
+        int waiting[PLACES];
+        for (size_t i = 0; i < PLACES; i++) {
+            waiting[i] = client_connect(server.port);
+            client_send_text(waiting[i], "GET /park?ms=60000 HTTP/1.1\r\nHost: h\r\n\r\n");
+        }
+        wait_for_suspended(PLACES);
+        for (size_t i = 0; i < PLACES; i++)
+            close(waiting[i]);
+        wait_for_suspended(0);
+        struct reply reply = client_get(server.port, "/echo/after");
+        ck_assert_int_eq(reply.status, 200);
+        reply_free(&reply);
+    }
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("connections");
@@ -134,6 +159,7 @@ int main(void)
     tcase_add_test(tcase, idle_connections_make_place_for_new_ones);
     tcase_add_test(tcase, a_connection_that_is_used_stays);
     tcase_add_test(tcase, requests_under_way_are_not_evicted);
+    tcase_add_test(tcase, clients_that_vanish_while_they_wait_are_noticed);
     suite_add_tcase(suite, tcase);
     return support_run(suite);
 }
