@@ -4,7 +4,9 @@
 
 #include "ptqd/base/digest.h"
 #include "ptqd/base/log.h"
+#include "ptqd/base/text.h"
 #include "ptqd/http/listen.h"
+#include "ptqd/store/job_owner.h"
 #include "ptqd/store/token_row.h"
 
 #include <string.h>
@@ -60,6 +62,54 @@ static bool check_host(struct http_request *request, struct error *err)
                 "without tokens only requests to localhost are served, not to \"%.100s\"", host);
 }
 
+/* ---- what others may see ---- */
+
+static bool sees_all(const struct http_request *request, const struct api *api)
+{
+    return !api->options.private || http_role(request) == ACCESS_ADMIN;
+}
+
+struct store_viewer access_viewer(const struct http_request *request, const struct api *api)
+{
+    return (struct store_viewer){.owner = http_owner(request), .own_only = !sees_all(request, api)};
+}
+
+/* Paths of what has an owner, whatever follows the id. Models and data sets may have several: their
+ * rows are asked for as the viewer (access_viewer). */
+static const struct owned {
+    const char *prefix, *what;
+    bool (*find)(struct database *database, const char *id, struct arena *arena,
+                 const char **out_owner, struct error *err);
+} owned[] = {
+    {"/v1/jobs/", "job", job_owner_find},
+    {"/v1/runs/", "run", job_owner_find_of_run},
+};
+
+/* Here and not in each handler, so that none can forget it. What one may not see is not there, in
+ * the words of what really is not. */
+static bool check_visible(struct http_request *request, struct api *api, struct error *err)
+{
+    const char *path = http_path(request), *owner;
+    struct arena *arena = http_arena(request);
+    struct database *database;
+    if (sees_all(request, api))
+        return true;
+    for (size_t i = 0; i < sizeof(owned) / sizeof(owned[0]); i++) {
+        if (!text_has_prefix(path, owned[i].prefix))
+            continue;
+        const char *start = path + strlen(owned[i].prefix);
+        const char *id = arena_strndup(arena, start, strcspn(start, "/"), err);
+        if (id == NULL || !store_reader(api->options.store, &database, err) ||
+            !owned[i].find(database, id, arena, &owner, err))
+            return false;
+        if (strcmp(owner, http_owner(request)) != 0)
+            return FAIL(err, E_NOT_FOUND, "there is no %s '%s'", owned[i].what, id);
+    }
+    return true;
+}
+
+/* ---- who asks ---- */
+
 /* Without tokens everybody on this machine may do everything. The first token ends that at once,
  * and for good: revoking the last one must not open what was guarded. */
 static bool check_open(struct api *api, bool *out_open, struct error *err)
@@ -97,7 +147,7 @@ bool api_authorize(struct http_request *request, void *context, int access, stru
         return FAIL(err, E_FORBIDDEN, "the token \"%s\" has the role \"%s\", which may not do this",
                     token.name, token.role);
     http_set_owner(request, token.name, (int)role);
-    return true;
+    return check_visible(request, api, err);
 }
 
 bool check_owner(const struct http_request *request, const char *owner, const char *what,

@@ -92,6 +92,10 @@ bool read_page(struct http_request *request, struct store_page *out_page, struct
 /* `name` of the query string; "" without it. */
 bool read_name(struct http_request *request, const char **out_name, struct error *err);
 
+/* ---- access ---- */
+
+/* What the caller sees of models and data sets. */
+struct store_viewer access_viewer(const struct http_request *request, const struct api *api);
 /* E_FORBIDDEN unless the caller owns it or is an administrator. */
 bool check_owner(const struct http_request *request, const char *owner, const char *what,
                  struct error *err);
@@ -120,10 +124,11 @@ void add_run_problem(struct json *object, const char *key, const struct run_prob
 
 struct job_spec;
 
-/* E_INVALID, with the pointer of the field, unless model and data exist and fit each other. Fills
- * in scale and zero point of the data sets where the specification leaves them open. */
-bool check_fit(struct database *database, struct job_spec *spec, struct arena *arena,
-               struct error *err);
+/* E_INVALID, with the pointer of the field, unless model and data exist for the viewer and fit each
+ * other. Fills in scale and zero point of the data sets where the specification leaves them open.
+ */
+bool check_fit(struct database *database, const struct store_viewer *viewer, struct job_spec *spec,
+               struct arena *arena, struct error *err);
 
 /* ---- changes of the queue ---- */
 

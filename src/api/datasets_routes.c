@@ -84,8 +84,9 @@ static bool find_dataset(struct http_request *request, struct api *api, const ch
                          struct dataset_row *out_row, struct error *err)
 {
     struct database *database;
+    const struct store_viewer viewer = access_viewer(request, api);
     return store_reader(api->options.store, &database, err) &&
-           dataset_row_find(database, id, http_arena(request), out_row, err);
+           dataset_row_find(database, &viewer, id, http_arena(request), out_row, err);
 }
 
 /* ---- handlers ---- */
@@ -155,6 +156,7 @@ static bool list(struct http_request *request, void *context, struct error *err)
     static const char *const known[] = {"limit", "cursor", NULL};
     struct api *api = context;
     struct arena *arena = http_arena(request);
+    const struct store_viewer viewer = access_viewer(request, api);
     struct store_page page;
     struct database *database;
     struct dataset_row *rows;
@@ -162,7 +164,7 @@ static bool list(struct http_request *request, void *context, struct error *err)
     char next[STORE_CURSOR_BYTES];
     if (!http_check_query(request, known, err) || !read_page(request, &page, err) ||
         !store_reader(api->options.store, &database, err) ||
-        !dataset_row_list(database, NULL, &page, arena, &rows, &count, next, err))
+        !dataset_row_list(database, &viewer, &page, arena, &rows, &count, next, err))
         return false;
     struct json *object = json_object(arena);
     struct json *items = reply_list(object, next);
@@ -191,17 +193,20 @@ static bool get_file(struct http_request *request, void *context, struct error *
 
 static bool apply_delete(struct database *database, void *context, struct error *err)
 {
-    return dataset_row_delete(database, context, err);
+    const struct dataset_row *row = context;
+    return dataset_row_delete(database, row->id, row->owner, err);
 }
 
 static bool delete_dataset(struct http_request *request, void *context, struct error *err)
 {
     struct api *api = context;
     struct dataset_row row;
-    char *id = arena_strdup(http_arena(request), http_param(request, "id"), err);
-    return id != NULL && find_dataset(request, api, id, &row, err) &&
-           check_owner(request, row.owner, "the data set", err) &&
-           store_write_now(api->options.store, apply_delete, id, err) && reply_nothing(request);
+    if (!find_dataset(request, api, http_param(request, "id"), &row, err) ||
+        !check_owner(request, row.owner, "the data set", err))
+        return false;
+    if (strcmp(row.owner, http_owner(request)) != 0)
+        row.owner = NULL; /* an administrator who does not hold it takes it from everybody */
+    return store_write_now(api->options.store, apply_delete, &row, err) && reply_nothing(request);
 }
 
 static const struct http_route routes[] = {

@@ -26,6 +26,7 @@ struct watch {
     struct api *api;
     struct arena_mark mark; /* what an earlier event took is given back */
     const char *owner;      /* of all jobs: whose; NULL: everybody's */
+    bool own_only;          /* others' are not there for the watcher */
     bool begun;             /* the first event was sent */
     bool over;              /* the last one was sent */
     int64_t sent_ms, authorized_ms;
@@ -165,6 +166,8 @@ static bool put_changed(struct watch *watch, struct database *database, const ch
         *err = reason;
         return false;
     }
+    if (watch->own_only) /* whose it was is not known any more: what is left says as much */
+        return put_snapshot(watch, database, id, arena, out, err);
     struct json *object = json_object(arena);
     json_add_string(object, "id", job);
     return put_event(out, "deleted", id, object, err);
@@ -261,6 +264,7 @@ static void destroy_watch(void *state)
 static bool start_watch(struct http_request *request, struct api *api, const char *job,
                         const char *owner, struct error *err)
 {
+    const struct store_viewer viewer = access_viewer(request, api);
     static const char *const types[] = {"text/event-stream", NULL};
     int type;
     struct arena *arena = http_arena(request);
@@ -269,7 +273,8 @@ static bool start_watch(struct http_request *request, struct api *api, const cha
         return false;
     *watch = (struct watch){.waiter = {.request = request},
                             .api = api,
-                            .owner = owner,
+                            .owner = viewer.own_only ? viewer.owner : owner,
+                            .own_only = viewer.own_only,
                             .authorized_ms = http_clock_ms()};
     if (job == NULL) {
         watch->waiter.jobs = ARENA_NEW(arena, struct changed_jobs, err);
@@ -319,8 +324,13 @@ static bool watch_job(struct http_request *request, void *context, struct error 
 static bool watch_jobs(struct http_request *request, void *context, struct error *err)
 {
     static const char *const known[] = {"owner", NULL};
-    return http_check_query(request, known, err) &&
-           start_watch(request, context, NULL, http_query(request, "owner"), err);
+    const struct store_viewer viewer = access_viewer(request, context);
+    const char *owner = http_query(request, "owner");
+    if (!http_check_query(request, known, err))
+        return false;
+    if (viewer.own_only && owner != NULL && strcmp(owner, viewer.owner) != 0)
+        return FAIL(err, E_FORBIDDEN, "jobs of others are private here");
+    return start_watch(request, context, NULL, owner, err);
 }
 
 static const struct http_route routes[] = {

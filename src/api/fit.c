@@ -14,6 +14,7 @@
 
 struct fit {
     struct database *database;
+    const struct store_viewer *viewer;
     struct arena *arena;
     const struct json *model; /* its stored description */
     struct graph *ends;       /* input and output of the model */
@@ -35,7 +36,7 @@ static bool read_model(struct fit *fit, const struct job_file *file)
                                               .values = 4 * 1000 * 1000};
     struct model_row row;
     struct json *detail;
-    if (!model_row_find(fit->database, file->id, fit->arena, &row, fit->err))
+    if (!model_row_find(fit->database, fit->viewer, file->id, fit->arena, &row, fit->err))
         return fail_field(fit, "/model");
     if (!json_parse(fit->arena, row.detail, strlen(row.detail), &limits, &detail, fit->err))
         return false;
@@ -60,7 +61,7 @@ static bool read_dataset(const struct fit *fit, const char *id, const char *poin
                          struct dataset_row *out_row, struct described_dataset *out)
 {
     struct json *detail;
-    if (!dataset_row_find(fit->database, id, fit->arena, out_row, fit->err))
+    if (!dataset_row_find(fit->database, fit->viewer, id, fit->arena, out_row, fit->err))
         return fail_field(fit, pointer);
     if (!json_parse(fit->arena, out_row->detail, strlen(out_row->detail), NULL, &detail,
                     fit->err) ||
@@ -127,12 +128,12 @@ static bool check_data(const struct fit *fit, struct job_data *data, const struc
     return true;
 }
 
-bool check_fit(struct database *database, struct job_spec *spec, struct arena *arena,
-               struct error *err)
+bool check_fit(struct database *database, const struct store_viewer *viewer, struct job_spec *spec,
+               struct arena *arena, struct error *err)
 {
     static const struct field calibration = {"/calibration", "/calibration/labels"};
     static const struct field evaluation = {"/evaluation", "/evaluation/labels"};
-    struct fit fit = {.database = database, .arena = arena, .err = err};
+    struct fit fit = {.database = database, .viewer = viewer, .arena = arena, .err = err};
     return read_model(&fit, &spec->model) && check_rules(&fit, spec) &&
            check_data(&fit, &spec->calibration, &calibration, false) &&
            (!spec->has_evaluation || check_data(&fit, &spec->evaluation, &evaluation, true));

@@ -25,7 +25,9 @@ static bool list(struct http_request *request, void *context, struct error *err)
     static const char *const known[] = {"state", "owner", "label", "limit", "cursor", NULL};
     struct api *api = context;
     struct arena *arena = http_arena(request);
+    const struct store_viewer viewer = access_viewer(request, api);
     struct job_filter filter = {.owner = http_query(request, "owner"),
+                                .own_only = viewer.own_only ? viewer.owner : NULL,
                                 .label = http_query(request, "label")};
     enum job_state state;
     struct store_page page;

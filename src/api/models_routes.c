@@ -85,8 +85,9 @@ static bool find_model(struct http_request *request, struct api *api, const char
                        struct model_row *out_row, struct error *err)
 {
     struct database *database;
+    const struct store_viewer viewer = access_viewer(request, api);
     return store_reader(api->options.store, &database, err) &&
-           model_row_find(database, id, http_arena(request), out_row, err);
+           model_row_find(database, &viewer, id, http_arena(request), out_row, err);
 }
 
 static bool reply_model(struct http_request *request, struct api *api, const char *id, int status,
@@ -128,6 +129,7 @@ static bool list(struct http_request *request, void *context, struct error *err)
     static const char *const known[] = {"limit", "cursor", NULL};
     struct api *api = context;
     struct arena *arena = http_arena(request);
+    const struct store_viewer viewer = access_viewer(request, api);
     struct store_page page;
     struct database *database;
     struct model_row *rows;
@@ -135,7 +137,7 @@ static bool list(struct http_request *request, void *context, struct error *err)
     char next[STORE_CURSOR_BYTES];
     if (!http_check_query(request, known, err) || !read_page(request, &page, err) ||
         !store_reader(api->options.store, &database, err) ||
-        !model_row_list(database, NULL, &page, arena, &rows, &count, next, err))
+        !model_row_list(database, &viewer, &page, arena, &rows, &count, next, err))
         return false;
     struct json *object = json_object(arena);
     struct json *items = reply_list(object, next);
@@ -163,17 +165,20 @@ static bool get_file(struct http_request *request, void *context, struct error *
 
 static bool apply_delete(struct database *database, void *context, struct error *err)
 {
-    return model_row_delete(database, context, err);
+    const struct model_row *row = context;
+    return model_row_delete(database, row->id, row->owner, err);
 }
 
 static bool delete_model(struct http_request *request, void *context, struct error *err)
 {
     struct api *api = context;
     struct model_row row;
-    char *id = arena_strdup(http_arena(request), http_param(request, "id"), err);
-    return id != NULL && find_model(request, api, id, &row, err) &&
-           check_owner(request, row.owner, "the model", err) &&
-           store_write_now(api->options.store, apply_delete, id, err) && reply_nothing(request);
+    if (!find_model(request, api, http_param(request, "id"), &row, err) ||
+        !check_owner(request, row.owner, "the model", err))
+        return false;
+    if (strcmp(row.owner, http_owner(request)) != 0)
+        row.owner = NULL; /* an administrator who does not hold it takes it from everybody */
+    return store_write_now(api->options.store, apply_delete, &row, err) && reply_nothing(request);
 }
 
 static const struct http_route routes[] = {

@@ -67,6 +67,7 @@ bool prepare_job(struct http_request *request, struct api *api, const struct job
 {
     static const struct job_spec_options options = {.allow_paths = false};
     struct arena *arena = http_arena(request);
+    const struct store_viewer viewer = access_viewer(request, api);
     struct job_insert keyed = {0};
     struct job_spec spec;
     struct database *database;
@@ -76,7 +77,8 @@ bool prepare_job(struct http_request *request, struct api *api, const struct job
     if (out_replayed[0] != '\0')
         return true;
     if (!job_spec_parse(wanted->object, &options, arena, &spec, err) ||
-        !check_priority(request, api, &spec, err) || !check_fit(database, &spec, arena, err) ||
+        !check_priority(request, api, &spec, err) ||
+        !check_fit(database, &viewer, &spec, arena, err) ||
         !job_spec_insert(&spec, arena, out_insert, err))
         return false;
     out_insert->row.owner = http_owner(request);

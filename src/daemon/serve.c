@@ -120,6 +120,7 @@ static bool start_api(struct service *service, struct error *err)
         .store = service->store,
         .jobs = service->jobs,
         .open = service->open,
+        .private = settings->others == OTHERS_PRIVATE,
         .model_bytes = settings_bytes(settings->model_limit),
         .dataset_bytes = settings_bytes(settings->dataset_limit),
         .import_bytes = settings_bytes(settings->import_memory),

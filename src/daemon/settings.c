@@ -16,6 +16,8 @@ static const char default_config[] = "/etc/ptqd/ptqd.conf";
 
 static const char *const log_levels[] = {"debug", "info", "warn", "error", NULL};
 
+static const char *const others[] = {"read", "private", NULL}; /* enum others */
+
 #define FIELD(member) .offset = offsetof(struct settings, member)
 
 static const struct param rows[] = {
@@ -286,6 +288,13 @@ static const struct param rows[] = {
      .unit = "MiB",
      .help = "Above it the oldest finished jobs go, then the oldest unused files.",
      FIELD(keep_total)},
+    {.name = "others",
+     .type = PARAM_CHOICE,
+     .default_text = "read",
+     .choices = others,
+     .unit = "",
+     .help = "What an owner sees of others' jobs, models and data sets; private: nothing.",
+     FIELD(others)},
     {.name = "log_level",
      .type = PARAM_CHOICE,
      .default_text = "info",

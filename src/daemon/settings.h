@@ -7,6 +7,9 @@
 
 #include <stdio.h>
 
+/* What one owner sees of the others' jobs, models and data sets. */
+enum others { OTHERS_READ, OTHERS_PRIVATE };
+
 struct settings {
     const char *data; /* directory */
     const char *address;
@@ -25,6 +28,7 @@ struct settings {
     int64_t idle_seconds, drain_seconds;
     int64_t queued_runs, running_runs, stored_mib;        /* per owner; 0: no limit */
     int64_t keep_jobs_days, keep_unused_days, keep_total; /* MiB; 0: no limit */
+    int others;                                           /* enum others */
     int log_level;                                        /* enum log_level */
 };
 

@@ -141,11 +141,11 @@ static const char *const list_statements[LABEL_FILTERS][2][2] = {
                       LABELLED(" AND value = ?5 AND job_owner = ?2 AND job_state = ?3")}},
 };
 
-static const char *list_statement(const struct job_filter *filter, const char *key,
-                                  const char *value)
+static const char *list_statement(const struct job_filter *filter, const char *owner,
+                                  const char *key, const char *value)
 {
     int label = key == NULL ? LABEL_NONE : value == NULL ? LABEL_KEY : LABEL_VALUE;
-    return list_statements[label][filter->owner != NULL][filter->state != NULL];
+    return list_statements[label][owner != NULL][filter->state != NULL];
 }
 
 bool job_row_list(struct database *database, const struct job_filter *filter,
@@ -154,13 +154,15 @@ bool job_row_list(struct database *database, const struct job_filter *filter,
 {
     int64_t limit, below;
     const char *key, *value;
+    const char *owner = filter->own_only != NULL ? filter->own_only : filter->owner;
+    bool none = filter->owner != NULL && strcmp(filter->owner, owner) != 0;
     if (!page_limit(page, &limit, err) || !page_number(page, &below, err) ||
         !split_label(filter->label, arena, &key, &value, err))
         return false;
     struct statement statement;
-    statement_open(&statement, database, list_statement(filter, key, value), err);
-    statement_bind_integer(&statement, 1, below);
-    statement_bind_text(&statement, 2, filter->owner);
+    statement_open(&statement, database, list_statement(filter, owner, key, value), err);
+    statement_bind_integer(&statement, 1, none ? 0 : below); /* what one asks for is another's */
+    statement_bind_text(&statement, 2, owner);
     statement_bind_text(&statement, 3,
                         filter->state == NULL ? NULL : job_state_name(*filter->state));
     statement_bind_text(&statement, 4, key);

@@ -105,7 +105,7 @@ static bool delete_file(struct database *database, const char *what, const char 
                         const char *id, struct error *err)
 {
     struct statement statement;
-    if (!row_is_free(database, what, id, err))
+    if (!row_is_free(database, what, id, NULL, err))
         return false;
     statement_open(&statement, database, sql, err);
     statement_bind_text(&statement, 1, id);

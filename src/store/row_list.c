@@ -52,8 +52,10 @@ bool row_fits_limit(struct database *database, const char *owner, int64_t bytes,
         return true;
     struct statement statement;
     statement_open(&statement, database,
-                   "SELECT (SELECT coalesce(sum(bytes), 0) FROM model WHERE owner = ?1)"
-                   "     + (SELECT coalesce(sum(bytes), 0) FROM dataset WHERE owner = ?1)",
+                   "SELECT (SELECT coalesce(sum(bytes), 0) FROM model_holder JOIN model"
+                   "         ON id = model WHERE owner = ?1)"
+                   "     + (SELECT coalesce(sum(bytes), 0) FROM dataset_holder JOIN dataset"
+                   "         ON id = dataset WHERE owner = ?1)",
                    err);
     statement_bind_text(&statement, 1, owner);
     int64_t stored = statement_step(&statement) ? statement_integer(&statement, 0) : 0;
@@ -67,15 +69,23 @@ bool row_fits_limit(struct database *database, const char *owner, int64_t bytes,
     return true;
 }
 
-bool row_is_free(struct database *database, const char *what, const char *id, struct error *err)
+void bind_viewer(struct statement *statement, int index, const struct store_viewer *viewer)
+{
+    statement_bind_text(statement, index, viewer != NULL ? viewer->owner : NULL);
+    statement_bind_integer(statement, index + 1, viewer != NULL && viewer->own_only);
+}
+
+bool row_is_free(struct database *database, const char *what, const char *id, const char *owner,
+                 struct error *err)
 {
     struct statement statement;
     statement_open(&statement, database,
                    "SELECT number FROM job WHERE queued + running > 0 AND ?1 IN"
                    " (model, calibration, calibration_labels, evaluation, evaluation_labels)"
-                   " LIMIT 1",
+                   " AND (?2 IS NULL OR owner = ?2) LIMIT 1",
                    err);
     statement_bind_text(&statement, 1, id);
+    statement_bind_text(&statement, 2, owner);
     int64_t number = statement_step(&statement) ? statement_integer(&statement, 0) : 0;
     if (!statement_close(&statement))
         return false;

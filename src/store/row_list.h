@@ -17,5 +17,10 @@ bool row_needs_blob(struct database *database, const char *id, struct error *err
 /* E_LIMIT when `bytes` more would take the owner above what may be stored. */
 bool row_fits_limit(struct database *database, const char *owner, int64_t bytes, struct error *err);
 
-/* E_CONFLICT with the job's id when a queued or running job names the model or data set. */
-bool row_is_free(struct database *database, const char *what, const char *id, struct error *err);
+/* E_CONFLICT with the job's id when a queued or running job (of `owner`; NULL: of anybody) names
+ * the model or data set. */
+bool row_is_free(struct database *database, const char *what, const char *id, const char *owner,
+                 struct error *err);
+
+/* Binds the owner at `index` and, behind it, 1 when only that owner's are seen. */
+void bind_viewer(struct statement *statement, int index, const struct store_viewer *viewer);

@@ -23,6 +23,7 @@ enum { REPORT_LIMIT_BYTES = 1 << 20, READ_BYTES = 1 << 16, ORPHAN_AGE_SECONDS = 
 static const char *const names[] = {
     [FINDING_DATABASE] = "damaged database",
     [FINDING_PARENT] = "row without its parent, in table",
+    [FINDING_HOLDER] = "model or data set that nobody holds",
     [FINDING_COUNTS] = "counts that differ from the runs, of job",
     [FINDING_TALLY] = "counts that differ from the jobs, in table",
     [FINDING_LABEL] = "label with another owner or state than its job",
@@ -81,6 +82,11 @@ static bool scan_database(struct scan *scan, struct error *err)
 {
     return note_rows(scan, "PRAGMA integrity_check", FINDING_DATABASE, err) &&
            note_rows(scan, "PRAGMA foreign_key_check", FINDING_PARENT, err) &&
+           note_rows(scan,
+                     "SELECT id FROM model WHERE id NOT IN (SELECT model FROM model_holder)"
+                     " UNION SELECT id FROM dataset"
+                     " WHERE id NOT IN (SELECT dataset FROM dataset_holder)",
+                     FINDING_HOLDER, err) &&
            note_rows(
                scan,
                "SELECT 'j' || number FROM job WHERE (queued, running, succeeded, failed,"

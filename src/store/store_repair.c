@@ -32,14 +32,16 @@ static bool tell_rows(struct repair *repair, struct database *database, const ch
                       struct error *err)
 {
     struct statement statement;
-    statement_open(&statement, database,
-                   "SELECT 'model ''' || name || ''' of ' || owner FROM model WHERE id = ?1"
-                   " UNION ALL SELECT 'data set ''' || name || ''' of ' || owner FROM dataset"
-                   " WHERE id = ?1"
-                   " UNION ALL SELECT 'artifact ' || name || ' of job j' || job || ', variant ' ||"
-                   " variant || ', seed ' || seed FROM artifact JOIN run ON run.number = run"
-                   " WHERE blob = ?1",
-                   err);
+    statement_open(
+        &statement, database,
+        "SELECT 'model ''' || name || ''' of ' || owner FROM model_holder"
+        " WHERE model = ?1"
+        " UNION ALL SELECT 'data set ''' || name || ''' of ' || owner FROM dataset_holder"
+        " WHERE dataset = ?1"
+        " UNION ALL SELECT 'artifact ' || name || ' of job j' || job || ', variant ' ||"
+        " variant || ', seed ' || seed FROM artifact JOIN run ON run.number = run"
+        " WHERE blob = ?1",
+        err);
     statement_bind_text(&statement, 1, id);
     while (statement_step(&statement))
         text_printf(&repair->report, "forgotten: %s\n", sqlite3_column_text(statement.handle, 0));
@@ -77,6 +79,20 @@ static bool remove_orphan(struct repair *repair, struct database *database, cons
 }
 
 /* ---- rows ---- */
+
+static bool remove_unheld(struct repair *repair, struct database *database, const char *id,
+                          struct error *err)
+{
+    text_printf(&repair->report, "removed: the row of %s\n", id);
+    return run_by_id(database,
+                     "DELETE FROM model WHERE id = ?1"
+                     " AND NOT EXISTS (SELECT 1 FROM model_holder WHERE model = ?1)",
+                     id, err) &&
+           run_by_id(database,
+                     "DELETE FROM dataset WHERE id = ?1"
+                     " AND NOT EXISTS (SELECT 1 FROM dataset_holder WHERE dataset = ?1)",
+                     id, err);
+}
 
 static bool count_runs(struct repair *repair, struct database *database, const char *job,
                        struct error *err)
@@ -129,6 +145,8 @@ static bool remove_parentless(struct repair *repair, struct database *database, 
         "DELETE FROM run_result WHERE run NOT IN (SELECT number FROM run)",
         "DELETE FROM job_label WHERE job NOT IN (SELECT number FROM job)",
         "DELETE FROM idempotency_key WHERE job NOT IN (SELECT number FROM job)",
+        "DELETE FROM model_holder WHERE model NOT IN (SELECT id FROM model)",
+        "DELETE FROM dataset_holder WHERE dataset NOT IN (SELECT id FROM dataset)",
     };
     (void)subject; /* all tables at once */
     int64_t removed = 0;
@@ -161,7 +179,7 @@ static bool (*const repairs[])(struct repair *repair, struct database *database,
     [FINDING_COUNTS] = count_runs,     [FINDING_TALLY] = count_jobs,
     [FINDING_LABEL] = mark_labels,     [FINDING_MISSING] = forget_file,
     [FINDING_UNREADABLE] = NULL,       [FINDING_CONTENT] = set_aside,
-    [FINDING_ORPHAN] = remove_orphan,
+    [FINDING_ORPHAN] = remove_orphan,  [FINDING_HOLDER] = remove_unheld,
 };
 
 static bool apply(struct database *database, void *context, struct error *err)

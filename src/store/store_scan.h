@@ -7,6 +7,7 @@
 enum finding_kind {
     FINDING_DATABASE,   /* subject: what SQLite says */
     FINDING_PARENT,     /* a row without its parent; subject: the table */
+    FINDING_HOLDER,     /* a model or data set that nobody holds; subject: its id, as below */
     FINDING_COUNTS,     /* runs by state are miscounted; subject: the job */
     FINDING_TALLY,      /* jobs and runs by state are miscounted; subject: the table */
     FINDING_LABEL,      /* knows another owner or state than its job's; subject: the job */

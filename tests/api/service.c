@@ -138,6 +138,7 @@ void service_start_with(struct service *service, const struct service_options *o
         .store = service->store,
         .jobs = service->jobs,
         .open = !options->tokens,
+        .private = options->private,
         .model_bytes = 1 << 20,
         .dataset_bytes = 1 << 20,
         .import_bytes = 64 << 20,

@@ -42,6 +42,7 @@ enum {
 struct service_options {
     bool tokens; /* requests need one; service_add_token makes it */
     struct store_limits limits;
+    bool private; /* nobody sees what is others' */
 };
 
 void service_start_with(struct service *service, const struct service_options *options);

@@ -259,6 +259,64 @@ START_TEST(streams_end_when_the_service_stops)
 }
 END_TEST
 
+static void setup_private(void)
+{
+    const struct service_options options = {.tokens = true, .private = true};
+    service_start_with(&service, &options);
+    service_add_token(&service, "anna", "submit", "a-token");
+    service_add_token(&service, "bert", "submit", "b-token");
+}
+
+static const char *upload_for(const char *who, const char *target, const struct sample_file *file)
+{
+    return service_text(service_call(&service, "POST", target, who, file->bytes, file->size, 201),
+                        "id");
+}
+
+/* A job with its own copies of the files, that has ended. */
+static const char *finish_for(const char *who)
+{
+    const char *spec =
+        arena_printf(service.arena, NULL, "{\"model\":\"%s\",\"calibration\":\"%s\"}",
+                     upload_for(who, "/v1/models", &service.files.model),
+                     upload_for(who, "/v1/datasets", &service.files.calibration));
+    const char *id =
+        service_text(service_call(&service, "POST", "/v1/jobs", who, spec, strlen(spec), 202),
+                     "id");
+    const char *target = arena_printf(service.arena, NULL, "/v1/jobs/%s?wait=10", id);
+    service_call(&service, "GET", target, who, NULL, 0, 200);
+    return id;
+}
+
+/* Law: in private mode a stream tells of the watcher's jobs alone, also when others' are deleted.
+ */
+START_TEST(private_jobs_are_told_of_to_their_owner_alone)
+{
+    static const char anna[] = "Authorization: Bearer a-token\r\n";
+    static const char bert[] = "Authorization: Bearer b-token\r\n";
+    service_call(&service, "GET", "/v1/events?owner=anna", bert, NULL, 0, 403);
+    event_client_open(&client, service.port, "/v1/events", bert);
+    ck_assert_uint_eq(json_count(service_member(next(), "items")), 0);
+    const char *hers = finish_for(anna);
+    const char *target = arena_printf(service.arena, NULL, "/v1/jobs/%s", hers);
+    service_call(&service, "DELETE", target, anna, NULL, 0, 204);
+    const char *his = finish_for(bert);
+    for (bool ended = false; !ended;) {
+        const struct json *data = next();
+        ck_assert_str_ne(event.name, "deleted");
+        if (strcmp(event.name, "snapshot") == 0) {
+            for (const struct json *v = json_first(service_member(data, "items")); v != NULL;
+                 v = json_next(v))
+                ck_assert_str_eq(service_text(v, "owner"), "bert");
+            continue;
+        }
+        ck_assert_str_eq(service_text(data, "id"), his);
+        ended = strcmp(service_text(data, "state"), "succeeded") == 0;
+    }
+    event_client_close(&client);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("events");
@@ -278,5 +336,10 @@ int main(void)
     tcase_add_checked_fixture(tokens, setup_tokens, teardown);
     tcase_add_test(tokens, a_revoked_token_ends_its_streams);
     suite_add_tcase(suite, tokens);
+    TCase *private = tcase_create("private");
+    tcase_set_timeout(private, 60);
+    tcase_add_checked_fixture(private, setup_private, teardown);
+    tcase_add_test(private, private_jobs_are_told_of_to_their_owner_alone);
+    suite_add_tcase(suite, private);
     return support_run(suite);
 }

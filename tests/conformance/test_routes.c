@@ -308,6 +308,117 @@ START_TEST(every_guarded_route_wants_a_token)
 }
 END_TEST
 
+/* ---- others' things ---- */
+
+static const char anna[] = "Authorization: Bearer anna-token\r\n";
+static const char bert[] = "Authorization: Bearer bert-token\r\n";
+static const char root[] = "Authorization: Bearer root-token\r\n";
+static const char *ids[2]; /* anna's model and data set */
+
+static const char *upload_as(const char *who, const char *target, const struct sample_file *file)
+{
+    return service_text(service_call(&service, "POST", target, who, file->bytes, file->size, 201),
+                        "id");
+}
+
+/* Everything that is there is anna's. */
+static void setup_private(void)
+{
+    const struct service_options options = {.tokens = true, .private = true};
+    service_start_with(&service, &options);
+    service_add_token(&service, "anna", "submit", "anna-token");
+    service_add_token(&service, "bert", "submit", "bert-token");
+    service_add_token(&service, "root", "admin", "root-token");
+    ids[0] = upload_as(anna, "/v1/models", &service.files.model);
+    ids[1] = upload_as(anna, "/v1/datasets", &service.files.calibration);
+    const char *spec = arena_printf(service.arena, NULL,
+                                    "{\"name\":\"secret\",\"model\":\"%s\",\"calibration\":\"%s\"}",
+                                    ids[0], ids[1]);
+    job = service_text(service_call(&service, "POST", "/v1/jobs", anna, spec, strlen(spec), 202),
+                       "id");
+    const char *target = arena_printf(service.arena, NULL, "/v1/jobs/%s?wait=10", job);
+    ck_assert_str_eq(service_text(service_call(&service, "GET", target, anna, NULL, 0, 200),
+                                  "state"),
+                     "succeeded");
+}
+
+/* The path with anna's things in place of its parameters. */
+static const char *annas_path(const struct http_route *route)
+{
+    const char *run = arena_printf(service.arena, NULL, "%s-v000-s0", job);
+    const char *id = support_contains(route->pattern, "/models/")     ? ids[0]
+                     : support_contains(route->pattern, "/datasets/") ? ids[1]
+                     : support_contains(route->pattern, "/runs/")     ? run
+                                                                      : job;
+    const char *path = "";
+    for (const char *at = route->pattern; *at != '\0';) {
+        size_t plain = strcspn(at, "{");
+        const char *value = at[plain] == '\0'                       ? ""
+                            : strncmp(at + plain, "{name}", 6) == 0 ? "model.onnx"
+                                                                    : id;
+        path = arena_printf(service.arena, NULL, "%s%.*s%s", path, (int)plain, at, value);
+        at += plain + strcspn(at + plain, "}");
+        at += *at == '}';
+    }
+    return path;
+}
+
+/* Law: with `others = private` another's things are not there, whatever one asks of them, in the
+ * very words of what really is not there. */
+START_TEST(what_is_anothers_is_not_there)
+{
+    int hidden = 0;
+    for (size_t i = 0; i < route_count(); i++) {
+        const struct http_route *route = route_at(i);
+        if (!support_contains(route->pattern, "{id}"))
+            continue;
+        bool gets = strcmp(route->method, "GET") == 0;
+        const char *path = annas_path(route);
+        struct reply reply = client_call(service.port, route->method, path, bert, NULL, 0);
+        ck_assert_msg(reply.status == 404, "%s %s: %d %s", route->method, path, reply.status,
+                      reply.body);
+        check_problem(route, &reply);
+        ck_assert_msg(support_contains(reply.body, "there is no ") &&
+                          !support_contains(reply.body, "anna"),
+                      "%s %s: %s", route->method, path, reply.body);
+        reply_free(&reply);
+        for (int who = 0; gets && who < 2; who++) { /* a stream ends: the job is finished */
+            reply = client_call(service.port, "GET", path, who == 0 ? anna : root, NULL, 0);
+            ck_assert_msg(reply.status == 200, "GET %s: %d", path, reply.status);
+            reply_free(&reply);
+        }
+        hidden++;
+    }
+    ck_assert_int_gt(hidden, 10);
+}
+END_TEST
+
+/* Law: no answer to another says a word of what anna has; an administrator gets everything. */
+START_TEST(what_is_anothers_is_in_no_answer)
+{
+    int shown = 0;
+    for (size_t i = 0; i < route_count(); i++) {
+        const struct http_route *route = route_at(i);
+        if (strcmp(route->method, "GET") != 0 || support_contains(route->pattern, "{") ||
+            strcmp(route->pattern, "/v1/events") == 0) /* endless; test_events has this law */
+            continue;
+        struct reply reply = client_call(service.port, "GET", route->pattern, bert, NULL, 0);
+        const char *const secrets[] = {"\"anna\"", "\"secret\"", ids[0], ids[1]};
+        for (size_t j = 0; j < sizeof(secrets) / sizeof(secrets[0]); j++)
+            ck_assert_msg(!support_contains(reply.body, secrets[j]), "GET %s: %s", route->pattern,
+                          reply.body);
+        reply_free(&reply);
+        reply = client_call(service.port, "GET", route->pattern, root, NULL, 0);
+        shown += support_contains(reply.body, "\"anna\"");
+        reply_free(&reply);
+    }
+    ck_assert_int_ge(shown, 3); /* models, data sets, jobs */
+    struct reply reply = client_call(service.port, "GET", "/v1/jobs?owner=anna", bert, NULL, 0);
+    ck_assert(support_contains(reply.body, "\"items\":[]"));
+    reply_free(&reply);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("routes");
@@ -329,5 +440,11 @@ int main(void)
     tcase_add_checked_fixture(tokens, setup_tokens, teardown);
     tcase_add_test(tokens, every_guarded_route_wants_a_token);
     suite_add_tcase(suite, tokens);
+    TCase *private = tcase_create("private");
+    tcase_set_timeout(private, 60);
+    tcase_add_checked_fixture(private, setup_private, teardown);
+    tcase_add_test(private, what_is_anothers_is_not_there);
+    tcase_add_test(private, what_is_anothers_is_in_no_answer);
+    suite_add_tcase(suite, private);
     return support_run(suite);
 }

@@ -84,7 +84,8 @@ static void check_objects(void)
     size_t count;
     char next[STORE_CURSOR_BYTES];
     const struct store_page page = {.limit = 10};
-    ck_assert_ok(model_row_list(database, "ada", &page, fixture.arena, &models, &count, next, &err),
+    const struct store_viewer ada = {.owner = "ada", .own_only = true};
+    ck_assert_ok(model_row_list(database, &ada, &page, fixture.arena, &models, &count, next, &err),
                  &err);
     ck_assert_uint_eq(count, 1);
     ck_assert_str_eq(models[0].name, "net 'quoted' ü");

@@ -24,7 +24,7 @@ struct call {
     const struct model_row *model;
     const struct dataset_row *dataset;
     const struct token_row *token;
-    const char *id;
+    const char *id, *owner; /* owner NULL: everybody */
     bool known;
 };
 
@@ -49,13 +49,13 @@ static bool insert_token(struct database *database, void *context, struct error 
 static bool delete_model(struct database *database, void *context, struct error *reason)
 {
     struct call *call = context;
-    return model_row_delete(database, call->id, reason);
+    return model_row_delete(database, call->id, call->owner, reason);
 }
 
 static bool delete_dataset(struct database *database, void *context, struct error *reason)
 {
     struct call *call = context;
-    return dataset_row_delete(database, call->id, reason);
+    return dataset_row_delete(database, call->id, call->owner, reason);
 }
 
 static bool delete_token(struct database *database, void *context, struct error *reason)
@@ -101,7 +101,8 @@ START_TEST(a_model_is_found_as_it_was_inserted)
     struct model_row row = make_model(1, "ada", id), found;
     ck_assert_ok(write_model(&row, &known), &err);
     ck_assert(!known);
-    ck_assert_ok(model_row_find(store_fixture_reader(&fixture), id, fixture.arena, &found, &err),
+    ck_assert_ok(model_row_find(store_fixture_reader(&fixture), NULL, id, fixture.arena, &found,
+                                &err),
                  &err);
     ck_assert_str_eq(found.id, id);
     ck_assert_str_eq(found.name, "m");
@@ -115,12 +116,12 @@ END_TEST
 
 START_TEST(a_model_that_is_known_stays_as_it_was)
 {
-    struct model_row row, again = {.id = fixture.model, .name = "other", .owner = "bob"};
+    struct model_row row, again = {.id = fixture.model, .name = "other", .owner = "ada"};
     bool known;
     ck_assert_ok(write_model(&again, &known), &err);
     ck_assert(known);
-    ck_assert_ok(model_row_find(store_fixture_reader(&fixture), fixture.model, fixture.arena, &row,
-                                &err),
+    ck_assert_ok(model_row_find(store_fixture_reader(&fixture), NULL, fixture.model, fixture.arena,
+                                &row, &err),
                  &err);
     ck_assert_str_eq(row.name, "net");
 }
@@ -153,7 +154,8 @@ START_TEST(a_data_set_is_found_as_it_was_inserted)
     };
     struct call call = {.dataset = &row};
     ck_assert_ok(store_write_now(fixture.store, insert_dataset, &call, &err), &err);
-    ck_assert_ok(dataset_row_find(store_fixture_reader(&fixture), id, fixture.arena, &found, &err),
+    ck_assert_ok(dataset_row_find(store_fixture_reader(&fixture), NULL, id, fixture.arena, &found,
+                                  &err),
                  &err);
     ck_assert_int_eq(found.samples, 77);
     ck_assert(found.scale == 0.0078125);
@@ -176,9 +178,9 @@ START_TEST(what_is_not_there_is_not_found)
     struct database *database = store_fixture_reader(&fixture);
     struct model_row model;
     struct dataset_row dataset;
-    ck_assert_fails(model_row_find(database, "x", fixture.arena, &model, &err), &err, E_NOT_FOUND,
-                    "there is no model x");
-    ck_assert_fails(dataset_row_find(database, "x", fixture.arena, &dataset, &err), &err,
+    ck_assert_fails(model_row_find(database, NULL, "x", fixture.arena, &model, &err), &err,
+                    E_NOT_FOUND, "there is no model x");
+    ck_assert_fails(dataset_row_find(database, NULL, "x", fixture.arena, &dataset, &err), &err,
                     E_NOT_FOUND, "there is no data set x");
     ck_assert_fails(write_by_id(delete_model, "x"), &err, E_NOT_FOUND, "there is no model x");
     ck_assert_fails(write_by_id(delete_dataset, "x"), &err, E_NOT_FOUND, "there is no data set x");
@@ -195,21 +197,23 @@ START_TEST(pages_follow_each_other_without_gap_or_overlap)
         struct model_row row = make_model(i, "bob", ids[i]);
         ck_assert_ok(write_model(&row, &known), &err);
     }
-    for (int64_t limit = 1; limit <= MODELS + 1; limit++) {
+    const struct store_viewer bob = {.owner = "bob", .own_only = true};
+    const struct store_viewer *viewers[] = {&bob, NULL};
+    for (int64_t run = 2; run < 2 * (MODELS + 2); run++) {
         char cursor[STORE_CURSOR_BYTES] = "";
-        int expected = MODELS;
+        int expected = MODELS, v = (int)run % 2, limit = (int)run / 2;
         do {
             struct store_page page = {.limit = limit, .cursor = cursor};
             struct model_row *rows;
             size_t count;
-            ck_assert_ok(model_row_list(store_fixture_reader(&fixture), "bob", &page, fixture.arena,
-                                        &rows, &count, cursor, &err),
+            ck_assert_ok(model_row_list(store_fixture_reader(&fixture), viewers[v], &page,
+                                        fixture.arena, &rows, &count, cursor, &err),
                          &err);
             ck_assert_uint_le(count, (size_t)limit);
             for (size_t i = 0; i < count; i++)
-                ck_assert_str_eq(rows[i].id, ids[--expected]);
+                ck_assert_str_eq(rows[i].id, --expected < 0 ? fixture.model : ids[expected]);
         } while (cursor[0] != '\0');
-        ck_assert_int_eq(expected, 0);
+        ck_assert_int_eq(expected, v == 0 ? 0 : -1); /* the fixture's model is ada's */
     }
 }
 END_TEST

@@ -29,7 +29,7 @@ static bool insert(struct database *database, void *context, struct error *reaso
 
 static bool remove_row(struct database *database, void *context, struct error *reason)
 {
-    return model_row_delete(database, context, reason);
+    return model_row_delete(database, context, NULL, reason);
 }
 
 static bool nothing(struct database *database, void *context, struct error *reason)

@@ -145,6 +145,41 @@ START_TEST(the_database_of_another_program_is_refused)
 }
 END_TEST
 
+static void expect_text(const char *query, const char *expected)
+{
+    sqlite3_stmt *statement;
+    ck_assert_int_eq(sqlite3_prepare_v2(database->handle, query, -1, &statement, NULL), SQLITE_OK);
+    ck_assert_int_eq(sqlite3_step(statement), SQLITE_ROW);
+    ck_assert_str_eq((const char *)sqlite3_column_text(statement, 0), expected);
+    ck_assert_int_eq(sqlite3_finalize(statement), SQLITE_OK);
+}
+
+/* Law: what had one owner belongs to that one, with the name and scale it had. */
+START_TEST(owners_of_the_second_version_become_holders)
+{
+    ck_assert_ok(schema_migrate(database, 2, &err), &err);
+    ck_assert_ok(
+        database_script(database,
+                        "INSERT INTO model VALUES (3, 'a', 'net', 'ada', 'onnx', '{}', 7, 11),"
+                        " (5, 'b', '', 'bob', 'tflite', '{}', 8, 12);"
+                        "INSERT INTO dataset VALUES"
+                        " (2, 'c', 'data', 'eve', '{\"max\":1}', 9, 10, 0.5, 3, 13)",
+                        &err),
+        &err);
+    ck_assert_ok(schema_migrate(database, INT_MAX, &err), &err);
+    expect_text("SELECT group_concat(model || owner || name || created_ms) FROM"
+                " (SELECT * FROM model_holder ORDER BY number)",
+                "aadanet11,bbob12");
+    expect_text("SELECT group_concat(number || id || format || bytes) FROM"
+                " (SELECT * FROM model ORDER BY number)",
+                "3aonnx7,5btflite8");
+    expect_text("SELECT dataset || owner || name || detail || scale || zero_point || created_ms"
+                " FROM dataset_holder",
+                "cevedata{\"max\":1}0.53.013");
+    expect_text("SELECT number || id || bytes || samples FROM dataset", "2c910");
+}
+END_TEST
+
 static bool strikes_once(void *context)
 {
     int *countdown = context;
@@ -183,6 +218,7 @@ int main(void)
     tcase_add_test(cases, migrations_are_numbered_from_1_without_gaps);
     tcase_add_test(cases, every_older_version_migrates_to_the_newest);
     tcase_add_test(cases, the_rows_of_an_older_version_are_counted_labelled_and_summed_up);
+    tcase_add_test(cases, owners_of_the_second_version_become_holders);
     tcase_add_test(cases, a_newer_schema_is_refused_with_both_versions);
     tcase_add_test(cases, the_database_of_another_program_is_refused);
     tcase_add_test(cases, a_migration_that_fails_leaves_the_version_before_it);

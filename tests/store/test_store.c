@@ -53,7 +53,7 @@ START_TEST(guests_are_welcome_beside_an_owner)
     struct model_row row;
     ck_assert_ok(store_open(fixture.directory, &options, &guest, &err), &err);
     ck_assert_ok(store_reader(guest, &database, &err), &err);
-    ck_assert_ok(model_row_find(database, fixture.model, fixture.arena, &row, &err), &err);
+    ck_assert_ok(model_row_find(database, NULL, fixture.model, fixture.arena, &row, &err), &err);
     store_close(guest);
 
     store_fixture_close(&fixture);

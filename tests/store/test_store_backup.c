@@ -155,7 +155,7 @@ static bool apply_change(struct database *database, void *context, struct error 
 {
     const struct change *change = context;
     bool known;
-    return change->deletes ? model_row_delete(database, change->row.id, reason)
+    return change->deletes ? model_row_delete(database, change->row.id, NULL, reason)
                            : model_row_insert(database, &change->row, &known, reason);
 }
 

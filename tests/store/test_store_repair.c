@@ -202,8 +202,8 @@ START_TEST(what_can_not_be_read_stays)
     ck_assert_int_eq(mkdir(path, 0700), 0);
     const char *report = repair(1);
     ck_assert_msg(support_contains(report, "unreadable file: sha256:"), "%s", report);
-    ck_assert_ok(model_row_find(store_fixture_reader(&fixture), fixture.model, fixture.arena, &row,
-                                &err),
+    ck_assert_ok(model_row_find(store_fixture_reader(&fixture), NULL, fixture.model, fixture.arena,
+                                &row, &err),
                  &err);
     ck_assert_int_eq(rmdir(path), 0);
 }
@@ -213,8 +213,9 @@ START_TEST(a_damaged_index_is_made_anew)
 {
     /* The index is told of a column that it was not filled from. */
     change_rows("PRAGMA writable_schema = ON;"
-                "UPDATE sqlite_schema SET sql = 'CREATE INDEX model_owner ON model (name, number)'"
-                " WHERE name = 'model_owner';");
+                "UPDATE sqlite_schema SET sql ="
+                " 'CREATE INDEX model_holder_owner ON model_holder (name, number)'"
+                " WHERE name = 'model_holder_owner';");
     store_fixture_close(&fixture);
     store_fixture_open(&fixture);
     const char *report;

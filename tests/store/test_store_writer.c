@@ -218,8 +218,9 @@ static void read_rows(void *context)
     struct arena *arena = arena_create(0);
     struct database *database;
     struct model_row row;
-    atomic_store(&reading->ok, arena != NULL && store_reader(fixture.store, &database, &reason) &&
-                                   model_row_find(database, fixture.model, arena, &row, &reason));
+    atomic_store(&reading->ok,
+                 arena != NULL && store_reader(fixture.store, &database, &reason) &&
+                     model_row_find(database, NULL, fixture.model, arena, &row, &reason));
     arena_destroy(arena);
     atomic_store(&reading->done, true);
 }

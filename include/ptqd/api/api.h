@@ -21,7 +21,8 @@ enum { API_HEARTBEAT_MS = 15 * 1000 };
 struct api_options {
     struct store *store; /* borrowed */
     struct jobs *jobs;   /* borrowed */
-    bool open; /* no tokens so far: everybody is the administrator "local" until there is one */
+    bool open;    /* no tokens so far: everybody is the administrator "local" until there is one */
+    bool private; /* others' jobs, models and data sets are not there, but for administrators */
     uint64_t model_bytes;   /* largest model file */
     uint64_t dataset_bytes; /* largest data set, as a file and after decompression */
     size_t import_bytes;    /* memory that looking at an upload may take */

@@ -86,6 +86,7 @@ bool job_row_find(struct database *database, const char *id, struct arena *arena
 
 struct job_filter {
     const char *owner;           /* NULL: everybody's */
+    const char *own_only;        /* and nobody's but this owner's; NULL: no such bound */
     const enum job_state *state; /* NULL: any */
     const char *label;           /* "key" or "key=value"; NULL: any */
 };

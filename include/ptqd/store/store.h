@@ -119,6 +119,14 @@ struct store_page {
     const char *cursor; /* `next` of the page before; NULL or "": the first page */
 };
 
+/* Who looks at models and data sets. One that several owners hold is shown as the viewer's where
+ * the viewer is one of them, else as that of the owner who came by it first. NULL: nobody in
+ * particular. */
+struct store_viewer {
+    const char *owner;
+    bool own_only; /* what the owner does not hold is not there */
+};
+
 /* Reads everything: the database's own checks, foreign keys, the counts of jobs, the digest of each
  * blob that a row names, and whether something names each blob (beside another owner: each that is
  * older than an hour, for uploads may be under way). `out_report`: one line per finding, in
