@@ -26,9 +26,13 @@ static bool inspect_dataset(const struct api *api, const uint8_t *bytes, size_t 
         arena_destroy(scratch);
         return FAIL(err, E_MEMORY, "no memory to look at a data set of %zu bytes", size);
     }
-    const struct dataset_options options = {.scale = scale->scale,
-                                            .zero_point = scale->zero_point,
-                                            .limit_bytes = (size_t)api->options.dataset_bytes};
+    struct upload_window window = {.bytes = bytes, .size = size};
+    const struct dataset_options options = {
+        .scale = scale->scale,
+        .zero_point = scale->zero_point,
+        .limit_bytes = (size_t)api->options.dataset_bytes,
+        .reading = {.passed = upload_passed, .context = &window},
+    };
     struct dataset *dataset;
     bool labels_only;
     bool ok = describe_load(scratch, bytes, size, &options, &dataset, &labels_only, err);

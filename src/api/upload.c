@@ -27,6 +27,25 @@ void upload_abandon(void *context)
     upload->writer = NULL;
 }
 
+/* What was read leaves this process's memory, and stays with the kernel as long as it has room. */
+void upload_passed(void *context, const uint8_t *end)
+{
+    enum { STEP_BYTES = 2 << 20 };
+    struct upload_window *window = context;
+    if (end < window->bytes || end > window->bytes + window->size)
+        return; /* in a copy, unpacked or put into another order */
+    size_t offset = (size_t)(end - window->bytes);
+    size_t moved = offset > window->offset ? offset - window->offset : window->offset - offset;
+    if (moved < STEP_BYTES)
+        return;
+    window->offset = offset;
+    union {
+        const uint8_t *constant;
+        void *plain;
+    } start = {.constant = window->bytes};
+    (void)madvise(start.plain, offset, MADV_DONTNEED); /* what does not go only takes memory */
+}
+
 bool upload_inspect(struct upload *upload, const struct upload_kind *kind, void *settings,
                     struct arena *arena, void **out_row, struct error *err)
 {

@@ -29,6 +29,13 @@ struct upload_kind {
 };
 extern const struct upload_kind upload_model, upload_dataset;
 
+/* The mapped file while it is looked at: upload_passed is the `passed` of a struct reading. */
+struct upload_window {
+    const uint8_t *bytes; /* at the start of a page */
+    size_t size, offset;  /* offset: as far as it was read when memory was last given back */
+};
+void upload_passed(void *window, const uint8_t *end);
+
 /* Settings of upload_dataset; those of upload_model are NULL. */
 struct upload_scale {
     double scale, zero_point;

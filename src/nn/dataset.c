@@ -37,12 +37,15 @@ static bool extract_member(struct arena *arena, const struct npz *npz,
     return true;
 }
 
-static bool open_archive(struct arena *arena, const uint8_t *bytes, size_t size, size_t limit_bytes,
-                         struct dataset_files *out, struct error *err)
+static bool open_archive(struct arena *arena, const uint8_t *bytes, size_t size,
+                         const struct dataset_options *options, struct dataset_files *out,
+                         struct error *err)
 {
+    size_t limit_bytes = options->limit_bytes;
     struct npz npz;
     if (!npz_open(arena, bytes, size, &npz, err))
         return false;
+    npz.reading = options->reading;
     const struct npz_member *x = npz_find(&npz, "x.npy"), *y = npz_find(&npz, "y.npy");
     if (!x) {
         char list[LIST_BYTES];
@@ -58,11 +61,13 @@ static bool open_archive(struct arena *arena, const uint8_t *bytes, size_t size,
 }
 
 /* Tells `.npy` and `.npz` apart by content. */
-static bool open_files(struct arena *arena, const uint8_t *bytes, size_t size, size_t limit_bytes,
-                       struct dataset_files *out, struct error *err)
+static bool open_files(struct arena *arena, const uint8_t *bytes, size_t size,
+                       const struct dataset_options *options, struct dataset_files *out,
+                       struct error *err)
 {
+    size_t limit_bytes = options->limit_bytes;
     if (npz_recognize(bytes, size))
-        return open_archive(arena, bytes, size, limit_bytes, out, err);
+        return open_archive(arena, bytes, size, options, out, err);
     if (!npy_recognize(bytes, size))
         return FAIL(err, E_SYNTAX,
                     "neither an .npy file (starts with \"\\x93NUMPY\") nor an .npz file (starts "
@@ -107,7 +112,7 @@ static bool fail_value(const struct dataset *dataset, size_t index, struct error
 }
 
 /* Looks at every value as the network sees it. */
-static bool scan_values(struct dataset *dataset, struct error *err)
+static bool scan_values(struct dataset *dataset, const struct reading *reading, struct error *err)
 {
     float block[BLOCK];
     size_t count = dataset->values->count, length;
@@ -123,6 +128,9 @@ static bool scan_values(struct dataset *dataset, struct error *err)
             dataset->min = fmin(dataset->min, value);
             dataset->max = fmax(dataset->max, value);
         }
+        if (reading->passed != NULL)
+            reading->passed(reading->context, dataset->values->data +
+                                                  (first + length) * dataset->values->type->bytes);
     }
     return true;
 }
@@ -143,8 +151,7 @@ bool dataset_load(struct arena *arena, const uint8_t *bytes, size_t size,
                   struct error *err)
 {
     struct dataset_files files = {.values = NULL};
-    if (!check_options(options, err) ||
-        !open_files(arena, bytes, size, options->limit_bytes, &files, err))
+    if (!check_options(options, err) || !open_files(arena, bytes, size, options, &files, err))
         return false;
     struct dataset *dataset = ARENA_NEW(arena, struct dataset, err);
     struct array *values = ARENA_NEW(arena, struct array, err);
@@ -156,7 +163,7 @@ bool dataset_load(struct arena *arena, const uint8_t *bytes, size_t size,
     dataset->dtype = values->type->descr;
     dataset->scale = options->scale;
     dataset->zero_point = options->zero_point;
-    if (!set_shape(dataset, values, err) || !scan_values(dataset, err))
+    if (!set_shape(dataset, values, err) || !scan_values(dataset, &options->reading, err))
         return false;
     if (files.labels && !dataset_set_labels(arena, dataset, files.labels, files.labels_bytes, err))
         return false;

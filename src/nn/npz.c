@@ -339,6 +339,19 @@ static bool unpack(struct arena *arena, const struct npz_member *member, const u
     return true;
 }
 
+static uint32_t checksum(const struct npz *npz, const uint8_t *content, size_t size)
+{
+    enum { STEP_BYTES = 1 << 20 };
+    uLong crc = 0;
+    for (size_t done = 0, step; done < size; done += step) {
+        step = size - done < STEP_BYTES ? size - done : STEP_BYTES;
+        crc = crc32_z(crc, content + done, step);
+        if (npz->reading.passed != NULL)
+            npz->reading.passed(npz->reading.context, content + done + step);
+    }
+    return (uint32_t)crc;
+}
+
 bool npz_extract(struct arena *arena, const struct npz *npz, const struct npz_member *member,
                  size_t limit_bytes, const uint8_t **out_bytes, size_t *out_size, struct error *err)
 {
@@ -358,7 +371,7 @@ bool npz_extract(struct arena *arena, const struct npz *npz, const struct npz_me
             return false;
         content = unpacked;
     }
-    uint32_t crc = (uint32_t)crc32_z(0, content, (size_t)member->bytes);
+    uint32_t crc = checksum(npz, content, (size_t)member->bytes);
     if (crc != member->crc32)
         return FAIL(err, E_SYNTAX,
                     ".npz: member '%s' is damaged: its CRC-32 is %08" PRIx32 ", not %08" PRIx32,

@@ -9,13 +9,13 @@
 #include "ptqd/base/arena.h"
 #include "ptqd/base/error.h"
 #include "ptqd/nn/graph.h"
-
-struct array; /* nn/npy.h */
+#include "ptqd/nn/npy.h"
 
 struct dataset_options {
-    double scale;       /* finite, > 0 */
-    double zero_point;  /* finite */
-    size_t limit_bytes; /* most bytes after decompression */
+    double scale;           /* finite, > 0 */
+    double zero_point;      /* finite */
+    size_t limit_bytes;     /* most bytes after decompression */
+    struct reading reading; /* of the file, and of what was unpacked of it */
 };
 
 struct dataset {

@@ -27,6 +27,13 @@ struct array {
     const uint8_t *data;         /* borrowed from the file, or in the arena (Fortran order) */
 };
 
+/* Lets the owner of a file's bytes know how far they were read, so that what lies before need not
+ * stay in memory. It may be read again, from the start. `passed` NULL: nobody wants to know. */
+struct reading {
+    void (*passed)(void *context, const uint8_t *end);
+    void *context; /* borrowed */
+};
+
 /* True when the bytes start as an `.npy` file does. */
 bool npy_recognize(const uint8_t *bytes, size_t size);
 

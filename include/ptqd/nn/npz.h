@@ -4,6 +4,7 @@
 
 #include "ptqd/base/arena.h"
 #include "ptqd/base/error.h"
+#include "ptqd/nn/npy.h"
 
 #include <stdint.h>
 
@@ -21,6 +22,7 @@ struct npz {
     size_t size;
     struct npz_member *members;
     size_t member_count;
+    struct reading reading; /* of npz_extract; npz_open leaves it empty */
 };
 
 /* True when the bytes start as a zip archive does. */
