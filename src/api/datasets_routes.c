@@ -108,14 +108,6 @@ static bool read_scale(struct http_request *request, struct upload_scale *out, s
     return true;
 }
 
-static bool begin_post(struct http_request *request, void *context, struct error *err)
-{
-    static const char *const known[] = {"name", "scale", "zero_point", NULL};
-    struct upload_scale scale;
-    return http_check_query(request, known, err) && read_scale(request, &scale, err) &&
-           upload_begin(request, context, &upload_dataset, err);
-}
-
 static bool same_number(double a, double b)
 {
     return !(a < b) && !(a > b);
@@ -133,26 +125,56 @@ static bool check_scale(const struct dataset_row *row, const struct upload_scale
                 row->scale, row->zero_point, scale->scale, scale->zero_point);
 }
 
+/* Answers with the caller's data set when it has the scale that was given. */
+static bool reply_upload(struct http_request *request, struct api *api, const char *id, bool known,
+                         struct error *err)
+{
+    struct arena *arena = http_arena(request);
+    struct upload_scale scale;
+    struct dataset_row stored;
+    if (!read_scale(request, &scale, err) || !find_dataset(request, api, id, &stored, err) ||
+        !check_scale(&stored, &scale, err))
+        return false;
+    struct json *object = json_object(arena);
+    http_add_header(request, "Location", arena_printf(arena, NULL, "/v1/datasets/%s", id));
+    return add_dataset(object, &stored, arena, err) &&
+           reply_json(request, known ? 200 : 201, object, err);
+}
+
+/* Who has it already need not send it again. */
+static bool is_held(struct http_request *request, struct api *api, const char *id)
+{
+    struct dataset_row row;
+    struct error ignored; /* then it is sent */
+    return id != NULL && find_dataset(request, api, id, &row, &ignored) &&
+           strcmp(row.owner, http_owner(request)) == 0;
+}
+
+static bool begin_post(struct http_request *request, void *context, struct error *err)
+{
+    static const char *const known[] = {"name", "id", "scale", "zero_point", NULL};
+    const char *id = http_query(request, "id");
+    struct upload_scale scale;
+    if (!http_check_query(request, known, err) || !read_scale(request, &scale, err))
+        return false;
+    return is_held(request, context, id) ? reply_upload(request, context, id, true, err)
+                                         : upload_begin(request, context, &upload_dataset, err);
+}
+
 static bool post(struct http_request *request, void *context, struct error *err)
 {
     struct arena *arena = http_arena(request);
     struct upload *upload = http_state(request);
     struct upload_scale scale;
-    struct dataset_row stored;
     const char *name;
     void *row;
     bool known_already;
     if (!read_name(request, &name, err) || !read_scale(request, &scale, err) ||
         !upload_inspect(upload, &upload_dataset, &scale, arena, &row, err) ||
         !upload_commit(upload, &upload_dataset, row, name, http_owner(request), &known_already,
-                       err) ||
-        !find_dataset(request, context, upload->id, &stored, err) ||
-        !check_scale(&stored, &scale, err))
+                       err))
         return false;
-    struct json *object = json_object(arena);
-    http_add_header(request, "Location", arena_printf(arena, NULL, "/v1/datasets/%s", upload->id));
-    return add_dataset(object, &stored, arena, err) &&
-           reply_json(request, known_already ? 200 : 201, object, err);
+    return reply_upload(request, context, upload->id, known_already, err);
 }
 
 static bool list(struct http_request *request, void *context, struct error *err)

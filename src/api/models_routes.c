@@ -102,11 +102,31 @@ static bool reply_model(struct http_request *request, struct api *api, const cha
 
 /* ---- handlers ---- */
 
+static bool reply_upload(struct http_request *request, struct api *api, const char *id, bool known,
+                         struct error *err)
+{
+    http_add_header(request, "Location",
+                    arena_printf(http_arena(request), NULL, "/v1/models/%s", id));
+    return reply_model(request, api, id, known ? 200 : 201, err);
+}
+
+/* Who has it already need not send it again. */
+static bool is_held(struct http_request *request, struct api *api, const char *id)
+{
+    struct model_row row;
+    struct error ignored; /* then it is sent */
+    return id != NULL && find_model(request, api, id, &row, &ignored) &&
+           strcmp(row.owner, http_owner(request)) == 0;
+}
+
 static bool begin_post(struct http_request *request, void *context, struct error *err)
 {
-    static const char *const known[] = {"name", NULL};
-    return http_check_query(request, known, err) &&
-           upload_begin(request, context, &upload_model, err);
+    static const char *const known[] = {"name", "id", NULL};
+    const char *id = http_query(request, "id");
+    if (!http_check_query(request, known, err))
+        return false;
+    return is_held(request, context, id) ? reply_upload(request, context, id, true, err)
+                                         : upload_begin(request, context, &upload_model, err);
 }
 
 static bool post(struct http_request *request, void *context, struct error *err)
@@ -119,9 +139,7 @@ static bool post(struct http_request *request, void *context, struct error *err)
         !upload_inspect(upload, &upload_model, NULL, http_arena(request), &row, err) ||
         !upload_commit(upload, &upload_model, row, name, http_owner(request), &known_already, err))
         return false;
-    http_add_header(request, "Location",
-                    arena_printf(http_arena(request), NULL, "/v1/models/%s", upload->id));
-    return reply_model(request, context, upload->id, known_already ? 200 : 201, err);
+    return reply_upload(request, context, upload->id, known_already, err);
 }
 
 static bool list(struct http_request *request, void *context, struct error *err)

@@ -100,6 +100,11 @@ bool upload_begin(struct http_request *request, struct api *api, const struct up
     struct upload *upload = ARENA_NEW(http_arena(request), struct upload, err);
     if (upload == NULL || !upload_open(upload, api, kind, err))
         return false;
+    const char *id = http_query(request, "id");
+    if (id != NULL && !blob_expect(upload->writer, id, err)) {
+        upload_abandon(upload);
+        return error_context(err, "id");
+    }
     const struct http_sink sink = {.write = upload_write, .context = upload};
     http_set_sink(request, &sink, kind->limit(api));
     http_set_state(request, upload, upload_abandon);

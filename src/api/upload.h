@@ -54,6 +54,7 @@ bool upload_inspect(struct upload *upload, const struct upload_kind *kind, void 
 bool upload_commit(struct upload *upload, const struct upload_kind *kind, void *row,
                    const char *name, const char *owner, bool *out_known, struct error *err);
 
-/* `begin` of a route whose body is one file. */
+/* `begin` of a route whose body is one file, which must be the one that `id` of the query string
+ * names, if it does. */
 bool upload_begin(struct http_request *request, struct api *api, const struct upload_kind *kind,
                   struct error *err);

@@ -134,6 +134,13 @@ static bool fail_size(const struct http_request *request, uint64_t size, struct 
                 (unsigned long long)request->body_limit);
 }
 
+/* True when `begin` has answered: the body is not wanted. */
+static bool is_answered(const struct http_request *request)
+{
+    return request->match.route != NULL && request->phase == PHASE_READING &&
+           request->answer.status != 0;
+}
+
 /* Remembers why, frees what was taken for the request, and drops what still comes. */
 static void refuse(struct http_request *request, const struct error *error)
 {
@@ -170,6 +177,8 @@ static enum MHD_Result on_header(struct http_server *server, struct MHD_Connecti
         refuse(request, &err);
         return MHD_YES;
     }
+    if (is_answered(request))
+        return droppable ? MHD_YES : http_send(request);
     if (length != UINT64_MAX && length > request->body_limit) {
         fail_size(request, length, &err);
         return answer_error(request, &err);
@@ -185,7 +194,7 @@ static enum MHD_Result on_body(struct http_request *request, const char *bytes, 
     atomic_fetch_add(&server->received_bytes, size);
     http_set_deadline(request,
                       http_transfer_deadline(server, request->started_ms, request->received));
-    if (request->refused)
+    if (request->refused || is_answered(request))
         return request->received <= server->options.swallow_bytes + request->body_limit ? MHD_YES
                                                                                         : MHD_NO;
     struct error err = {0};
@@ -241,7 +250,7 @@ static enum MHD_Result continue_request(struct http_request *request, const char
         if (request->refused)
             return answer_error(request, &request->error);
         http_set_deadline(request, 0);
-        if (request->match.route == NULL)
+        if (request->match.route == NULL || is_answered(request))
             return http_send(request);
         return run(request,
                    request->match.route->blocking ? run_blocking : request->match.route->handle);

@@ -46,7 +46,8 @@ struct blob_writer {
     int fd;
     bool broken; /* an append failed */
     uint64_t size, limit;
-    char path[PATH_MAX]; /* under tmp/ */
+    char expected[DIGEST_HEX_BYTES]; /* "": any content will do */
+    char path[PATH_MAX];             /* under tmp/ */
 };
 
 static bool clear_directory(const char *path, struct error *err)
@@ -285,11 +286,21 @@ int blob_descriptor(const struct blob_writer *writer)
     return writer->fd;
 }
 
+bool blob_expect(struct blob_writer *writer, const char *id, struct error *err)
+{
+    return digest_parse_id(id, writer->expected, err);
+}
+
 bool blob_commit(struct blob_writer *writer, char out_id[static DIGEST_ID_BYTES],
                  uint64_t *out_size, struct error *err)
 {
     char hex[DIGEST_HEX_BYTES];
     digest_hex(writer->digest, hex);
+    if (writer->expected[0] != '\0' && strcmp(writer->expected, hex) != 0) {
+        FAIL(err, E_INVALID, "what came is sha256:%s, not sha256:%s", hex, writer->expected);
+        blob_abandon(writer);
+        return false;
+    }
     pin_blob(writer->blobs, writer->pin, hex);
     writer->pin = NULL;
     if (!put_in_place(writer, hex, err)) {

@@ -68,6 +68,65 @@ START_TEST(an_upload_above_the_quota_leaves_no_file)
 }
 END_TEST
 
+static void setup(void)
+{
+    service_start(&service, false);
+}
+
+/* Sends the header alone of an upload of a gigabyte, and expects the answer. */
+static void ask_before_body(const char *target, int status)
+{
+    int fd = client_connect(service.port);
+    client_send_text(fd,
+                     arena_printf(service.arena, NULL,
+                                  "POST %s HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\n"
+                                  "Content-Length: 1000000000\r\n\r\n",
+                                  target));
+    struct reply reply = client_receive(fd, false);
+    ck_assert_msg(reply.status == status, "%s: %d %s", target, reply.status, reply.body);
+    reply_free(&reply);
+    close(fd);
+}
+
+/* Law: who names a file that is there is answered without sending it, and what comes must be what
+ * was named. */
+START_TEST(a_file_that_is_known_need_not_be_sent)
+{
+    const struct {
+        const char *collection;
+        const struct sample_file *file, *other;
+    } cases[] = {{"models", &service.files.model, &service.files.labels},
+                 {"datasets", &service.files.calibration, &service.files.evaluation}};
+    for (size_t i = 0; i < 2; i++) {
+        const struct sample_file *file = cases[i].file, *other = cases[i].other;
+        const char *plain = arena_printf(service.arena, NULL, "/v1/%s", cases[i].collection);
+        const char *id =
+            service_text(service_call(&service, "POST", plain, NULL, file->bytes, file->size, 201),
+                         "id");
+        const char *named = arena_printf(service.arena, NULL, "%s?id=%s", plain, id);
+        ask_before_body(named, 200);
+        ck_assert_str_eq(
+            service_text(service_call(&service, "POST", named, NULL, "", 0, 200), "id"), id);
+        /* A body that is sent all the same is dropped. */
+        service_call(&service, "POST", named, NULL, other->bytes, other->size, 200);
+
+        service_call(&service, "DELETE", arena_printf(service.arena, NULL, "%s/%s", plain, id),
+                     NULL, NULL, 0, 204);
+        ask_before_body(named, 413);
+        if (i == 1) { /* what is no model is refused as such before */
+            const struct json *problem =
+                service_call(&service, "POST", named, NULL, other->bytes, other->size, 422);
+            ck_assert(support_contains(service_text(problem, "detail"), id));
+        }
+        service_call(&service, "POST", named, NULL, file->bytes, file->size, 201);
+        service_call(&service, "POST", arena_printf(service.arena, NULL, "%s?id=x", plain), NULL,
+                     file->bytes, file->size, 422);
+    }
+    wait_for_files(2);
+    ck_assert_int_eq(count_files("tmp"), 0);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("uploads");
@@ -76,5 +135,10 @@ int main(void)
     tcase_add_checked_fixture(small, setup_small, teardown);
     tcase_add_test(small, an_upload_above_the_quota_leaves_no_file);
     suite_add_tcase(suite, small);
+    TCase *tcase = tcase_create("uploads");
+    tcase_set_timeout(tcase, 60);
+    tcase_add_checked_fixture(tcase, setup, teardown);
+    tcase_add_test(tcase, a_file_that_is_known_need_not_be_sent);
+    suite_add_tcase(suite, tcase);
     return support_run(suite);
 }

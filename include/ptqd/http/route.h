@@ -14,8 +14,8 @@ struct http_route {
     int access;          /* who may: for the server's `authorize` */
     bool blocking;       /* `handle` may wait: it runs on a thread of the pool */
     bool any_body;       /* a body is collected up to the server's limit; else it must be empty */
-    /* When the headers are in: may set a sink and state, or refuse before a byte is read. NULL:
-     * nothing to prepare. */
+    /* When the headers are in: may set a sink and state, or refuse or answer before a byte is read.
+     * NULL: nothing to prepare. */
     http_handler *begin;
     http_handler *handle; /* when the body is in */
     const char *summary;  /* one line, for documents */

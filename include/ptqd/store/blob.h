@@ -29,6 +29,8 @@ bool blob_create(struct blobs *blobs, uint64_t limit_bytes, struct blob_writer *
 /* E_TOO_LARGE above the limit, E_NO_SPACE when the disk is full; the writer can then only be
  * abandoned. */
 bool blob_append(struct blob_writer *writer, const void *bytes, size_t size, struct error *err);
+/* blob_commit fails with E_INVALID unless the content has this id. E_INVALID for what is no id. */
+bool blob_expect(struct blob_writer *writer, const char *id, struct error *err);
 /* The file as it was written so far, to be read by offset or mapped; borrowed. */
 int blob_descriptor(const struct blob_writer *writer);
 /* Puts the blob in place, on disk and pinned when this returns true. The writer is gone in either
