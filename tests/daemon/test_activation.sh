@@ -18,6 +18,7 @@ fail() {
 
 # A port that is free now.
 free_port() {
+    : >"$folder/log"
     "$ptqd" serve --config /dev/null --data "$folder/probe" --port 0 >"$folder/log" 2>&1 &
     pid=$!
     wait_for 'msg="listening"'
