@@ -3,7 +3,10 @@
 #include "api_private.h"
 
 #include "ptqd/base/text.h"
+#include "ptqd/store/job_owner.h"
 #include "ptqd/store/queue_row.h"
+
+#include <string.h>
 
 /* ---- changes ---- */
 
@@ -58,6 +61,21 @@ bool read_now(struct http_request *request, bool *out_now, struct error *err)
 
 /* ---- the queue ---- */
 
+/* Whose run it is decides whether the request may know of it. */
+static bool is_shown(struct http_request *request, struct api *api, struct database *database,
+                     const char *job, bool *out_shown, struct error *err)
+{
+    const struct store_viewer viewer = access_viewer(request, api);
+    const char *owner;
+    *out_shown = !viewer.own_only;
+    if (!viewer.own_only)
+        return true;
+    if (!job_owner_find(database, job, http_arena(request), &owner, err))
+        return err->code == E_NOT_FOUND; /* deleted meanwhile */
+    *out_shown = strcmp(owner, viewer.owner) == 0;
+    return true;
+}
+
 static bool reply_queue(struct http_request *request, struct api *api, struct error *err)
 {
     struct arena *arena = http_arena(request);
@@ -75,6 +93,11 @@ static bool reply_queue(struct http_request *request, struct api *api, struct er
     json_add_integer(object, "running", row.running);
     struct json *list = json_add_array(object, "runs");
     for (size_t i = 0; i < count; i++) {
+        bool shown;
+        if (!is_shown(request, api, database, runs[i].job, &shown, err))
+            return false;
+        if (!shown)
+            continue;
         struct json *run = json_add_object(list, NULL);
         json_add_string(run, "id", runs[i].run);
         json_add_string(run, "job", runs[i].job);

@@ -257,13 +257,14 @@ static void print_path(const struct blobs *blobs, const char *hex, char out_path
                    hex);
 }
 
-/* Makes blobs/ab when it is missing, so that it survives a power cut. */
+/* Makes blobs/ab when it is missing. It has to survive a power cut, and who finds it there can't
+ * know whether who made it has synced it, or could: so blobs/ is synced every time. */
 static bool make_fanout(const char *path, struct error *err)
 {
     char parent[PATH_MAX];
     (void)snprintf(parent, sizeof(parent), "%.*s", (int)(strrchr(path, '/') - path), path);
-    return access(parent, F_OK) == 0 ||
-           (file_make_directory(parent, err) && file_sync_parent(parent, err));
+    return (access(parent, F_OK) == 0 || file_make_directory(parent, err)) &&
+           file_sync_parent(parent, err);
 }
 
 static bool put_in_place(struct blob_writer *writer, const char *hex, struct error *err)

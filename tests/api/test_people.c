@@ -125,6 +125,28 @@ START_TEST(a_private_file_is_as_if_it_were_not_there)
 }
 END_TEST
 
+static size_t running(const char *who)
+{
+    return json_count(service_member(ask(who, "GET", "/v1/queue", 200), "runs"));
+}
+
+/* Law: what the workers do for others is not said, only that they are busy. */
+START_TEST(a_private_run_is_not_in_the_queue_of_others)
+{
+    service.mode = SERVICE_WAIT;
+    const char *model = service_text(upload(anna, "/v1/models", &service.files.model, 201), "id");
+    const char *data =
+        service_text(upload(anna, "/v1/datasets", &service.files.calibration, 201), "id");
+    submit(anna, model, data, 202);
+    for (long end = client_now_ms() + CLIENT_DEADLINE_MS; running(anna) == 0;)
+        ck_assert_int_lt(client_now_ms(), end);
+    ck_assert_uint_eq(running(root), 1);
+    ck_assert_uint_eq(running(bert), 0);
+    ck_assert_double_eq(service_number(ask(bert, "GET", "/v1/queue", 200), "running"), 1);
+    service.mode = SERVICE_SUCCEED;
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("people");
@@ -138,6 +160,7 @@ int main(void)
     tcase_set_timeout(private, 60);
     tcase_add_checked_fixture(private, setup_private, teardown);
     tcase_add_test(private, a_private_file_is_as_if_it_were_not_there);
+    tcase_add_test(private, a_private_run_is_not_in_the_queue_of_others);
     suite_add_tcase(suite, private);
     return support_run(suite);
 }
