@@ -61,8 +61,8 @@ static void keep_limit(struct http_server *server, struct peer *newest)
     if (server->peer_count <= server->options.connections)
         return;
     struct peer *oldest = server->idle_first;
-    http_peer_cut(server, oldest);
     atomic_fetch_add(oldest == newest ? &server->turned_away : &server->evicted, 1);
+    http_peer_cut(server, oldest); /* who notices finds it counted */
 }
 
 /* NULL when memory is out: the request is then refused. */

@@ -109,7 +109,7 @@ START_TEST(requests_under_way_are_not_evicted)
     int waiting[PLACES];
     for (size_t i = 0; i < PLACES; i++) {
         waiting[i] = client_connect(server.port);
-        client_send_text(waiting[i], "GET /park HTTP/1.1\r\nHost: h\r\n\r\n");
+        client_send_text(waiting[i], "GET /park?ms=4000 HTTP/1.1\r\nHost: h\r\n\r\n");
     }
     wait_for_suspended(PLACES);
     int late = client_connect(server.port);

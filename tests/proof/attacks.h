@@ -20,6 +20,7 @@ struct attack {
     const char *tail;                       /* is sent behind that */
     bool reads_file;                        /* `opening` is a GET of the attacker's file */
     bool vanishes;                          /* closes without reading */
+    unsigned pause_ms;                      /* between two connections */
     size_t (*make)(char *out, size_t size); /* makes what is sent, instead of all these */
 };
 

@@ -28,7 +28,7 @@ enum {
     REQUESTS_MAX = 10 * 1000,
     FILE_BYTES = 16 << 20,
     NEW_EACH = 10, /* every tenth request is on a new connection */
-    TRIES = 4,
+    TRIES = 6,
     FACTOR = 5,
     FLOOR_US = 1000, /* about one turn of the scheduler */
     MEMORY_KIB_MAX = 512 * 1024,
