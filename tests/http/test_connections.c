@@ -122,9 +122,14 @@ START_TEST(requests_under_way_are_not_evicted)
         reply_free(&reply);
         close(waiting[i]);
     }
-    struct reply reply = client_get(server.port, "/echo/after");
-    ck_assert_int_eq(reply.status, 200);
-    reply_free(&reply);
+    /* The places are free when the server has noticed that they are. */
+    int status = 0;
+    for (long end = client_now_ms() + CLIENT_DEADLINE_MS; status != 200; usleep(1000)) {
+        ck_assert_int_lt(client_now_ms(), end);
+        struct reply reply = client_get(server.port, "/echo/after");
+        status = reply.status;
+        reply_free(&reply);
+    }
 }
 END_TEST
 
@@ -132,14 +137,15 @@ END_TEST
  * over. */
 START_TEST(clients_that_vanish_while_they_wait_are_noticed)
 {
+    enum { HELD = PLACES / 2 }; /* those of the round before may still take places */
     for (int round = 0; round < 3; round++) {
-        int waiting[PLACES];
-        for (size_t i = 0; i < PLACES; i++) {
+        int waiting[HELD];
+        for (size_t i = 0; i < HELD; i++) {
             waiting[i] = client_connect(server.port);
             client_send_text(waiting[i], "GET /park?ms=60000 HTTP/1.1\r\nHost: h\r\n\r\n");
         }
-        wait_for_suspended(PLACES);
-        for (size_t i = 0; i < PLACES; i++)
+        wait_for_suspended(HELD);
+        for (size_t i = 0; i < HELD; i++)
             close(waiting[i]);
         wait_for_suspended(0);
         struct reply reply = client_get(server.port, "/echo/after");
