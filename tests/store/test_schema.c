@@ -215,6 +215,7 @@ int main(void)
     Suite *suite = suite_create("schema");
     TCase *cases = tcase_create("schema");
     tcase_add_checked_fixture(cases, setup, teardown);
+    tcase_set_timeout(cases, 60); /* hundreds of databases are migrated, each write synced */
     tcase_add_test(cases, migrations_are_numbered_from_1_without_gaps);
     tcase_add_test(cases, every_older_version_migrates_to_the_newest);
     tcase_add_test(cases, the_rows_of_an_older_version_are_counted_labelled_and_summed_up);
