@@ -51,9 +51,10 @@ void conv2d_f32_grad_w(const struct conv_shape *shape, const float *x, const flo
 /* grad_bias[k] += Σ grad_y[…][k]; also for dense layers, with OH = OW = 1. */
 void conv2d_f32_grad_bias(const struct conv_shape *shape, const float *grad_y, float *grad_bias);
 
-/* Prepared execution of one layer through oneDNN, or through the reference where that has nothing
- * for the shape. Same arguments, same machine: same bits, whatever the calling thread and however
- * many threads there are. A plan serves one thread at a time. */
+/* Prepared execution of one layer through oneDNN, through kernels of this room's own where these
+ * are faster, or through the reference where oneDNN has nothing for the shape. Same arguments, same
+ * machine: same bits, whatever the calling thread and however many threads there are. A plan serves
+ * one thread at a time. */
 struct conv_plan;
 
 /* For up to shape->N samples. Without `gradients` conv_plan_grad_* may not be called. */
