@@ -227,6 +227,7 @@ END_TEST
  * their grid already); tuned biases change it. */
 START_TEST(the_final_errors_are_those_of_the_finished_network)
 {
+    pipeline.weights.bits = 2; /* so that there is enough to be tuned */
     pipeline.postprocess.bias = BIAS_NONE;
     const struct run_result *plain = run();
     pipeline.postprocess.bias = BIAS_TUNE;
