@@ -19,7 +19,7 @@
  *   48 × 48 × 8        49 (31)         49 (28)
  *   24 × 24 × 32       73 (60)         72 (53)
  *   6 × 6 × 128        67 (62)         66 (45)
- *   28 × 28 × 192      30 (18)         30 (15)     more than the caches hold
+ *   28 × 28 × 192      37 (17)         37 (16)     more than the caches hold
  *
  * The gradient of their weights stays oneDNN's, which is at 53 to 70 % of the peak where a
  * vector's channels are there; so do maps of a few places. */
