@@ -17,7 +17,7 @@ fail() {
 }
 
 mkdir "$folder/ptqd" || exit 1
-for part in README.md etc include meson.build meson_options.txt migrations src systemd; do
+for part in README.md etc include meson.build migrations src systemd; do
     cp -r "$root/$part" "$folder/ptqd" || exit 1
 done
 cp -r "$root/etc/debian" "$folder/ptqd/debian"
