@@ -71,8 +71,8 @@ START_TEST(sigterm_claims_nothing_and_waits_for_nobody_long)
     char log[16384];
     program_serve_with(&session.program, session.directory, two);
     const char *job = session_submit(&session, endless);
-    session_wait_for(&session, "j1-v000-s0", NULL, -1, 0);
-    session_wait_for(&session, "j1-v000-s1", NULL, -1, 0);
+    session_wait_for(&session, "j1-v000-s0", NULL, -1, -1); /* one may wait for the other */
+    session_wait_for(&session, "j1-v000-s1", NULL, -1, -1);
     int upload = start_slow_upload();
     int poll = start_long_poll(job);
     struct event_client watcher;
