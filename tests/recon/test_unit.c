@@ -278,8 +278,8 @@ START_TEST(completed_gradients_are_those_of_single_nodes)
     ck_assert_ok(unit_cut(arena, network, UNIT_NETWORK, &units, &count, &err), &err);
     for (int i = 0; i < 2; i++) {
         ck_assert_ok(unit_graph_create(arena, network, units, &graphs[i], &err), &err);
-        execs[i] = trained_executor(network, &graphs[i], i == 1);
         ck_assert_ok(unit_graph_prepare_drop(&graphs[i], arena, 1, 0.5, &rngs[i], &err), &err);
+        execs[i] = trained_executor(network, &graphs[i], i == 1); /* with scratch for dropping */
     }
     ck_assert_int_le(graphs[0].quantizer_count + 1, SMALL_NETWORK_SEEDS);
     seed_count = make_seeds(network, &graphs[0], seeds);
