@@ -13,7 +13,7 @@
 
 enum { SINK_BYTES = 300 * 1000, PARK_MS = 1000 };
 
-static bool echo(struct http_request *request, void *context, struct error *err)
+bool small_server_echo(struct http_request *request, void *context, struct error *err)
 {
     (void)context;
     static const char *const known[] = {"name", NULL};
@@ -87,7 +87,7 @@ static bool file(struct http_request *request, void *context, struct error *err)
     return true;
 }
 
-static bool woken(struct http_request *request, void *context, struct error *err)
+bool small_server_wake(struct http_request *request, void *context, struct error *err)
 {
     (void)context;
     (void)err;
@@ -100,13 +100,13 @@ static bool park(struct http_request *request, void *context, struct error *err)
     (void)context;
     (void)err;
     const char *ms = http_query(request, "ms");
-    http_suspend(request, woken, ms != NULL ? strtol(ms, NULL, 10) : PARK_MS);
+    http_suspend(request, small_server_wake, ms != NULL ? strtol(ms, NULL, 10) : PARK_MS);
     return true;
 }
 
 static const struct http_route routes[] = {
-    {.method = "GET", .pattern = "/echo/{id}", .handle = echo},
-    {.method = "POST", .pattern = "/echo/{id}", .handle = echo, .any_body = true},
+    {.method = "GET", .pattern = "/echo/{id}", .handle = small_server_echo},
+    {.method = "POST", .pattern = "/echo/{id}", .handle = small_server_echo, .any_body = true},
     {.method = "POST", .pattern = "/sink", .begin = begin_sink, .handle = finish_sink},
     {.method = "GET", .pattern = "/json", .handle = json},
     {.method = "GET", .pattern = "/file", .handle = file},
@@ -135,7 +135,7 @@ struct http_options small_server_options(void)
     options.tables = small_server_tables;
     options.problem = problem;
     options.threads = 2;
-    options.body_bytes = 1000;
+    options.body_bytes = SMALL_SERVER_BODY_BYTES;
     return options;
 }
 

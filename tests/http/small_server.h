@@ -12,7 +12,11 @@
 
 #include "ptqd/http/server.h"
 
+enum { SMALL_SERVER_BODY_BYTES = 1000 };
+
 extern const struct http_table *const small_server_tables[];
+/* Handlers of /echo and of the end of /park, for tables of a test's own. */
+http_handler small_server_echo, small_server_wake;
 
 struct small_server {
     struct http_server *http;

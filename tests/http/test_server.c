@@ -2,9 +2,9 @@
  */
 
 #include "ptqd/http/listen.h"
-#include "ptqd/http/server.h"
 
 #include "client.h"
+#include "small_server.h"
 #include "support.h"
 
 #include <pthread.h>
@@ -14,28 +14,14 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { BODY_LIMIT = 1000, SINK_LIMIT = 300 * 1000, SWALLOW_LIMIT = 400 * 1000 };
+enum { SINK_LIMIT = 300 * 1000, SWALLOW_LIMIT = 400 * 1000 };
 
-static struct http_server *server;
+static struct small_server small;
+static struct http_server *server; /* of it */
 static int port;
 static atomic_size_t sunk;                    /* bytes the sink took */
 static _Atomic(struct http_request *) parked; /* a request that waits for the test */
 static atomic_int destroyed;
-
-static bool echo(struct http_request *request, void *context, struct error *err)
-{
-    (void)context;
-    (void)err;
-    size_t size;
-    const char *body = http_body(request, &size);
-    const char *name = http_query(request, "name");
-    char *text = arena_printf(http_arena(request), err, "%s|%s|%.*s", http_param(request, "id"),
-                              name != NULL ? name : "-", (int)size, body);
-    if (text == NULL)
-        return false;
-    http_answer(request, 200, "text/plain", text, strlen(text), false);
-    return true;
-}
 
 static bool take(void *context, const void *bytes, size_t size, struct error *err)
 {
@@ -73,19 +59,11 @@ static bool finish_upload(struct http_request *request, void *context, struct er
     return true;
 }
 
-static bool wake(struct http_request *request, void *context, struct error *err)
-{
-    (void)context;
-    (void)err;
-    http_answer(request, 200, "text/plain", "woken", 5, true);
-    return true;
-}
-
 static bool park(struct http_request *request, void *context, struct error *err)
 {
     (void)context;
     (void)err;
-    http_suspend(request, wake, 60 * 1000);
+    http_suspend(request, small_server_wake, 60 * 1000);
     atomic_store(&parked, request);
     return true;
 }
@@ -94,7 +72,7 @@ static bool nap(struct http_request *request, void *context, struct error *err)
 {
     (void)context;
     (void)err;
-    http_suspend(request, wake, 200);
+    http_suspend(request, small_server_wake, 200);
     return true;
 }
 
@@ -107,7 +85,7 @@ static bool block(struct http_request *request, void *context, struct error *err
     pthread_mutex_unlock(&gate);
     if (http_query(request, "fail") != NULL)
         return FAIL(err, E_CONFLICT, "failed on the pool");
-    return wake(request, context, err);
+    return small_server_wake(request, context, err);
 }
 
 static bool forget(struct http_request *request, void *context, struct error *err)
@@ -119,8 +97,8 @@ static bool forget(struct http_request *request, void *context, struct error *er
 }
 
 static const struct http_route routes[] = {
-    {.method = "GET", .pattern = "/echo/{id}", .handle = echo},
-    {.method = "POST", .pattern = "/echo/{id}", .handle = echo, .any_body = true},
+    {.method = "GET", .pattern = "/echo/{id}", .handle = small_server_echo},
+    {.method = "POST", .pattern = "/echo/{id}", .handle = small_server_echo, .any_body = true},
     {.method = "POST", .pattern = "/upload", .begin = begin_upload, .handle = finish_upload},
     {.method = "GET", .pattern = "/park", .handle = park},
     {.method = "GET", .pattern = "/nap", .handle = nap},
@@ -130,39 +108,23 @@ static const struct http_route routes[] = {
 static const struct http_table table = {routes, sizeof(routes) / sizeof(routes[0])};
 static const struct http_table *const tables[] = {&table, NULL};
 
-static void problem(struct http_request *request, void *context, const struct error *error)
-{
-    (void)context;
-    static const int status[ERROR_CODE_COUNT] = {
-        [E_INVALID] = 422,   [E_SYNTAX] = 400,         [E_NOT_FOUND] = 404,
-        [E_METHOD] = 405,    [E_TOO_LARGE] = 413,      [E_CONFLICT] = 409,
-        [E_FORBIDDEN] = 403, [E_NOT_ACCEPTABLE] = 406, [E_INTERNAL] = 500,
-    };
-    http_answer(request, status[error->code], "text/plain", error->message, strlen(error->message),
-                true);
-}
-
 static void setup(void)
 {
-    struct error err = {0};
-    struct http_options options = http_default_options;
-    ck_assert_ok(http_listen("127.0.0.1", 0, &options.listen_fd, &err), &err);
-    port = http_listen_port(options.listen_fd);
+    struct http_options options = small_server_options();
     options.tables = tables;
-    options.problem = problem;
-    options.threads = 2;
-    options.body_bytes = BODY_LIMIT;
     options.swallow_bytes = SWALLOW_LIMIT;
     options.header_timeout_ms = 400;
     options.slow_grace_ms = 400;
     options.slow_bytes_per_second = 1000 * 1000;
     options.idle_timeout_seconds = 5;
-    ck_assert_ok(http_server_start(&options, &server, &err), &err);
+    small_server_start(&small, &options);
+    server = small.http;
+    port = small.port;
 }
 
 static void teardown(void)
 {
-    http_server_stop(server, 2000);
+    small_server_stop(&small);
 }
 
 #define ck_assert_reply(reply, expected_status, expected_body)                                     \
