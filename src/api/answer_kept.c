@@ -81,8 +81,7 @@ bool make_etag(const char *text, size_t size, char out_etag[static ANSWER_ETAG_B
 static bool is_at_rest(const struct job_row *row)
 {
     const struct job_counts *counts = &row->counts;
-    bool begun = counts->succeeded + counts->failed + counts->cancelled > 0;
-    return counts->running == 0 && (counts->queued == 0 || !begun);
+    return counts->running == 0 && (counts->queued == 0 || job_counts_ended(counts) == 0);
 }
 
 static bool find_text(struct api *api, const struct job_row *row, struct arena *arena,

@@ -15,9 +15,7 @@ void add_job_progress(struct json *object, struct api *api, const struct job_row
     const struct job_counts *counts = &row->counts;
     struct job_progress progress = jobs_job_progress(api->options.jobs, row);
     struct json *list = json_add_object(object, "progress");
-    json_add_integer(list, "runs",
-                     counts->queued + counts->running + counts->succeeded + counts->failed +
-                         counts->cancelled);
+    json_add_integer(list, "runs", job_counts_all(counts));
     json_add_integer(list, "queued", counts->queued);
     json_add_integer(list, "running", counts->running);
     json_add_integer(list, "succeeded", counts->succeeded);

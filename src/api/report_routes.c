@@ -36,9 +36,7 @@ static bool read_runs(struct database *database, const char *job, struct arena *
     struct job_row row;
     if (!job_row_find(database, job, arena, &row, err))
         return false;
-    const struct job_counts *counts = &row.counts;
-    size_t count = 0, room = (size_t)(counts->queued + counts->running + counts->succeeded +
-                                      counts->failed + counts->cancelled);
+    size_t count = 0, room = (size_t)job_counts_all(&row.counts);
     struct report_run *runs = ARENA_ARRAY(arena, struct report_run, room, err);
     char cursor[STORE_CURSOR_BYTES] = "";
     if (runs == NULL)

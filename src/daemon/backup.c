@@ -7,8 +7,6 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-enum { STATUS_USAGE = 2 };
-
 static int copy(const char *command, const char *from, const char *to)
 {
     struct error err = {0};

@@ -12,5 +12,12 @@ int command_restore(const struct settings *settings, const struct arguments *arg
 int command_migrate(const struct settings *settings, const struct arguments *arguments);
 int command_token(const struct settings *settings, const struct arguments *arguments);
 
+enum { STATUS_USAGE = 2 };
+
+/* The store of the data directory, beside a daemon that runs or without. */
+struct store;
+bool command_store_open(const struct settings *settings, struct store **out_store,
+                        struct error *err);
+
 /* "ptqd: <what>: <message>" on standard error; always 1. */
 int command_fail(const char *what, const struct error *err);

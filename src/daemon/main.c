@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { SETTINGS_BYTES = 1 << 20, STATUS_USAGE = 2 };
+enum { SETTINGS_BYTES = 1 << 20 };
 
 static const struct command {
     const char *name, *usage, *help;

@@ -13,14 +13,6 @@
 #include <string.h>
 #include <sys/random.h>
 
-enum { STATUS_USAGE = 2 };
-
-static bool open_store(const struct settings *settings, struct store **out_store, struct error *err)
-{
-    const struct store_options options = {.guest = true};
-    return store_open(settings->data, &options, out_store, err);
-}
-
 static bool apply_insert(struct database *database, void *context, struct error *err)
 {
     return token_row_insert(database, context, err);
@@ -99,7 +91,7 @@ int command_token(const struct settings *settings, const struct arguments *argum
     struct error err = {0};
     struct store *store = NULL;
     struct arena *arena = arena_create(0);
-    bool ok = arena != NULL && open_store(settings, &store, &err) &&
+    bool ok = arena != NULL && command_store_open(settings, &store, &err) &&
               (adds    ? add_token(store, words[1], words[2], &err)
                : lists ? list_tokens(store, arena, &err)
                        : revoke_token(store, arena, words[1], &err));

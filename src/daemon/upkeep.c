@@ -9,7 +9,8 @@
 
 #include <stdio.h>
 
-static bool open_guest(const struct settings *settings, struct store **out_store, struct error *err)
+bool command_store_open(const struct settings *settings, struct store **out_store,
+                        struct error *err)
 {
     const struct store_options options = {.guest = true};
     return store_open(settings->data, &options, out_store, err);
@@ -19,7 +20,7 @@ static bool check(const struct settings *settings, struct arena *arena, const ch
                   size_t *out_findings, struct error *err)
 {
     struct store *store = NULL;
-    bool ok = open_guest(settings, &store, err) &&
+    bool ok = command_store_open(settings, &store, err) &&
               store_check(store, arena, out_report, out_findings, err);
     store_close(store);
     return ok;

@@ -58,8 +58,7 @@ static double running_share(struct jobs *jobs, const char *job)
 struct job_progress jobs_job_progress(struct jobs *jobs, const struct job_row *row)
 {
     const struct job_counts *counts = &row->counts;
-    int64_t ended = counts->succeeded + counts->failed + counts->cancelled;
-    int64_t runs = ended + counts->queued + counts->running;
+    int64_t ended = job_counts_ended(counts), runs = job_counts_all(counts);
     if (ended == runs)
         return (struct job_progress){.fraction = 1, .eta_seconds = 0};
 

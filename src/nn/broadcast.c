@@ -1,5 +1,6 @@
 #include "ptqd/nn/broadcast.h"
 
+#include "ptqd/kern/add.h"
 #include "ptqd/nn/infer.h"
 
 #include <inttypes.h>
@@ -166,8 +167,7 @@ static void add_terms(int64_t count, const float *terms, bool written, float *gr
         return;
     }
     if (step != 0) {
-        for (int64_t i = 0; i < count; i++)
-            grad[i] += terms[i];
+        add_f32(grad, terms, count, false, grad);
         return;
     }
     double sum = 0;

@@ -1,5 +1,6 @@
 #include "ptqd/nn/elementwise.h"
 
+#include "ptqd/kern/add.h"
 #include "ptqd/nn/infer.h"
 
 #include <string.h>
@@ -45,8 +46,6 @@ bool view_backward(const struct op_call *call, struct error *err)
     const float *grad_y = call->grad_out[0];
     if (grad_x == NULL)
         return true;
-    int64_t count = elementwise_count(call);
-    for (int64_t i = 0; i < count; i++)
-        grad_x[i] += grad_y[i];
+    add_f32(grad_x, grad_y, elementwise_count(call), false, grad_x);
     return true;
 }

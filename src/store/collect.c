@@ -58,10 +58,7 @@ static bool first_garbage(struct database *database, char out_id[static DIGEST_I
 
 static bool forget_garbage(struct database *database, const char *id, struct error *err)
 {
-    struct statement statement;
-    statement_open(&statement, database, "DELETE FROM garbage WHERE id = ?1", err);
-    statement_bind_text(&statement, 1, id);
-    return statement_run(&statement, NULL);
+    return statement_run_text(database, "DELETE FROM garbage WHERE id = ?1", id, err);
 }
 
 /* Works off the list from its entry `id` on, inside a transaction. */

@@ -22,6 +22,16 @@ const char *job_state_name(enum job_state state)
     return state_names[state];
 }
 
+int64_t job_counts_ended(const struct job_counts *counts)
+{
+    return counts->succeeded + counts->failed + counts->cancelled;
+}
+
+int64_t job_counts_all(const struct job_counts *counts)
+{
+    return counts->queued + counts->running + job_counts_ended(counts);
+}
+
 bool job_state_is_final(enum job_state state)
 {
     return state != JOB_QUEUED && state != JOB_RUNNING;

@@ -104,12 +104,7 @@ static bool find_for_room(struct round *round, struct database *database, struct
 static bool delete_file(struct database *database, const char *what, const char *sql,
                         const char *id, struct error *err)
 {
-    struct statement statement;
-    if (!row_is_free(database, what, id, NULL, err))
-        return false;
-    statement_open(&statement, database, sql, err);
-    statement_bind_text(&statement, 1, id);
-    return statement_run(&statement, NULL);
+    return row_is_free(database, what, id, NULL, err) && statement_run_text(database, sql, id, err);
 }
 
 static bool delete_one(struct database *database, const struct candidate *candidate,

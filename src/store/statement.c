@@ -151,6 +151,15 @@ bool statement_run(struct statement *statement, int64_t *out_changes)
     return true;
 }
 
+bool statement_run_text(struct database *database, const char *sql, const char *text,
+                        struct error *err)
+{
+    struct statement statement;
+    statement_open(&statement, database, sql, err);
+    statement_bind_text(&statement, 1, text);
+    return statement_run(&statement, NULL);
+}
+
 bool statement_list(struct statement *statement, int64_t limit, size_t row_size,
                     statement_read_fn read, struct arena *arena, void **out_rows, size_t *out_count,
                     char *out_next)

@@ -44,6 +44,9 @@ void statement_repeat(struct statement *statement);
 bool statement_close(struct statement *statement);
 /* Steps to the end and closes. `out_changes` (may be NULL): rows changed. */
 bool statement_run(struct statement *statement, int64_t *out_changes);
+/* All of it, with one text as the parameter. */
+bool statement_run_text(struct database *database, const char *sql, const char *text,
+                        struct error *err);
 
 /* How one row becomes a struct; `out_row` is zeroed. Column 0 is the row's cursor. */
 typedef void (*statement_read_fn)(struct statement *statement, struct arena *arena, void *out_row);

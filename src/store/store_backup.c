@@ -194,24 +194,15 @@ static bool copy_database(struct copier *copier, struct error *err)
     return ok;
 }
 
-static bool delete_by_id(struct database *database, const char *sql, const char *id,
-                         struct error *err)
-{
-    struct statement statement;
-    statement_open(&statement, database, sql, err);
-    statement_bind_text(&statement, 1, id);
-    return statement_run(&statement, NULL);
-}
-
 /* An artifact is deleted with its job only. */
 static bool forget(struct database *copy, const char *id, struct error *err)
 {
-    return delete_by_id(copy, "DELETE FROM model WHERE id = ?1", id, err) &&
-           delete_by_id(copy, "DELETE FROM dataset WHERE id = ?1", id, err) &&
-           delete_by_id(copy,
-                        "DELETE FROM job WHERE number IN (SELECT job FROM artifact JOIN run"
-                        " ON run.number = artifact.run WHERE blob = ?1)",
-                        id, err);
+    return statement_run_text(copy, "DELETE FROM model WHERE id = ?1", id, err) &&
+           statement_run_text(copy, "DELETE FROM dataset WHERE id = ?1", id, err) &&
+           statement_run_text(copy,
+                              "DELETE FROM job WHERE number IN (SELECT job FROM artifact JOIN run"
+                              " ON run.number = artifact.run WHERE blob = ?1)",
+                              id, err);
 }
 
 /* Step 3. `*out_stale`: the copy names a file that was deleted meanwhile; never in the last try. */

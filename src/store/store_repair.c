@@ -17,14 +17,6 @@ struct repair {
     const struct finding *finding; /* of the write under way */
 };
 
-static bool run_by_id(struct database *database, const char *sql, const char *id, struct error *err)
-{
-    struct statement statement;
-    statement_open(&statement, database, sql, err);
-    statement_bind_text(&statement, 1, id);
-    return statement_run(&statement, NULL);
-}
-
 /* ---- files ---- */
 
 /* What is about to be forgotten: nobody else knows it afterwards. */
@@ -52,9 +44,9 @@ static bool forget_file(struct repair *repair, struct database *database, const 
                         struct error *err)
 {
     return tell_rows(repair, database, id, err) &&
-           run_by_id(database, "DELETE FROM model WHERE id = ?1", id, err) &&
-           run_by_id(database, "DELETE FROM dataset WHERE id = ?1", id, err) &&
-           run_by_id(database, "DELETE FROM artifact WHERE blob = ?1", id, err);
+           statement_run_text(database, "DELETE FROM model WHERE id = ?1", id, err) &&
+           statement_run_text(database, "DELETE FROM dataset WHERE id = ?1", id, err) &&
+           statement_run_text(database, "DELETE FROM artifact WHERE blob = ?1", id, err);
 }
 
 static bool set_aside(struct repair *repair, struct database *database, const char *id,
@@ -84,14 +76,14 @@ static bool remove_unheld(struct repair *repair, struct database *database, cons
                           struct error *err)
 {
     text_printf(&repair->report, "removed: the row of %s\n", id);
-    return run_by_id(database,
-                     "DELETE FROM model WHERE id = ?1"
-                     " AND NOT EXISTS (SELECT 1 FROM model_holder WHERE model = ?1)",
-                     id, err) &&
-           run_by_id(database,
-                     "DELETE FROM dataset WHERE id = ?1"
-                     " AND NOT EXISTS (SELECT 1 FROM dataset_holder WHERE dataset = ?1)",
-                     id, err);
+    return statement_run_text(database,
+                              "DELETE FROM model WHERE id = ?1"
+                              " AND NOT EXISTS (SELECT 1 FROM model_holder WHERE model = ?1)",
+                              id, err) &&
+           statement_run_text(database,
+                              "DELETE FROM dataset WHERE id = ?1"
+                              " AND NOT EXISTS (SELECT 1 FROM dataset_holder WHERE dataset = ?1)",
+                              id, err);
 }
 
 static bool count_runs(struct repair *repair, struct database *database, const char *job,

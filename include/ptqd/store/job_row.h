@@ -34,6 +34,9 @@ struct job_counts { /* runs by state */
     int64_t queued, running, succeeded, failed, cancelled;
 };
 
+int64_t job_counts_ended(const struct job_counts *counts);
+int64_t job_counts_all(const struct job_counts *counts);
+
 struct job_row {
     char id[JOB_ID_BYTES];
     const char *name; /* "" when it has none */
