@@ -154,7 +154,7 @@ bool deconv_plan_create(const struct deconv_shape *shape, bool gradients,
                     (long long)count);
     }
     plan->inputs = gradients ? plan->weights + weights : NULL;
-    if (!conv_plan_create(&partner, true, &plan->partner, err)) {
+    if (!conv_plan_create(&partner, CONV_GRADIENTS, &plan->partner, err)) {
         deconv_plan_destroy(plan);
         return error_context(err, "transposed convolution");
     }

@@ -292,7 +292,7 @@ bool layer_moments_add_targets(const struct layer_data *data, const struct quant
     struct conv_plan *plan = NULL;
     if (!target || !products || !input_open(data, &geometry, scratch, &input, err) ||
         !targets_open(data, geometry.chunk, scratch, &reader, err) ||
-        (geometry.is_conv && !conv_plan_create(&geometry.shape, true, &plan, err)))
+        (geometry.is_conv && !conv_plan_create(&geometry.shape, CONV_GRADIENTS, &plan, err)))
         return false;
     bool done = true;
     for (int64_t first = 0; done && first < data->samples; first += geometry.chunk) {

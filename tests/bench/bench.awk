@@ -150,7 +150,8 @@ function kernels(    n) {
     printf "Register-only multiply-adds reach %.0f GFLOP/s: the peak. GFLOP/s (share of the peak) of %d " \
            "samples;\nquantizers in values per nanosecond. Padding counts, and is skipped; of a Gram " \
            "matrix those products count that\nthe symmetric shift structure needs. Codes have integer " \
-           "products: that can be more than the peak.\n", peak, batch
+           "products, and dense 3 x 3\nfilters are Winograd's in training, a quarter of the products: " \
+          "both can be more than the peak.\n", peak, batch
     for (n = 1; part == "all" && n <= length_of["kernel networks"]; n++) {
         heading("Kernels: " order["kernel networks", n])
         kernel_layers(order["kernel networks", n])

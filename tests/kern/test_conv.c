@@ -219,7 +219,7 @@ static void check_relu(const struct operands *at)
     struct conv_plan *plan;
     int64_t outputs = conv_output_elements(&at->shape);
     float *y = exact_floats(outputs), *expected = exact_floats(outputs);
-    ck_assert_ok(conv_plan_create_relu(&at->shape, false, &plan, &err), &err);
+    ck_assert_ok(conv_plan_create_relu(&at->shape, CONV_FORWARD, &plan, &err), &err);
     ck_assert_ok(conv_plan_forward(plan, at->shape.N, at->x, at->w, at->bias, y, &err), &err);
     conv2d_f32(&at->shape, at->x, at->w, at->bias, expected);
     for (int64_t i = 0; i < outputs; i++)
@@ -235,7 +235,7 @@ static void check_shape(struct rng *rng, struct conv_shape shape)
     struct error err;
     struct conv_plan *plan;
     struct operands at = operands_create(rng, shape);
-    ck_assert_ok(conv_plan_create(&shape, true, &plan, &err), &err);
+    ck_assert_ok(conv_plan_create(&shape, CONV_GRADIENTS, &plan, &err), &err);
     check_plan(plan, &at, shape.N, rng);
     if (shape.N > 1)
         check_plan(plan, &at, shape.N - 1, rng);
@@ -295,7 +295,7 @@ START_TEST(operands_may_be_aligned_to_a_float_only)
     float *x = random_floats(&rng, conv_input_elements(&shape) + 1);
     float *w = random_floats(&rng, conv_weight_elements(&shape) + 1);
     float *y = exact_floats(outputs + 1), *expected = exact_floats(outputs);
-    ck_assert_ok(conv_plan_create(&shape, false, &plan, &err), &err);
+    ck_assert_ok(conv_plan_create(&shape, CONV_FORWARD, &plan, &err), &err);
     ck_assert_ok(conv_plan_forward(plan, shape.N, x + 1, w + 1, NULL, y + 1, &err), &err);
     conv2d_f32(&shape, x + 1, w + 1, NULL, expected);
     check_close(y + 1, expected, outputs, conv_column_elements(&shape), "output");
@@ -320,13 +320,13 @@ START_TEST(a_plan_serves_any_number_of_samples_up_to_its_own)
     struct conv_plan *plan;
     int64_t outputs = conv_output_elements(&shape);
     float *y = exact_floats(outputs), *expected = exact_floats(outputs);
-    ck_assert_ok(conv_plan_create(&shape, false, &plan, &err), &err);
+    ck_assert_ok(conv_plan_create(&shape, CONV_FORWARD, &plan, &err), &err);
     const int64_t numbers[] = {7, 1, 2, 3, 4, 5, 6, 7, 6, 5, 4, 3, 2, 1, 7};
     for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
         struct conv_shape own = shape;
         struct conv_plan *own_plan;
         own.N = numbers[i];
-        ck_assert_ok(conv_plan_create(&own, false, &own_plan, &err), &err);
+        ck_assert_ok(conv_plan_create(&own, CONV_FORWARD, &own_plan, &err), &err);
         ck_assert_ok(conv_plan_forward(plan, own.N, at.x, at.w, at.bias, y, &err), &err);
         ck_assert_ok(conv_plan_forward(own_plan, own.N, at.x, at.w, at.bias, expected, &err), &err);
         check_same_bits(y, expected, conv_output_elements(&own), "output");
@@ -397,7 +397,7 @@ START_TEST(any_thread_gives_the_same_bits_and_starts_no_others)
     struct operands at = operands_create(&rng, shape);
     struct conv_plan *plan;
     int threads = count_threads();
-    ck_assert_ok(conv_plan_create(&shape, true, &plan, &err), &err);
+    ck_assert_ok(conv_plan_create(&shape, CONV_GRADIENTS, &plan, &err), &err);
     struct execution here = execution_create(plan, &at), there = execution_create(plan, &at);
     ck_assert_ptr_nonnull(execute(&here));
     ck_assert_int_eq(count_threads(), threads);

@@ -57,12 +57,20 @@ void conv2d_f32_grad_bias(const struct conv_shape *shape, const float *grad_y, f
  * one thread at a time. */
 struct conv_plan;
 
-/* For up to shape->N samples. Without `gradients` conv_plan_grad_* may not be called. */
-bool conv_plan_create(const struct conv_shape *shape, bool gradients, struct conv_plan **out_plan,
-                      struct error *err);
+/* What a plan is for. */
+enum conv_use {
+    CONV_FORWARD,   /* conv_plan_grad_* may not be called */
+    CONV_GRADIENTS, /* all passes */
+    CONV_TRAINING,  /* all passes, which may round more coarsely where that is faster: errors are
+                       within 1e-3 of the root mean square, in place of 1e-5 */
+};
+
+/* For up to shape->N samples. */
+bool conv_plan_create(const struct conv_shape *shape, enum conv_use use,
+                      struct conv_plan **out_plan, struct error *err);
 /* The same with Relu behind the forward pass (a NaN may become 0); the gradients are those of the
  * convolution alone. */
-bool conv_plan_create_relu(const struct conv_shape *shape, bool gradients,
+bool conv_plan_create_relu(const struct conv_shape *shape, enum conv_use use,
                            struct conv_plan **out_plan, struct error *err);
 void conv_plan_destroy(struct conv_plan *plan);
 
