@@ -30,6 +30,8 @@ int problem_status(enum error_code code)
         return 412;
     case E_TOO_LARGE:
         return 413;
+    case E_RANGE:
+        return 416;
     case E_EXPECTATION:
         return 417;
     case E_LIMIT:
@@ -62,8 +64,9 @@ static const char *title_of(int status)
         {406, "Not Acceptable"},
         {409, "Conflict"},
         {412, "Precondition Failed"},
-        {417, "Expectation Failed"},
         {413, "Content Too Large"},
+        {416, "Range Not Satisfiable"},
+        {417, "Expectation Failed"},
         {422, "Unprocessable Content"},
         {429, "Too Many Requests"},
         {503, "Service Unavailable"},

@@ -78,6 +78,56 @@ static struct MHD_Response *empty_response(void)
     return MHD_create_response_from_buffer(0, nothing, MHD_RESPMEM_PERSISTENT);
 }
 
+static struct MHD_Response *memory_response(const struct answer *answer)
+{
+    /* The bytes are in the request's arena, which outlives the response; libmicrohttpd only reads
+     * them. */
+    union {
+        const void *constant;
+        void *plain;
+    } bytes = {.constant = answer->bytes};
+    return MHD_create_response_from_buffer(answer->size, bytes.plain, MHD_RESPMEM_PERSISTENT);
+}
+
+/* A problem in place of the answer that was made, whose headers go with it. */
+static struct MHD_Response *problem_response(struct http_request *request, const struct error *err)
+{
+    const struct http_options *options = &request->server->options;
+    struct answer *answer = &request->answer;
+    if (answer->fd >= 0)
+        close(answer->fd);
+    answer->fd = -1;
+    answer->source.read = NULL;
+    answer->etag = NULL;
+    answer->header_count = 0;
+    options->problem(request, options->context, err);
+    return memory_response(answer);
+}
+
+/* It is another version than the client wants. */
+static struct MHD_Response *failed_condition(struct http_request *request)
+{
+    struct error err = {0};
+    FAIL(&err, E_PRECONDITION, "%s is not the version that the request is meant for",
+         request->path);
+    return problem_response(request, &err);
+}
+
+/* The file ends before the range that is asked for. */
+static struct MHD_Response *failed_range(struct http_request *request)
+{
+    struct error err = {0};
+    uint64_t size = request->answer.file_size;
+    char range[64];
+    (void)snprintf(range, sizeof(range), "bytes */%" PRIu64, size);
+    FAIL(&err, E_RANGE, "\"%.60s\" is no part of the %" PRIu64 " bytes of %s",
+         http_header(request, MHD_HTTP_HEADER_RANGE), size, request->path);
+    request->answer.file_size = 0;
+    struct MHD_Response *response = problem_response(request, &err);
+    http_add_header(request, MHD_HTTP_HEADER_CONTENT_RANGE, range);
+    return response;
+}
+
 static struct MHD_Response *file_response(struct http_request *request)
 {
     struct answer *answer = &request->answer;
@@ -93,10 +143,7 @@ static struct MHD_Response *file_response(struct http_request *request)
         http_add_header(request, MHD_HTTP_HEADER_CONTENT_RANGE, range);
         break;
     case HTTP_RANGE_UNSATISFIABLE:
-        answer->status = MHD_HTTP_RANGE_NOT_SATISFIABLE;
-        (void)snprintf(range, sizeof(range), "bytes */%" PRIu64, answer->file_size);
-        http_add_header(request, MHD_HTTP_HEADER_CONTENT_RANGE, range);
-        return empty_response();
+        return failed_range(request);
     }
     http_add_header(request, MHD_HTTP_HEADER_ACCEPT_RANGES, "bytes");
     struct MHD_Response *response =
@@ -105,32 +152,6 @@ static struct MHD_Response *file_response(struct http_request *request)
         answer->fd = -1; /* closed with the response */
     answer->size = (size_t)count;
     return response;
-}
-
-static struct MHD_Response *memory_response(const struct answer *answer)
-{
-    /* The bytes are in the request's arena, which outlives the response; libmicrohttpd only reads
-     * them. */
-    union {
-        const void *constant;
-        void *plain;
-    } bytes = {.constant = answer->bytes};
-    return MHD_create_response_from_buffer(answer->size, bytes.plain, MHD_RESPMEM_PERSISTENT);
-}
-
-/* In place of the answer that was made: it is another version than the client wants. */
-static struct MHD_Response *failed_condition(struct http_request *request)
-{
-    struct error err = {0};
-    const struct http_options *options = &request->server->options;
-    FAIL(&err, E_PRECONDITION, "%s is not the version that the request is meant for",
-         request->path);
-    if (request->answer.fd >= 0)
-        close(request->answer.fd);
-    request->answer.fd = -1;
-    request->answer.source.read = NULL;
-    options->problem(request, options->context, &err);
-    return memory_response(&request->answer);
 }
 
 static struct MHD_Response *create_response(struct http_request *request)

@@ -47,8 +47,8 @@ static const struct http_table *const tables[] = {&table, NULL};
 static void problem(struct http_request *request, void *context, const struct error *error)
 {
     (void)context;
-    http_answer(request, error->code == E_NOT_ACCEPTABLE ? 406 : 500, "text/plain", error->message,
-                strlen(error->message), true);
+    int status = error->code == E_NOT_ACCEPTABLE ? 406 : error->code == E_RANGE ? 416 : 500;
+    http_answer(request, status, "text/plain", error->message, strlen(error->message), true);
 }
 
 static void setup(void)
@@ -78,8 +78,9 @@ static const struct {
     {"Range: bytes=-3\r\n", 206, "789", "bytes 7-9/10"},
     {"Range: bytes=-30\r\n", 206, "0123456789", "bytes 0-9/10"},
     {"Range: bytes=5-100\r\n", 206, "56789", "bytes 5-9/10"},
-    {"Range: bytes=10-\r\n", 416, "", "bytes */10"},
-    {"Range: bytes=-0\r\n", 416, "", "bytes */10"},
+    {"Range: bytes=10-\r\n", 416, "\"bytes=10-\" is no part of the 10 bytes of /file",
+     "bytes */10"},
+    {"Range: bytes=-0\r\n", 416, "\"bytes=-0\" is no part of the 10 bytes of /file", "bytes */10"},
     {"Range: bytes=4-2\r\n", 200, "0123456789", NULL},
     {"Range: bytes=0-1,3-4\r\n", 200, "0123456789", NULL},
     {"Range: bytes=x-\r\n", 200, "0123456789", NULL},
