@@ -11,15 +11,23 @@
 
 #include <string.h>
 
+static const char *const role_names[] = {
+    [ACCESS_ANYBODY] = "",
+    [ACCESS_READ] = "read",
+    [ACCESS_SUBMIT] = "submit",
+    [ACCESS_ADMIN] = "admin",
+};
+
+const char *api_role_name(enum api_access role)
+{
+    return role_names[role];
+}
+
 enum api_access api_role(const char *name)
 {
-    static const struct {
-        const char *name;
-        enum api_access role;
-    } roles[] = {{"read", ACCESS_READ}, {"submit", ACCESS_SUBMIT}, {"admin", ACCESS_ADMIN}};
-    for (size_t i = 0; i < sizeof(roles) / sizeof(roles[0]); i++) {
-        if (strcmp(roles[i].name, name) == 0)
-            return roles[i].role;
+    for (int role = ACCESS_READ; role <= ACCESS_ADMIN; role++) {
+        if (strcmp(role_names[role], name) == 0)
+            return (enum api_access)role;
     }
     return ACCESS_ANYBODY;
 }

@@ -25,17 +25,18 @@ struct answer_version answer_version_now(const struct api *api)
 }
 
 /* Lengths stand before what comes from outside, so that two requests never make the same key. */
-const char *answer_key(struct http_request *request, const char *const *parameters,
-                       struct error *err)
+const char *answer_key(struct http_request *request, struct error *err)
 {
+    const struct param *const *query = http_route_of(request)->query;
     struct arena *arena = http_arena(request);
     const char *owner = http_owner(request);
     const char *key = arena_printf(arena, err, "%d %zu:%s%s", http_role(request), strlen(owner),
                                    owner, http_path(request));
-    for (; *parameters != NULL && key != NULL; parameters++) {
-        const char *value = http_query(request, *parameters);
+    for (size_t i = 0; i < HTTP_QUERY_MAX && query[i] != NULL && key != NULL; i++) {
+        const char *value = http_query(request, query[i]->name);
         if (value != NULL)
-            key = arena_printf(arena, err, "%s\n%s %zu:%s", key, *parameters, strlen(value), value);
+            key = arena_printf(arena, err, "%s\n%s %zu:%s", key, query[i]->name, strlen(value),
+                               value);
     }
     return key;
 }

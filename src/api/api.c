@@ -8,8 +8,9 @@
 #include <time.h>
 
 static const struct http_table *const tables[] = {
-    &model_routes,   &dataset_routes, &job_routes,   &run_routes,     &report_routes,
-    &service_routes, &event_routes,   &queue_routes, &metrics_routes, NULL,
+    &model_routes,   &dataset_routes, &job_routes,   &run_routes,
+    &report_routes,  &service_routes, &event_routes, &queue_routes,
+    &metrics_routes, &openapi_routes, NULL,
 };
 
 const struct http_table *const *api_tables(void)
@@ -27,7 +28,10 @@ bool api_create(const struct api_options *options, struct api **out_api, struct 
     api->options = *options;
     atomic_store(&api->open, options->open);
     api->started_ms = (int64_t)time(NULL) * 1000;
-    if (!answer_cache_create(ANSWERS_BYTES, &api->answers, err)) {
+    if (!answer_cache_create(ANSWERS_BYTES, &api->answers, err) ||
+        !document_create(&api->document, err)) {
+        document_destroy(&api->document);
+        answer_cache_destroy(api->answers);
         free(api);
         return false;
     }
@@ -42,6 +46,7 @@ void api_destroy(struct api *api)
     if (api == NULL)
         return;
     waiters_finish(api);
+    document_destroy(&api->document);
     answer_cache_destroy(api->answers);
     pthread_mutex_destroy(&api->counts_lock);
     free(api);

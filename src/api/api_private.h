@@ -8,6 +8,7 @@
 #include "ptqd/api/problem.h"
 #include "ptqd/jobs/jobs.h"
 #include "ptqd/json/json.h"
+#include "ptqd/json/json_schema.h"
 #include "ptqd/store/job_row.h"
 #include "ptqd/store/run_row.h"
 #include "ptqd/store/store.h"
@@ -17,6 +18,14 @@
 #include <stdatomic.h>
 
 struct waiter;
+
+/* A text that is made once. */
+struct api_document {
+    struct arena *arena;
+    const char *text;
+    size_t size;
+    char etag[ANSWER_ETAG_BYTES];
+};
 
 struct api {
     struct api_options options;
@@ -28,6 +37,7 @@ struct api {
     struct waiter *waiters; /* requests that wait for a job to change */
     struct jobs_listener listener;
     struct answer_cache *answers;
+    struct api_document document;  /* /openapi.json */
     atomic_int_least64_t watchers; /* streams of events */
     pthread_mutex_t counts_lock;   /* of the next two, which /metrics keeps for a while */
     int64_t counted_ms;            /* 0: not yet */
@@ -35,9 +45,16 @@ struct api {
 };
 
 extern const struct http_table model_routes, dataset_routes, job_routes, run_routes, report_routes,
-    service_routes, event_routes, queue_routes, metrics_routes;
+    service_routes, event_routes, queue_routes, metrics_routes, openapi_routes;
+
+/* Prints the document of the interface (openapi_routes.c). */
+bool document_create(struct api_document *document, struct error *err);
+void document_destroy(struct api_document *document);
 
 /* ---- answers ---- */
+
+/* Headers of an answer that is a file. */
+#define FILE_HEADERS "ETag", "Last-Modified", "Digest", "Content-Disposition", "Accept-Ranges"
 
 /* Prints the value and answers with it. */
 bool reply_json(struct http_request *request, int status, const struct json *value,
@@ -47,6 +64,7 @@ bool reply_json_tagged(struct http_request *request, const struct json *value, s
 /* Answers with a text, which is copied. */
 bool reply_text(struct http_request *request, const char *media_type, const struct text *text,
                 struct error *err);
+extern const struct schema page_schema; /* "next", the base of every list */
 /* {"items": […], "next": cursor or null}: the array to be filled in. */
 struct json *reply_list(struct json *object, const char *next);
 bool reply_nothing(struct http_request *request); /* 204 */
@@ -55,10 +73,8 @@ bool reply_nothing(struct http_request *request); /* 204 */
 
 /* Of everything that answers are made from; read it first. */
 struct answer_version answer_version_now(const struct api *api);
-/* A key for what depends on the path, on who asks, and on these parameters of the query string
- * (NULL-terminated). NULL on failure. */
-const char *answer_key(struct http_request *request, const char *const *parameters,
-                       struct error *err);
+/* A key for what depends on the path, on the query string, and on who asks. NULL on failure. */
+const char *answer_key(struct http_request *request, struct error *err);
 /* True when the request was answered with what is kept. */
 bool reply_kept(struct http_request *request, struct api *api, const char *key,
                 struct answer_version version);
@@ -87,10 +103,13 @@ bool reply_blob(struct http_request *request, struct api *api, const char *id,
  */
 void reply_retry_after(struct http_request *request, double eta_seconds);
 
-/* `limit` and `cursor` of the query string. */
-bool read_page(struct http_request *request, struct store_page *out_page, struct error *err);
-/* `name` of the query string; "" without it. */
-bool read_name(struct http_request *request, const char **out_name, struct error *err);
+/* ---- query strings (query_rows.c) ---- */
+
+/* Rows for routes, and what the handlers of those routes read by them. */
+extern const struct param query_limit, query_cursor, query_name, query_id, query_owner, query_now;
+struct store_page read_page(struct http_request *request); /* `limit` and `cursor` */
+const char *read_name(const struct http_request *request); /* "" without it */
+bool read_now(struct http_request *request);
 
 /* ---- access ---- */
 
@@ -101,6 +120,9 @@ bool check_owner(const struct http_request *request, const char *owner, const ch
                  struct error *err);
 
 /* ---- objects ---- */
+
+extern const struct schema job_schema, job_progress_schema, run_schema, run_progress_schema,
+    artifact_schema;
 
 bool add_job(struct json *object, struct api *api, struct database *database,
              const struct job_row *row, struct arena *arena, struct error *err);
@@ -138,8 +160,6 @@ struct jobs_change *change_suspend(struct http_request *request, http_handler *n
                                    struct error *err);
 /* In `next`: false with the reason when the change failed. */
 bool change_check(const struct http_request *request, struct error *err);
-/* `now` of the query string, for a pause. */
-bool read_now(struct http_request *request, bool *out_now, struct error *err);
 
 /* ---- waiting ---- */
 

@@ -65,6 +65,41 @@ const struct upload_kind upload_dataset = {dataset_limit, inspect_dataset, inser
 
 /* ---- the object ---- */
 
+static const struct schema_member dataset_members[] = {
+    {"id", .type = SCHEMA_ID},
+    {"name", .type = SCHEMA_STRING},
+    {"owner", .type = SCHEMA_STRING},
+    {"bytes", .type = SCHEMA_INTEGER},
+    {"created", .type = SCHEMA_TIME},
+    {"samples", .type = SCHEMA_INTEGER},
+    {"scale", .type = SCHEMA_NUMBER},
+    {"zero_point", .type = SCHEMA_NUMBER},
+    {"shape", .type = SCHEMA_INTEGER, .list = true, .help = "Of one sample"},
+    {"dtype", .type = SCHEMA_STRING, .help = "As NumPy writes it: \"<f4\""},
+    {"labels", .type = SCHEMA_BOOL, .help = "Whether it has labels"},
+    {"labels_only", .type = SCHEMA_BOOL, .help = "Whether it is labels on their own"},
+    {"classes", .type = SCHEMA_INTEGER, .null = true},
+    {"min", .type = SCHEMA_NUMBER, .null = true},
+    {"max", .type = SCHEMA_NUMBER, .null = true},
+    {0},
+};
+static const struct schema dataset_schema = {
+    .name = "Dataset",
+    .help = "Samples, or labels",
+    .members = dataset_members,
+};
+
+static const struct schema_member list_members[] = {
+    {"items", .type = SCHEMA_OBJECT, .of = &dataset_schema, .list = true},
+    {0},
+};
+static const struct schema list_schema = {
+    .name = "DatasetList",
+    .help = "A page of data sets",
+    .members = list_members,
+    .base = &page_schema,
+};
+
 static bool add_dataset(struct json *object, const struct dataset_row *row, struct arena *arena,
                         struct error *err)
 {
@@ -95,16 +130,33 @@ static bool find_dataset(struct http_request *request, struct api *api, const ch
 
 /* ---- handlers ---- */
 
+static const struct param query_scale = {
+    .name = "scale",
+    .type = PARAM_REAL,
+    .default_text = "1",
+    .min = 1e-30,
+    .max = 1e30,
+    .unit = "",
+    .help = "Of stored integers: value = (stored - zero_point) * scale.",
+};
+
+static const struct param query_zero_point = {
+    .name = "zero_point",
+    .type = PARAM_REAL,
+    .default_text = "0",
+    .min = -1e30,
+    .max = 1e30,
+    .unit = "",
+    .help = "Of stored integers: the one that stands for 0.",
+};
+
 static bool read_scale(struct http_request *request, struct upload_scale *out, struct error *err)
 {
-    struct upload_scale scale = {.scale = 1, .zero_point = 0};
-    const char *text = http_query(request, "scale");
-    if (text != NULL && !text_parse_f64(text, 1e-30, 1e30, &scale.scale, err))
-        return error_context(err, "scale");
-    text = http_query(request, "zero_point");
-    if (text != NULL && !text_parse_f64(text, -1e30, 1e30, &scale.zero_point, err))
-        return error_context(err, "zero_point");
-    *out = scale;
+    struct param_value scale, zero_point;
+    if (!http_query_value(request, &query_scale, &scale) ||
+        !http_query_value(request, &query_zero_point, &zero_point))
+        return FAIL(err, E_MEMORY, "no memory to read the scale"); /* they were checked */
+    *out = (struct upload_scale){.scale = scale.real, .zero_point = zero_point.real};
     return true;
 }
 
@@ -152,11 +204,7 @@ static bool is_held(struct http_request *request, struct api *api, const char *i
 
 static bool begin_post(struct http_request *request, void *context, struct error *err)
 {
-    static const char *const known[] = {"name", "id", "scale", "zero_point", NULL};
     const char *id = http_query(request, "id");
-    struct upload_scale scale;
-    if (!http_check_query(request, known, err) || !read_scale(request, &scale, err))
-        return false;
     return is_held(request, context, id) ? reply_upload(request, context, id, true, err)
                                          : upload_begin(request, context, &upload_dataset, err);
 }
@@ -166,30 +214,27 @@ static bool post(struct http_request *request, void *context, struct error *err)
     struct arena *arena = http_arena(request);
     struct upload *upload = http_state(request);
     struct upload_scale scale;
-    const char *name;
     void *row;
     bool known_already;
-    if (!read_name(request, &name, err) || !read_scale(request, &scale, err) ||
+    if (!read_scale(request, &scale, err) ||
         !upload_inspect(upload, &upload_dataset, &scale, arena, &row, err) ||
-        !upload_commit(upload, &upload_dataset, row, name, http_owner(request), &known_already,
-                       err))
+        !upload_commit(upload, &upload_dataset, row, read_name(request), http_owner(request),
+                       &known_already, err))
         return false;
     return reply_upload(request, context, upload->id, known_already, err);
 }
 
 static bool list(struct http_request *request, void *context, struct error *err)
 {
-    static const char *const known[] = {"limit", "cursor", NULL};
     struct api *api = context;
     struct arena *arena = http_arena(request);
     const struct store_viewer viewer = access_viewer(request, api);
-    struct store_page page;
+    const struct store_page page = read_page(request);
     struct database *database;
     struct dataset_row *rows;
     size_t count;
     char next[STORE_CURSOR_BYTES];
-    if (!http_check_query(request, known, err) || !read_page(request, &page, err) ||
-        !store_reader(api->options.store, &database, err) ||
+    if (!store_reader(api->options.store, &database, err) ||
         !dataset_row_list(database, &viewer, &page, arena, &rows, &count, next, err))
         return false;
     struct json *object = json_object(arena);
@@ -242,27 +287,39 @@ static const struct http_route routes[] = {
      .blocking = true,
      .begin = begin_post,
      .handle = post,
-     .summary = "Upload samples (.npy, or .npz with x and y) or labels (.npy) as the body"},
+     .summary = "Upload samples (.npy, or .npz with x and y) or labels (.npy) as the body",
+     .query = {&query_name, &query_id, &query_scale, &query_zero_point},
+     .bodies = {{"application/octet-stream", NULL}},
+     .replies = {{201, "The data set", .schema = &dataset_schema, .headers = {"Location"}},
+                 {200, "The data set, which the caller had already", .schema = &dataset_schema,
+                  .headers = {"Location"}}},
+     .problems = {409, 429}},
     {.method = "GET",
      .pattern = "/v1/datasets",
      .access = ACCESS_READ,
      .handle = list,
-     .summary = "List data sets, newest first"},
+     .summary = "List data sets, newest first",
+     .query = {&query_limit, &query_cursor},
+     .replies = {{200, "A page of data sets", .schema = &list_schema}}},
     {.method = "GET",
      .pattern = "/v1/datasets/{id}",
      .access = ACCESS_READ,
      .handle = get,
-     .summary = "Shape, type, labels and range of a data set"},
+     .summary = "Shape, type, labels and range of a data set",
+     .replies = {{200, "The data set", .schema = &dataset_schema}}},
     {.method = "DELETE",
      .pattern = "/v1/datasets/{id}",
      .access = ACCESS_SUBMIT,
      .blocking = true,
      .handle = delete_dataset,
-     .summary = "Remove a data set that no queued or running job needs"},
+     .summary = "Remove a data set that no queued or running job needs",
+     .replies = {{204, .help = "It is removed"}},
+     .problems = {409}},
     {.method = "GET",
      .pattern = "/v1/datasets/{id}/file",
      .access = ACCESS_READ,
      .handle = get_file,
-     .summary = "The file as it was uploaded"},
+     .summary = "The file as it was uploaded",
+     .replies = {{200, "The file", .type = "application/octet-stream", .headers = {FILE_HEADERS}}}},
 };
 const struct http_table dataset_routes = {routes, sizeof(routes) / sizeof(routes[0])};

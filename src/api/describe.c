@@ -38,6 +38,18 @@ static void add_tensor_shape(struct json *object, const char *key, const struct 
     add_shape(object, key, &shape);
 }
 
+static const struct schema_member end_members[] = {
+    {"name", .type = SCHEMA_STRING},
+    {"shape", .type = SCHEMA_INTEGER, .list = true,
+     .help = "In the order of the file, for one sample"},
+    {0},
+};
+const struct schema model_end_schema = {
+    .name = "ModelEnd",
+    .help = "The input or the output of a network",
+    .members = end_members,
+};
+
 static void add_end(struct json *object, const char *key, const struct graph *graph, int tensor)
 {
     struct json *end = json_add_object(object, key);
@@ -75,6 +87,23 @@ static void add_kernel(struct json *layer, const struct graph *graph, const stru
     for (int i = 2; i < weights.rank; i++)
         json_add_integer(kernel, NULL, weights.dim[i]);
 }
+
+static const struct schema_member layer_members[] = {
+    {"name", .type = SCHEMA_STRING},
+    {"op", .type = SCHEMA_STRING},
+    {"input_shape", .type = SCHEMA_INTEGER, .list = true, .null = true},
+    {"output_shape", .type = SCHEMA_INTEGER, .list = true, .null = true},
+    {"kernel", .type = SCHEMA_INTEGER, .list = true, .null = true},
+    {"groups", .type = SCHEMA_INTEGER},
+    {"macs", .type = SCHEMA_INTEGER},
+    {"parameters", .type = SCHEMA_INTEGER},
+    {0},
+};
+const struct schema model_layer_schema = {
+    .name = "ModelLayer",
+    .help = "A node of a network",
+    .members = layer_members,
+};
 
 static void add_layer(struct json *list, const struct graph *graph, const struct node *node)
 {

@@ -57,6 +57,34 @@ static bool put_event(struct text *out, const char *name, const char *id, const 
     return text_check(out, err);
 }
 
+static const struct schema_member brief_run_members[] = {
+    {"id", .type = SCHEMA_STRING},
+    {"worker", .type = SCHEMA_STRING},
+    {"progress", .type = SCHEMA_OBJECT, .of = &run_progress_schema},
+    {0},
+};
+static const struct schema brief_run_schema = {
+    .name = "RunBrief",
+    .help = "A run of a job that runs",
+    .members = brief_run_members,
+};
+
+static const struct schema_member brief_members[] = {
+    {"id", .type = SCHEMA_STRING},
+    {"name", .type = SCHEMA_STRING},
+    {"owner", .type = SCHEMA_STRING},
+    {"state", .type = SCHEMA_STRING, .choices = job_state_names},
+    {"paused", .type = SCHEMA_BOOL},
+    {"progress", .type = SCHEMA_OBJECT, .of = &job_progress_schema},
+    {"runs", .type = SCHEMA_OBJECT, .of = &brief_run_schema, .list = true},
+    {0},
+};
+static const struct schema brief_schema = {
+    .name = "JobBrief",
+    .help = "What moves of a job: data of \"progress\"",
+    .members = brief_members,
+};
+
 /* What moves of a job: its state, its progress, and that of the runs that run. */
 static bool add_brief(struct json *object, struct api *api, const struct job_row *row,
                       struct arena *arena, struct error *err)
@@ -139,6 +167,17 @@ static bool add_jobs(struct json *items, struct watch *watch, struct database *d
     return true;
 }
 
+static const struct schema_member snapshot_members[] = {
+    {"paused", .type = SCHEMA_BOOL, .help = "Whether the queue is"},
+    {"items", .type = SCHEMA_OBJECT, .of = &brief_schema, .list = true},
+    {0},
+};
+static const struct schema snapshot_schema = {
+    .name = "JobsSnapshot",
+    .help = "What is queued and runs: data of \"snapshot\"",
+    .members = snapshot_members,
+};
+
 static bool put_snapshot(struct watch *watch, struct database *database, const char *id,
                          struct arena *arena, struct text *out, struct error *err)
 {
@@ -152,6 +191,16 @@ static bool put_snapshot(struct watch *watch, struct database *database, const c
            add_jobs(items, watch, database, JOB_QUEUED, arena, err) &&
            put_event(out, "snapshot", id, object, err);
 }
+
+static const struct schema_member deleted_members[] = {
+    {"id", .type = SCHEMA_STRING},
+    {0},
+};
+static const struct schema deleted_schema = {
+    .name = "JobDeleted",
+    .help = "A job that is gone: data of \"deleted\"",
+    .members = deleted_members,
+};
 
 static bool put_changed(struct watch *watch, struct database *database, const char *job,
                         const char *id, struct arena *arena, struct text *out, struct error *err)
@@ -308,12 +357,10 @@ static bool has_seen_end(const struct http_request *request, const struct job_ro
 
 static bool watch_job(struct http_request *request, void *context, struct error *err)
 {
-    static const char *const known[] = {NULL};
     struct api *api = context;
     struct database *database;
     struct job_row row;
-    if (!http_check_query(request, known, err) ||
-        !store_reader(api->options.store, &database, err) ||
+    if (!store_reader(api->options.store, &database, err) ||
         !job_row_find(database, http_param(request, "id"), http_arena(request), &row, err))
         return false;
     if (has_seen_end(request, &row))
@@ -323,26 +370,52 @@ static bool watch_job(struct http_request *request, void *context, struct error 
 
 static bool watch_jobs(struct http_request *request, void *context, struct error *err)
 {
-    static const char *const known[] = {"owner", NULL};
     const struct store_viewer viewer = access_viewer(request, context);
     const char *owner = http_query(request, "owner");
-    if (!http_check_query(request, known, err))
-        return false;
     if (viewer.own_only && owner != NULL && strcmp(owner, viewer.owner) != 0)
         return FAIL(err, E_FORBIDDEN, "jobs of others are private here");
     return start_watch(request, context, NULL, owner, err);
 }
+
+static const struct schema_member job_events_members[] = {
+    {"job", .type = SCHEMA_OBJECT, .of = &job_schema, .help = "At first"},
+    {"progress", .type = SCHEMA_OBJECT, .of = &brief_schema, .help = "Whenever it has changed"},
+    {"end", .type = SCHEMA_OBJECT, .of = &job_schema, .help = "When it is finished"},
+    {0},
+};
+static const struct schema job_events_schema = {
+    .name = "JobEvents",
+    .help = "Data of the events of a job, by their names",
+    .members = job_events_members,
+};
+
+static const struct schema_member events_members[] = {
+    {"snapshot", .type = SCHEMA_OBJECT, .of = &snapshot_schema, .help = "At first"},
+    {"progress", .type = SCHEMA_OBJECT, .of = &brief_schema, .help = "When a job has changed"},
+    {"deleted", .type = SCHEMA_OBJECT, .of = &deleted_schema},
+    {0},
+};
+static const struct schema events_schema = {
+    .name = "Events",
+    .help = "Data of the events of all jobs, by their names",
+    .members = events_members,
+};
 
 static const struct http_route routes[] = {
     {.method = "GET",
      .pattern = "/v1/events",
      .access = ACCESS_READ,
      .handle = watch_jobs,
-     .summary = "Server-sent events of all jobs: what is queued and runs, then what changes"},
+     .summary = "Server-sent events of all jobs: what is queued and runs, then what changes",
+     .query = {&query_owner},
+     .replies = {{200, "Events", .schema = &events_schema, .type = "text/event-stream"}}},
     {.method = "GET",
      .pattern = "/v1/jobs/{id}/events",
      .access = ACCESS_READ,
      .handle = watch_job,
-     .summary = "Server-sent events of a job until it is finished"},
+     .summary = "Server-sent events of a job until it is finished",
+     .headers = {"Last-Event-ID"},
+     .replies = {{200, "Events", .schema = &job_events_schema, .type = "text/event-stream"},
+                 {204, .help = "The client has seen the end"}}},
 };
 const struct http_table event_routes = {routes, sizeof(routes) / sizeof(routes[0])};

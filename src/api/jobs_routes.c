@@ -2,49 +2,77 @@
 
 #include "submit.h"
 
-#include "ptqd/base/text.h"
+#include "ptqd/jobs/spec.h"
 
 #include <string.h>
 
 /* ---- reading ---- */
 
-static bool read_state(const char *name, enum job_state *storage, const enum job_state **out,
-                       struct error *err)
-{
-    *out = NULL;
-    if (name == NULL)
-        return true;
-    if (!job_state_parse(name, storage, err))
-        return error_context(err, "state");
-    *out = storage;
-    return true;
-}
+static const struct param query_state = {
+    .name = "state",
+    .type = PARAM_CHOICE,
+    .default_text = "",
+    .choices = job_state_names,
+    .unit = "",
+    .help = "Only jobs in this state.",
+};
+
+static const struct param query_label = {
+    .name = "label",
+    .type = PARAM_TEXT,
+    .default_text = "",
+    .max = 264,
+    .unit = "bytes",
+    .help = "Only jobs with this label: \"key\" or \"key=value\".",
+};
+
+static const struct param query_wait = {
+    .name = "wait",
+    .type = PARAM_INT,
+    .default_text = "0",
+    .max = 60,
+    .unit = "seconds",
+    .help = "The answer comes when the job is finished (with If-None-Match: when it has changed), "
+            "at the latest after this time.",
+};
+
+static const struct schema_member list_members[] = {
+    {"items", .type = SCHEMA_OBJECT, .of = &job_schema, .list = true},
+    {0},
+};
+static const struct schema list_schema = {
+    .name = "JobList",
+    .help = "A page of jobs",
+    .members = list_members,
+    .base = &page_schema,
+};
 
 static bool list(struct http_request *request, void *context, struct error *err)
 {
-    static const char *const known[] = {"state", "owner", "label", "limit", "cursor", NULL};
     struct api *api = context;
     struct arena *arena = http_arena(request);
     const struct store_viewer viewer = access_viewer(request, api);
     struct job_filter filter = {.owner = http_query(request, "owner"),
                                 .own_only = viewer.own_only ? viewer.owner : NULL,
                                 .label = http_query(request, "label")};
+    const struct store_page page = read_page(request);
     enum job_state state;
-    struct store_page page;
+    struct param_value wanted;
     struct database *database;
     struct job_row *rows;
     size_t count;
     char next[STORE_CURSOR_BYTES];
-    if (!http_check_query(request, known, err))
-        return false;
     const struct answer_version version = answer_version_now(api);
-    const char *key = answer_key(request, known, err);
+    const char *key = answer_key(request, err);
     if (key == NULL)
         return false;
     if (reply_kept(request, api, key, version))
         return true;
-    if (!read_state(http_query(request, "state"), &state, &filter.state, err) ||
-        !read_page(request, &page, err) || !store_reader(api->options.store, &database, err) ||
+    if (http_query_value(request, &query_state, &wanted)) {
+        state = (enum job_state)wanted.choice;
+        filter.state = &state;
+    }
+    if (!store_reader(api->options.store, &database, err) ||
         !job_row_list(database, &filter, &page, arena, &rows, &count, next, err))
         return false;
     struct json *object = json_object(arena);
@@ -145,9 +173,8 @@ static bool look_again(struct http_request *request, void *context, struct error
 /* Without waiting. */
 static bool get_now(struct http_request *request, struct api *api, struct error *err)
 {
-    static const char *const nothing[] = {NULL};
     const struct answer_version version = answer_version_now(api);
-    const char *key = answer_key(request, nothing, err);
+    const char *key = answer_key(request, err);
     struct job_text text;
     struct news news;
     if (key == NULL)
@@ -165,22 +192,15 @@ static bool get_now(struct http_request *request, struct api *api, struct error 
 
 static bool get(struct http_request *request, void *context, struct error *err)
 {
-    enum { WAIT_MAX_SECONDS = 60 };
-    static const char *const known[] = {"wait", NULL};
     struct api *api = context;
-    const char *text = http_query(request, "wait");
-    int64_t seconds = 0;
-    if (!http_check_query(request, known, err))
-        return false;
-    if (text != NULL && !text_parse_i64(text, 0, WAIT_MAX_SECONDS, &seconds, err))
-        return error_context(err, "wait");
-    if (seconds == 0)
+    struct param_value seconds;
+    if (!http_query_value(request, &query_wait, &seconds) || seconds.integer == 0)
         return get_now(request, api, err);
 
     struct wait *wait = ARENA_NEW(http_arena(request), struct wait, err);
     if (wait == NULL)
         return false;
-    wait->end_ms = http_clock_ms() + seconds * 1000;
+    wait->end_ms = http_clock_ms() + seconds.integer * 1000;
     wait->waiter.request = request;
     const char *id = http_param(request, "id");
     size_t length = strlen(id);
@@ -203,15 +223,13 @@ static bool start_change(struct http_request *request, struct api *api,
     struct database *database;
     struct job_row row;
     const char *id = http_param(request, "id");
-    bool now = false;
     if (!find_job(request, api, id, &database, &row, err) ||
-        !check_owner(request, row.owner, "the job", err) ||
-        (start == jobs_pause && !read_now(request, &now, err)))
+        !check_owner(request, row.owner, "the job", err))
         return false;
     struct jobs_change *change = change_suspend(request, next, err);
     if (change == NULL)
         return false;
-    change->now = now;
+    change->now = start == jobs_pause && read_now(request);
     start(api->options.jobs, id, change);
     return true;
 }
@@ -267,45 +285,64 @@ static const struct http_route routes[] = {
      .any_body = true,
      .begin = submit_begin,
      .handle = submit_handle,
-     .summary = "Submit a job: JSON, or a form with files and the specification"},
+     .summary = "Submit a job: JSON, or a form with files and the specification",
+     .headers = {"Idempotency-Key"},
+     .bodies = {{"application/json", &job_spec_schema}, {"multipart/form-data", &job_form_schema}},
+     .replies = {{202, "The job, which is on disk", .schema = &job_schema,
+                  .headers = {"Location", "Retry-After", "Idempotency-Replayed"}}},
+     .problems = {409, 429}},
     {.method = "GET",
      .pattern = "/v1/jobs",
      .access = ACCESS_READ,
      .handle = list,
-     .summary = "List jobs, newest first"},
+     .summary = "List jobs, newest first",
+     .query = {&query_state, &query_owner, &query_label, &query_limit, &query_cursor},
+     .replies = {{200, "A page of jobs", .schema = &list_schema}}},
     {.method = "GET",
      .pattern = "/v1/jobs/{id}",
      .access = ACCESS_READ,
      .handle = get,
-     .summary = "A job; ?wait=30 answers when it is finished, at the latest after 30 s"},
+     .summary = "A job; ?wait=30 answers when it is finished, at the latest after 30 s",
+     .query = {&query_wait},
+     .replies = {{200, "The job", .schema = &job_schema, .headers = {"ETag", "Retry-After"}}}},
     {.method = "DELETE",
      .pattern = "/v1/jobs/{id}",
      .access = ACCESS_SUBMIT,
      .handle = delete_job,
-     .summary = "Remove a finished job with its runs and artifacts"},
+     .summary = "Remove a finished job with its runs and artifacts",
+     .replies = {{204, .help = "It is removed"}},
+     .problems = {409}},
     {.method = "POST",
      .pattern = "/v1/jobs/{id}/cancel",
      .access = ACCESS_SUBMIT,
      .any_body = true,
      .handle = cancel,
-     .summary = "Stop a job's runs"},
+     .summary = "Stop a job's runs",
+     .replies = {{200, "The job", .schema = &job_schema}}},
     {.method = "POST",
      .pattern = "/v1/jobs/{id}/retry",
      .access = ACCESS_SUBMIT,
      .any_body = true,
      .handle = retry,
-     .summary = "Queue a job's failed runs again"},
+     .summary = "Queue a job's failed runs again",
+     .replies = {{200, "The job", .schema = &job_schema}},
+     .problems = {409, 429}},
     {.method = "POST",
      .pattern = "/v1/jobs/{id}/pause",
      .access = ACCESS_SUBMIT,
      .any_body = true,
      .handle = pause_job,
-     .summary = "Start no more of a job's runs; ?now=true also puts back those that run"},
+     .summary = "Start no more of a job's runs; ?now=true also puts back those that run",
+     .query = {&query_now},
+     .replies = {{200, "The job", .schema = &job_schema}},
+     .problems = {409}},
     {.method = "POST",
      .pattern = "/v1/jobs/{id}/resume",
      .access = ACCESS_SUBMIT,
      .any_body = true,
      .handle = resume_job,
-     .summary = "Let a paused job go on"},
+     .summary = "Let a paused job go on",
+     .replies = {{200, "The job", .schema = &job_schema}},
+     .problems = {409}},
 };
 const struct http_table job_routes = {routes, sizeof(routes) / sizeof(routes[0])};

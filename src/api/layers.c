@@ -2,6 +2,9 @@
 
 #include "ptqd/api/layers.h"
 
+#include "ptqd/api/result.h"
+
+#include "result_sensitivity.h"
 #include "table.h"
 
 #include <inttypes.h>
@@ -10,6 +13,18 @@
 #include <string.h>
 
 enum { NAME_CHARS = 40, CELL_BYTES = TABLE_CELL_BYTES };
+
+static const struct schema_member layers_members[] = {
+    {"run", .type = SCHEMA_STRING},
+    {"sensitivity", .type = SCHEMA_OBJECT, .of = &sensitivity_schema, .null = true},
+    {"layers", .type = SCHEMA_OBJECT, .of = &layer_schema, .list = true},
+    {0},
+};
+const struct schema layers_schema = {
+    .name = "RunLayers",
+    .help = "The layers of a run that succeeded",
+    .members = layers_members,
+};
 
 void layers_add(struct json *object, const struct json *result)
 {

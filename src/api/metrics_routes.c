@@ -393,6 +393,7 @@ static const struct http_route routes[] = {
      .pattern = "/metrics",
      .access = ACCESS_READ,
      .handle = get_metrics,
-     .summary = "Counters for Prometheus"},
+     .summary = "Counters for Prometheus",
+     .replies = {{200, "The text format of Prometheus", .type = "text/plain"}}},
 };
 const struct http_table metrics_routes = {routes, sizeof(routes) / sizeof(routes[0])};

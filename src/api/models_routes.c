@@ -56,6 +56,47 @@ const struct upload_kind upload_model = {model_limit, inspect_model, insert_mode
 
 /* ---- the object ---- */
 
+static const struct schema_member item_members[] = {
+    {"id", .type = SCHEMA_ID},
+    {"name", .type = SCHEMA_STRING},
+    {"owner", .type = SCHEMA_STRING},
+    {"format", .type = SCHEMA_STRING, .help = "As the catalogue names it"},
+    {"bytes", .type = SCHEMA_INTEGER},
+    {"created", .type = SCHEMA_TIME},
+    {"input", .type = SCHEMA_OBJECT, .of = &model_end_schema},
+    {"output", .type = SCHEMA_OBJECT, .of = &model_end_schema},
+    {"macs", .type = SCHEMA_INTEGER},
+    {"parameters", .type = SCHEMA_INTEGER},
+    {0},
+};
+static const struct schema item_schema = {
+    .name = "ModelItem",
+    .help = "A network",
+    .members = item_members,
+};
+
+static const struct schema_member model_members[] = {
+    {"layers", .type = SCHEMA_OBJECT, .of = &model_layer_schema, .list = true},
+    {0},
+};
+static const struct schema model_schema = {
+    .name = "Model",
+    .help = "A network with its layers, in the order of execution",
+    .members = model_members,
+    .base = &item_schema,
+};
+
+static const struct schema_member list_members[] = {
+    {"items", .type = SCHEMA_OBJECT, .of = &item_schema, .list = true},
+    {0},
+};
+static const struct schema list_schema = {
+    .name = "ModelList",
+    .help = "A page of networks",
+    .members = list_members,
+    .base = &page_schema,
+};
+
 static bool add_model(struct json *object, const struct model_row *row, bool layers,
                       struct arena *arena, struct error *err)
 {
@@ -121,10 +162,7 @@ static bool is_held(struct http_request *request, struct api *api, const char *i
 
 static bool begin_post(struct http_request *request, void *context, struct error *err)
 {
-    static const char *const known[] = {"name", "id", NULL};
     const char *id = http_query(request, "id");
-    if (!http_check_query(request, known, err))
-        return false;
     return is_held(request, context, id) ? reply_upload(request, context, id, true, err)
                                          : upload_begin(request, context, &upload_model, err);
 }
@@ -132,29 +170,26 @@ static bool begin_post(struct http_request *request, void *context, struct error
 static bool post(struct http_request *request, void *context, struct error *err)
 {
     struct upload *upload = http_state(request);
-    const char *name;
     void *row;
     bool known_already;
-    if (!read_name(request, &name, err) ||
-        !upload_inspect(upload, &upload_model, NULL, http_arena(request), &row, err) ||
-        !upload_commit(upload, &upload_model, row, name, http_owner(request), &known_already, err))
+    if (!upload_inspect(upload, &upload_model, NULL, http_arena(request), &row, err) ||
+        !upload_commit(upload, &upload_model, row, read_name(request), http_owner(request),
+                       &known_already, err))
         return false;
     return reply_upload(request, context, upload->id, known_already, err);
 }
 
 static bool list(struct http_request *request, void *context, struct error *err)
 {
-    static const char *const known[] = {"limit", "cursor", NULL};
     struct api *api = context;
     struct arena *arena = http_arena(request);
     const struct store_viewer viewer = access_viewer(request, api);
-    struct store_page page;
+    const struct store_page page = read_page(request);
     struct database *database;
     struct model_row *rows;
     size_t count;
     char next[STORE_CURSOR_BYTES];
-    if (!http_check_query(request, known, err) || !read_page(request, &page, err) ||
-        !store_reader(api->options.store, &database, err) ||
+    if (!store_reader(api->options.store, &database, err) ||
         !model_row_list(database, &viewer, &page, arena, &rows, &count, next, err))
         return false;
     struct json *object = json_object(arena);
@@ -206,27 +241,39 @@ static const struct http_route routes[] = {
      .blocking = true,
      .begin = begin_post,
      .handle = post,
-     .summary = "Upload a network: an ONNX or TFLite file as the body"},
+     .summary = "Upload a network: an ONNX or TFLite file as the body",
+     .query = {&query_name, &query_id},
+     .bodies = {{"application/octet-stream", NULL}},
+     .replies = {{201, "The network", .schema = &model_schema, .headers = {"Location"}},
+                 {200, "The network, which the caller had already", .schema = &model_schema,
+                  .headers = {"Location"}}},
+     .problems = {429}},
     {.method = "GET",
      .pattern = "/v1/models",
      .access = ACCESS_READ,
      .handle = list,
-     .summary = "List networks, newest first"},
+     .summary = "List networks, newest first",
+     .query = {&query_limit, &query_cursor},
+     .replies = {{200, "A page of networks, without their layers", .schema = &list_schema}}},
     {.method = "GET",
      .pattern = "/v1/models/{id}",
      .access = ACCESS_READ,
      .handle = get,
-     .summary = "A network with its layers"},
+     .summary = "A network with its layers",
+     .replies = {{200, "The network", .schema = &model_schema}}},
     {.method = "DELETE",
      .pattern = "/v1/models/{id}",
      .access = ACCESS_SUBMIT,
      .blocking = true,
      .handle = delete_model,
-     .summary = "Remove a network that no queued or running job needs"},
+     .summary = "Remove a network that no queued or running job needs",
+     .replies = {{204, .help = "It is removed"}},
+     .problems = {409}},
     {.method = "GET",
      .pattern = "/v1/models/{id}/file",
      .access = ACCESS_READ,
      .handle = get_file,
-     .summary = "The file as it was uploaded"},
+     .summary = "The file as it was uploaded",
+     .replies = {{200, "The file", .type = "application/octet-stream", .headers = {FILE_HEADERS}}}},
 };
 const struct http_table model_routes = {routes, sizeof(routes) / sizeof(routes[0])};

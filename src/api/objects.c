@@ -2,6 +2,9 @@
 
 #include "api_private.h"
 
+#include "ptqd/api/result.h"
+#include "ptqd/jobs/spec.h"
+
 #include <math.h>
 #include <string.h>
 
@@ -9,6 +12,23 @@
 static const struct json_limits stored_limits = {.bytes = (size_t)256 << 20,
                                                  .depth = 32,
                                                  .values = 4 * 1000 * 1000};
+
+static const struct schema_member job_progress_members[] = {
+    {"runs", .type = SCHEMA_INTEGER, .help = "Of the job, in any state"},
+    {"queued", .type = SCHEMA_INTEGER},
+    {"running", .type = SCHEMA_INTEGER},
+    {"succeeded", .type = SCHEMA_INTEGER},
+    {"failed", .type = SCHEMA_INTEGER},
+    {"cancelled", .type = SCHEMA_INTEGER},
+    {"fraction", .type = SCHEMA_NUMBER, .help = "Of the work that is done, 0 to 1"},
+    {"eta_seconds", .type = SCHEMA_NUMBER, .null = true, .help = "Until the job is finished"},
+    {0},
+};
+const struct schema job_progress_schema = {
+    .name = "JobProgress",
+    .help = "How far a job is",
+    .members = job_progress_members,
+};
 
 void add_job_progress(struct json *object, struct api *api, const struct job_row *row)
 {
@@ -44,6 +64,34 @@ static bool add_job_problem(struct json *object, struct database *database,
     return true;
 }
 
+static const struct schema_member job_members[] = {
+    {"id", .type = SCHEMA_STRING},
+    {"name", .type = SCHEMA_STRING},
+    {"owner", .type = SCHEMA_STRING},
+    {"labels", .type = SCHEMA_STRING, .map = true},
+    {"priority", .type = SCHEMA_INTEGER, .help = "Higher ones start first"},
+    {"state", .type = SCHEMA_STRING, .choices = job_state_names},
+    {"cancel_requested", .type = SCHEMA_BOOL},
+    {"paused", .type = SCHEMA_BOOL, .help = "None of its runs is started"},
+    {"created", .type = SCHEMA_TIME},
+    {"started", .type = SCHEMA_TIME, .null = true},
+    {"finished", .type = SCHEMA_TIME, .null = true},
+    {"model", .type = SCHEMA_ID},
+    {"calibration", .type = SCHEMA_ID, .of = &job_data_schema},
+    {"evaluation", .type = SCHEMA_ID, .of = &job_data_schema, .null = true},
+    {"seeds", .type = SCHEMA_INTEGER, .list = true},
+    {"pipeline", .type = SCHEMA_OBJECT, .of = &pipeline_schema},
+    {"progress", .type = SCHEMA_OBJECT, .of = &job_progress_schema},
+    {"problem", .type = SCHEMA_OBJECT, .of = &problem_schema, .null = true,
+     .help = "Of the first run that failed"},
+    {0},
+};
+const struct schema job_schema = {
+    .name = "Job",
+    .help = "A model, its data, a pipeline and seeds, with every default",
+    .members = job_members,
+};
+
 bool add_job(struct json *object, struct api *api, struct database *database,
              const struct job_row *row, struct arena *arena, struct error *err)
 {
@@ -68,6 +116,21 @@ bool add_job(struct json *object, struct api *api, struct database *database,
     add_job_progress(object, api, row);
     return add_job_problem(object, database, row, arena, err);
 }
+
+static const struct schema_member run_progress_members[] = {
+    {"step", .type = SCHEMA_STRING, .null = true, .help = "What it does now"},
+    {"unit", .type = SCHEMA_INTEGER, .help = "Of the step: the one that is being optimized"},
+    {"units", .type = SCHEMA_INTEGER, .help = "Of the step"},
+    {"fraction", .type = SCHEMA_NUMBER, .help = "Of the run that is done, 0 to 1"},
+    {"loss", .type = SCHEMA_NUMBER, .null = true, .help = "Of the unit, as it is optimized"},
+    {"eta_seconds", .type = SCHEMA_NUMBER, .null = true, .help = "Until the run is finished"},
+    {0},
+};
+const struct schema run_progress_schema = {
+    .name = "RunProgress",
+    .help = "How far a run is",
+    .members = run_progress_members,
+};
 
 void add_run_progress(struct json *object, const char *step, const struct ticket_progress *progress)
 {
@@ -106,6 +169,19 @@ static bool add_result(struct json *object, const struct run_row *row, struct ar
     return true;
 }
 
+static const struct schema_member artifact_members[] = {
+    {"name", .type = SCHEMA_STRING},
+    {"media_type", .type = SCHEMA_STRING},
+    {"bytes", .type = SCHEMA_INTEGER},
+    {"id", .type = SCHEMA_ID},
+    {0},
+};
+const struct schema artifact_schema = {
+    .name = "Artifact",
+    .help = "A file that a run made",
+    .members = artifact_members,
+};
+
 void add_artifacts(struct json *list, const struct artifact_row *rows, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
@@ -116,6 +192,41 @@ void add_artifacts(struct json *list, const struct artifact_row *rows, size_t co
         json_add_string(artifact, "id", rows[i].blob);
     }
 }
+
+static const struct schema_member run_members[] = {
+    {"id", .type = SCHEMA_STRING},
+    {"job", .type = SCHEMA_STRING},
+    {"variant", .type = SCHEMA_STRING},
+    {"choices", .type = SCHEMA_SCALAR, .map = true, .help = "The swept fields of its variant"},
+    {"seed", .type = SCHEMA_INTEGER},
+    {"state", .type = SCHEMA_STRING, .choices = run_state_names},
+    {"attempts", .type = SCHEMA_INTEGER, .help = "How often it was started"},
+    {"worker", .type = SCHEMA_STRING, .null = true},
+    {"created", .type = SCHEMA_TIME},
+    {"started", .type = SCHEMA_TIME, .null = true},
+    {"finished", .type = SCHEMA_TIME, .null = true},
+    {"progress", .type = SCHEMA_OBJECT, .of = &run_progress_schema},
+    {"accuracy", .type = SCHEMA_NUMBER, .null = true},
+    {"loss", .type = SCHEMA_NUMBER, .null = true,
+     .help = "Accuracy of the float network less its own"},
+    {"agreement", .type = SCHEMA_NUMBER, .null = true,
+     .help = "Share of the calibration samples with the float network's class"},
+    {"peak_rss_bytes", .type = SCHEMA_INTEGER, .null = true},
+    {"float_accuracy", .type = SCHEMA_NUMBER, .null = true},
+    {"output_sqnr_db", .type = SCHEMA_NUMBER, .null = true},
+    {"calibration_samples", .type = SCHEMA_INTEGER, .null = true},
+    {"evaluation_samples", .type = SCHEMA_INTEGER, .null = true},
+    {"seconds", .type = SCHEMA_NUMBER, .map = true, .null = true, .help = "By step, and \"total\""},
+    {"cost", .type = SCHEMA_OBJECT, .of = &cost_schema, .null = true},
+    {"artifacts", .type = SCHEMA_OBJECT, .of = &artifact_schema, .list = true},
+    {"problem", .type = SCHEMA_OBJECT, .of = &problem_schema, .null = true},
+    {0},
+};
+const struct schema run_schema = {
+    .name = "Run",
+    .help = "One variant with one seed",
+    .members = run_members,
+};
 
 bool add_run(struct json *object, struct api *api, struct database *database,
              const struct run_row *row, struct arena *arena, struct error *err)

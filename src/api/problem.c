@@ -107,6 +107,30 @@ int problem_status_of(const struct error *error)
     return problem_status(public_code(error));
 }
 
+static const char *const code_names[] = {
+#define ERROR_CODE(code, name, meaning) name,
+#include "ptqd/base/error.def"
+#undef ERROR_CODE
+    NULL,
+};
+
+static const struct schema_member problem_members[] = {
+    {"title", .type = SCHEMA_STRING, .help = "The words of the status"},
+    {"status", .type = SCHEMA_INTEGER,
+     .help = "Of the answer, or what it would be for a failed run"},
+    {"code", .type = SCHEMA_STRING, .choices = code_names,
+     .help = "Stable; what a program looks at"},
+    {"detail", .type = SCHEMA_STRING, .help = "The value, the rule and the object, for people"},
+    {"pointer", .type = SCHEMA_STRING, .optional = true,
+     .help = "JSON pointer to the field (RFC 6901)"},
+    {0},
+};
+const struct schema problem_schema = {
+    .name = "Problem",
+    .help = "What went wrong (RFC 9457)",
+    .members = problem_members,
+};
+
 void problem_add(struct json *object, const struct error *error)
 {
     int status = problem_status_of(error);

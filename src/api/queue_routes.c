@@ -2,7 +2,6 @@
 
 #include "api_private.h"
 
-#include "ptqd/base/text.h"
 #include "ptqd/store/job_owner.h"
 #include "ptqd/store/queue_row.h"
 
@@ -49,16 +48,6 @@ bool change_check(const struct http_request *request, struct error *err)
     return !change->failed;
 }
 
-bool read_now(struct http_request *request, bool *out_now, struct error *err)
-{
-    static const char *const known[] = {"now", NULL};
-    const char *text = http_query(request, "now");
-    *out_now = false;
-    if (!http_check_query(request, known, err))
-        return false;
-    return text == NULL || text_parse_bool(text, out_now, err) || error_context(err, "now");
-}
-
 /* ---- the queue ---- */
 
 /* Whose run it is decides whether the request may know of it. */
@@ -75,6 +64,33 @@ static bool is_shown(struct http_request *request, struct api *api, struct datab
     *out_shown = strcmp(owner, viewer.owner) == 0;
     return true;
 }
+
+static const struct schema_member queue_run_members[] = {
+    {"id", .type = SCHEMA_STRING},
+    {"job", .type = SCHEMA_STRING},
+    {"worker", .type = SCHEMA_STRING},
+    {"progress", .type = SCHEMA_OBJECT, .of = &run_progress_schema},
+    {0},
+};
+static const struct schema queue_run_schema = {
+    .name = "QueueRun",
+    .help = "What a worker runs",
+    .members = queue_run_members,
+};
+
+static const struct schema_member queue_members[] = {
+    {"paused", .type = SCHEMA_BOOL, .help = "No run is started"},
+    {"workers", .type = SCHEMA_INTEGER},
+    {"queued", .type = SCHEMA_INTEGER, .help = "Runs"},
+    {"running", .type = SCHEMA_INTEGER, .help = "Runs"},
+    {"runs", .type = SCHEMA_OBJECT, .of = &queue_run_schema, .list = true},
+    {0},
+};
+static const struct schema queue_schema = {
+    .name = "Queue",
+    .help = "What waits and what runs",
+    .members = queue_members,
+};
 
 static bool reply_queue(struct http_request *request, struct api *api, struct error *err)
 {
@@ -109,8 +125,7 @@ static bool reply_queue(struct http_request *request, struct api *api, struct er
 
 static bool get_queue(struct http_request *request, void *context, struct error *err)
 {
-    static const char *const known[] = {NULL};
-    return http_check_query(request, known, err) && reply_queue(request, context, err);
+    return reply_queue(request, context, err);
 }
 
 static bool reply_changed(struct http_request *request, void *context, struct error *err)
@@ -121,13 +136,10 @@ static bool reply_changed(struct http_request *request, void *context, struct er
 static bool pause_queue(struct http_request *request, void *context, struct error *err)
 {
     struct api *api = context;
-    bool now;
-    if (!read_now(request, &now, err))
-        return false;
     struct jobs_change *change = change_suspend(request, reply_changed, err);
     if (change == NULL)
         return false;
-    change->now = now;
+    change->now = read_now(request);
     jobs_pause_all(api->options.jobs, change);
     return true;
 }
@@ -147,16 +159,20 @@ static const struct http_route routes[] = {
      .pattern = "/v1/queue",
      .access = ACCESS_READ,
      .handle = get_queue,
-     .summary = "Whether the queue is paused, how much waits, and what the workers run"},
+     .summary = "Whether the queue is paused, how much waits, and what the workers run",
+     .replies = {{200, "The queue", .schema = &queue_schema}}},
     {.method = "POST",
      .pattern = "/v1/queue/pause",
      .access = ACCESS_ADMIN,
      .handle = pause_queue,
-     .summary = "Start no more runs; ?now=true also puts back those that run"},
+     .summary = "Start no more runs; ?now=true also puts back those that run",
+     .query = {&query_now},
+     .replies = {{200, "The queue", .schema = &queue_schema}}},
     {.method = "POST",
      .pattern = "/v1/queue/resume",
      .access = ACCESS_ADMIN,
      .handle = resume_queue,
-     .summary = "Let a paused queue go on"},
+     .summary = "Let a paused queue go on",
+     .replies = {{200, "The queue", .schema = &queue_schema}}},
 };
 const struct http_table queue_routes = {routes, sizeof(routes) / sizeof(routes[0])};

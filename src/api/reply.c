@@ -46,6 +46,17 @@ bool reply_text(struct http_request *request, const char *media_type, const stru
     return true;
 }
 
+static const struct schema_member page_members[] = {
+    {"next", .type = SCHEMA_STRING, .null = true,
+     .help = "The cursor of the next page; null: none"},
+    {0},
+};
+const struct schema page_schema = {
+    .name = "Page",
+    .help = "A part of a list",
+    .members = page_members,
+};
+
 struct json *reply_list(struct json *object, const char *next)
 {
     struct json *items = json_add_array(object, "items");
@@ -111,27 +122,6 @@ bool reply_blob(struct http_request *request, struct api *api, const char *id,
     if (disposition != NULL && strpbrk(filename, "\"\\") == NULL)
         http_add_header(request, "Content-Disposition", disposition);
     http_answer_file(request, fd, size, media_type);
-    return true;
-}
-
-bool read_page(struct http_request *request, struct store_page *out_page, struct error *err)
-{
-    struct store_page page = {.cursor = http_query(request, "cursor")};
-    const char *limit = http_query(request, "limit");
-    if (limit != NULL && !text_parse_i64(limit, 1, STORE_PAGE_MAX, &page.limit, err))
-        return error_context(err, "limit");
-    *out_page = page;
-    return true;
-}
-
-bool read_name(struct http_request *request, const char **out_name, struct error *err)
-{
-    enum { NAME_MAX_BYTES = 200 };
-    const char *name = http_query(request, "name");
-    if (name != NULL && strlen(name) > NAME_MAX_BYTES)
-        return FAIL(err, E_INVALID, "name has %zu bytes; at most %d are allowed", strlen(name),
-                    NAME_MAX_BYTES);
-    *out_name = name != NULL ? name : "";
     return true;
 }
 

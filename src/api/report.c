@@ -193,6 +193,73 @@ bool report_create(struct arena *arena, const char *job, const struct report_run
     return ok;
 }
 
+static const struct schema_member statistic_members[] = {
+    {"mean", .type = SCHEMA_NUMBER, .null = true},
+    {"std", .type = SCHEMA_NUMBER, .null = true, .help = "Sample standard deviation"},
+    {"n", .type = SCHEMA_INTEGER, .help = "Runs that have the number"},
+    {0},
+};
+static const struct schema statistic_schema = {
+    .name = "Statistic",
+    .help = "A number over the seeds of a variant",
+    .members = statistic_members,
+};
+
+static const struct schema_member pareto_members[] = {
+    {"bops", .type = SCHEMA_BOOL, .null = true},
+    {"peak_bytes", .type = SCHEMA_BOOL, .null = true},
+    {0},
+};
+static const struct schema pareto_schema = {
+    .name = "Pareto",
+    .help = "Whether no other variant has at least its accuracy for less; null: it is not ranked",
+    .members = pareto_members,
+};
+
+static const struct schema_member variant_members[] = {
+    {"id", .type = SCHEMA_STRING},
+    {"choices", .type = SCHEMA_SCALAR, .map = true, .help = "The swept fields"},
+    {"accuracy", .type = SCHEMA_OBJECT, .of = &statistic_schema},
+    {"loss", .type = SCHEMA_OBJECT, .of = &statistic_schema},
+    {"agreement", .type = SCHEMA_NUMBER, .null = true},
+    {"output_sqnr_db", .type = SCHEMA_NUMBER, .null = true},
+    {"cost", .type = SCHEMA_OBJECT, .of = &cost_schema, .null = true},
+    {"pareto", .type = SCHEMA_OBJECT, .of = &pareto_schema},
+    {"seconds", .type = SCHEMA_OBJECT, .of = &statistic_schema},
+    {"succeeded", .type = SCHEMA_INTEGER, .help = "Runs"},
+    {"failed", .type = SCHEMA_INTEGER, .help = "Runs"},
+    {"runs", .type = SCHEMA_STRING, .list = true, .help = "Ids"},
+    {0},
+};
+static const struct schema variant_schema = {
+    .name = "ReportVariant",
+    .help = "The runs of a variant, aggregated",
+    .members = variant_members,
+};
+
+static const struct schema_member float_members[] = {
+    {"accuracy", .type = SCHEMA_NUMBER, .null = true},
+    {"cost", .type = SCHEMA_OBJECT, .of = &cost_schema, .null = true},
+    {0},
+};
+static const struct schema float_schema = {
+    .name = "ReportFloat",
+    .help = "The float network",
+    .members = float_members,
+};
+
+static const struct schema_member report_members[] = {
+    {"job", .type = SCHEMA_STRING},
+    {"float", .type = SCHEMA_OBJECT, .of = &float_schema},
+    {"variants", .type = SCHEMA_OBJECT, .of = &variant_schema, .list = true},
+    {0},
+};
+const struct schema report_schema = {
+    .name = "Report",
+    .help = "What came out of a job",
+    .members = report_members,
+};
+
 static void add_statistic(struct json *parent, const char *key,
                           const struct report_statistic *statistic)
 {

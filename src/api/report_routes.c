@@ -95,6 +95,10 @@ static const struct http_route routes[] = {
      .pattern = "/v1/jobs/{id}/report",
      .access = ACCESS_READ,
      .handle = get,
-     .summary = "Accuracy over seeds and costs of each variant: JSON, CSV or Markdown by Accept"},
+     .summary = "Accuracy over seeds and costs of each variant: JSON, CSV or Markdown by Accept",
+     .replies = {{200, "The report", .schema = &report_schema, .headers = {"ETag"}},
+                 {200, "One line per variant, for programs", .type = "text/csv"},
+                 {200, "A table for people", .type = "text/markdown"},
+                 {200, "The same table", .type = "text/plain"}}},
 };
 const struct http_table report_routes = {routes, sizeof(routes) / sizeof(routes[0])};

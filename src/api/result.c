@@ -44,6 +44,41 @@ static void add_quality(struct json *layer, const struct run_layer *quality)
         json_add_integer(zero_points, NULL, quality->weight_zero_points[i]);
 }
 
+static const struct schema_member layer_members[] = {
+    {"name", .type = SCHEMA_STRING},
+    {"op", .type = SCHEMA_STRING},
+    {"macs", .type = SCHEMA_INTEGER},
+    {"parameters", .type = SCHEMA_INTEGER},
+    {"weight_bits", .type = SCHEMA_INTEGER},
+    {"input_bits", .type = SCHEMA_INTEGER},
+    {"bops", .type = SCHEMA_NUMBER, .help = "MACs times both widths"},
+    {"bops_extended", .type = SCHEMA_NUMBER, .help = "With the width of the sums"},
+    {"weight_bytes", .type = SCHEMA_INTEGER, .help = "Of packed weights"},
+    {"flash_bytes", .type = SCHEMA_INTEGER, .help = "With quantization parameters and biases"},
+    {"live_bytes", .type = SCHEMA_INTEGER, .help = "Of activations while it is executed"},
+    {"weight_sqnr_db", .type = SCHEMA_NUMBER, .null = true, .optional = true},
+    {"input_sqnr_db", .type = SCHEMA_NUMBER, .null = true, .optional = true},
+    {"output_sqnr_before_db", .type = SCHEMA_NUMBER, .null = true, .optional = true,
+     .help = "With weights rounded to nearest"},
+    {"output_sqnr_after_db", .type = SCHEMA_NUMBER, .null = true, .optional = true,
+     .help = "When they were solved for"},
+    {"output_sqnr_final_db", .type = SCHEMA_NUMBER, .null = true, .optional = true,
+     .help = "In the finished network"},
+    {"input_scale", .type = SCHEMA_NUMBER, .null = true, .optional = true},
+    {"input_zero_point", .type = SCHEMA_INTEGER, .null = true, .optional = true},
+    {"weight_scales", .type = SCHEMA_NUMBER, .list = true, .optional = true, .help = "By channel"},
+    {"weight_zero_points", .type = SCHEMA_INTEGER, .list = true, .null = true, .optional = true,
+     .help = "By channel; null: all are 0"},
+    {"sensitivity", .type = SCHEMA_OBJECT, .of = &layer_sensitivity_schema, .optional = true,
+     .help = "There when it was measured"},
+    {0},
+};
+const struct schema layer_schema = {
+    .name = "Layer",
+    .help = "A layer of a run: costs and signal-to-noise ratios; the latter of layers with weights",
+    .members = layer_members,
+};
+
 static void add_layers(struct json *object, const struct run_result *result)
 {
     struct json *layers = json_add_array(object, "layers");
@@ -56,6 +91,27 @@ static void add_layers(struct json *object, const struct run_result *result)
             add_layer_sensitivity(layer, result, i);
     }
 }
+
+static const struct schema_member cost_members[] = {
+    {"macs", .type = SCHEMA_INTEGER},
+    {"bops", .type = SCHEMA_NUMBER, .help = "MACs times both widths"},
+    {"bops_extended", .type = SCHEMA_NUMBER, .help = "With the width of the sums"},
+    {"parameters", .type = SCHEMA_INTEGER},
+    {"weight_bytes", .type = SCHEMA_INTEGER, .help = "Of packed weights"},
+    {"flash_bytes", .type = SCHEMA_INTEGER, .help = "With quantization parameters and biases"},
+    {"peak_bytes", .type = SCHEMA_INTEGER,
+     .help = "Weights and the largest sum of live activations"},
+    {"peak_activation_bytes", .type = SCHEMA_INTEGER},
+    {"peak_activation_elements", .type = SCHEMA_INTEGER},
+    {"largest_tensor_elements", .type = SCHEMA_INTEGER},
+    {"peak_layer", .type = SCHEMA_STRING, .null = true, .help = "The layer where the peak is"},
+    {0},
+};
+const struct schema cost_schema = {
+    .name = "Cost",
+    .help = "What a network takes",
+    .members = cost_members,
+};
 
 static void add_cost(struct json *object, const char *key, const struct cost *cost)
 {

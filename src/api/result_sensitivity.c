@@ -4,6 +4,19 @@
 
 #include <math.h>
 
+static const struct schema_member effect_members[] = {
+    {"accuracy_drop", .type = SCHEMA_NUMBER, .null = true},
+    {"agreement", .type = SCHEMA_NUMBER, .null = true},
+    {"output_sqnr_db", .type = SCHEMA_NUMBER, .null = true, .help = "null: nothing changed"},
+    {"divergence", .type = SCHEMA_NUMBER, .null = true, .help = "Of class probabilities, in nats"},
+    {0},
+};
+static const struct schema effect_schema = {
+    .name = "SensitivityEffect",
+    .help = "What one quantizer alone does to the network",
+    .members = effect_members,
+};
+
 static void add_numbers(struct json *object, const struct sensitivity_effect *effect)
 {
     json_add_number(object, "accuracy_drop", effect->accuracy_drop);
@@ -20,6 +33,17 @@ static void add_effect(struct json *parent, const char *key,
     else
         add_numbers(json_add_object(parent, key), effect);
 }
+
+static const struct schema_member layer_members[] = {
+    {"weights", .type = SCHEMA_OBJECT, .of = &effect_schema, .null = true},
+    {"input", .type = SCHEMA_OBJECT, .of = &effect_schema, .null = true},
+    {0},
+};
+const struct schema layer_sensitivity_schema = {
+    .name = "LayerSensitivity",
+    .help = "What the quantizers of one layer do alone",
+    .members = layer_members,
+};
 
 void add_layer_sensitivity(struct json *layer, const struct run_result *result, int index)
 {
@@ -72,6 +96,44 @@ static void add_worst(struct json *object, const struct run_result *result)
     json_add_string(worst, "name", reader != NULL ? reader : network->activations[index].name);
     json_add_string(worst, "part", reader != NULL ? "input" : "sum");
 }
+
+static const struct schema_member sum_members[] = {
+    {"name", .type = SCHEMA_STRING, .help = "Of the tensor"},
+    {0},
+};
+static const struct schema sum_schema = {
+    .name = "SumSensitivity",
+    .help = "What a quantizer does that only sums read",
+    .members = sum_members,
+    .base = &effect_schema,
+};
+
+static const char *const parts[] = {"weights", "input", "sum", NULL};
+static const struct schema_member worst_members[] = {
+    {"name", .type = SCHEMA_STRING, .help = "Of the layer, or of the tensor of a sum"},
+    {"part", .type = SCHEMA_STRING, .choices = parts},
+    {0},
+};
+static const struct schema worst_schema = {
+    .name = "WorstQuantizer",
+    .help = "The quantizer that leaves the largest error",
+    .members = worst_members,
+};
+
+static const char *const sets[] = {"evaluation", "calibration", NULL};
+static const struct schema_member sensitivity_members[] = {
+    {"set", .type = SCHEMA_STRING, .choices = sets},
+    {"samples", .type = SCHEMA_INTEGER},
+    {"float_accuracy", .type = SCHEMA_NUMBER, .null = true},
+    {"sums", .type = SCHEMA_OBJECT, .of = &sum_schema, .list = true},
+    {"worst", .type = SCHEMA_OBJECT, .of = &worst_schema, .null = true},
+    {0},
+};
+const struct schema sensitivity_schema = {
+    .name = "Sensitivity",
+    .help = "What each quantizer costs alone, and on what it was measured",
+    .members = sensitivity_members,
+};
 
 void add_sensitivity(struct json *object, const struct run_result *result)
 {

@@ -4,6 +4,9 @@
 
 #include "ptqd/flow/run.h"
 #include "ptqd/json/json.h"
+#include "ptqd/json/json_schema.h"
+
+extern const struct schema sensitivity_schema, layer_sensitivity_schema;
 
 /* {"weights": effect, "input": effect} of layer `index`; an effect that was not measured is null.
  */

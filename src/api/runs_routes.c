@@ -15,25 +15,41 @@ static bool find_run(struct http_request *request, struct api *api, struct datab
                         err);
 }
 
+static const struct param query_state = {
+    .name = "state",
+    .type = PARAM_CHOICE,
+    .default_text = "",
+    .choices = run_state_names,
+    .unit = "",
+    .help = "Only runs in this state.",
+};
+
+static const struct schema_member list_members[] = {
+    {"items", .type = SCHEMA_OBJECT, .of = &run_schema, .list = true},
+    {0},
+};
+static const struct schema list_schema = {
+    .name = "RunList",
+    .help = "A page of runs",
+    .members = list_members,
+    .base = &page_schema,
+};
+
 static bool list(struct http_request *request, void *context, struct error *err)
 {
-    static const char *const known[] = {"state", "limit", "cursor", NULL};
     struct api *api = context;
     struct arena *arena = http_arena(request);
-    const char *wanted = http_query(request, "state");
-    enum run_state state;
-    struct store_page page;
+    const struct store_page page = read_page(request);
+    struct param_value wanted;
+    bool one_state = http_query_value(request, &query_state, &wanted);
+    enum run_state state = one_state ? (enum run_state)wanted.choice : RUN_QUEUED;
     struct database *database;
     struct run_row *rows;
     size_t count;
     char next[STORE_CURSOR_BYTES];
-    if (!http_check_query(request, known, err) || !read_page(request, &page, err))
-        return false;
-    if (wanted != NULL && !run_state_parse(wanted, &state, err))
-        return error_context(err, "state");
     if (!store_reader(api->options.store, &database, err) ||
-        !run_row_list(database, http_param(request, "id"), wanted != NULL ? &state : NULL, &page,
-                      arena, &rows, &count, next, err))
+        !run_row_list(database, http_param(request, "id"), one_state ? &state : NULL, &page, arena,
+                      &rows, &count, next, err))
         return false;
     struct json *object = json_object(arena);
     struct json *items = reply_list(object, next);
@@ -108,6 +124,17 @@ static bool get_layers(struct http_request *request, void *context, struct error
     return reply_json_tagged(request, object, err);
 }
 
+static const struct schema_member artifact_list_members[] = {
+    {"items", .type = SCHEMA_OBJECT, .of = &artifact_schema, .list = true},
+    {0},
+};
+static const struct schema artifact_list_schema = {
+    .name = "ArtifactList",
+    .help = "The artifacts of a run",
+    .members = artifact_list_members,
+    .base = &page_schema,
+};
+
 static bool list_artifacts(struct http_request *request, void *context, struct error *err)
 {
     struct arena *arena = http_arena(request);
@@ -139,27 +166,36 @@ static const struct http_route routes[] = {
      .pattern = "/v1/jobs/{id}/runs",
      .access = ACCESS_READ,
      .handle = list,
-     .summary = "The runs of a job, by variant and seed"},
+     .summary = "The runs of a job, by variant and seed",
+     .query = {&query_state, &query_limit, &query_cursor},
+     .replies = {{200, "A page of runs", .schema = &list_schema}}},
     {.method = "GET",
      .pattern = "/v1/runs/{id}",
      .access = ACCESS_READ,
      .handle = get,
-     .summary = "A run"},
+     .summary = "A run",
+     .replies = {{200, "The run", .schema = &run_schema, .headers = {"ETag", "Retry-After"}}}},
     {.method = "GET",
      .pattern = "/v1/runs/{id}/layers",
      .access = ACCESS_READ,
      .handle = get_layers,
      .summary = "Costs, signal-to-noise ratios and sensitivity of each layer of a run that "
-                "succeeded: JSON or Markdown by Accept"},
+                "succeeded: JSON or Markdown by Accept",
+     .replies = {{200, "The layers", .schema = &layers_schema, .headers = {"ETag"}},
+                 {200, "A table for people", .type = "text/markdown"},
+                 {200, "The same table", .type = "text/plain"}},
+     .problems = {409}},
     {.method = "GET",
      .pattern = "/v1/runs/{id}/artifacts",
      .access = ACCESS_READ,
      .handle = list_artifacts,
-     .summary = "The files that a run made"},
+     .summary = "The files that a run made",
+     .replies = {{200, "All of them", .schema = &artifact_list_schema}}},
     {.method = "GET",
      .pattern = "/v1/runs/{id}/artifacts/{name}",
      .access = ACCESS_READ,
      .handle = get_artifact,
-     .summary = "A file that a run made"},
+     .summary = "A file that a run made",
+     .replies = {{200, "The file", .type = "*/*", .headers = {FILE_HEADERS}}}},
 };
 const struct http_table run_routes = {routes, sizeof(routes) / sizeof(routes[0])};

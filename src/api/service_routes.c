@@ -15,12 +15,9 @@ static bool get_index(struct http_request *request, void *context, struct error 
     struct text text;
     text_init(&text, 1 << 16);
     text_puts(&text, "ptqd: quantization of tiny neural networks below 8 bits\n\n");
-    for (const struct http_table *const *table = api_tables(); *table != NULL; table++) {
-        for (size_t i = 0; i < (*table)->count; i++) {
-            const struct http_route *route = &(*table)->routes[i];
-            text_printf(&text, "%-7s%-32s%s\n", route->method, route->pattern, route->summary);
-        }
-    }
+    const struct http_route *route;
+    for (size_t i = 0; (route = http_route_at(api_tables(), i)) != NULL; i++)
+        text_printf(&text, "%-7s%-32s%s\n", route->method, route->pattern, route->summary);
     char *copy = text_dup(&text, http_arena(request), err);
     if (copy != NULL)
         http_answer(request, 200, "text/plain; charset=utf-8", copy, text.length, false);
@@ -38,6 +35,69 @@ static void add_operators(struct json *object)
         json_add_string(row, "limits", (*op)->limits);
     }
 }
+
+static const char *const param_types[] = {"integer", "number", "boolean", "string",
+                                          "choice",  "set",    NULL};
+static const struct schema_member param_members[] = {
+    {"name", .type = SCHEMA_STRING, .help = "Dotted, as it is nested in the pipeline"},
+    {"type", .type = SCHEMA_STRING, .choices = param_types},
+    {"default", .type = SCHEMA_SCALAR, .or_list = true, .null = true},
+    {"minimum", .type = SCHEMA_NUMBER, .optional = true},
+    {"maximum", .type = SCHEMA_NUMBER, .optional = true},
+    {"also", .type = SCHEMA_INTEGER, .optional = true, .help = "One more value above the range"},
+    {"special", .type = SCHEMA_STRING, .optional = true,
+     .help = "A word that may stand for a number"},
+    {"minimum_length", .type = SCHEMA_NUMBER, .optional = true},
+    {"maximum_length", .type = SCHEMA_NUMBER, .optional = true},
+    {"choices", .type = SCHEMA_STRING, .list = true, .optional = true},
+    {"unit", .type = SCHEMA_STRING},
+    {"help", .type = SCHEMA_STRING},
+    {"sweep", .type = SCHEMA_BOOL, .help = "A list makes one variant of each value"},
+    {0},
+};
+static const struct schema param_schema = {
+    .name = "Parameter",
+    .help = "A field of the pipeline",
+    .members = param_members,
+};
+
+static const struct schema_member artifact_format_members[] = {
+    {"name", .type = SCHEMA_STRING},
+    {"help", .type = SCHEMA_STRING},
+    {0},
+};
+static const struct schema artifact_format_schema = {
+    .name = "ArtifactFormat",
+    .help = "A kind of file that runs can make",
+    .members = artifact_format_members,
+};
+
+static const struct schema_member operator_members[] = {
+    {"name", .type = SCHEMA_STRING, .help = "In the words of ONNX"},
+    {"quantized", .type = SCHEMA_BOOL, .help = "Whether its weights and input are"},
+    {"limits", .type = SCHEMA_STRING, .null = true},
+    {0},
+};
+static const struct schema operator_schema = {
+    .name = "Operator",
+    .help = "An operator that networks may have",
+    .members = operator_members,
+};
+
+static const struct schema_member catalog_members[] = {
+    {"version", .type = SCHEMA_STRING},
+    {"pipeline", .type = SCHEMA_OBJECT, .of = &param_schema, .list = true},
+    {"layers", .type = SCHEMA_OBJECT, .of = &param_schema, .list = true, .help = "Of layer rules"},
+    {"artifacts", .type = SCHEMA_OBJECT, .of = &artifact_format_schema, .list = true},
+    {"model_formats", .type = SCHEMA_STRING, .list = true},
+    {"operators", .type = SCHEMA_OBJECT, .of = &operator_schema, .list = true},
+    {0},
+};
+static const struct schema catalog_schema = {
+    .name = "Catalog",
+    .help = "What this version can do",
+    .members = catalog_members,
+};
 
 static bool get_catalog(struct http_request *request, void *context, struct error *err)
 {
@@ -59,6 +119,17 @@ static bool get_catalog(struct http_request *request, void *context, struct erro
     return reply_json_tagged(request, object, err);
 }
 
+static const struct schema_member health_members[] = {
+    {"status", .type = SCHEMA_STRING},
+    {"version", .type = SCHEMA_STRING},
+    {0},
+};
+static const struct schema health_schema = {
+    .name = "Health",
+    .help = "The process is alive",
+    .members = health_members,
+};
+
 static bool get_health(struct http_request *request, void *context, struct error *err)
 {
     (void)context;
@@ -67,6 +138,16 @@ static bool get_health(struct http_request *request, void *context, struct error
     json_add_string(object, "version", PTQD_VERSION);
     return reply_json(request, 200, object, err);
 }
+
+static const struct schema_member ready_members[] = {
+    {"status", .type = SCHEMA_STRING},
+    {0},
+};
+static const struct schema ready_schema = {
+    .name = "Ready",
+    .help = "It accepts work, and its database answers",
+    .members = ready_members,
+};
 
 /* Ready when it accepts work and its database answers. */
 static bool get_ready(struct http_request *request, void *context, struct error *err)
@@ -88,21 +169,25 @@ static const struct http_route routes[] = {
      .pattern = "/v1/catalog",
      .access = ACCESS_READ,
      .handle = get_catalog,
-     .summary = "Every parameter, operator, format and artifact"},
+     .summary = "Every parameter, operator, format and artifact",
+     .replies = {{200, "The catalogue", .schema = &catalog_schema, .headers = {"ETag"}}}},
     {.method = "GET",
      .pattern = "/healthz",
      .access = ACCESS_ANYBODY,
      .handle = get_health,
-     .summary = "Is the process alive?"},
+     .summary = "Is the process alive?",
+     .replies = {{200, "It is", .schema = &health_schema}}},
     {.method = "GET",
      .pattern = "/readyz",
      .access = ACCESS_ANYBODY,
      .handle = get_ready,
-     .summary = "Does it accept work?"},
+     .summary = "Does it accept work?",
+     .replies = {{200, "It does", .schema = &ready_schema}}},
     {.method = "GET",
      .pattern = "/",
      .access = ACCESS_ANYBODY,
      .handle = get_index,
-     .summary = "This list"},
+     .summary = "This list",
+     .replies = {{200, "One line per call", .type = "text/plain"}}},
 };
 const struct http_table service_routes = {routes, sizeof(routes) / sizeof(routes[0])};

@@ -5,6 +5,7 @@
 #include "api_private.h"
 
 http_handler submit_begin, submit_handle;
+extern const struct schema job_form_schema;
 
 bool form_begin(struct http_request *request, struct api *api, struct error *err);
 http_handler form_handle;

@@ -32,6 +32,21 @@ static const struct part_kind part_kinds[] = {
 };
 enum { PART_KINDS = sizeof(part_kinds) / sizeof(part_kinds[0]) };
 
+static const struct schema_member form_members[] = {
+    {"model", .type = SCHEMA_FILE, .optional = true},
+    {"calibration", .type = SCHEMA_FILE, .optional = true},
+    {"evaluation", .type = SCHEMA_FILE, .optional = true},
+    {"calibration_labels", .type = SCHEMA_FILE, .optional = true},
+    {"evaluation_labels", .type = SCHEMA_FILE, .optional = true},
+    {"spec", .type = SCHEMA_OBJECT, .of = &job_form_spec_schema, .optional = true},
+    {0},
+};
+const struct schema job_form_schema = {
+    .name = "JobForm",
+    .help = "A job with its files",
+    .members = form_members,
+};
+
 struct form {
     struct api *api;
     struct multipart *multipart;

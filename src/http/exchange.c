@@ -117,7 +117,7 @@ static bool accept_header(struct http_request *request, const char *url, const c
     if (options->authorize != NULL &&
         !options->authorize(request, options->context, request->match.route->access, err))
         return false;
-    return prepare_body(request, err);
+    return http_check_query(request, err) && prepare_body(request, err);
 }
 
 static enum MHD_Result answer_error(struct http_request *request, const struct error *error)

@@ -174,6 +174,9 @@ enum MHD_Result http_send(struct http_request *request);
 /* stream.c */
 struct MHD_Response *http_stream_response(struct http_request *request);
 
+/* query.c: E_INVALID unless the query string is what the route's row says. */
+bool http_check_query(struct http_request *request, struct error *err);
+
 /* range.c */
 enum http_range { HTTP_RANGE_WHOLE, HTTP_RANGE_PART, HTTP_RANGE_UNSATISFIABLE };
 enum http_range http_range_parse(const char *header, uint64_t size, uint64_t *out_first,

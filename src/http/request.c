@@ -5,6 +5,11 @@
 #include <assert.h>
 #include <string.h>
 
+const struct http_route *http_route_of(const struct http_request *request)
+{
+    return request->match.route;
+}
+
 struct arena *http_arena(struct http_request *request)
 {
     return request->arena;
@@ -36,47 +41,6 @@ const char *http_param(const struct http_request *request, const char *name)
     }
     assert(false); /* the route's pattern has no such parameter */
     return "";
-}
-
-const char *http_query(const struct http_request *request, const char *name)
-{
-    return MHD_lookup_connection_value(request->connection, MHD_GET_ARGUMENT_KIND, name);
-}
-
-struct query_check {
-    const char *const *known;
-    uint64_t seen; /* bits, by index in `known`; a list has fewer than 64 */
-    struct error *err;
-    bool ok;
-};
-
-static enum MHD_Result check_parameter(void *context, enum MHD_ValueKind kind, const char *key,
-                                       const char *value)
-{
-    (void)kind;
-    struct query_check *check = context;
-    const char *const *known = check->known;
-    while (*known != NULL && strcmp(*known, key) != 0)
-        known++;
-    uint64_t bit = UINT64_C(1) << (known - check->known);
-    if (*known == NULL)
-        check->ok = FAIL(check->err, E_INVALID, "\"%.60s\" is not a parameter of this call", key);
-    else if ((check->seen & bit) != 0)
-        check->ok = FAIL(check->err, E_INVALID, "the parameter \"%s\" is there twice", key);
-    else if (value == NULL)
-        check->ok = FAIL(check->err, E_INVALID, "the parameter \"%s\" has no value", key);
-    else if (!text_is_utf8(value, strlen(value)))
-        check->ok = FAIL(check->err, E_INVALID, "the parameter \"%s\" is not UTF-8", key);
-    check->seen |= bit;
-    return check->ok ? MHD_YES : MHD_NO;
-}
-
-bool http_check_query(struct http_request *request, const char *const *known, struct error *err)
-{
-    struct query_check check = {.known = known, .err = err, .ok = true};
-    (void)MHD_get_connection_values(request->connection, MHD_GET_ARGUMENT_KIND, check_parameter,
-                                    &check);
-    return check.ok;
 }
 
 const char *http_header(const struct http_request *request, const char *name)

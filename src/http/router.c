@@ -5,6 +5,21 @@
 #include <stdio.h>
 #include <string.h>
 
+const char *http_reply_type(const struct http_reply *reply)
+{
+    return reply->type == NULL && reply->schema != NULL ? "application/json" : reply->type;
+}
+
+const struct http_route *http_route_at(const struct http_table *const *tables, size_t index)
+{
+    for (; *tables != NULL; tables++) {
+        if (index < (*tables)->count)
+            return &(*tables)->routes[index];
+        index -= (*tables)->count;
+    }
+    return NULL;
+}
+
 static size_t segment_length(const char *path)
 {
     return strcspn(path, "/");

@@ -12,14 +12,14 @@
     " created_ms, started_ms, CASE WHEN queued + running = 0 THEN finished_ms END, paused,"        \
     " revision"
 
-static const char *const state_names[JOB_STATE_COUNT] = {
+const char *const job_state_names[JOB_STATE_COUNT + 1] = {
     [JOB_QUEUED] = "queued", [JOB_RUNNING] = "running",     [JOB_SUCCEEDED] = "succeeded",
     [JOB_FAILED] = "failed", [JOB_CANCELLED] = "cancelled", [JOB_PARTIAL] = "partial",
 };
 
 const char *job_state_name(enum job_state state)
 {
-    return state_names[state];
+    return job_state_names[state];
 }
 
 int64_t job_counts_ended(const struct job_counts *counts)
@@ -40,7 +40,7 @@ bool job_state_is_final(enum job_state state)
 bool job_state_parse(const char *name, enum job_state *out_state, struct error *err)
 {
     for (int i = 0; i < JOB_STATE_COUNT; i++) {
-        if (strcmp(state_names[i], name) == 0) {
+        if (strcmp(job_state_names[i], name) == 0) {
             *out_state = (enum job_state)i;
             return true;
         }

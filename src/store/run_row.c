@@ -8,20 +8,20 @@
 #include <stdio.h>
 #include <string.h>
 
-static const char *const state_names[RUN_STATE_COUNT] = {
+const char *const run_state_names[RUN_STATE_COUNT + 1] = {
     [RUN_QUEUED] = "queued", [RUN_RUNNING] = "running",     [RUN_SUCCEEDED] = "succeeded",
     [RUN_FAILED] = "failed", [RUN_CANCELLED] = "cancelled",
 };
 
 const char *run_state_name(enum run_state state)
 {
-    return state_names[state];
+    return run_state_names[state];
 }
 
 bool run_state_parse(const char *name, enum run_state *out_state, struct error *err)
 {
     for (int i = 0; i < RUN_STATE_COUNT; i++) {
-        if (strcmp(state_names[i], name) == 0) {
+        if (strcmp(run_state_names[i], name) == 0) {
             *out_state = (enum run_state)i;
             return true;
         }

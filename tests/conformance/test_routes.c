@@ -32,20 +32,17 @@ static void teardown(void)
     service_stop(&service);
 }
 
+static const struct http_route *route_at(size_t index)
+{
+    return http_route_at(api_tables(), index);
+}
+
 static size_t route_count(void)
 {
     size_t count = 0;
-    for (const struct http_table *const *table = api_tables(); *table != NULL; table++)
-        count += (*table)->count;
+    while (route_at(count) != NULL)
+        count++;
     return count;
-}
-
-static const struct http_route *route_at(size_t index)
-{
-    const struct http_table *const *table = api_tables();
-    for (; index >= (*table)->count; table++)
-        index -= (*table)->count;
-    return &(*table)->routes[index];
 }
 
 /* The path with every parameter replaced: by what exists, or by what does not. */

@@ -64,13 +64,9 @@ static const char *any(struct rng *rng, const char *const *table, size_t count)
 static size_t print_line(struct rng *rng, char *out, size_t size)
 {
     size_t count = 0;
-    for (const struct http_table *const *table = api_tables(); *table != NULL; table++)
-        count += (*table)->count;
-    size_t index = rng_below(rng, count);
-    const struct http_table *const *table = api_tables();
-    for (; index >= (*table)->count; table++)
-        index -= (*table)->count;
-    const struct http_route *route = &(*table)->routes[index];
+    while (http_route_at(api_tables(), count) != NULL)
+        count++;
+    const struct http_route *route = http_route_at(api_tables(), rng_below(rng, count));
     static const char *const methods[] = {"HEAD", "OPTIONS", "PUT"};
     bool own = rng_below(rng, 4) != 0;
     size_t used =

@@ -16,10 +16,7 @@ enum { SINK_BYTES = 300 * 1000, PARK_MS = 1000 };
 bool small_server_echo(struct http_request *request, void *context, struct error *err)
 {
     (void)context;
-    static const char *const known[] = {"name", NULL};
     size_t size;
-    if (!http_check_query(request, known, err))
-        return false;
     const char *body = http_body(request, &size);
     const char *name = http_query(request, "name");
     char *text = arena_printf(http_arena(request), err, "%s|%s|%.*s", http_param(request, "id"),
@@ -104,13 +101,46 @@ static bool park(struct http_request *request, void *context, struct error *err)
     return true;
 }
 
+const struct param small_server_name = {
+    .name = "name",
+    .type = PARAM_TEXT,
+    .default_text = "",
+    .max = 100,
+};
+static const struct param query_size = {
+    .name = "size",
+    .type = PARAM_INT,
+    .default_text = "10",
+    .max = 1 << 30,
+};
+static const struct param query_word = {
+    .name = "word",
+    .type = PARAM_TEXT,
+    .min = 2,
+    .max = 3,
+};
+static const struct param query_ms = {
+    .name = "ms",
+    .type = PARAM_INT,
+    .default_text = "1000",
+    .max = 1 << 20,
+};
+
 static const struct http_route routes[] = {
-    {.method = "GET", .pattern = "/echo/{id}", .handle = small_server_echo},
-    {.method = "POST", .pattern = "/echo/{id}", .handle = small_server_echo, .any_body = true},
+    {.method = "GET",
+     .pattern = "/echo/{id}",
+     .handle = small_server_echo,
+     .query = {&small_server_name}},
+    {.method = "POST",
+     .pattern = "/echo/{id}",
+     .handle = small_server_echo,
+     .any_body = true,
+     .query = {&small_server_name}},
     {.method = "POST", .pattern = "/sink", .begin = begin_sink, .handle = finish_sink},
-    {.method = "GET", .pattern = "/json", .handle = json},
+    {.method = "GET", .pattern = "/json", .handle = json, .query = {&query_size}},
     {.method = "GET", .pattern = "/file", .handle = file},
-    {.method = "GET", .pattern = "/park", .handle = park},
+    {.method = "GET", .pattern = "/park", .handle = park, .query = {&query_ms}},
+    {.method = "GET", .pattern = "/word", .handle = small_server_wake, .query = {&query_word}},
 };
 static const struct http_table table = {routes, sizeof(routes) / sizeof(routes[0])};
 const struct http_table *const small_server_tables[] = {&table, NULL};

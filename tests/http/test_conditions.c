@@ -186,6 +186,10 @@ START_TEST(a_parameter_is_known_has_a_value_and_comes_once)
         {"/echo/a?name=b&name=b", 422},  {"/echo/a?name=b&%6eame=c", 422},
         {"/echo/a?name=b&other=c", 422}, {"/echo/a?name", 422},
         {"/echo/a?name=%ff", 422},       {"/echo/a?Name=b", 422},
+        {"/json?name=b", 422},           {"/json?size=20", 200},
+        {"/json?size=-1", 422},          {"/json?size=", 422},
+        {"/json?size=many", 422},        {"/word?word=abc", 200},
+        {"/word?word=abcd", 422},        {"/word", 422},
     };
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         struct reply reply = get(rows[i].target, NULL);

@@ -96,13 +96,31 @@ static bool forget(struct http_request *request, void *context, struct error *er
     return true;
 }
 
+static const struct param query_refuse = {.name = "refuse", .type = PARAM_BOOL, .default_text = ""};
+static const struct param query_fail = {.name = "fail", .type = PARAM_BOOL, .default_text = ""};
+
 static const struct http_route routes[] = {
-    {.method = "GET", .pattern = "/echo/{id}", .handle = small_server_echo},
-    {.method = "POST", .pattern = "/echo/{id}", .handle = small_server_echo, .any_body = true},
-    {.method = "POST", .pattern = "/upload", .begin = begin_upload, .handle = finish_upload},
+    {.method = "GET",
+     .pattern = "/echo/{id}",
+     .handle = small_server_echo,
+     .query = {&small_server_name}},
+    {.method = "POST",
+     .pattern = "/echo/{id}",
+     .handle = small_server_echo,
+     .any_body = true,
+     .query = {&small_server_name}},
+    {.method = "POST",
+     .pattern = "/upload",
+     .begin = begin_upload,
+     .handle = finish_upload,
+     .query = {&query_refuse}},
     {.method = "GET", .pattern = "/park", .handle = park},
     {.method = "GET", .pattern = "/nap", .handle = nap},
-    {.method = "GET", .pattern = "/block", .handle = block, .blocking = true},
+    {.method = "GET",
+     .pattern = "/block",
+     .handle = block,
+     .blocking = true,
+     .query = {&query_fail}},
     {.method = "GET", .pattern = "/forget", .handle = forget},
 };
 static const struct http_table table = {routes, sizeof(routes) / sizeof(routes[0])};

@@ -49,6 +49,8 @@ bool api_authorize(struct http_request *request, void *context, int access, stru
 struct http_server;
 void api_set_server(struct api *api, struct http_server *server);
 
+/* "read", "submit" or "admin"; "" of ACCESS_ANYBODY. */
+const char *api_role_name(enum api_access role);
 /* The role of a token by its stored name ("read", "submit", "admin"); ACCESS_ANYBODY for any
  * other. */
 enum api_access api_role(const char *name);

@@ -10,8 +10,11 @@
  */
 
 #include "ptqd/json/json.h"
+#include "ptqd/json/json_schema.h"
 #include "ptqd/nn/dataset.h"
 #include "ptqd/nn/graph.h"
+
+extern const struct schema model_end_schema, model_layer_schema;
 
 /* Adds the members above for an imported model. */
 bool describe_model(struct json *object, const struct graph *graph, struct arena *arena,

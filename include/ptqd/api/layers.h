@@ -5,6 +5,9 @@
 
 #include "ptqd/base/text.h"
 #include "ptqd/json/json.h"
+#include "ptqd/json/json_schema.h"
+
+extern const struct schema layers_schema; /* with the "run" that they are of */
 
 /* Adds "sensitivity" (null when it was not measured) and "layers". */
 void layers_add(struct json *object, const struct json *result);

@@ -14,6 +14,7 @@
 #include "ptqd/api/pareto.h"
 #include "ptqd/base/arena.h"
 #include "ptqd/json/json.h"
+#include "ptqd/json/json_schema.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -62,6 +63,7 @@ double report_cost(const struct json *cost, const char *key);
 bool report_create(struct arena *arena, const char *job, const struct report_run *runs,
                    size_t run_count, struct report *out_report, struct error *err);
 
+extern const struct schema report_schema;
 struct json *report_json(const struct report *report, struct arena *arena);
 /* One line per variant below a line of column names; numbers and marks that are not known are
  * empty. */

@@ -12,6 +12,10 @@
 
 #include "ptqd/flow/run.h"
 #include "ptqd/json/json.h"
+#include "ptqd/json/json_schema.h"
+
+extern const struct schema cost_schema;
+extern const struct schema layer_schema; /* of "layers" */
 
 /* The result as JSON text in `arena`; NULL on failure. */
 const char *result_print(const struct run_result *result, struct arena *arena, struct error *err);

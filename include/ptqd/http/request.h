@@ -14,6 +14,9 @@
 #include <stdint.h>
 
 struct http_request;
+struct http_route;
+struct param;
+struct param_value;
 
 /* False: `err` becomes a problem document. True: the request was answered or suspended. */
 typedef bool http_handler(struct http_request *request, void *context, struct error *err);
@@ -28,11 +31,13 @@ const char *http_method(const struct http_request *request);
 const char *http_path(const struct http_request *request);
 /* The part of the path under a name of the route's pattern: "{id}" is http_param(request, "id"). */
 const char *http_param(const struct http_request *request, const char *name);
+/* The row of the route that was found; NULL before. */
+const struct http_route *http_route_of(const struct http_request *request);
 /* A parameter of the query string, decoded; NULL when it is not there. */
 const char *http_query(const struct http_request *request, const char *name);
-/* E_INVALID for a parameter that is not in the NULL-terminated list (of fewer than 64), has no
- * value, or comes twice: two programs may take different ones. */
-bool http_check_query(struct http_request *request, const char *const *known, struct error *err);
+/* The same as the route's row reads it, or else the row's default. False: neither is there. */
+bool http_query_value(struct http_request *request, const struct param *param,
+                      struct param_value *out_value);
 /* A header, by case-insensitive name; NULL when it is not there. */
 const char *http_header(const struct http_request *request, const char *name);
 /* The body of a route that collects it; NUL-terminated after `*out_size` bytes. */

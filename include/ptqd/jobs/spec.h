@@ -40,6 +40,11 @@ enum {
 struct json;
 struct layer_rule;
 struct pipeline;
+struct schema;
+
+/* What is submitted, and with a form; the samples of a job where they are more than an id; the
+ * pipeline with every default, as a job shows it. */
+extern const struct schema job_spec_schema, job_form_spec_schema, job_data_schema, pipeline_schema;
 
 /* One file: by id ("sha256:…"), or by path where that is allowed. Exactly one of the two is set. */
 struct job_file {

@@ -25,6 +25,7 @@ enum job_state {
 };
 
 /* "queued" … "partial". */
+extern const char *const job_state_names[JOB_STATE_COUNT + 1]; /* by state; NULL ends them */
 const char *job_state_name(enum job_state state);
 /* True when every run has ended. */
 bool job_state_is_final(enum job_state state);

@@ -19,6 +19,7 @@ enum run_state {
 };
 
 /* "queued" … "cancelled". */
+extern const char *const run_state_names[RUN_STATE_COUNT + 1]; /* by state; NULL ends them */
 const char *run_state_name(enum run_state state);
 bool run_state_parse(const char *name, enum run_state *out_state, struct error *err);
 
