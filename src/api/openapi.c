@@ -29,10 +29,10 @@ bool openapi_print(const struct http_table *const *tables, struct arena *arena,
     struct json *document = json_object(scratch);
     json_add_string(document, "openapi", "3.1.0");
     add_info(document);
-    openapi_add_paths(document, scratch, tables);
+    openapi_add_paths(document, tables);
     const char *text = NULL;
     size_t size = 0;
-    if (openapi_add_components(document, scratch, tables, err))
+    if (openapi_add_components(document, tables, err))
         text = json_print_string(document, scratch, &size, err);
     const char *copy = text != NULL ? arena_strndup(arena, text, size, err) : NULL;
     arena_destroy(scratch);

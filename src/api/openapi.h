@@ -11,11 +11,10 @@ bool openapi_print(const struct http_table *const *tables, struct arena *arena,
                    const char **out_text, size_t *out_size, struct error *err);
 
 /* Its parts. "paths": every route. "components": what they refer to; E_INTERNAL when there are more
- * schemas than there is room for. `arena` is that of the document. */
-void openapi_add_paths(struct json *document, struct arena *arena,
-                       const struct http_table *const *tables);
-bool openapi_add_components(struct json *document, struct arena *arena,
-                            const struct http_table *const *tables, struct error *err);
+ * schemas than there is room for. */
+void openapi_add_paths(struct json *document, const struct http_table *const *tables);
+bool openapi_add_components(struct json *document, const struct http_table *const *tables,
+                            struct error *err);
 
 /* Headers of requests that stand under "components". `with` names the header of an answer with
  * which the request's is looked at; NULL: routes name it themselves. */

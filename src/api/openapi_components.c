@@ -77,16 +77,15 @@ static const struct {
 enum { CODES = sizeof(codes) / sizeof(codes[0]) };
 
 /* "not-found: nothing has this name" for each code of the status. */
-static const char *describe_status(int status, struct arena *arena)
+static void add_description(struct json *response, int status)
 {
-    const char *all = NULL;
+    const char *all = "";
     for (size_t i = 0; i < CODES; i++) {
-        if (problem_status(codes[i].code) != status)
-            continue;
-        all = arena_printf(arena, NULL, "%s%s%s: %s", all != NULL ? all : "",
-                           all != NULL ? "; " : "", codes[i].name, codes[i].meaning);
+        if (problem_status(codes[i].code) == status)
+            all = json_format(response, "%s%s%s: %s", all, all[0] != '\0' ? "; " : "",
+                              codes[i].name, codes[i].meaning);
     }
-    return all;
+    json_add_string(response, "description", all);
 }
 
 /* The header that explains a status; NULL: none. */
@@ -103,23 +102,20 @@ static const char *header_of(int status)
     }
 }
 
-static void add_header(struct json *headers, const char *name, struct arena *arena)
+static void add_header(struct json *headers, const char *name)
 {
-    json_add_string(json_add_object(headers, name), "$ref",
-                    arena_printf(arena, NULL, "#/components/headers/%s", name));
+    struct json *header = json_add_object(headers, name);
+    json_add_string(header, "$ref", json_format(header, "#/components/headers/%s", name));
 }
 
-static void add_problem(struct json *responses, int status, struct arena *arena)
+static void add_problem(struct json *responses, int status)
 {
-    const char *key = arena_printf(arena, NULL, "%d", status);
-    if (key == NULL)
-        return; /* printing will tell */
-    struct json *response = json_add_object(responses, key);
-    json_add_string(response, "description", describe_status(status, arena));
+    struct json *response = json_add_object(responses, json_format(responses, "%d", status));
+    add_description(response, status);
     struct json *headers = json_add_object(response, "headers");
-    add_header(headers, "X-Request-Id", arena);
+    add_header(headers, "X-Request-Id");
     if (header_of(status) != NULL)
-        add_header(headers, header_of(status), arena);
+        add_header(headers, header_of(status));
     struct json *content = json_add_object(response, "content");
     json_schema_reference(json_add_object(content, "application/problem+json"), "schema",
                           &problem_schema);
@@ -135,13 +131,12 @@ static bool is_used(const struct http_table *const *tables, int status)
     return false;
 }
 
-static void add_problems(struct json *components, const struct http_table *const *tables,
-                         struct arena *arena)
+static void add_problems(struct json *components, const struct http_table *const *tables)
 {
     struct json *responses = json_add_object(components, "responses");
     for (int status = 400; status < 600; status++) {
         if (is_used(tables, status))
-            add_problem(responses, status, arena);
+            add_problem(responses, status);
     }
 }
 
@@ -221,13 +216,13 @@ static void add_security(struct json *components)
                     "requests from this machine need none");
 }
 
-bool openapi_add_components(struct json *document, struct arena *arena,
-                            const struct http_table *const *tables, struct error *err)
+bool openapi_add_components(struct json *document, const struct http_table *const *tables,
+                            struct error *err)
 {
     struct json *components = json_add_object(document, "components");
     add_security(components);
     add_request_headers(components);
     add_answer_headers(components);
-    add_problems(components, tables, arena);
+    add_problems(components, tables);
     return add_schemas(components, tables, err);
 }

@@ -39,22 +39,20 @@ static void print_operation_id(const struct http_route *route, char out[static N
 }
 
 /* The resource: "jobs" of /v1/jobs/{id}; "service" of what is not under /v1. */
-static const char *tag_of(const struct http_route *route, struct arena *arena)
+static void add_tag(struct json *operation, const struct http_route *route)
 {
+    struct json *tags = json_add_array(operation, "tags");
+    const char *resource = route->pattern + strlen("/v1/");
     if (strncmp(route->pattern, "/v1/", 4) != 0)
-        return "service";
-    return arena_strndup(arena, route->pattern + 4, strcspn(route->pattern + 4, "/"), NULL);
-}
-
-static const char *status_key(int status, struct arena *arena)
-{
-    const char *key = arena_printf(arena, NULL, "%d", status);
-    return key != NULL ? key : ""; /* memory is out, as printing will tell */
+        json_add_string(tags, NULL, "service");
+    else
+        json_add_string(tags, NULL,
+                        json_format(tags, "%.*s", (int)strcspn(resource, "/"), resource));
 }
 
 /* ---- what a request has ---- */
 
-static void add_path_parameters(struct json *list, const char *pattern, struct arena *arena)
+static void add_path_parameters(struct json *list, const char *pattern)
 {
     static const struct {
         const char *name, *help;
@@ -63,10 +61,8 @@ static void add_path_parameters(struct json *list, const char *pattern, struct a
         {"name", "The name of the file"},
     };
     for (const char *at = strchr(pattern, '{'); at != NULL; at = strchr(at + 1, '{')) {
-        const char *name = arena_strndup(arena, at + 1, strcspn(at + 1, "}"), NULL);
-        if (name == NULL)
-            return;
         struct json *parameter = json_add_object(list, NULL);
+        const char *name = json_format(parameter, "%.*s", (int)strcspn(at + 1, "}"), at + 1);
         json_add_string(parameter, "name", name);
         json_add_string(parameter, "in", "path");
         json_add_bool(parameter, "required", true);
@@ -115,22 +111,20 @@ static bool looks_at(const struct http_route *route, const struct openapi_header
     return false;
 }
 
-static void add_reference(struct json *parent, const char *key, const char *kind, const char *name,
-                          struct arena *arena)
+static void add_reference(struct json *parent, const char *key, const char *kind, const char *name)
 {
-    json_add_string(json_add_object(parent, key), "$ref",
-                    arena_printf(arena, NULL, "#/components/%s/%s", kind, name));
+    struct json *object = json_add_object(parent, key);
+    json_add_string(object, "$ref", json_format(object, "#/components/%s/%s", kind, name));
 }
 
-static void add_parameters(struct json *operation, const struct http_route *route,
-                           struct arena *arena)
+static void add_parameters(struct json *operation, const struct http_route *route)
 {
     struct json *list = json_add_array(operation, "parameters");
-    add_path_parameters(list, route->pattern, arena);
+    add_path_parameters(list, route->pattern);
     add_query(list, route);
     for (const struct openapi_header *h = openapi_request_headers; h->name != NULL; h++) {
         if (looks_at(route, h))
-            add_reference(list, NULL, "parameters", h->name, arena);
+            add_reference(list, NULL, "parameters", h->name);
     }
 }
 
@@ -160,34 +154,30 @@ static bool has_reply(const struct http_route *route, int status)
 }
 
 /* One sentence, or, where Accept chooses, one for each media type. */
-static const char *describe(const struct http_route *route, int status, struct arena *arena)
+static void add_description(struct json *response, const struct http_route *route, int status)
 {
-    const char *all = NULL;
-    const struct http_reply *first = NULL;
-    for (size_t i = 0; i < HTTP_REPLIES_MAX && route->replies[i].status != 0; i++) {
-        const struct http_reply *reply = &route->replies[i];
-        if (reply->status != status)
+    const struct http_reply *replies = route->replies;
+    const char *all = "";
+    for (size_t i = 0; i < HTTP_REPLIES_MAX && replies[i].status != 0; i++) {
+        if (replies[i].status != status)
             continue;
-        all = first == NULL ? reply->help
-                            : arena_printf(arena, NULL, "%s. %s: %s", all, http_reply_type(reply),
-                                           reply->help);
-        if (first == NULL)
-            first = reply;
+        all = all[0] == '\0' ? replies[i].help
+                             : json_format(response, "%s. %s: %s", all,
+                                           http_reply_type(&replies[i]), replies[i].help);
     }
-    return all;
+    json_add_string(response, "description", all);
 }
 
 /* X-Request-Id and those of all replies with the status. */
-static void add_headers(struct json *response, const struct http_route *route, int status,
-                        struct arena *arena)
+static void add_headers(struct json *response, const struct http_route *route, int status)
 {
     struct json *headers = json_add_object(response, "headers");
-    add_reference(headers, "X-Request-Id", "headers", "X-Request-Id", arena);
+    add_reference(headers, "X-Request-Id", "headers", "X-Request-Id");
     for (size_t i = 0; i < HTTP_REPLIES_MAX; i++) {
         const struct http_reply *reply = &route->replies[i];
         for (size_t j = 0; j < HTTP_HEADERS_MAX && reply->headers[j] != NULL; j++) {
             if (reply->status == status && json_find(headers, reply->headers[j]) == NULL)
-                add_reference(headers, reply->headers[j], "headers", reply->headers[j], arena);
+                add_reference(headers, reply->headers[j], "headers", reply->headers[j]);
         }
     }
 }
@@ -209,29 +199,27 @@ static void add_content(struct json *response, const struct http_route *route, i
     }
 }
 
-static void add_reply(struct json *responses, const struct http_route *route, int status,
-                      struct arena *arena)
+static void add_reply(struct json *responses, const struct http_route *route, int status)
 {
-    struct json *response = json_add_object(responses, status_key(status, arena));
-    json_add_string(response, "description", describe(route, status, arena));
-    add_headers(response, route, status, arena);
+    struct json *response = json_add_object(responses, json_format(responses, "%d", status));
+    add_description(response, route, status);
+    add_headers(response, route, status);
     add_content(response, route, status);
 }
 
 /* 206 and 304: what conditions and ranges make of a 200. */
-static void add_conditional(struct json *responses, const struct http_route *route,
-                            struct arena *arena)
+static void add_conditional(struct json *responses, const struct http_route *route)
 {
     if (openapi_sends(route, "Accept-Ranges")) {
         struct json *part = json_add_object(responses, "206");
         json_add_string(part, "description", "The part that Range asks for");
-        add_headers(part, route, 200, arena);
+        add_headers(part, route, 200);
         add_content(part, route, 200);
     }
     if (openapi_sends(route, "ETag")) {
         struct json *same = json_add_object(responses, "304");
         json_add_string(same, "description", "It has not changed since");
-        add_headers(same, route, 200, arena);
+        add_headers(same, route, 200);
     }
 }
 
@@ -271,19 +259,18 @@ bool openapi_is_problem(const struct http_route *route, int status)
     }
 }
 
-static void add_responses(struct json *operation, const struct http_route *route,
-                          struct arena *arena)
+static void add_responses(struct json *operation, const struct http_route *route)
 {
     struct json *responses = json_add_object(operation, "responses");
     for (int status = 200; status < 300; status++) {
         if (has_reply(route, status))
-            add_reply(responses, route, status, arena);
+            add_reply(responses, route, status);
     }
-    add_conditional(responses, route, arena);
+    add_conditional(responses, route);
     for (int status = 400; status < 600; status++) {
-        const char *key = status_key(status, arena);
+        const char *key = json_format(responses, "%d", status);
         if (openapi_is_problem(route, status))
-            add_reference(responses, key, "responses", key, arena);
+            add_reference(responses, key, "responses", key);
     }
 }
 
@@ -298,22 +285,19 @@ static void add_security(struct json *operation, const struct http_route *route)
     json_add_string(roles, NULL, api_role_name((enum api_access)route->access));
 }
 
-static void add_operation(struct json *path, const struct http_route *route, struct arena *arena)
+static void add_operation(struct json *path, const struct http_route *route)
 {
     char method[NAME_BYTES], id[NAME_BYTES];
     lower(route->method, method);
     print_operation_id(route, id);
-    const char *key = arena_strdup(arena, method, NULL);
-    if (key == NULL)
-        return;
-    struct json *operation = json_add_object(path, key);
+    struct json *operation = json_add_object(path, json_format(path, "%s", method));
     json_add_string(operation, "operationId", id);
-    json_add_string(json_add_array(operation, "tags"), NULL, tag_of(route, arena));
+    add_tag(operation, route);
     json_add_string(operation, "summary", route->summary);
     add_security(operation, route);
-    add_parameters(operation, route, arena);
+    add_parameters(operation, route);
     add_body(operation, route);
-    add_responses(operation, route, arena);
+    add_responses(operation, route);
 }
 
 static bool is_repeated(const struct http_table *const *tables, size_t index)
@@ -326,8 +310,7 @@ static bool is_repeated(const struct http_table *const *tables, size_t index)
     return false;
 }
 
-void openapi_add_paths(struct json *document, struct arena *arena,
-                       const struct http_table *const *tables)
+void openapi_add_paths(struct json *document, const struct http_table *const *tables)
 {
     struct json *paths = json_add_object(document, "paths");
     const struct http_route *route, *other;
@@ -337,7 +320,7 @@ void openapi_add_paths(struct json *document, struct arena *arena,
         struct json *path = json_add_object(paths, route->pattern);
         for (size_t j = i; (other = http_route_at(tables, j)) != NULL; j++) {
             if (strcmp(other->pattern, route->pattern) == 0)
-                add_operation(path, other, arena);
+                add_operation(path, other);
         }
     }
 }

@@ -199,25 +199,29 @@ void *arena_memdup(struct arena *arena, const void *bytes, size_t size, struct e
     return copy;
 }
 
+char *arena_vprintf(struct arena *arena, struct error *err, const char *format, va_list arguments)
+{
+    va_list again;
+    va_copy(again, arguments);
+    char *text = NULL;
+    int length = vsnprintf(NULL, 0, format, arguments);
+    if (length < 0) {
+        FAIL(err, E_INTERNAL, "the text \"%s\" can't be formatted", format);
+    } else {
+        size_t size = (size_t)length + 1;
+        text = arena_alloc(arena, size, err);
+        if (text != NULL)
+            (void)vsnprintf(text, size, format, again); /* measured above */
+    }
+    va_end(again);
+    return text;
+}
+
 char *arena_printf(struct arena *arena, struct error *err, const char *format, ...)
 {
     va_list arguments;
     va_start(arguments, format);
-    va_list again;
-    va_copy(again, arguments);
-    char *text = NULL;
-
-    int length = vsnprintf(NULL, 0, format, arguments);
-    if (length < 0) {
-        FAIL(err, E_INTERNAL, "the text \"%s\" can't be formatted", format);
-        goto out;
-    }
-    size_t size = (size_t)length + 1;
-    text = arena_alloc(arena, size, err);
-    if (text != NULL)
-        (void)vsnprintf(text, size, format, again); /* measured above */
-out:
-    va_end(again);
+    char *text = arena_vprintf(arena, err, format, arguments);
     va_end(arguments);
     return text;
 }

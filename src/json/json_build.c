@@ -4,6 +4,7 @@
 
 #include <assert.h>
 #include <math.h>
+#include <stdarg.h>
 #include <string.h>
 
 struct json *json_node(struct arena *arena, struct json *parent, const char *key,
@@ -59,6 +60,18 @@ struct json *json_add_object(struct json *parent, const char *key)
 struct json *json_add_array(struct json *parent, const char *key)
 {
     return add(parent, key, JSON_ARRAY);
+}
+
+const char *json_format(struct json *container, const char *format, ...)
+{
+    if (container == NULL)
+        return "";
+    va_list arguments;
+    va_start(arguments, format);
+    const char *text = arena_vprintf(container->arena, NULL, format, arguments);
+    va_end(arguments);
+    container->broken = container->broken || text == NULL;
+    return text != NULL ? text : "";
 }
 
 static void add_text(struct json *parent, const char *key, const char *value, bool raw)

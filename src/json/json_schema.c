@@ -18,9 +18,7 @@ static void add_choices(struct json *schema, const char *const *choices)
 void json_schema_reference(struct json *parent, const char *key, const struct schema *schema)
 {
     struct json *object = json_add_object(parent, key);
-    if (object != NULL)
-        json_add_string(object, "$ref",
-                        arena_printf(object->arena, NULL, "#/components/schemas/%s", schema->name));
+    json_add_string(object, "$ref", json_format(object, "#/components/schemas/%s", schema->name));
 }
 
 /* ---- values of members ---- */
@@ -155,9 +153,12 @@ static void add_notes(struct json *schema, const struct param *param)
 {
     struct param_value value;
     json_add_string(schema, "description", param->help);
-    if (schema != NULL && param->default_text != NULL && param->default_text[0] != '\0' &&
-        param_default(param, schema->arena, &value, NULL))
+    if (schema == NULL || param->default_text == NULL || param->default_text[0] == '\0')
+        return;
+    if (param_default(param, schema->arena, &value, NULL))
         json_add_param(schema, "default", param, &value);
+    else
+        schema->broken = true;
 }
 
 void json_schema_param(struct json *parent, const char *key, const struct param *param)
@@ -223,11 +224,7 @@ static void add_rows(const struct object *object, const struct param_table *tabl
         bool is_group = name[length + segment] == '.';
         if (is_group && is_repeated(table, i, length + segment + 1))
             continue;
-        const char *key = object->properties == NULL ? NULL
-                                                     : arena_strndup(object->properties->arena,
-                                                                     name + length, segment, NULL);
-        if (key == NULL)
-            return;
+        const char *key = json_format(object->properties, "%.*s", (int)segment, name + length);
         if (!given)
             json_add_string(object->required, NULL, key);
         if (!is_group) {

@@ -80,6 +80,8 @@ static bool execute(void *context, const struct run_ticket *ticket, struct run_o
         return FAIL(err, E_IO, "can't read '/secret/place/file'");
     if (atomic_load(&service->mode) == SERVICE_FAIL)
         return FAIL(err, E_UNSUPPORTED, "node 'x' (Foo) is not supported");
+    if (service->executor != NULL)
+        return service->executor->execute(service->executor->context, ticket, out_outcome, err);
     ticket_took(ticket, "optimize", 0.5);
     struct artifact_row *artifact = ARENA_NEW(ticket->arena, struct artifact_row, err);
     const char *blob = NULL;
@@ -126,7 +128,7 @@ void service_start(struct service *service, bool tokens)
 void service_start_with(struct service *service, const struct service_options *options)
 {
     struct error err = {0};
-    *service = (struct service){.arena = arena_create(0)};
+    *service = (struct service){.arena = arena_create(0), .executor = options->executor};
     support_make_directory(service->directory, sizeof(service->directory));
     sample_files_create(service->arena, SERVICE_SAMPLES, &service->files);
     const struct store_options store_options = {.limits = options->limits};

@@ -14,6 +14,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct jobs_executor;
+
 enum service_mode {
     SERVICE_SUCCEED, /* accuracy 0.9 − 0.01 · seed, loss 0.05 + 0.01 · seed */
     SERVICE_FAIL,    /* E_UNSUPPORTED; with a message that names a file: E_IO for odd seeds */
@@ -30,6 +32,7 @@ struct service {
     int port;
     _Atomic enum service_mode mode;
     struct sample_files files;
+    const struct jobs_executor *executor; /* borrowed; NULL: results are made up */
 };
 
 enum {
@@ -42,7 +45,8 @@ enum {
 struct service_options {
     bool tokens; /* requests need one; service_add_token makes it */
     struct store_limits limits;
-    bool private; /* nobody sees what is others' */
+    bool private;                         /* nobody sees what is others' */
+    const struct jobs_executor *executor; /* computes runs that are to succeed; NULL: made up */
 };
 
 void service_start_with(struct service *service, const struct service_options *options);

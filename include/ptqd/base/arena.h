@@ -10,6 +10,7 @@
 
 #include "ptqd/base/error.h"
 
+#include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -36,6 +37,8 @@ char *arena_strndup(struct arena *arena, const char *text, size_t length, struct
 void *arena_memdup(struct arena *arena, const void *bytes, size_t size, struct error *err);
 char *arena_printf(struct arena *arena, struct error *err, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+char *arena_vprintf(struct arena *arena, struct error *err, const char *format, va_list arguments)
+    __attribute__((format(printf, 3, 0)));
 
 /* Everything handed out after `arena_mark` is gone after `arena_reset` to that mark. */
 struct arena_mark arena_mark(const struct arena *arena);

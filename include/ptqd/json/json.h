@@ -98,6 +98,10 @@ void json_add_raw(struct json *parent, const char *key, const char *json_text);
 /* A copy of a value of another document. */
 void json_add_copy(struct json *parent, const char *key, const struct json *value);
 
+/* A text of the memory of `container`, for its keys and values; "" when memory is out. */
+const char *json_format(struct json *container, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
 /* Appends the value as JSON, on one line, or indented by two spaces with a final newline. */
 bool json_print(const struct json *value, struct text *text, struct error *err);
 bool json_print_pretty(const struct json *value, struct text *text, struct error *err);
