@@ -22,7 +22,8 @@ static const struct command {
      command_backup},
     {"restore", "DIR", "copy a backup to the data directory, which must be empty", command_restore},
     {"migrate", "", "bring the database to this version", command_migrate},
-    {"token", "add NAME read|submit|admin | list | revoke NAME", "manage access tokens",
+    {"token", "add|change NAME read|submit|admin [LIMITS] | list | revoke NAME",
+     "manage access tokens; LIMITS of the owner: --queued-runs, --running-runs, --stored",
      command_token},
 };
 enum { COMMANDS = sizeof(commands) / sizeof(commands[0]) };

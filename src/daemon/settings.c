@@ -446,6 +446,14 @@ static bool take_argument(struct arguments *arguments, const struct option *opti
     return true;
 }
 
+/* Which of the owner's limits are on the line. */
+static void note_quota(struct arguments *arguments, const char *name)
+{
+    arguments->queued_runs |= strcmp(name, "queued_runs") == 0;
+    arguments->running_runs |= strcmp(name, "running_runs") == 0;
+    arguments->stored |= strcmp(name, "stored") == 0;
+}
+
 static bool add_word(struct arguments *arguments, const char *word, struct error *err)
 {
     size_t limit = sizeof(arguments->words) / sizeof(arguments->words[0]);
@@ -477,6 +485,7 @@ static bool read_line(int count, char *const *line, struct arguments *arguments,
         const struct param *param = find_option(option.name + 2);
         if (param == NULL)
             return FAIL(err, E_INVALID, "%s is not an option", option.name);
+        note_quota(arguments, param->name);
         if (settings != NULL && !set(settings, arena, param, option.value, err))
             return error_context(err, "%s", option.name);
     }

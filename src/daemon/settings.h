@@ -41,6 +41,8 @@ struct arguments {
     bool repair;        /* --repair */
     const char *out;    /* --out DIRECTORY; NULL: not given */
     const char *config; /* --config FILE; NULL: not given */
+    /* These settings are on the command line, where `token` takes them as those of one owner. */
+    bool queued_runs, running_runs, stored;
 };
 
 /* Reads the command line behind the command's name, and from it, the environment and the

@@ -1,5 +1,5 @@
-/* ptqd token: add, list, revoke; beside a running daemon, which sees the change with its next
- * request, or without. */
+/* ptqd token: add, change, list, revoke; beside a running daemon, which sees the change with its
+ * next request, or without. */
 
 #include "commands.h"
 
@@ -9,6 +9,7 @@
 #include "ptqd/store/store.h"
 #include "ptqd/store/token_row.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
@@ -18,9 +19,45 @@ static bool apply_insert(struct database *database, void *context, struct error 
     return token_row_insert(database, context, err);
 }
 
+static bool apply_change(struct database *database, void *context, struct error *err)
+{
+    return token_row_change(database, context, err);
+}
+
 static bool apply_delete(struct database *database, void *context, struct error *err)
 {
     return token_row_delete(database, context, err);
+}
+
+/* A limit of the command line as the token's own; one that was not given is the daemon's, whatever
+ * the configuration says here. */
+static int64_t own_limit(bool given, int64_t limit)
+{
+    return !given ? 0 : limit == 0 ? QUOTA_NONE : limit;
+}
+
+enum { NAME_MAX_BYTES = 200 };
+
+/* The row of `add` and `change`, but for the digest. */
+static bool make_row(const struct settings *settings, const struct arguments *arguments,
+                     struct token_row *out_row, struct error *err)
+{
+    const char *name = arguments->words[1], *role = arguments->words[2];
+    if (api_role(role) == ACCESS_ANYBODY)
+        return FAIL(err, E_INVALID, "\"%s\" is not a role; the roles are read, submit, admin",
+                    role);
+    if (name[0] == '\0' || strlen(name) > NAME_MAX_BYTES)
+        return FAIL(err, E_INVALID, "the name has %zu bytes; 1 to %d are allowed", strlen(name),
+                    (int)NAME_MAX_BYTES);
+    int64_t stored = (int64_t)settings_bytes(settings->stored_mib);
+    *out_row = (struct token_row){
+        .name = name,
+        .role = role,
+        .quota = {.queued_runs = own_limit(arguments->queued_runs, settings->queued_runs),
+                  .running_runs = own_limit(arguments->running_runs, settings->running_runs),
+                  .stored_bytes = own_limit(arguments->stored, stored)},
+    };
+    return true;
 }
 
 /* 32 random bytes as text; only the digest is stored. */
@@ -34,16 +71,13 @@ static bool make_token(char out_token[static DIGEST_HEX_BYTES],
            digest_bytes(out_token, strlen(out_token), out_digest, err);
 }
 
-static bool add_token(struct store *store, const char *name, const char *role, struct error *err)
+static bool add_token(struct store *store, struct token_row *row, struct error *err)
 {
     char token[DIGEST_HEX_BYTES], digest[DIGEST_HEX_BYTES];
-    if (api_role(role) == ACCESS_ANYBODY)
-        return FAIL(err, E_INVALID, "\"%s\" is not a role; the roles are read, submit, admin",
-                    role);
     if (!make_token(token, digest, err))
         return false;
-    struct token_row row = {.name = name, .role = role, .digest = digest};
-    if (!store_write_now(store, apply_insert, &row, err))
+    row->digest = digest;
+    if (!store_write_now(store, apply_insert, row, err))
         return false;
     printf("%s\n", token);
     fflush(stdout); /* before what follows, wherever both go */
@@ -54,11 +88,31 @@ static bool add_token(struct store *store, const char *name, const char *role, s
     return true;
 }
 
+static bool set_token(const struct settings *settings, const struct arguments *arguments,
+                      struct store *store, struct error *err)
+{
+    struct token_row row;
+    if (!make_row(settings, arguments, &row, err))
+        return false;
+    return strcmp(arguments->words[0], "add") == 0
+               ? add_token(store, &row, err)
+               : store_write_now(store, apply_change, &row, err);
+}
+
 static bool revoke_token(struct store *store, struct arena *arena, const char *name,
                          struct error *err)
 {
     char *copy = arena_strdup(arena, name, err);
     return copy != NULL && store_write_now(store, apply_delete, copy, err);
+}
+
+/* Nothing for a limit that is the daemon's. */
+static void print_limit(const char *name, int64_t limit, int64_t unit)
+{
+    if (limit == QUOTA_NONE)
+        printf(" %s=unlimited", name);
+    else if (limit > 0)
+        printf(" %s=%" PRId64, name, limit / unit);
 }
 
 static bool list_tokens(struct store *store, struct arena *arena, struct error *err)
@@ -72,7 +126,11 @@ static bool list_tokens(struct store *store, struct arena *arena, struct error *
     for (size_t i = 0; i < count; i++) {
         char created[TEXT_TIME_BYTES];
         text_time(rows[i].created_ms, created);
-        printf("%-24s %-8s %s\n", rows[i].name, rows[i].role, created);
+        printf("%-24s %-8s %s", rows[i].name, rows[i].role, created);
+        print_limit("queued_runs", rows[i].quota.queued_runs, 1);
+        print_limit("running_runs", rows[i].quota.running_runs, 1);
+        print_limit("stored", rows[i].quota.stored_bytes, (int64_t)settings_bytes(1));
+        putchar('\n');
     }
     return true;
 }
@@ -81,18 +139,20 @@ int command_token(const struct settings *settings, const struct arguments *argum
 {
     const char *const *words = arguments->words;
     size_t count = arguments->word_count;
-    bool adds = count == 3 && strcmp(words[0], "add") == 0;
+    bool sets = count == 3 && (strcmp(words[0], "add") == 0 || strcmp(words[0], "change") == 0);
     bool lists = count == 1 && strcmp(words[0], "list") == 0;
     bool revokes = count == 2 && strcmp(words[0], "revoke") == 0;
-    if (!adds && !lists && !revokes) {
-        fputs("usage: ptqd token add NAME read|submit|admin | list | revoke NAME\n", stderr);
+    if (!sets && !lists && !revokes) {
+        fputs("usage: ptqd token add|change NAME read|submit|admin [--queued-runs N]"
+              " [--running-runs N] [--stored MiB] | list | revoke NAME\n",
+              stderr);
         return STATUS_USAGE;
     }
     struct error err = {0};
     struct store *store = NULL;
     struct arena *arena = arena_create(0);
     bool ok = arena != NULL && command_store_open(settings, &store, &err) &&
-              (adds    ? add_token(store, words[1], words[2], &err)
+              (sets    ? set_token(settings, arguments, store, &err)
                : lists ? list_tokens(store, arena, &err)
                        : revoke_token(store, arena, words[1], &err));
     store_close(store);

@@ -12,7 +12,7 @@ struct database {
     sqlite3 *handle;
     struct blobs *blobs;        /* borrowed */
     bool collects;              /* the writer removes blobs that nothing names */
-    struct store_limits limits; /* zero for readers */
+    struct store_limits limits;
     struct store_fault fault;   /* none for readers */
     struct {
         const char *sql; /* borrowed; a literal of this room, compared by address */

@@ -2,6 +2,8 @@
 
 #include "row_list.h"
 
+#include "ptqd/store/quota.h"
+
 /* Behind the number that pages follow, as in model_row.c. */
 #define COLUMNS                                                                                    \
     "id, name, owner, detail, bytes, samples, scale, zero_point, dataset_holder.created_ms"
@@ -78,7 +80,7 @@ bool dataset_row_insert(struct database *database, const struct dataset_row *row
     if (!is_held(database, row->id, row->owner, &held, err))
         return false;
     if (!held && (!row_needs_blob(database, row->id, err) ||
-                  !row_fits_limit(database, row->owner, row->bytes, err) ||
+                  !quota_fits_bytes(database, row->owner, row->bytes, err) ||
                   !insert_dataset(database, row, err) || !insert_holder(database, row, err)))
         return false;
     *out_known = held;

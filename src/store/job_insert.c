@@ -7,8 +7,8 @@
 #include "statement.h"
 
 #include "ptqd/base/mem.h"
+#include "ptqd/store/quota.h"
 
-#include <inttypes.h>
 #include <string.h>
 
 bool job_key_find(struct database *database, const char *owner, const char *key,
@@ -69,27 +69,6 @@ static bool check_inputs(struct database *database, const struct job_row *row, s
            check_exists(database, dataset, "data set", row->evaluation, "/evaluation", err) &&
            check_exists(database, dataset, "data set", row->evaluation_labels, "/evaluation/labels",
                         err);
-}
-
-static bool check_limit(struct database *database, const char *owner, int64_t runs,
-                        struct error *err)
-{
-    int64_t limit = database->limits.queued_runs;
-    if (limit == 0)
-        return true;
-    struct statement statement;
-    statement_open(&statement, database,
-                   "SELECT coalesce(sum(queued), 0) FROM job WHERE owner = ?1 AND queued > 0", err);
-    statement_bind_text(&statement, 1, owner);
-    int64_t queued = statement_step(&statement) ? statement_integer(&statement, 0) : 0;
-    if (!statement_close(&statement))
-        return false;
-    if (runs > limit - queued)
-        return FAIL(err, E_LIMIT,
-                    "%" PRId64 " runs more than the %" PRId64 " that '%s' has queued are above "
-                    "the limit of %" PRId64,
-                    runs, queued, owner, limit);
-    return true;
 }
 
 static bool insert_job(struct database *database, const struct job_row *row, int64_t runs,
@@ -201,7 +180,7 @@ bool job_row_insert(struct database *database, const struct job_insert *insert,
         !mem_mul_i64((int64_t)insert->variant_count, (int64_t)insert->seed_count, &runs))
         return FAIL(err, E_INVALID, "a job of %zu variants with %zu seeds each has no runs",
                     insert->variant_count, insert->seed_count);
-    if (!check_inputs(database, row, err) || !check_limit(database, row->owner, runs, err) ||
+    if (!check_inputs(database, row, err) || !quota_fits_runs(database, row->owner, runs, err) ||
         !insert_job(database, row, runs, now_ms, &number, err) ||
         !insert_labels(database, number, insert, err) ||
         !insert_variants(database, number, insert, err) ||

@@ -2,6 +2,8 @@
 
 #include "row_list.h"
 
+#include "ptqd/store/quota.h"
+
 /* Behind the number that pages follow: of the model, or of the holder where only one owner's are
  * listed. */
 #define COLUMNS "id, name, owner, format, detail, bytes, model_holder.created_ms"
@@ -73,7 +75,7 @@ bool model_row_insert(struct database *database, const struct model_row *row, bo
     if (!is_held(database, row->id, row->owner, &held, err))
         return false;
     if (!held && (!row_needs_blob(database, row->id, err) ||
-                  !row_fits_limit(database, row->owner, row->bytes, err) ||
+                  !quota_fits_bytes(database, row->owner, row->bytes, err) ||
                   !insert_model(database, row, err) || !insert_holder(database, row, err)))
         return false;
     *out_known = held;

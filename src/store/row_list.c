@@ -45,30 +45,6 @@ bool row_needs_blob(struct database *database, const char *id, struct error *err
     return true;
 }
 
-bool row_fits_limit(struct database *database, const char *owner, int64_t bytes, struct error *err)
-{
-    int64_t limit = database->limits.stored_bytes;
-    if (limit == 0)
-        return true;
-    struct statement statement;
-    statement_open(&statement, database,
-                   "SELECT (SELECT coalesce(sum(bytes), 0) FROM model_holder JOIN model"
-                   "         ON id = model WHERE owner = ?1)"
-                   "     + (SELECT coalesce(sum(bytes), 0) FROM dataset_holder JOIN dataset"
-                   "         ON id = dataset WHERE owner = ?1)",
-                   err);
-    statement_bind_text(&statement, 1, owner);
-    int64_t stored = statement_step(&statement) ? statement_integer(&statement, 0) : 0;
-    if (!statement_close(&statement))
-        return false;
-    if (stored > limit || bytes > limit - stored)
-        return FAIL(err, E_LIMIT,
-                    "%" PRId64 " bytes more than the %" PRId64 " that '%s' has stored are above "
-                    "the limit of %" PRId64,
-                    bytes, stored, owner, limit);
-    return true;
-}
-
 void bind_viewer(struct statement *statement, int index, const struct store_viewer *viewer)
 {
     statement_bind_text(statement, index, viewer != NULL ? viewer->owner : NULL);

@@ -14,9 +14,6 @@ bool page_number(const struct store_page *page, int64_t *out_below, struct error
 /* E_NOT_FOUND unless the file that a new row names is there. */
 bool row_needs_blob(struct database *database, const char *id, struct error *err);
 
-/* E_LIMIT when `bytes` more would take the owner above what may be stored. */
-bool row_fits_limit(struct database *database, const char *owner, int64_t bytes, struct error *err);
-
 /* E_CONFLICT with the job's id when a queued or running job (of `owner`; NULL: of anybody) names
  * the model or data set. */
 bool row_is_free(struct database *database, const char *what, const char *id, const char *owner,

@@ -12,15 +12,19 @@
 /* ---- claiming ---- */
 
 /* The job whose run is next, 0 when there is none. Fairness is between owners; within an owner the
- * oldest job goes first. */
+ * oldest job goes first. An owner who runs nothing is below any limit, so that only those who do
+ * are looked up. */
 static bool next_job(struct database *database, int64_t *out_number, struct error *err)
 {
     struct statement statement;
     statement_open(&statement, database,
-                   "WITH busy AS (SELECT owner, sum(running) AS runs FROM job"
-                   "               WHERE running > 0 GROUP BY owner)"
+                   "WITH busy AS (SELECT owner, sum(running) AS runs,"
+                   "                (SELECT running_runs FROM token WHERE name = owner) AS own"
+                   "               FROM job WHERE running > 0 GROUP BY owner)"
                    " SELECT number FROM job LEFT JOIN busy USING (owner)"
-                   "  WHERE queued > 0 AND paused = 0 AND (?1 = 0 OR coalesce(runs, 0) < ?1)"
+                   "  WHERE queued > 0 AND paused = 0"
+                   "    AND (coalesce(nullif(own, 0), ?1) <= 0"
+                   "         OR coalesce(runs, 0) < coalesce(nullif(own, 0), ?1))"
                    "    AND NOT (SELECT paused FROM queue)"
                    "  ORDER BY priority DESC, coalesce(runs, 0), number LIMIT 1",
                    err);

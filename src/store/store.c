@@ -25,6 +25,7 @@ struct store {
     int lock_fd; /* of the directory; −1 without the lock, and for guests once they are open */
     bool alone;  /* there was no other owner */
     struct store_schema schema;
+    struct store_limits limits;
     struct blobs *blobs;
     struct store_writer *writer;
     struct store_readers *readers;
@@ -105,6 +106,7 @@ bool store_open(const char *directory, const struct store_options *options,
     if (store == NULL)
         return FAIL(err, E_MEMORY, "no memory for the store '%s'", directory);
     store->lock_fd = -1;
+    store->limits = options->limits;
     (void)snprintf(store->directory, sizeof(store->directory), "%s",
                    directory); /* see blobs_open */
 
@@ -173,7 +175,7 @@ void store_read_stats(struct store *store, struct store_stats *out_stats)
 
 bool store_reader(struct store *store, struct database **out_database, struct error *err)
 {
-    return store_readers_get(store->readers, store->blobs, out_database, err);
+    return store_readers_get(store->readers, store->blobs, &store->limits, out_database, err);
 }
 
 uint64_t store_changes(const struct store *store)

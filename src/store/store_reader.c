@@ -99,7 +99,8 @@ static struct reader *reader_create(struct store_readers *readers, struct error 
 }
 
 bool store_readers_get(struct store_readers *readers, struct blobs *blobs,
-                       struct database **out_database, struct error *err)
+                       const struct store_limits *limits, struct database **out_database,
+                       struct error *err)
 {
     struct reader *reader = pthread_getspecific(readers->key);
     if (reader == NULL) {
@@ -111,6 +112,7 @@ bool store_readers_get(struct store_readers *readers, struct blobs *blobs,
             return FAIL(err, E_MEMORY, "no memory for a reader");
         }
         reader->database->blobs = blobs;
+        reader->database->limits = *limits;
     }
     *out_database = reader->database;
     return true;

@@ -6,7 +6,7 @@
 
 #include <stdio.h>
 
-#define COLUMNS "name, name, role, digest, created_ms"
+#define COLUMNS "name, name, role, digest, created_ms, queued_runs, running_runs, stored_bytes"
 
 static void read_row(struct statement *statement, struct arena *arena, void *out_row)
 {
@@ -16,6 +16,9 @@ static void read_row(struct statement *statement, struct arena *arena, void *out
         .role = statement_text(statement, 2, arena),
         .digest = statement_text(statement, 3, arena),
         .created_ms = statement_integer(statement, 4),
+        .quota = {.queued_runs = statement_integer(statement, 5),
+                  .running_runs = statement_integer(statement, 6),
+                  .stored_bytes = statement_integer(statement, 7)},
     };
 }
 
@@ -37,17 +40,43 @@ static bool check_room(struct database *database, const char *name, struct error
            FAIL(err, E_LIMIT, "there are %d tokens already; revoke one", (int)STORE_PAGE_MAX);
 }
 
+/* The first five parameters: the name, and what can be changed. */
+static void bind_terms(struct statement *statement, const struct token_row *row)
+{
+    statement_bind_text(statement, 1, row->name);
+    statement_bind_text(statement, 2, row->role);
+    statement_bind_integer(statement, 3, row->quota.queued_runs);
+    statement_bind_integer(statement, 4, row->quota.running_runs);
+    statement_bind_integer(statement, 5, row->quota.stored_bytes);
+}
+
 bool token_row_insert(struct database *database, const struct token_row *row, struct error *err)
 {
     if (!check_room(database, row->name, err))
         return false;
     struct statement statement;
-    statement_open(&statement, database, "INSERT INTO token VALUES (?1, ?2, ?3, ?4)", err);
-    statement_bind_text(&statement, 1, row->name);
-    statement_bind_text(&statement, 2, row->role);
-    statement_bind_text(&statement, 3, row->digest);
-    statement_bind_integer(&statement, 4, database_now_ms());
+    statement_open(&statement, database,
+                   "INSERT INTO token (name, role, queued_runs, running_runs, stored_bytes, digest,"
+                   " created_ms) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+                   err);
+    bind_terms(&statement, row);
+    statement_bind_text(&statement, 6, row->digest);
+    statement_bind_integer(&statement, 7, database_now_ms());
     return statement_run(&statement, NULL);
+}
+
+bool token_row_change(struct database *database, const struct token_row *row, struct error *err)
+{
+    struct statement statement;
+    statement_open(&statement, database,
+                   "UPDATE token SET role = ?2, queued_runs = ?3, running_runs = ?4,"
+                   " stored_bytes = ?5 WHERE name = ?1",
+                   err);
+    bind_terms(&statement, row);
+    int64_t changed;
+    if (!statement_run(&statement, &changed))
+        return false;
+    return changed == 1 || FAIL(err, E_NOT_FOUND, "there is no token '%s'", row->name);
 }
 
 bool token_row_any(struct database *database, bool *out_any, struct error *err)

@@ -6,6 +6,7 @@
 
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static char directory[256];
@@ -75,11 +76,41 @@ START_TEST(tokens_take_effect_at_once)
 }
 END_TEST
 
+/* Law: a token has the limits of its command line, and only those; the rest is the daemon's. */
+START_TEST(a_token_has_limits_of_its_own)
+{
+    const char *add[16] = {"token",         "--config", "/dev/null",      "--data",   directory,
+                           "add",           "anna",     "submit",         "--stored", "500",
+                           "--queued-runs", "7",        "--running-runs", "unlimited"};
+    const char *change[12] = {"token",  "--config", "/dev/null", "--data",        directory,
+                              "change", "anna",     "read",      "--queued-runs", "8"};
+    char text[512];
+    setenv("PTQD_RUNNING_RUNS", "3", 1); /* a setting is nobody's own */
+    ck_assert_int_eq(program_run(add, text, sizeof(text)), 0);
+    ck_assert_int_eq(run_token("list", NULL, NULL, text, sizeof(text)), 0);
+    ck_assert_msg(support_contains(text, " queued_runs=7 running_runs=unlimited stored=500\n"),
+                  "%s", text);
+    ck_assert_int_eq(program_run(change, text, sizeof(text)), 0);
+    ck_assert_int_eq(run_token("list", NULL, NULL, text, sizeof(text)), 0);
+    ck_assert_msg(support_contains(text, " queued_runs=8\n") && support_contains(text, " read "),
+                  "%s", text);
+    unsetenv("PTQD_RUNNING_RUNS");
+    ck_assert_int_eq(run_token("change", "nobody", "read", text, sizeof(text)), 1);
+    ck_assert_msg(support_contains(text, "there is no token 'nobody'"), "%s", text);
+    add[9] = "-1";
+    add[6] = "bert";
+    ck_assert_int_eq(program_run(add, text, sizeof(text)), 2);
+    ck_assert_msg(support_contains(text, "--stored"), "%s", text);
+}
+END_TEST
+
 START_TEST(what_is_no_token_command_is_refused)
 {
     char text[512];
     ck_assert_int_eq(run_token("add", "anna", "king", text, sizeof(text)), 1);
     ck_assert_msg(support_contains(text, "\"king\" is not a role"), "%s", text);
+    ck_assert_int_eq(run_token("add", "", "read", text, sizeof(text)), 1);
+    ck_assert_msg(support_contains(text, "the name has 0 bytes; 1 to 200 are allowed"), "%s", text);
     ck_assert_int_eq(run_token("revoke", "nobody", NULL, text, sizeof(text)), 1);
     ck_assert_msg(support_contains(text, "there is no token 'nobody'"), "%s", text);
     ck_assert_int_eq(run_token("add", "anna", NULL, text, sizeof(text)), 2);
@@ -94,6 +125,7 @@ int main(void)
     tcase_set_timeout(tcase, 60);
     tcase_add_checked_fixture(tcase, setup, teardown);
     tcase_add_test(tcase, tokens_take_effect_at_once);
+    tcase_add_test(tcase, a_token_has_limits_of_its_own);
     tcase_add_test(tcase, what_is_no_token_command_is_refused);
     suite_add_tcase(suite, tcase);
     return support_run(suite);

@@ -102,6 +102,7 @@ static void check_objects(void)
     ck_assert_ok(token_row_list(database, fixture.arena, &tokens, &count, &err), &err);
     ck_assert_uint_eq(count, 1);
     ck_assert_str_eq(tokens[0].role, "admin");
+    ck_assert_int_eq(tokens[0].quota.stored_bytes, 0); /* as the daemon's settings are */
 }
 
 static void check_jobs(void)

@@ -25,7 +25,7 @@ struct blobs;
 struct database;
 
 struct store_limits {    /* 0: none */
-    int64_t queued_runs; /* these three per owner */
+    int64_t queued_runs; /* these three per owner, whose token may have others (quota.h) */
     int64_t running_runs;
     int64_t stored_bytes; /* models and data sets */
     int64_t run_crashes;  /* of one run since its last checkpoint; then it is failed */
