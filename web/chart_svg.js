@@ -1,0 +1,131 @@
+// A chart as an SVG file: the same scales, ticks and colours as on the page, as shapes and text.
+
+import {color, css} from './chart.js';
+
+const FONT = 'font-family="sans-serif" font-size="11"';
+
+const escape = text => String(text).replace(/[&<>"]/g, c =>
+    ({'&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;'})[c]);
+
+const at = value => value.toFixed(1);
+
+// The place of the plot within the drawing, in CSS pixels.
+function frame(plot) {
+    const ratio = devicePixelRatio;
+    const {left, top, width, height} = plot.bbox;
+    return {left: left / ratio, top: top / ratio, width: width / ratio, height: height / ratio};
+}
+
+function texts(plot, index, spec) {
+    const scale = plot.axes[index].scale;
+    const splits = (plot.axes[index]._splits ?? []).filter(value => value !== null);
+    const format = index === 0 ? spec.formatX : spec.formatY;
+    const shown = plot.axes[index].values(plot, splits) ?? splits.map(format);
+    return splits.map((value, i) => [plot.valToPos(value, scale), shown[i]]);
+}
+
+function axes(plot, spec, box) {
+    const muted = css('--muted');
+    const grid = css('--grid');
+    const parts = [];
+    const bottom = box.top + box.height;
+    for (const [x, text] of texts(plot, 0, spec)) {
+        const place = box.left + x;
+        parts.push(`<line x1="${at(place)}" y1="${at(box.top)}" x2="${at(place)}"` +
+            ` y2="${at(bottom)}" stroke="${grid}"/>`,
+        `<text x="${at(place)}" y="${at(bottom + 16)}" text-anchor="middle" fill="${muted}"` +
+            ` ${FONT}>${escape(text)}</text>`);
+    }
+    for (const [y, text] of texts(plot, 1, spec)) {
+        const place = box.top + y;
+        parts.push(`<line x1="${at(box.left)}" y1="${at(place)}" x2="${at(box.left + box.width)}"` +
+            ` y2="${at(place)}" stroke="${grid}"/>`,
+        `<text x="${at(box.left - 8)}" y="${at(place + 4)}" text-anchor="end" fill="${muted}"` +
+            ` ${FONT}>${escape(text)}</text>`);
+    }
+    const middle = box.top + box.height / 2;
+    parts.push(`<text x="${at(box.left + box.width / 2)}" y="${at(bottom + 34)}"` +
+        ` text-anchor="middle" fill="${muted}" ${FONT}>${escape(spec.xlabel ?? '')}</text>`,
+    `<text transform="translate(12 ${at(middle)}) rotate(-90)" text-anchor="middle"` +
+        ` fill="${muted}" ${FONT}>${escape(spec.ylabel ?? '')}</text>`);
+    return parts;
+}
+
+function errorBar(plot, x, series, j, box, stroke) {
+    const error = series.error?.[j];
+    if (!error)
+        return '';
+    const [low, high] = [series.values[j] - error, series.values[j] + error]
+        .map(value => at(box.top + plot.valToPos(value, 'y')));
+    return `<path d="M${at(x)} ${low}V${high}M${at(x - 3)} ${low}h6M${at(x - 3)} ${high}h6"` +
+        ` stroke="${stroke}" fill="none"/>`;
+}
+
+function bar(plot, spec, i, j, box, fill) {
+    const count = spec.series.length;
+    const from = plot.valToPos(j - 0.4 + 0.8 * i / count, 'x');
+    const width = plot.valToPos(j - 0.4 + 0.8 * (i + 1) / count, 'x') - from;
+    const [y, zero] = [spec.series[i].values[j], 0].map(value => plot.valToPos(value, 'y'));
+    return `<rect x="${at(box.left + from)}" y="${at(box.top + Math.min(y, zero))}"` +
+        ` width="${at(width * 0.94)}" height="${at(Math.abs(zero - y))}" fill="${fill}"/>`;
+}
+
+function drawSeries(plot, spec, series, i, box) {
+    const stroke = color(series.color ?? i);
+    const parts = [];
+    let path = '';
+    let joined = false;
+    spec.x.forEach((value, j) => {
+        const y = series.values[j];
+        if (y === null || y === undefined) {
+            joined &&= Boolean(series.spanGaps);
+            return;
+        }
+        if (spec.categories) {
+            parts.push(bar(plot, spec, i, j, box, stroke));
+            return;
+        }
+        const px = box.left + plot.valToPos(value, 'x');
+        const py = box.top + plot.valToPos(y, 'y');
+        path += `${joined ? 'L' : 'M'}${at(px)} ${at(py)}`;
+        joined = true;
+        if (series.points ?? spec.x.length <= 40)
+            parts.push(`<circle cx="${at(px)}" cy="${at(py)}" r="3" fill="${stroke}"/>`);
+        parts.push(errorBar(plot, px, series, j, box, stroke));
+    });
+    const isPoints = series.points === true && series.paths;
+    if (path && !isPoints)
+        parts.unshift(`<path d="${path}" fill="none" stroke="${stroke}" stroke-width="1.75"` +
+            `${series.dash ? ` stroke-dasharray="${series.dash.join(' ')}"` : ''}/>`);
+    return parts;
+}
+
+function legend(spec, box, y) {
+    let x = box.left;
+    return spec.series.map((series, i) => {
+        const text = `<rect x="${at(x)}" y="${at(y - 9)}" width="10" height="10"` +
+            ` fill="${color(series.color ?? i)}"/><text x="${at(x + 15)}" y="${at(y)}"` +
+            ` fill="${css('--text')}" ${FONT}>${escape(series.label)}</text>`;
+        x += 40 + 6.5 * series.label.length;
+        return text;
+    });
+}
+
+/** The text of the file. */
+export function chartSvg(spec, plot) {
+    const box = frame(plot);
+    const title = 28;
+    const height = plot.height + title + (spec.series.length > 1 ? 24 : 0);
+    const drawn = spec.series.flatMap((series, i) =>
+        plot.series[i + 1].show ? drawSeries(plot, spec, series, i, box) : []);
+    return [
+        `<svg xmlns="http://www.w3.org/2000/svg" width="${plot.width}" height="${height}">`,
+        `<rect width="100%" height="100%" fill="${css('--surface')}"/>`,
+        `<text x="${at(box.left)}" y="18" fill="${css('--text')}" font-family="sans-serif"` +
+            ` font-size="14" font-weight="600">${escape(spec.title)}</text>`,
+        `<g transform="translate(0 ${title})">`,
+        ...axes(plot, spec, box), ...drawn,
+        ...spec.series.length > 1 ? legend(spec, box, plot.height + 10) : [],
+        '</g></svg>', '',
+    ].join('\n');
+}
