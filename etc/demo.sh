@@ -27,8 +27,9 @@ fail() {
 install_packages() {
     missing=
     while read -r package; do
+        # A command of the name will do: npm, for one, need not come from Debian.
         dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q 'ok installed' ||
-            missing="$missing $package"
+            command -v "$package" >/dev/null || missing="$missing $package"
     done <etc/packages.txt
     [ -z "$missing" ] && return
     say "installing$missing"

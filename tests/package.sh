@@ -17,11 +17,13 @@ fail() {
 }
 
 mkdir "$folder/ptqd" || exit 1
-for part in README.md etc include meson.build migrations src systemd; do
+for part in README.md etc include meson.build migrations src systemd web; do
     cp -r "$root/$part" "$folder/ptqd" || exit 1
 done
 cp -r "$root/etc/debian" "$folder/ptqd/debian"
 cd "$folder/ptqd" || exit 1
+# npm need not come from Debian.
+command -v npm >/dev/null && sed -i 's/ npm,//' debian/control
 dpkg-checkbuilddeps || exit 77
 env -u DESTDIR -u MAKEFLAGS -u MAKELEVEL DEB_BUILD_OPTIONS="noautodbgsym parallel=2" \
     dpkg-buildpackage -b -us -uc >"$folder/log" 2>&1 || fail "the package does not build"

@@ -17,8 +17,8 @@ skipped=0
 
 # What builds and runs it, and what tests need beyond that.
 packages="$(cat etc/packages.txt)
-    build-essential clang libclang-rt-14-dev clang-format debhelper e2fsprogs jq libonnx-testdata
-    python3-onnx systemd"
+    build-essential chromium clang libclang-rt-14-dev clang-format debhelper e2fsprogs jq
+    libonnx-testdata python3-onnx systemd"
 
 say() {
     printf '\n== %s\n' "$*"
@@ -66,11 +66,11 @@ install_packages() {
 prepare_machine() {
     missing=
     for package in $packages; do
+        # A command of the name will do: npm, for one, need not come from Debian.
         dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q 'ok installed' ||
-            missing="$missing $package"
+            command -v "$package" >/dev/null || missing="$missing $package"
     done
     command -v node >/dev/null || missing="$missing nodejs"
-    command -v npm >/dev/null || missing="$missing npm"
     [ -z "$missing" ] && return
     say "installing$missing"
     # shellcheck disable=SC2086  # a list of words
@@ -87,6 +87,16 @@ prepare_onnxruntime() {
     mkdir -p build-node
     check "onnxruntime-node" npm install --prefix build-node --ignore-scripts --no-audit --no-fund \
         --loglevel=error "onnxruntime-node@$version"
+}
+
+# What the dashboard is built from, once for all builds, and what drives a browser in its tests.
+prepare_web() {
+    cmp -s web/package-lock.json build-web/done && return
+    say "installing the dashboard's packages"
+    mkdir -p build-web
+    cp web/package.json web/package-lock.json build-web
+    check "the dashboard's packages" npm ci --prefix build-web --ignore-scripts --no-audit \
+        --no-fund --loglevel=error && cp web/package-lock.json build-web/done
 }
 
 # build NAME COMPILER [meson option…]
@@ -128,6 +138,7 @@ run() {
 
 prepare_machine
 prepare_onnxruntime
+prepare_web
 
 # The sanitizers of gcc 12 don't know the address layouts of newer kernels; without randomisation the
 # layout is the one they know.
@@ -137,6 +148,7 @@ setarch "$(uname -m)" --addr-no-randomize true 2>/dev/null &&
 export UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
 export TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1:suppressions=$root/tests/thread.supp
 export PTQD_NODE_MODULES="$root/build-node/node_modules"
+export PTQD_WEB_MODULES="$root/build-web/node_modules"
 
 build gcc gcc && run gcc
 

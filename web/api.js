@@ -125,8 +125,8 @@ export async function get(path, {signal, accept = 'application/json'} = {}) {
     return value;
 }
 
-async function send(method, path, body) {
-    const options = {method, headers: {Accept: 'application/json'}};
+async function send(method, path, body, headers) {
+    const options = {method, headers: {Accept: 'application/json', ...headers}};
     if (body !== undefined) {
         options.headers['Content-Type'] = 'application/json';
         options.body = JSON.stringify(body);
@@ -135,7 +135,7 @@ async function send(method, path, body) {
 }
 
 /** Null for an answer without a body. */
-export const post = (path, body) => send('POST', path, body);
+export const post = (path, body, headers) => send('POST', path, body, headers);
 export const patch = (path, body) => send('PATCH', path, body);
 export const remove = path => send('DELETE', path);
 

@@ -1,5 +1,8 @@
 // Server-sent events read from fetch: a stream, its return after a loss, and polling where a
 // stream does not get through.
+//
+// A browser has six connections to a daemon, for all its tabs. So a tab that nobody sees has no
+// stream; it begins with how things are when it is looked at again.
 
 const QUIET = 40000; // ms; the daemon says something every 15 s
 const POLL = 3000;
@@ -9,6 +12,20 @@ const BACK_OFF = [500, 1000, 2000, 4000, 8000, 15000];
 const pause = (time, signal) => new Promise(resolve => {
     const timer = setTimeout(resolve, time);
     signal.addEventListener('abort', () => { clearTimeout(timer); resolve(); }, {once: true});
+});
+
+/* Until the page is seen. */
+const seen = signal => new Promise(resolve => {
+    if (!document.hidden)
+        return resolve();
+    const look = () => {
+        if (document.hidden && !signal.aborted)
+            return;
+        document.removeEventListener('visibilitychange', look);
+        resolve();
+    };
+    document.addEventListener('visibilitychange', look);
+    signal.addEventListener('abort', look, {once: true});
 });
 
 /** Calls `onevent(name, text)` for each event of what is fed to it piece by piece. */
@@ -36,6 +53,8 @@ export function parser(onevent) {
 async function follow(path, {request, onevent, onopen}, signal) {
     const silent = new AbortController();
     const giveUp = () => silent.abort();
+    const onHidden = () => document.hidden && silent.abort();
+    document.addEventListener('visibilitychange', onHidden);
     signal.addEventListener('abort', giveUp, {once: true});
     let timer = setTimeout(giveUp, QUIET);
     let ended = false;
@@ -63,6 +82,7 @@ async function follow(path, {request, onevent, onopen}, signal) {
     } finally {
         clearTimeout(timer);
         signal.removeEventListener('abort', giveUp);
+        document.removeEventListener('visibilitychange', onHidden);
     }
 }
 
@@ -98,8 +118,11 @@ export function subscribe(path, {onevent, onstate, request, get}) {
     let state = '';
     let tries = 0;
     const tell = now => {
-        if (now !== state && !closed.signal.aborted)
-            onstate?.(state = now);
+        if (now === state || closed.signal.aborted)
+            return;
+        state = now;
+        document.dispatchEvent(new CustomEvent('connection', {detail: now}));
+        onstate?.(now);
     };
     const options = {
         request,
@@ -109,6 +132,7 @@ export function subscribe(path, {onevent, onstate, request, get}) {
     };
     const run = async () => {
         while (!closed.signal.aborted) {
+            await seen(closed.signal);
             try {
                 if (await follow(path, options, closed.signal))
                     return;
@@ -120,6 +144,8 @@ export function subscribe(path, {onevent, onstate, request, get}) {
                 if (answers && await poll(path, options, closed.signal).catch(() => false))
                     return;
             }
+            if (document.hidden)
+                continue;
             tell('lost');
             await pause(BACK_OFF[Math.min(tries++, BACK_OFF.length - 1)], closed.signal);
         }

@@ -10,7 +10,7 @@
 static const struct http_table *const tables[] = {
     &model_routes,   &dataset_routes, &job_routes,   &run_routes,
     &report_routes,  &service_routes, &event_routes, &queue_routes,
-    &metrics_routes, &openapi_routes, NULL,
+    &metrics_routes, &openapi_routes, &web_routes,   NULL,
 };
 
 const struct http_table *const *api_tables(void)

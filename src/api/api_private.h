@@ -45,7 +45,7 @@ struct api {
 };
 
 extern const struct http_table model_routes, dataset_routes, job_routes, run_routes, report_routes,
-    service_routes, event_routes, queue_routes, metrics_routes, openapi_routes;
+    service_routes, event_routes, queue_routes, metrics_routes, openapi_routes, web_routes;
 
 /* Prints the document of the interface (openapi_routes.c). */
 bool document_create(struct api_document *document, struct error *err);
@@ -102,6 +102,9 @@ bool reply_blob(struct http_request *request, struct api *api, const char *id,
 /* Retry-After of what is not finished: when to ask again. NaN: it is not known how long it takes.
  */
 void reply_retry_after(struct http_request *request, double eta_seconds);
+
+/* A file of the dashboard, by its name. */
+bool reply_web_file(struct http_request *request, const char *name, struct error *err);
 
 /* ---- query strings (query_rows.c) ---- */
 

@@ -9,9 +9,8 @@
 #include "ptqd/nn/model.h"
 #include "ptqd/nn/op.h"
 
-static bool get_index(struct http_request *request, void *context, struct error *err)
+static bool list_calls(struct http_request *request, struct error *err)
 {
-    (void)context;
     struct text text;
     text_init(&text, 1 << 16);
     text_puts(&text, "ptqd: quantization of tiny neural networks below 8 bits\n\n");
@@ -23,6 +22,18 @@ static bool get_index(struct http_request *request, void *context, struct error 
         http_answer(request, 200, "text/plain; charset=utf-8", copy, text.length, false);
     text_finish(&text);
     return copy != NULL;
+}
+
+/* The dashboard for browsers, the list for everything else. */
+static bool get_index(struct http_request *request, void *context, struct error *err)
+{
+    (void)context;
+    static const char *const types[] = {"text/plain", "text/html", NULL};
+    int type;
+    if (!http_negotiate(request, types, &type, err))
+        return false;
+    http_add_header(request, "Vary", "Accept");
+    return type == 1 ? reply_web_file(request, "index.html", err) : list_calls(request, err);
 }
 
 static void add_operators(struct json *object)
@@ -187,7 +198,8 @@ static const struct http_route routes[] = {
      .pattern = "/",
      .access = ACCESS_ANYBODY,
      .handle = get_index,
-     .summary = "This list",
-     .replies = {{200, "One line per call", .type = "text/plain"}}},
+     .summary = "This list; to a browser the dashboard",
+     .replies = {{200, "One line per call", .type = "text/plain"},
+                 {200, "The dashboard", .type = "text/html", .headers = {"ETag"}}}},
 };
 const struct http_table service_routes = {routes, sizeof(routes) / sizeof(routes[0])};

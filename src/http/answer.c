@@ -18,6 +18,13 @@ void http_answer(struct http_request *request, int status, const char *media_typ
     answer->bytes = kept != NULL ? kept : "";
     answer->size = kept != NULL ? size : 0;
     answer->media_type = media_type;
+    answer->gzip = NULL;
+}
+
+void http_set_gzip(struct http_request *request, const void *bytes, size_t size)
+{
+    request->answer.gzip = bytes;
+    request->answer.gzip_size = size;
 }
 
 void http_answer_file(struct http_request *request, int fd, uint64_t size, const char *media_type)

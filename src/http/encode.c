@@ -64,9 +64,23 @@ static void give(voidpf arena, voidpf bytes)
     (void)bytes;
 }
 
+/* The answer becomes these bytes. */
+static void put_encoded(struct http_request *request, const void *bytes, size_t size)
+{
+    struct answer *answer = &request->answer;
+    answer->bytes = bytes;
+    answer->size = size;
+    answer->etag = answer->encoded_etag;
+    http_add_header(request, MHD_HTTP_HEADER_CONTENT_ENCODING, "gzip");
+}
+
 void http_encode(struct http_request *request)
 {
     struct answer *answer = &request->answer;
+    if (answer->gzip != NULL) {
+        put_encoded(request, answer->gzip, answer->gzip_size);
+        return;
+    }
     z_stream stream = {.zalloc = take, .zfree = give, .opaque = request->arena};
     if (deflateInit2(&stream, Z_BEST_SPEED, Z_DEFLATED, GZIP_WINDOW, MEMORY, Z_DEFAULT_STRATEGY) !=
         Z_OK)
@@ -81,11 +95,7 @@ void http_encode(struct http_request *request)
     stream.avail_in = (uInt)answer->size;
     stream.next_out = out;
     stream.avail_out = out != NULL ? (uInt)answer->size : 0;
-    if (out != NULL && deflate(&stream, Z_FINISH) == Z_STREAM_END) {
-        answer->bytes = out;
-        answer->size = stream.total_out;
-        answer->etag = answer->encoded_etag;
-        http_add_header(request, MHD_HTTP_HEADER_CONTENT_ENCODING, "gzip");
-    }
+    if (out != NULL && deflate(&stream, Z_FINISH) == Z_STREAM_END)
+        put_encoded(request, out, stream.total_out);
     (void)deflateEnd(&stream); /* fails when it is ended early: nothing to free either way */
 }

@@ -37,6 +37,8 @@ struct answer {
     const char *media_type;
     const void *bytes;
     size_t size;
+    const void *gzip; /* the same bytes, compressed beforehand; NULL: when they are sent */
+    size_t gzip_size;
     int fd; /* -1: from memory */
     uint64_t file_size;
     struct http_source source; /* read NULL: the whole answer is known */

@@ -76,6 +76,9 @@ void *http_state(const struct http_request *request);
 /* Bytes are copied when they are not in the request's arena: `copy`. */
 void http_answer(struct http_request *request, int status, const char *media_type,
                  const void *bytes, size_t size, bool copy);
+/* The body of the answer as gzip, made beforehand, for clients that take it; not copied. Only for
+ * what would be compressed anyway: text of a kilobyte or more. */
+void http_set_gzip(struct http_request *request, const void *bytes, size_t size);
 /* The whole of an open file; with Range and If-Range. The descriptor belongs to the request now. */
 void http_answer_file(struct http_request *request, int fd, uint64_t size, const char *media_type);
 /* Adds a header to the answer; name and value are copied. Values with control characters are
