@@ -78,7 +78,7 @@ function errorBars(spec) {
     };
 }
 
-/** Vertical lines: {x, label, color}. */
+/** Vertical lines: {x, label, color, solid}. */
 function marks(spec) {
     return plot => {
         const {ctx, bbox} = plot;
@@ -89,7 +89,8 @@ function marks(spec) {
             if (at < bbox.left || at > bbox.left + bbox.width)
                 continue;
             ctx.strokeStyle = ctx.fillStyle = color(mark.color ?? '--muted');
-            ctx.setLineDash([4 * devicePixelRatio, 3 * devicePixelRatio]);
+            ctx.lineWidth = devicePixelRatio;
+            ctx.setLineDash(mark.solid ? [] : [4 * devicePixelRatio, 3 * devicePixelRatio]);
             ctx.beginPath();
             ctx.moveTo(at, bbox.top);
             ctx.lineTo(at, bbox.top + bbox.height);
@@ -131,14 +132,25 @@ function tip(spec) {
 
 // ---- the plot ----
 
-function axis(label, format, scale) {
+// What the ticks of an axis may be apart where not everything decimal will do.
+const steps = {
+    bytes: Array.from({length: 40}, (_, i) => 2 ** i),
+    whole: Array.from({length: 10}, (_, i) => [1, 2, 5].map(each => each * 10 ** i)).flat(),
+};
+
+// Of the longest number beside an axis, of about 6 pixels each.
+const widthOf = (plot, values) =>
+    18 + 6.4 * Math.max(4, ...(values ?? []).map(value => value.length));
+
+function axis(label, format, scale, kind) {
     return {
+        ...kind && {incrs: steps[kind]},
         scale,
         label,
         labelSize: 22,
         labelFont: `12px ${css('--font')}`,
         font: `11px ${css('--font')}`,
-        size: scale === 'y' ? 58 : 34,
+        size: scale === 'y' ? widthOf : 34,
         gap: 6,
         stroke: () => css('--muted'),
         grid: {stroke: () => css('--grid'), width: 1},
@@ -170,21 +182,23 @@ function options(spec, width) {
         width,
         height: spec.height ?? 280,
         scales: ranges(spec),
-        axes: [axis(spec.xlabel, spec.formatX ?? short, 'x'),
-            axis(spec.ylabel, spec.formatY ?? short, 'y')],
+        axes: [axis(spec.xlabel, spec.formatX ?? short, 'x', spec.stepsX),
+            axis(spec.ylabel, spec.formatY ?? short, 'y', spec.stepsY)],
         legend: {show: false},
         cursor: {drag: {x: true, y: false}, points: {size: 7}, y: false},
         series: [{}, ...spec.series.map((series, i) => ({
             label: series.label,
             scale: 'y',
             stroke: () => color(series.color ?? i),
-            fill: series.fill && (() => color(series.color ?? i) + '33'),
-            width: series.width ?? 1.75,
+            fill: (series.fill || series.columns) &&
+                (() => color(series.color ?? i) + (series.columns ? 'a0' : '33')),
+            width: series.width ?? (series.columns ? 0 : 1.75),
             dash: series.dash,
-            paths: series.paths,
+            paths: series.columns ? uPlot.paths.bars({size: [1, Infinity], gap: 0})
+                : series.paths,
             spanGaps: series.spanGaps ?? false,
-            points: {show: series.points ?? spec.x.length <= 40, size: series.size ?? 6,
-                fill: () => color(series.color ?? i)},
+            points: {show: series.points ?? (!series.columns && spec.x.length <= 40),
+                size: series.size ?? 6, fill: () => color(series.color ?? i)},
         }))],
         hooks: {draw: [errorBars(spec), marks(spec)]},
         plugins: [tip(spec)],
@@ -289,14 +303,18 @@ function seriesNumbers(spec, first) {
 }
 
 /** {title, x: [ascending numbers], series: [{label, values, error: [± …], color, dash, points,
- * fill}], xlabel, ylabel, formatX, formatY, logX, logY, rangeX, rangeY, height, marks: [{x, label,
- * color}], note, label, onselect(index)}: an element. A missing value is null. */
+ * fill, columns}], xlabel, ylabel, formatX, nameX(index), formatY, logX, logY, rangeX, rangeY,
+ * stepsX, stepsY ('bytes' or 'whole'), height, marks: [{x, label, color, solid}], note, label,
+ * onselect(index)}: an element. A missing value is null; `columns` stand side by side, for x at
+ * equal distances; `nameX` is the name of a point where that is more than its x. */
 export function line(spec) {
     const own = {...spec};
     const formatX = spec.formatX ?? short;
-    own.tip = seriesTip(own, idx => `${spec.xlabel ?? ''} ${formatX(spec.x[idx])}`.trim());
-    own.numbers = spec.numbers ?? seriesNumbers(own, {title: spec.xlabel || 'x', align: 'right',
-        value: i => spec.x[i]});
+    const nameX = spec.nameX ?? (idx => `${spec.xlabel ?? ''} ${formatX(spec.x[idx])}`.trim());
+    own.tip = seriesTip(own, nameX);
+    own.numbers = spec.numbers ?? seriesNumbers(own, spec.nameX
+        ? {title: 'name', value: spec.nameX}
+        : {title: spec.xlabel || 'x', align: 'right', value: i => spec.x[i]});
     return figure(own);
 }
 

@@ -70,6 +70,29 @@ function bar(plot, spec, i, j, box, fill) {
         ` width="${at(width * 0.94)}" height="${at(Math.abs(zero - y))}" fill="${fill}"/>`;
 }
 
+// Columns are as wide as their x are apart, down to the axis.
+function column(plot, spec, j, py, box, fill) {
+    const [first, second] = spec.x;
+    const half = second === undefined ? box.width / 4
+        : (plot.valToPos(second, 'x') - plot.valToPos(first, 'x')) / 2;
+    const middle = box.left + plot.valToPos(spec.x[j], 'x');
+    return `<rect x="${at(middle - half)}" y="${at(py)}" width="${at(2 * half)}"` +
+        ` height="${at(Math.max(0, box.top + box.height - py))}" fill="${fill}"/>`;
+}
+
+function marks(plot, spec, box) {
+    return (spec.marks ?? []).map(mark => {
+        const stroke = color(mark.color ?? '--muted');
+        const x = box.left + plot.valToPos(mark.x, 'x');
+        const right = x > box.left + box.width * 0.7;
+        const text = mark.label ? `<text x="${at(x + (right ? -4 : 4))}" y="${at(box.top + 12)}"` +
+            ` text-anchor="${right ? 'end' : 'start'}" fill="${stroke}" ${FONT}>` +
+            `${escape(mark.label)}</text>` : '';
+        return `<path d="M${at(x)} ${at(box.top)}v${at(box.height)}" stroke="${stroke}"` +
+            `${mark.solid ? '' : ' stroke-dasharray="4 3"'}/>${text}`;
+    });
+}
+
 function drawSeries(plot, spec, series, i, box) {
     const stroke = color(series.color ?? i);
     const parts = [];
@@ -87,6 +110,10 @@ function drawSeries(plot, spec, series, i, box) {
         }
         const px = box.left + plot.valToPos(value, 'x');
         const py = box.top + plot.valToPos(y, 'y');
+        if (series.columns) {
+            parts.push(column(plot, spec, j, py, box, stroke));
+            return;
+        }
         path += `${joined ? 'L' : 'M'}${at(px)} ${at(py)}`;
         joined = true;
         if (series.points ?? spec.x.length <= 40)
@@ -124,7 +151,7 @@ export function chartSvg(spec, plot) {
         `<text x="${at(box.left)}" y="18" fill="${css('--text')}" font-family="sans-serif"` +
             ` font-size="14" font-weight="600">${escape(spec.title)}</text>`,
         `<g transform="translate(0 ${title})">`,
-        ...axes(plot, spec, box), ...drawn,
+        ...axes(plot, spec, box), ...drawn, ...marks(plot, spec, box),
         ...spec.series.length > 1 ? legend(spec, box, plot.height + 10) : [],
         '</g></svg>', '',
     ].join('\n');

@@ -11,7 +11,8 @@ export function number(value, digits = 0) {
     if (!known(value))
         return NOTHING;
     return value.toLocaleString('en', {minimumFractionDigits: digits,
-        maximumFractionDigits: digits}).replace('-', MINUS).replaceAll(',', '\u202f');
+        maximumFractionDigits: digits}).replace(/^-(?=[0.]*$)/, '').replace('-', MINUS)
+        .replaceAll(',', '\u202f');
 }
 
 /** About three significant digits, whatever the size: 0.00412, 3.14, 1 234. */
@@ -24,6 +25,15 @@ export function short(value) {
     if (size < -4 || size > 8)
         return value.toExponential(2).replace('-', MINUS);
     return number(value, Math.max(0, 2 - size));
+}
+
+/** Gives a format with the digits that tell these values apart. */
+export function distinct(values) {
+    const most = Math.max(...values.map(Math.abs));
+    const extent = Math.max(...values) - Math.min(...values);
+    const lost = extent > 0 && most > 0 ? Math.ceil(Math.log10(most / extent)) : 0;
+    return value => lost < 1 || !known(value) || value === 0 ? short(value)
+        : String(Number(value.toPrecision(Math.min(2 + lost, 9)))).replace('-', MINUS);
 }
 
 function scaled(value, base, units, digits) {
@@ -73,10 +83,12 @@ export function points(value, digits = 1) {
 
 export const decibel = value => known(value) ? number(value, 1) + SPACE + 'dB' : NOTHING;
 
-/** Seconds: 0.4 s, 12 s, 3 min 5 s, 2 h 10 min, 4 d 3 h. */
+/** Seconds: 40 ms, 0.4 s, 12 s, 3 min 5 s, 2 h 10 min, 4 d 3 h. */
 export function duration(seconds) {
     if (!known(seconds))
         return NOTHING;
+    if (seconds < 0.1)
+        return number(1000 * seconds) + SPACE + 'ms';
     if (seconds < 10)
         return number(seconds, 1) + SPACE + 's';
     const whole = Math.round(seconds);
