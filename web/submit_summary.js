@@ -33,7 +33,8 @@ export function curlOf(spec) {
     ].join('\n');
 }
 
-function copyBox(title, text) {
+/** A text with a button that copies it. */
+export function copyBox(title, text) {
     return h('section', {class: 'copybox', 'aria-label': title},
         h('header', null, h('h3', null, title), copyButton('Copy', () => text)),
         h('pre', {tabindex: 0}, text));
