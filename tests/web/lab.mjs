@@ -152,13 +152,15 @@ export async function settle(page) {
     await page.waitForSelector('main:not([aria-busy]) h1');
 }
 
-/** What axe finds wrong, in words. */
-export async function axe(page) {
+const RULES = {runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'best-practice']};
+const COLORS = {runOnly: {type: 'rule', values: ['color-contrast']}};
+
+/** What axe finds wrong, in words; `colors`: in the colours alone. */
+export async function axe(page, colors = false) {
     // As a script of the page it would be refused, so it comes through the debugger.
     await page.evaluate(axeSource);
-    const {violations} = await page.evaluate(() => globalThis.axe.run(document, {
-        runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'best-practice'],
-    }));
+    const {violations} = await page.evaluate(rules => globalThis.axe.run(document, rules),
+        colors ? COLORS : RULES);
     return violations.map(violation =>
         `${violation.id}: ${violation.nodes.map(node => node.html.slice(0, 160)).join(' | ')}`);
 }

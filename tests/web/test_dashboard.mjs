@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict';
 import {renameSync} from 'node:fs';
+import {cpus, loadavg} from 'node:os';
 import path from 'node:path';
 import process from 'node:process';
 
@@ -52,8 +53,9 @@ test('the first view is small and fast', async () => {
     }
     console.log(`# ${sent} bytes, ${times.map(Math.round)} ms`);
     assert.ok(sent > 10000 && sent < 100000, `${sent} bytes`);
-    // The best of several: others use this machine as well.
-    assert.ok(Math.min(...times) < 300, `${times} ms`);
+    // The best of several, and what others leave of the machine.
+    const share = Math.max(1, loadavg()[0] / cpus().length);
+    assert.ok(Math.min(...times) < 300 * share, `${times} ms, load ${loadavg()[0]}`);
     await fresh.context().close();
 });
 
@@ -245,6 +247,23 @@ test('a job that comes in appears at the top by itself', async () => {
     await until('it is there', async () => await text('.job .name') === 'the newest');
 });
 
+/* Law: a browser has six connections to a daemon for all its tabs; those that nobody sees take none,
+ * and show how things are when they are looked at. */
+test('a page that nobody sees has no stream', async () => {
+    const look = hidden => page.evaluate(value => {
+        Object.defineProperty(document, 'hidden', {value, configurable: true});
+        document.dispatchEvent(new Event('visibilitychange'));
+    }, hidden);
+    const ended = page.waitForEvent('requestfailed', request =>
+        request.url().endsWith('/v1/events'));
+    await look(true);
+    await ended;
+    await slow('meanwhile');
+    assert.equal(await text('.job .name'), 'the newest');
+    await look(false);
+    await until('it is there', async () => await text('.job .name') === 'meanwhile');
+});
+
 // ---- safety ----
 
 test('names and labels are text, whatever is in them', async () => {
@@ -331,7 +350,7 @@ for (const theme of ['light', 'dark']) {
         for (const hash of addresses()) {
             await visit(own, daemon, hash);
             assert.equal(await own.evaluate(() => document.documentElement.dataset.theme), theme);
-            assert.deepEqual(await axe(own), [], hash);
+            assert.deepEqual(await axe(own, theme === 'dark'), [], hash);
         }
         assert.deepEqual(own.complaints, []);
         await own.context().close();
