@@ -11,9 +11,14 @@ const older = 'It was made by an older version of the daemon.';
 
 // ---- losses ----
 
-/** The course of a loss at a glance, from its first to its last value. */
-function sparkline(points) {
+// Solvers that train tell the loss of the mini-batch at hand; their first and last points are over
+// all samples with everything rounded, which is another measure.
+const trains = unit => unit.solver !== 'layer-wise' && unit.points.length > 3;
+
+/** The course of a loss at a glance, between the lowest and the highest value. */
+function sparkline(unit) {
     const width = 96, height = 18;
+    const points = trains(unit) ? unit.points.slice(1, -1) : unit.points;
     const losses = points.map(point => point.loss);
     const low = Math.min(...losses), extent = Math.max(...losses) - low || 1;
     const last = points.at(-1).iteration || 1;
@@ -24,6 +29,18 @@ function sparkline(points) {
         svg('path', {d: path}));
 }
 
+function lossSeries(unit, losses) {
+    if (!trains(unit))
+        return [{label: 'loss', values: losses, points: losses.length < 3}];
+    const isEnd = index => index === 0 || index === losses.length - 1;
+    return [
+        {label: 'mini-batch', values: losses.map((loss, i) => (isEnd(i) ? null : loss)),
+            points: false},
+        {label: 'all samples, rounded', values: losses.map((loss, i) => (isEnd(i) ? loss : null)),
+            points: true, spanGaps: true, dash: [4, 3]},
+    ];
+}
+
 function lossPlot(unit) {
     const losses = unit.points.map(point => point.loss);
     const positive = losses.every(loss => loss > 0);
@@ -31,7 +48,7 @@ function lossPlot(unit) {
         title: `Reconstruction of ${unit.name}`,
         note: [unit.variable, unit.solver].filter(Boolean).join(', '),
         x: unit.points.map(point => point.iteration),
-        series: [{label: 'loss', values: losses, points: unit.points.length < 3}],
+        series: lossSeries(unit, losses),
         xlabel: 'iteration',
         ylabel: 'loss',
         formatX: value => number(value),
@@ -66,7 +83,7 @@ export function lossesView(answer) {
         caption: 'Losses of the units',
         columns: [
             {key: 'name', title: 'unit', cell: pick},
-            {key: 'course', title: 'course', sort: false, cell: unit => sparkline(unit.points)},
+            {key: 'course', title: 'course', sort: false, cell: sparkline},
             {key: 'first', title: 'first', align: 'right', value: first,
                 cell: unit => short(first(unit))},
             {key: 'last', title: 'last', align: 'right', value: last,
