@@ -55,6 +55,7 @@ function errorBars(spec) {
                 return;
             ctx.strokeStyle = color(series.color ?? i);
             ctx.lineWidth = devicePixelRatio;
+            ctx.setLineDash([]); // a series before may have been dashed
             spec.x.forEach((x, j) => {
                 const value = series.values[j];
                 const error = series.error[j];
@@ -159,6 +160,8 @@ function axis(label, format, scale, kind) {
     };
 }
 
+const known = value => typeof value === 'number' && Number.isFinite(value);
+
 const logarithmic = on => on ? {distr: 3} : {};
 
 // Room around the outermost points; a single value still gets an extent.
@@ -171,8 +174,17 @@ function padded(share) {
     };
 }
 
+// The ends of the error bars of the series that are shown, and what is given.
+function reach(spec, plot, low, high) {
+    const ends = spec.series.flatMap((series, i) => series.error && plot.series[i + 1].show
+        ? series.values.flatMap((value, j) => known(value) && known(series.error[j])
+            ? [value - series.error[j], value + series.error[j]] : []) : []);
+    return low === null ? [low, high] : [Math.min(low, ...ends), Math.max(high, ...ends)];
+}
+
 function ranges(spec) {
-    const y = spec.logY ? logarithmic(true) : {range: spec.rangeY ?? padded(0.08)};
+    const around = (plot, low, high) => padded(0.08)(plot, ...reach(spec, plot, low, high));
+    const y = spec.logY ? logarithmic(true) : {range: spec.rangeY ?? around};
     const x = spec.logX ? logarithmic(true) : {range: spec.rangeX ?? padded(spec.padX ?? 0.02)};
     return {x: {time: false, ...x}, y};
 }
@@ -321,7 +333,8 @@ export function line(spec) {
 /** {title, categories: [names], series: [{label, values, error, color}], xlabel, ylabel, …}. */
 export function bars(spec) {
     const count = spec.series.length;
-    const own = {...spec, x: spec.categories.map((name, i) => i), padX: 0};
+    const own = {...spec, x: spec.categories.map((name, i) => i), padX: 0,
+        stepsX: 'whole'};
     own.rangeX = () => [-0.6, spec.categories.length - 0.4];
     own.rangeY = spec.rangeY ?? ((plot, low, high) => {
         const [least, most] = [Math.min(0, low ?? 0), Math.max(0, high ?? 1)];
