@@ -42,6 +42,15 @@ export function drawnNodes(graph) {
     return [input, ...drawn.values()];
 }
 
+/** The operator with its kernel, "Conv 3×3"; `layer` as the network's description has it. */
+export function kindOf({op, kernel, groups, output_shape: shape}) {
+    if (!kernel)
+        return op;
+    const depthwise = groups > 1 && groups === shape[1];
+    const name = depthwise ? 'Depthwise' : groups > 1 ? `${op}, ${groups} groups,` : op;
+    return `${name} ${kernel.join('×')}`;
+}
+
 /** A shape without its batch axis: "64 × 25 × 5". */
 export function shapeText(shape) {
     const inner = (shape ?? []).slice(1);
@@ -61,7 +70,7 @@ function layerTexts(node, value) {
     return [
         svg('text', {x: 10, y: 18, class: 'node-name'}, shortened(node.name, chars)),
         value && svg('text', {x: 206, y: 18, class: 'node-value end'}, value.text),
-        fact(10, 34, node.fused === null ? node.op : `${node.op} + ${node.fused}`),
+        fact(10, 34, node.fused === null ? node.kind : `${node.kind} + ${node.fused}`),
         endFact(206, 34, shapeText(node.output_shape)),
         fact(10, 50, `${count(node.macs)} MACs · ${count(node.parameters)} parameters`),
     ].filter(Boolean);
@@ -120,11 +129,13 @@ function moveFocus(event, groups) {
     groups[next].focus();
 }
 
-/** Draws `graph` (as GET /v1/models/{id}/graph). `valueOf(node)` gives {text, heat: 0 to 6} that
- * colours a layer, or null. Returns {element, select(id)}; `onselect(node)` is told of choices. */
-export function drawGraph(graph, {label, valueOf = () => null, onselect}) {
-    const nodes = drawnNodes(graph).map(node =>
-        ({...node, ...node.layer ? sizes.layer : sizes.plain}));
+/** Draws `graph` (as GET /v1/models/{id}/graph); `layers` maps names to those of the network's
+ * description. `valueOf(node)` gives {text, heat: 0 to 6} that colours a layer, or null. Returns
+ * {element, nodes, select(id)}; `onselect(node)` is told of choices. */
+export function drawGraph(graph, {label, layers, valueOf = () => null, onselect}) {
+    const nodes = drawnNodes(graph).map(node => ({...node,
+        kind: layers.has(node.name) ? kindOf(layers.get(node.name)) : node.op,
+        ...node.layer ? sizes.layer : sizes.plain}));
     const layout = layoutGraph(nodes, {rankGap: 22});
     const groups = nodes.map(node => drawNode(node, layout.places.get(node.id),
         node.layer ? valueOf(node) : null, onselect));

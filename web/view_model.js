@@ -134,6 +134,7 @@ function drawNetwork(page) {
     const top = page.places.drawing.querySelector('.canvas')?.scrollTop ?? 0;
     page.drawing = drawGraph(page.graph, {
         label: `Network ${nameOf(page.model)}: arrow keys go from node to node, Enter chooses`,
+        layers: new Map((page.model.layers ?? []).map(layer => [layer.name, layer])),
         valueOf,
         onselect: node => {
             page.chosen = node.name;

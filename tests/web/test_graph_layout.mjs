@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 
-import {drawnNodes} from '../../web/graph_drawing.js';
+import {drawnNodes, kindOf} from '../../web/graph_drawing.js';
 import {edgePath, layoutGraph} from '../../web/graph_layout.js';
 
 const nodesOf = inputs => inputs.map((list, id) => ({id, inputs: list, width: 100, height: 40}));
@@ -101,4 +101,12 @@ test('an activation is drawn with its layer, unless another node reads the layer
     assert.equal(second.fused, null);
     assert.deepEqual(second.inputs, [0]);
     assert.deepEqual(relu.inputs, [2]);
+});
+
+test('the kind of a layer has its kernel, and says when it is depthwise', () => {
+    const conv = {op: 'Conv', kernel: [3, 3], groups: 1, output_shape: [1, 64, 8, 8]};
+    assert.equal(kindOf(conv), 'Conv 3×3');
+    assert.equal(kindOf({...conv, groups: 64}), 'Depthwise 3×3');
+    assert.equal(kindOf({...conv, groups: 4}), 'Conv, 4 groups, 3×3');
+    assert.equal(kindOf({op: 'Gemm', kernel: null, groups: 1, output_shape: [1, 12]}), 'Gemm');
 });
