@@ -310,7 +310,8 @@ test('the token is asked for, and kept for the session only', async () => {
 
 // ---- addresses, the loss of the daemon ----
 
-const addresses = () => ['#/', '#/?state=queued', '#/submit', `#/submit?from=${job}`];
+const addresses = () => ['#/', '#/?state=queued', '#/submit', `#/submit?from=${job}`,
+    `#/jobs/${job}`, `#/runs/${job}-v000-s0`, `#/models/${files.model}`, `#/compare?jobs=${job}`];
 
 test('every address can be loaded again', async () => {
     for (const hash of addresses()) {
