@@ -35,6 +35,7 @@ export function setToken(token) {
     else
         sessionStorage.removeItem(TOKEN);
     kept.clear();
+    document.dispatchEvent(new Event('tokenchange'));
 }
 
 export const hasToken = () => sessionStorage.getItem(TOKEN) !== null;

@@ -3,6 +3,7 @@
 
 import {ApiError, hasToken, isAbort, onTokenNeeded, setToken} from './api.js';
 import {announce, h, replace} from './dom.js';
+import {me} from './me.js';
 import {heading, problem} from './parts.js';
 
 // Views are fetched when they are first shown.
@@ -109,7 +110,8 @@ async function load(route) {
 }
 
 async function render(current, found, query, root) {
-    const {view} = await load(found.route);
+    const [{view}, who] = await Promise.all([load(found.route), me()]);
+    showSession(who);
     if (current !== shown)
         return false;
     document.title = `${view.title(found.params)} · ptqd`;
@@ -168,13 +170,14 @@ function askForToken(reason) {
     return new Promise(resolve => dialog.addEventListener('close', () => {
         const token = dialog.returnValue === 'use' ? field.value.trim() : null;
         field.value = '';
-        queueMicrotask(showSession);
         resolve(token);
     }, {once: true}));
 }
 
-function showSession() {
+function showSession({owner, role} = {owner: ''}) {
     element('forget').hidden = !hasToken();
+    element('who').textContent = hasToken() && owner ? owner : '';
+    element('who').title = element('who').textContent && `The token is that of ${owner} (${role})`;
 }
 
 // ---- the frame ----

@@ -40,10 +40,28 @@ export function svg(tag, attributes, ...children) {
     return build(document.createElementNS(SVG, tag), attributes, children);
 }
 
-/** Puts these children in place of those that are there; the same kinds as of h(). */
+/* What finds the element that has the focus again when its surroundings are made anew. */
+function focusedWithin(node) {
+    const active = document.activeElement;
+    if (active === node || !node.contains(active))
+        return null;
+    if (active.id)
+        return `#${CSS.escape(active.id)}`;
+    for (const name of ['href', 'aria-label']) {
+        if (active.hasAttribute(name))
+            return `[${name}="${CSS.escape(active.getAttribute(name))}"]`;
+    }
+    return null;
+}
+
+/** Puts these children in place of those that are there; the same kinds as of h(). The focus stays
+ * on what has the same id, address or label: what is drawn often must not take it away. */
 export function replace(node, ...children) {
+    const focused = focusedWithin(node);
     node.replaceChildren();
     append(node, children);
+    if (focused !== null)
+        node.querySelector(focused)?.focus({preventScroll: true});
     return node;
 }
 

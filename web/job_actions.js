@@ -2,6 +2,7 @@
 
 import {post, remove} from './api.js';
 import {h, notify} from './dom.js';
+import {mayChange, maySubmit} from './me.js';
 
 const FINAL = ['succeeded', 'partial', 'failed', 'cancelled'];
 
@@ -28,7 +29,7 @@ function confirmed(button, act) {
 }
 
 function actionsOf(job) {
-    if (job.cancel_requested && !isFinal(job))
+    if (!mayChange(job) || job.cancel_requested && !isFinal(job))
         return [];
     if (!isFinal(job)) {
         return [
@@ -70,5 +71,5 @@ export function jobActions(job, ondone, size = 'small') {
         }, label);
         return button;
     });
-    return job.state === 'cancelled' ? [again(job, size), ...buttons] : buttons;
+    return job.state === 'cancelled' && maySubmit() ? [again(job, size), ...buttons] : buttons;
 }

@@ -3,6 +3,7 @@
 import {ApiError, hasToken, post} from './api.js';
 import {copyButton, h, replace} from './dom.js';
 import {bytes, duration, plural} from './format.js';
+import {me, quotaOf} from './me.js';
 
 const LATER = 500; // ms of quiet until the daemon is asked
 
@@ -55,6 +56,8 @@ export function summary(send, onproblem) {
     const total = h('p', {class: 'total'});
     const how = h('p', {class: 'note'});
     const estimate = h('p', {class: 'note', 'aria-live': 'polite'});
+    const quota = h('p', {class: 'note'});
+    me().then(answer => { quota.textContent = quotaOf(answer); }, () => null);
     const button = h('button', {type: 'submit', class: 'primary', onclick: send}, 'Submit');
     const boxes = h('div', {class: 'view'});
     let timer = null;
@@ -99,6 +102,6 @@ export function summary(send, onproblem) {
         button,
         show,
         element: h('aside', {class: 'panel', 'aria-label': 'The job'},
-            h('div', null, total, how, estimate), button, boxes),
+            h('div', null, total, how, estimate, quota), button, boxes),
     };
 }

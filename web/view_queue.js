@@ -2,6 +2,7 @@
 
 import {events, get, isAbort, post} from './api.js';
 import {h, notify, replace} from './dom.js';
+import {mayAdminister, maySubmit} from './me.js';
 import {empty, heading, problem} from './parts.js';
 import {machine} from './queue_machine.js';
 import {jobRow} from './queue_rows.js';
@@ -88,7 +89,7 @@ function columns() {
 function nothing(filters) {
     if (FILTERS.some(name => filters[name]))
         return empty('No job is like this.', h('a', {class: 'button', href: '#/'}, 'Show all'));
-    return empty('There are no jobs yet.',
+    return empty('There are no jobs yet.', maySubmit() &&
         h('a', {class: 'button primary', href: '#/submit'}, 'Submit the first one'));
 }
 
@@ -281,7 +282,7 @@ export const view = {
         const filters = filterBar(queue.filters, now => now ? queue.filter() : queue.filterSoon());
         await queue.load();
         replace(root,
-            heading('Queue', queue.pauseButton,
+            heading('Queue', mayAdminister() && queue.pauseButton, maySubmit() &&
                 h('a', {class: 'button primary', href: '#/submit'}, 'Submit a job')),
             queue.machine.element, filters, queue.place, queue.pages);
         queue.loadMachine();

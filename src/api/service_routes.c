@@ -30,10 +30,10 @@ static bool get_index(struct http_request *request, void *context, struct error 
     (void)context;
     static const char *const types[] = {"text/plain", "text/html", NULL};
     int type;
-    if (!http_negotiate(request, types, &type, err))
-        return false;
+    struct error neither; /* is wanted: then the list, as ever */
+    bool page = http_negotiate(request, types, &type, &neither) && type == 1;
     http_add_header(request, "Vary", "Accept");
-    return type == 1 ? reply_web_file(request, "index.html", err) : list_calls(request, err);
+    return page ? reply_web_file(request, "index.html", err) : list_calls(request, err);
 }
 
 static void add_operators(struct json *object)

@@ -54,7 +54,8 @@ START_TEST(a_browser_gets_the_page_and_everything_else_the_list)
     ck_assert_int_eq(strncmp(page.body, "<!doctype html>", 15), 0);
     reply_free(&page);
 
-    static const char *const others[] = {NULL, "Accept: */*\r\n", "Accept: text/plain\r\n"};
+    static const char *const others[] = {NULL, "Accept: */*\r\n", "Accept: text/plain\r\n",
+                                         "Accept: application/json\r\n"};
     for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
         struct reply list = get("/", others[i]);
         ck_assert_int_eq(list.status, 200);

@@ -169,6 +169,7 @@ export async function axe(page, colors = false) {
 
 const cases = [];
 
+/** `run` may give a reason why there was nothing to test. */
 export const test = (name, run) => cases.push([name, run]);
 
 /** Runs all cases, in order, and ends the process. `finish` is called at the end. */
@@ -178,8 +179,9 @@ export async function runTests(finish) {
     for (const [i, [name, run]] of cases.entries()) {
         const start = Date.now();
         try {
-            await run();
-            console.log(`ok ${i + 1} - ${name} (${Date.now() - start} ms)`);
+            const skipped = await run();
+            console.log(`ok ${i + 1} - ${name} ${skipped ? `# SKIP ${skipped}`
+                : `(${Date.now() - start} ms)`}`);
         } catch (error) {
             failed++;
             console.log(`not ok ${i + 1} - ${name}`);

@@ -166,6 +166,12 @@ test('a job is cancelled, and a template for another one', async () => {
     const mine = row('to be stopped');
     await until('it runs', async () => (await mine.innerText()).includes('running'));
     await mine.locator('.runs .progress').first().waitFor();
+    // What moves does not take the focus away.
+    await mine.locator('.runs a').first().focus();
+    const step = await mine.locator('.runs').innerText();
+    await until('it moves', async () => await mine.locator('.runs').innerText() !== step);
+    assert.match(await page.evaluate(() => document.activeElement.getAttribute('href')),
+        /#\/runs\//);
     await mine.getByRole('button', {name: /^Cancel/}).click();
     await until('it is cancelled', async () =>
         await mine.locator('.badge').innerText() === 'cancelled');
@@ -308,9 +314,40 @@ test('the token is asked for, and kept for the session only', async () => {
     await guarded.stop();
 });
 
+test('who may only read is offered no more', async () => {
+    const guarded = new Daemon();
+    const tokens = {anna: guarded.token('anna', 'submit'), rita: guarded.token('rita', 'read')};
+    await guarded.start();
+    guarded.headers = {Authorization: `Bearer ${tokens.anna}`};
+    const known = await fetch(`${guarded.url}/v1/me`, {headers: guarded.headers});
+    if (known.status === 404) {
+        await guarded.stop();
+        return 'this daemon does not say who asks';
+    }
+    const theirs = await guarded.store(example);
+    const {id} = await guarded.call('POST', '/v1/jobs', {name: 'of anna', ...theirs, seeds: 1});
+    await guarded.finished(id);
+    for (const [who, offered] of [['rita', 0], ['anna', 1]]) {
+        const other = await openPage(browser);
+        await other.goto(guarded.url);
+        await other.getByRole('textbox', {name: 'Token'}).fill(tokens[who]);
+        await other.keyboard.press('Enter');
+        await other.locator('.job').waitFor();
+        assert.equal(await other.locator('#who').innerText(), who);
+        assert.equal(await other.locator('.job').getByRole('button').count(), offered, who);
+        assert.equal(await other.getByRole('button', {name: 'Pause queue'}).count(), 0);
+        assert.equal(await other.getByRole('link', {name: 'Submit a job'}).count(), offered, who);
+        await other.context().close();
+    }
+    await guarded.stop();
+});
+
 // ---- addresses, the loss of the daemon ----
 
-const addresses = () => ['#/', '#/?state=queued', '#/submit', `#/submit?from=${job}`,
+// Of the other views axe has its say in their own tests.
+const own = () => ['#/', '#/?state=queued', '#/submit', `#/submit?from=${job}`];
+
+const addresses = () => [...own(),
     `#/jobs/${job}`, `#/runs/${job}-v000-s0`, `#/models/${files.model}`, `#/compare?jobs=${job}`];
 
 test('every address can be loaded again', async () => {
@@ -347,14 +384,14 @@ test('the page comes back by itself when the daemon does', async () => {
 
 for (const theme of ['light', 'dark']) {
     test(`axe finds nothing in the ${theme} theme`, async () => {
-        const own = await openPage(browser, {colorScheme: theme});
-        for (const hash of addresses()) {
-            await visit(own, daemon, hash);
-            assert.equal(await own.evaluate(() => document.documentElement.dataset.theme), theme);
-            assert.deepEqual(await axe(own, theme === 'dark'), [], hash);
+        const other = await openPage(browser, {colorScheme: theme});
+        for (const hash of own()) {
+            await visit(other, daemon, hash);
+            assert.equal(await other.evaluate(() => document.documentElement.dataset.theme), theme);
+            assert.deepEqual(await axe(other, theme === 'dark'), [], hash);
         }
-        assert.deepEqual(own.complaints, []);
-        await own.context().close();
+        assert.deepEqual(other.complaints, []);
+        await other.context().close();
     });
 }
 
