@@ -9,6 +9,7 @@ import {ablations, costPlot, widthPlot} from './job_plots.js';
 import {artifactsView, runProgress, runsTable} from './job_runs.js';
 import {specView} from './job_spec.js';
 import {variantTable, widthView} from './job_variants.js';
+import {mayChange, maySubmit} from './me.js';
 import {facts, section, tellConnection} from './panels.js';
 import {badge, crumbs, empty, heading, progressBar} from './parts.js';
 import {problemWords} from './problem_words.js';
@@ -22,7 +23,7 @@ const path = (job, rest = '') => `/v1/jobs/${encodeURIComponent(job)}${rest}`;
 
 function actions(page) {
     const done = job => (job === null ? location.assign('#/') : page.setJob(job));
-    const again = isFinal(page.job) && page.job.state !== 'cancelled';
+    const again = maySubmit() && isFinal(page.job) && page.job.state !== 'cancelled';
     return [jobActions(page.job, done, ''),
         again && h('a', {class: 'button', href: `#/submit?from=${page.job.id}`}, 'Again'),
         h('a', {class: 'button', href: `#/compare?jobs=${encodeURIComponent(page.job.id)}`},
@@ -80,7 +81,8 @@ function headFacts(page) {
         ['seeds', seedsText(job.seeds)],
         ['submitted', time(job.created)],
         ['took', job.finished ? duration(spentSeconds(job)) : null],
-        ['priority', isFinal(job) ? number(job.priority) : priorityForm(page)],
+        ['priority', isFinal(job) || !mayChange(job) ? number(job.priority)
+            : priorityForm(page)],
         ['labels', labelsOf(job.labels)],
     ]);
 }
@@ -118,7 +120,7 @@ function drawHead(page) {
         h('p', {class: 'subtitle'}, job.id, ' ', badge(job.state),
             job.paused ? [' ', badge('paused')] : null),
         headFacts(page), problemView(job));
-    if (focused) // what had the focus is gone
+    if (focused && !places.head.contains(document.activeElement)) // what had it is gone
         places.head.querySelector('h1').focus();
     drawProgress(page);
 }

@@ -7,6 +7,7 @@ import {bytes, count, number, plural, time} from './format.js';
 import {colouring, colours} from './graph_colours.js';
 import {drawGraph, shapeText} from './graph_drawing.js';
 import {layerDetails} from './layer_details.js';
+import {maySubmit} from './me.js';
 import {facts, missing, section} from './panels.js';
 import {crumbs, empty, heading} from './parts.js';
 import {getIfKnown, listAll, nameOf} from './stored.js';
@@ -217,7 +218,7 @@ export const view = {
         document.title = `${nameOf(page.model)} · ptqd`;
         replace(root, crumbs([['Queue', '#/'], [nameOf(page.model)]]),
             heading(nameOf(page.model),
-                h('a', {class: 'button', href: '#/submit'}, 'Submit a job')),
+                maySubmit() && h('a', {class: 'button', href: '#/submit'}, 'Submit a job')),
             headFacts(page),
             h('div', {class: 'network'},
                 section('Drawing', page.places.controls, page.places.drawing),

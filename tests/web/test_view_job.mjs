@@ -185,11 +185,11 @@ test('a job is followed to its end without a reload', async () => {
         optimize: {variable: 'grid'}, postprocess: {bias: 'none'}}});
     await visit(page, daemon, `#/jobs/${id}`);
     await daemon.finished(id);
-    await until('the results are there', async () =>
-        (await tableOf(page, 'Variants').catch(() => ({rows: []}))).rows.length === 3);
+    await until('both runs are told', async () => (await tableOf(page, 'Runs')).rows
+        .filter(row => row.includes('succeeded')).length === 2);
     const {rows} = await tableOf(page, 'Runs');
     assert.deepEqual(rows.map(([run]) => run), [`${id}-v000-s0`, `${id}-v001-s0`]);
-    assert.ok(rows.every(row => row.includes('succeeded')));
+    assert.equal((await tableOf(page, 'Variants')).rows.length, 3);
     assert.deepEqual(await badge(), ['succeeded']);
 });
 
@@ -207,6 +207,30 @@ test('it is paused, resumed and cancelled', async () => {
     assert.equal((await daemon.get(`/v1/jobs/${id}`)).state, 'cancelled');
     assert.equal(await page.getByRole('link', {name: /again/}).getAttribute('href'),
         `#/submit?from=${id}`);
+});
+
+test('it goes on by itself when the daemon was restarted', async () => {
+    const id = await slow('interrupted');
+    await visit(page, daemon, `#/jobs/${id}`);
+    const works = () => page.locator('.panel.live .run-progress:not(.whole)').count();
+    await until('a run works', works);
+    await daemon.stop();
+    await page.locator('.connection.lost').waitFor();
+    assert.equal(await page.locator('h1').innerText(), 'interrupted'); // what was shown stays
+    await daemon.start();
+    await page.locator('.connection.live').waitFor();
+    await until('a run works again', works);
+    await press(/^Cancel/);
+    await until('it is cancelled', async () => (await badge())[0] === 'cancelled');
+});
+
+test('an address that is loaded again shows the same', async () => {
+    await visit(page, daemon, `#/jobs/${sweep}`);
+    const [title, before] = [await page.title(), await tableOf(page, 'Variants')];
+    await page.reload();
+    await settle(page);
+    assert.equal(await page.title(), title);
+    assert.deepEqual(await tableOf(page, 'Variants'), before);
 });
 
 test('a failure is told in words, and failed runs are retried', async () => {
