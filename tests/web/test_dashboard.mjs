@@ -237,6 +237,20 @@ test('filters are in the address', async () => {
     assert.equal(await page.getByLabel('Label').inputValue(), 'set=odd');
 });
 
+test('jobs are found by a part of their name', async () => {
+    if ((await fetch(`${daemon.url}/v1/jobs?text=x`)).status === 422)
+        return 'this daemon does not search';
+    await visit(page, daemon, '#/');
+    await page.getByLabel('Text').fill('many 5');
+    await page.waitForURL(/text=many/);
+    await until('eleven rows', async () => await page.locator('.job').count() === 11);
+    assert.equal(await page.evaluate(() => document.activeElement.id), 'filter-text');
+    await page.getByLabel('Text').fill('no such job');
+    await page.getByText('No job is like this.').waitFor();
+    await page.getByRole('link', {name: 'Show all'}).click();
+    await until('all of them', async () => await page.locator('.job').count() === 50);
+});
+
 test('a long list comes in pages', async () => {
     await visit(page, daemon, '#/');
     assert.equal(await page.locator('.job').count(), 50);
