@@ -79,10 +79,11 @@ function fail(error) {
     const offline = reason.status === 0;
     const title = offline ? 'The daemon does not answer'
         : reason.status === 404 ? 'Not found' : 'This can’t be shown';
-    replace(main, heading(title), problem(reason, offline ? 'No connection' : 'The reason'),
+    replace(main, h('div', {class: 'view'}, heading(title),
+        problem(reason, offline ? 'No connection' : 'The reason'),
         offline && h('p', {class: 'note'}, 'It is tried again by itself.'),
         h('div', null, h('button', {type: 'button', onclick: () => again(reason)},
-            'Try again')));
+            'Try again'))));
     if (offline)
         comeBack(shown, reason);
 }
