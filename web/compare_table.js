@@ -98,13 +98,18 @@ function group(title, columns, rows) {
         rows);
 }
 
+// "optimize.variable" with a place to break the line.
+const breakable = key => key.split('.').flatMap((part, i, parts) =>
+    i < parts.length - 1 ? [`${part}.`, h('wbr')] : [part]);
+
 function choiceRows(items, onlyDifferent) {
     const choices = items.map(choicesOf);
     const keys = [...new Set(choices.flatMap(Object.keys))];
     return keys.map(key => ({key, values: choices.map(each => each[key] ?? '–')}))
         .map(({key, values}) => ({key, values, differs: differ(values)}))
         .filter(({differs}) => differs || !onlyDifferent)
-        .map(({key, values, differs}) => textRow(key, values, differs && items.length > 1));
+        .map(({key, values, differs}) =>
+            textRow(breakable(key), values, differs && items.length > 1));
 }
 
 function aboutRows(items) {
