@@ -9,6 +9,7 @@
 #   ptq.sh report JOB                     the table of its variants
 #   ptq.sh fetch JOB|RUN [DIR]            artifacts and reports; files that are there are not sent again
 #   ptq.sh cancel JOB | retry JOB | rm JOB
+#   ptq.sh me                             who you are to the daemon, and what you may still take
 #
 # PTQD_URL is the daemon (http://127.0.0.1:8470), PTQD_TOKEN the token where it wants one. Needs
 # curl and jq. `. ptq.bash-completion` lets bash complete it. Status: 0, 1 for what the daemon
@@ -249,6 +250,13 @@ fetch() {
     done
 }
 
+me() {
+    ask "$url/v1/me"
+    jq -r '"\(.owner) (\(.role))",
+        (.used | keys_unsorted[]) as $k | "\($k): \(.used[$k]) of \(.quotas[$k] // "any number")"' \
+        "$work/answer"
+}
+
 [ $# -ge 1 ] || usage
 command=$1
 shift
@@ -272,6 +280,7 @@ report:1)
     ;;
 fetch:1 | fetch:2) fetch "$@" ;;
 cancel:1 | retry:1) ask -X POST "$url/v1/jobs/$1/$command" ;;
+me:0) me ;;
 rm:1) ask -X DELETE "$url/v1/jobs/$1" ;;
 *) usage ;;
 esac

@@ -45,7 +45,8 @@ struct api {
 };
 
 extern const struct http_table model_routes, dataset_routes, job_routes, run_routes, report_routes,
-    service_routes, event_routes, queue_routes, metrics_routes, openapi_routes, web_routes;
+    service_routes, event_routes, queue_routes, metrics_routes, openapi_routes, web_routes,
+    me_routes;
 
 /* Prints the document of the interface (openapi_routes.c). */
 bool document_create(struct api_document *document, struct error *err);

@@ -42,6 +42,8 @@ enum {
     SERVICE_PRIORITY_LIMIT = 5
 };
 
+struct token_row;
+
 struct service_options {
     bool tokens; /* requests need one; service_add_token makes it */
     struct store_limits limits;
@@ -55,6 +57,8 @@ void service_start(struct service *service, bool tokens);
 void service_stop(struct service *service);
 void service_add_token(struct service *service, const char *name, const char *role,
                        const char *token);
+/* The same with limits of its own; the digest is filled in. */
+void service_add_limited(struct service *service, struct token_row *row, const char *token);
 
 /* An exchange whose body is JSON in `service->arena`, or NULL when it has none. Fails the test
  * unless the status is the expected one. */

@@ -88,6 +88,7 @@ static const struct step {
     {"GET", "/web/{name}", "/web/nothing.js", .status = 404},
     {"GET", "/healthz", .status = 200},
     {"GET", "/readyz", .status = 200},
+    {"GET", "/v1/me", .status = 200},
     {"GET", "/metrics", .status = 200},
     {"GET", "/v1/catalog", .status = 200},
     {"GET", "/v1/catalog", .headers = "If-None-Match: *\r\n", .status = 304},

@@ -71,6 +71,10 @@ refused 1 "HTTP status 422: .*bits" submit "$out/motion/bad.json"
 refused 1 "can't be read" submit "$out/none.json"
 refused 2 "ptq.sh put FILE" put
 refused 2 "ptq.sh put FILE" dance
+sh "$ptq" me >"$out/me" || fail "me fails"
+grep -q '^local (admin)$' "$out/me" || fail "me says: $(cat "$out/me")"
+grep -q '^queued_runs: 0 of 100000$' "$out/me" || fail "me says: $(cat "$out/me")"
+grep -Eq '^stored_bytes: [1-9][0-9]* of any number$' "$out/me" || fail "me says: $(cat "$out/me")"
 sh "$ptq" rm "$job" || fail "rm fails"
 PTQD_URL=http://127.0.0.1:1 refused 1 "does not answer" ls
 echo "the client works"
