@@ -122,8 +122,9 @@ static void destroy_form(void *state)
 bool form_begin(struct http_request *request, struct api *api, struct error *err)
 {
     enum { SLACK_BYTES = 1 << 20 }; /* headers of the parts */
+    const uint64_t extra_bytes = json_default_limits.bytes + SLACK_BYTES;
     struct form *form = ARENA_NEW(http_arena(request), struct form, err);
-    if (form == NULL)
+    if (form == NULL || !upload_fits(request, api, extra_bytes, err))
         return false;
     form->api = api;
     text_init(&form->spec, json_default_limits.bytes);
@@ -134,8 +135,7 @@ bool form_begin(struct http_request *request, struct api *api, struct error *err
         return false;
     const struct http_sink sink = {.write = feed, .context = form};
     http_set_sink(request, &sink,
-                  api->options.model_bytes + 2 * api->options.dataset_bytes +
-                      json_default_limits.bytes + SLACK_BYTES);
+                  api->options.model_bytes + 2 * api->options.dataset_bytes + extra_bytes);
     http_set_state(request, form, destroy_form);
     return true;
 }

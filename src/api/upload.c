@@ -1,6 +1,7 @@
 #include "upload.h"
 
 #include "ptqd/store/blob.h"
+#include "ptqd/store/quota.h"
 
 #include <errno.h>
 #include <string.h>
@@ -94,11 +95,25 @@ bool upload_commit(struct upload *upload, const struct upload_kind *kind, void *
     return ok;
 }
 
+bool upload_fits(struct http_request *request, struct api *api, uint64_t extra_bytes,
+                 struct error *err)
+{
+    uint64_t size = http_body_size(request);
+    struct database *database;
+    if (size == UINT64_MAX || size <= extra_bytes)
+        return true;
+    uint64_t file_bytes = size - extra_bytes;
+    return store_reader(api->options.store, &database, err) &&
+           quota_fits_bytes(database, http_owner(request),
+                            file_bytes > INT64_MAX ? INT64_MAX : (int64_t)file_bytes, err);
+}
+
 bool upload_begin(struct http_request *request, struct api *api, const struct upload_kind *kind,
                   struct error *err)
 {
     struct upload *upload = ARENA_NEW(http_arena(request), struct upload, err);
-    if (upload == NULL || !upload_open(upload, api, kind, err))
+    if (upload == NULL || !upload_fits(request, api, 0, err) ||
+        !upload_open(upload, api, kind, err))
         return false;
     const char *id = http_query(request, "id");
     if (id != NULL && !blob_expect(upload->writer, id, err)) {

@@ -54,6 +54,10 @@ bool upload_inspect(struct upload *upload, const struct upload_kind *kind, void 
 bool upload_commit(struct upload *upload, const struct upload_kind *kind, void *row,
                    const char *name, const char *owner, bool *out_known, struct error *err);
 
+/* For a `begin`: E_LIMIT when the owner has no room for the body, of which `extra_bytes` may be no
+ * file. One that comes in chunks passes: what is in it is looked at by upload_commit. */
+bool upload_fits(struct http_request *request, struct api *api, uint64_t extra_bytes,
+                 struct error *err);
 /* `begin` of a route whose body is one file, which must be the one that `id` of the query string
  * names, if it does. */
 bool upload_begin(struct http_request *request, struct api *api, const struct upload_kind *kind,

@@ -170,7 +170,10 @@ static enum MHD_Result on_header(struct http_server *server, struct MHD_Connecti
         return answer_error(request, &err);
     }
     uint64_t length = http_content_length(connection);
-    bool droppable = length == UINT64_MAX || length <= server->options.swallow_bytes;
+    /* A client that waits for leave to send has not sent what would have to be dropped. */
+    bool droppable =
+        MHD_lookup_connection_value(connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_EXPECT) == NULL &&
+        (length == UINT64_MAX || length <= server->options.swallow_bytes);
     if (!accept_header(request, line->url, line->method, &err)) {
         if (!droppable)
             return answer_error(request, &err);

@@ -84,6 +84,11 @@ bool http_negotiate(const struct http_request *request, const char *const *types
     return true;
 }
 
+uint64_t http_body_size(const struct http_request *request)
+{
+    return http_content_length(request->connection);
+}
+
 void http_set_owner(struct http_request *request, const char *owner, int role)
 {
     const char *copy = arena_strdup(request->arena, owner, NULL);

@@ -46,6 +46,25 @@ static void wait_for_files(int expected)
     }
 }
 
+/* Sends the header alone of an upload, and expects the answer. */
+static void ask_before_body(const char *target, const char *headers, int size, int status)
+{
+    int fd = client_connect(service.port);
+    client_send_text(fd, arena_printf(service.arena, NULL,
+                                      "POST %s HTTP/1.1\r\nHost: localhost\r\n%s"
+                                      "Content-Length: %d\r\n\r\n",
+                                      target, headers, size));
+    struct reply reply = client_receive(fd, false);
+    ck_assert_msg(reply.status == status, "%s: %d %s", target, reply.status, reply.body);
+    ck_assert_msg(status != 429 || support_contains(reply.body, "above the limit of 300"), "%s",
+                  reply.body);
+    reply_free(&reply);
+    close(fd);
+}
+
+static const char expects[] = "Expect: 100-continue\r\n";
+enum { GIGABYTE = 1000 * 1000 * 1000 };
+
 static void setup_small(void)
 {
     const struct service_options options = {.limits = {.stored_bytes = 300}};
@@ -60,6 +79,19 @@ START_TEST(an_upload_above_the_quota_leaves_no_file)
     const struct json *problem =
         service_call(&service, "POST", "/v1/models", NULL, model->bytes, model->size, 429);
     ck_assert(support_contains(service_text(problem, "detail"), "above the limit of 300"));
+    /* In chunks: how much it is is known at its end. */
+    int fd = client_connect(service.port);
+    client_send_text(fd, arena_printf(service.arena, NULL,
+                                      "POST /v1/models HTTP/1.1\r\nHost: localhost\r\n"
+                                      "Transfer-Encoding: chunked\r\n\r\n%zx\r\n",
+                                      model->size));
+    ck_assert(client_send(fd, model->bytes, model->size));
+    client_send_text(fd, "\r\n0\r\n\r\n");
+    struct reply reply = client_receive(fd, false);
+    ck_assert_int_eq(reply.status, 429);
+    ck_assert_msg(support_contains(reply.body, "above the limit of 300"), "%s", reply.body);
+    reply_free(&reply);
+    close(fd);
     wait_for_files(0);
     ck_assert_int_eq(count_files("tmp"), 0);
     /* There is room for the labels: the service goes on. */
@@ -68,24 +100,25 @@ START_TEST(an_upload_above_the_quota_leaves_no_file)
 }
 END_TEST
 
+/* Law: for what does not fit nobody sends a byte, whether the client waits for leave or the body is
+ * too large to be dropped. */
+START_TEST(what_does_not_fit_is_refused_before_it_is_sent)
+{
+    static const char form[] = "Content-Type: multipart/form-data; boundary=x\r\n";
+    ask_before_body("/v1/models", expects, 301, 429);
+    ask_before_body("/v1/datasets?scale=2", expects, 301, 429);
+    ask_before_body("/v1/models", "", GIGABYTE, 429);
+    ask_before_body("/v1/jobs", form, GIGABYTE, 429);
+    ask_before_body("/v1/jobs",
+                    "Expect: 100-continue\r\nContent-Type: multipart/form-data; boundary=x\r\n",
+                    4 << 20, 429);
+    ck_assert_int_eq(count_files("blobs"), 0);
+}
+END_TEST
+
 static void setup(void)
 {
     service_start(&service, false);
-}
-
-/* Sends the header alone of an upload of a gigabyte, and expects the answer. */
-static void ask_before_body(const char *target, int status)
-{
-    int fd = client_connect(service.port);
-    client_send_text(fd,
-                     arena_printf(service.arena, NULL,
-                                  "POST %s HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\n"
-                                  "Content-Length: 1000000000\r\n\r\n",
-                                  target));
-    struct reply reply = client_receive(fd, false);
-    ck_assert_msg(reply.status == status, "%s: %d %s", target, reply.status, reply.body);
-    reply_free(&reply);
-    close(fd);
 }
 
 /* Law: who names a file that is there is answered without sending it, and what comes must be what
@@ -104,7 +137,7 @@ START_TEST(a_file_that_is_known_need_not_be_sent)
             service_text(service_call(&service, "POST", plain, NULL, file->bytes, file->size, 201),
                          "id");
         const char *named = arena_printf(service.arena, NULL, "%s?id=%s", plain, id);
-        ask_before_body(named, 200);
+        ask_before_body(named, expects, GIGABYTE, 200);
         ck_assert_str_eq(
             service_text(service_call(&service, "POST", named, NULL, "", 0, 200), "id"), id);
         /* A body that is sent all the same is dropped. */
@@ -112,7 +145,7 @@ START_TEST(a_file_that_is_known_need_not_be_sent)
 
         service_call(&service, "DELETE", arena_printf(service.arena, NULL, "%s/%s", plain, id),
                      NULL, NULL, 0, 204);
-        ask_before_body(named, 413);
+        ask_before_body(named, expects, GIGABYTE, 413);
         if (i == 1) { /* what is no model is refused as such before */
             const struct json *problem =
                 service_call(&service, "POST", named, NULL, other->bytes, other->size, 422);
@@ -134,6 +167,7 @@ int main(void)
     tcase_set_timeout(small, 60);
     tcase_add_checked_fixture(small, setup_small, teardown);
     tcase_add_test(small, an_upload_above_the_quota_leaves_no_file);
+    tcase_add_test(small, what_does_not_fit_is_refused_before_it_is_sent);
     suite_add_tcase(suite, small);
     TCase *tcase = tcase_create("uploads");
     tcase_set_timeout(tcase, 60);

@@ -42,6 +42,8 @@ bool http_query_value(struct http_request *request, const struct param *param,
 const char *http_header(const struct http_request *request, const char *name);
 /* The body of a route that collects it; NUL-terminated after `*out_size` bytes. */
 const char *http_body(const struct http_request *request, size_t *out_size);
+/* Bytes of the body, as the header has them; UINT64_MAX when they come in chunks. */
+uint64_t http_body_size(const struct http_request *request);
 /* True when the media type of the body is `type`, whatever its parameters. */
 bool http_body_is(const struct http_request *request, const char *type);
 /* Index of the media type in the NULL-terminated list that the client likes best; the first one
