@@ -9,6 +9,7 @@
 #   ptq.sh report JOB                     the table of its variants
 #   ptq.sh fetch JOB|RUN [DIR]            artifacts and reports; files that are there are not sent again
 #   ptq.sh cancel JOB | retry JOB | rm JOB
+#   ptq.sh priority JOB NUMBER            higher ones go first
 #   ptq.sh me                             who you are to the daemon, and what you may still take
 #
 # PTQD_URL is the daemon (http://127.0.0.1:8470), PTQD_TOKEN the token where it wants one. Needs
@@ -280,6 +281,10 @@ report:1)
     ;;
 fetch:1 | fetch:2) fetch "$@" ;;
 cancel:1 | retry:1) ask -X POST "$url/v1/jobs/$1/$command" ;;
+priority:2)
+    ask -X PATCH "$url/v1/jobs/$1" -H 'Content-Type: application/json' \
+        --data-binary "{\"priority\": $2}"
+    ;;
 me:0) me ;;
 rm:1) ask -X DELETE "$url/v1/jobs/$1" ;;
 *) usage ;;

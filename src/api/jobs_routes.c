@@ -236,15 +236,9 @@ static bool start_change(struct http_request *request, struct api *api,
 
 static bool reply_changed(struct http_request *request, void *context, struct error *err)
 {
-    struct arena *arena = http_arena(request);
-    struct api *api = context;
-    struct database *database;
-    struct job_row row;
-    struct json *object = json_object(arena);
-    return change_check(request, err) &&
-           find_job(request, api, http_param(request, "id"), &database, &row, err) &&
-           add_job(object, api, database, &row, arena, err) &&
-           reply_json(request, 200, object, err);
+    struct job_text text;
+    struct news news;
+    return change_check(request, err) && answer_job(request, context, &text, &news, err);
 }
 
 static bool reply_deleted(struct http_request *request, void *context, struct error *err)
@@ -271,6 +265,45 @@ static bool pause_job(struct http_request *request, void *context, struct error 
 static bool resume_job(struct http_request *request, void *context, struct error *err)
 {
     return start_change(request, context, jobs_resume, reply_changed, err);
+}
+
+/* A version of the job that If-Match does not mean is not changed, also when it becomes one after
+ * this look: the write looks at the revision. */
+static bool check_version(struct http_request *request, struct api *api, struct database *database,
+                          const struct job_row *row, int64_t *out_revision, struct error *err)
+{
+    struct job_text text;
+    if (http_header(request, "If-Match") == NULL)
+        return true;
+    if (!job_text(api, database, row, http_arena(request), &text, err))
+        return false;
+    *out_revision = row->revision;
+    return http_is_meant(request, text.etag) ||
+           FAIL(err, E_PRECONDITION, "job '%s' is not the version that If-Match means", row->id);
+}
+
+static bool patch_job(struct http_request *request, void *context, struct error *err)
+{
+    struct api *api = context;
+    struct arena *arena = http_arena(request);
+    struct job_patch *patch = ARENA_NEW(arena, struct job_patch, err);
+    struct database *database;
+    struct job_row row;
+    struct json *object;
+    size_t size;
+    const char *body = http_body(request, &size);
+    if (patch == NULL || !find_job(request, api, http_param(request, "id"), &database, &row, err) ||
+        !check_owner(request, row.owner, "the job", err) ||
+        !json_parse(arena, body, size, NULL, &object, err) ||
+        !job_patch_parse(object, arena, patch, err) ||
+        (patch->has_priority && !check_priority(request, api, patch->priority, err)) ||
+        !check_version(request, api, database, &row, &patch->revision, err))
+        return false;
+    struct jobs_change *change = change_suspend(request, reply_changed, err);
+    if (change == NULL)
+        return false;
+    jobs_patch(api->options.jobs, row.id, patch, change);
+    return true;
 }
 
 static bool delete_job(struct http_request *request, void *context, struct error *err)
@@ -305,6 +338,15 @@ static const struct http_route routes[] = {
      .summary = "A job; ?wait=30 answers when it is finished, at the latest after 30 s",
      .query = {&query_wait},
      .replies = {{200, "The job", .schema = &job_schema, .headers = {"ETag", "Retry-After"}}}},
+    {.method = "PATCH",
+     .pattern = "/v1/jobs/{id}",
+     .access = ACCESS_SUBMIT,
+     .any_body = true,
+     .conditional = true,
+     .handle = patch_job,
+     .summary = "Change a job's name, labels or priority; with If-Match only if it is that version",
+     .bodies = {{"application/json", &job_patch_schema}},
+     .replies = {{200, "The job", .schema = &job_schema, .headers = {"ETag"}}}},
     {.method = "DELETE",
      .pattern = "/v1/jobs/{id}",
      .access = ACCESS_SUBMIT,
@@ -318,7 +360,7 @@ static const struct http_route routes[] = {
      .any_body = true,
      .handle = cancel,
      .summary = "Stop a job's runs",
-     .replies = {{200, "The job", .schema = &job_schema}},
+     .replies = {{200, "The job", .schema = &job_schema, .headers = {"ETag"}}},
      .problems = {409}},
     {.method = "POST",
      .pattern = "/v1/jobs/{id}/retry",
@@ -326,7 +368,7 @@ static const struct http_route routes[] = {
      .any_body = true,
      .handle = retry,
      .summary = "Queue a job's failed runs again",
-     .replies = {{200, "The job", .schema = &job_schema}},
+     .replies = {{200, "The job", .schema = &job_schema, .headers = {"ETag"}}},
      .problems = {409}},
     {.method = "POST",
      .pattern = "/v1/jobs/{id}/pause",
@@ -335,7 +377,7 @@ static const struct http_route routes[] = {
      .handle = pause_job,
      .summary = "Start no more of a job's runs; ?now=true also puts back those that run",
      .query = {&query_now},
-     .replies = {{200, "The job", .schema = &job_schema}},
+     .replies = {{200, "The job", .schema = &job_schema, .headers = {"ETag"}}},
      .problems = {409}},
     {.method = "POST",
      .pattern = "/v1/jobs/{id}/resume",
@@ -343,7 +385,7 @@ static const struct http_route routes[] = {
      .any_body = true,
      .handle = resume_job,
      .summary = "Let a paused job go on",
-     .replies = {{200, "The job", .schema = &job_schema}},
+     .replies = {{200, "The job", .schema = &job_schema, .headers = {"ETag"}}},
      .problems = {409}},
 };
 const struct http_table job_routes = {routes, sizeof(routes) / sizeof(routes[0])};

@@ -102,8 +102,10 @@ bool openapi_sends(const struct http_route *route, const char *header)
 
 static bool looks_at(const struct http_route *route, const struct openapi_header *header)
 {
+    bool gets = strcmp(route->method, "GET") == 0;
+    bool checks = route->conditional && strcmp(header->name, "If-Match") == 0;
     if (header->with != NULL)
-        return openapi_sends(route, header->with);
+        return (gets || checks) && openapi_sends(route, header->with);
     for (size_t i = 0; i < HTTP_HEADERS_MAX && route->headers[i] != NULL; i++) {
         if (strcmp(route->headers[i], header->name) == 0)
             return true;
@@ -210,6 +212,8 @@ static void add_reply(struct json *responses, const struct http_route *route, in
 /* 206 and 304: what conditions and ranges make of a 200. */
 static void add_conditional(struct json *responses, const struct http_route *route)
 {
+    if (strcmp(route->method, "GET") != 0)
+        return;
     if (openapi_sends(route, "Accept-Ranges")) {
         struct json *part = json_add_object(responses, "206");
         json_add_string(part, "description", "The part that Range asks for");

@@ -50,14 +50,13 @@ static bool apply_key(struct http_request *request, struct database *database,
     return true;
 }
 
-/* Who may put a job before everybody else's. */
-static bool check_priority(const struct http_request *request, const struct api *api,
-                           const struct job_spec *spec, struct error *err)
+bool check_priority(const struct http_request *request, const struct api *api, int64_t priority,
+                    struct error *err)
 {
-    if (http_role(request) == ACCESS_ADMIN || spec->priority <= api->options.priority_limit)
+    if (http_role(request) == ACCESS_ADMIN || priority <= api->options.priority_limit)
         return true;
-    FAIL(err, E_INVALID, "priority is %" PRId64 "; for \"%s\" it is at most %" PRId64,
-         spec->priority, http_owner(request), api->options.priority_limit);
+    FAIL(err, E_INVALID, "priority is %" PRId64 "; for \"%s\" it is at most %" PRId64, priority,
+         http_owner(request), api->options.priority_limit);
     return error_at(err, "/priority");
 }
 
@@ -77,7 +76,7 @@ bool prepare_job(struct http_request *request, struct api *api, const struct job
     if (out_replayed[0] != '\0')
         return true;
     if (!job_spec_parse(wanted->object, &options, arena, &spec, err) ||
-        !check_priority(request, api, &spec, err) ||
+        !check_priority(request, api, spec.priority, err) ||
         !check_fit(database, &viewer, &spec, arena, err) ||
         !job_spec_insert(&spec, arena, out_insert, err))
         return false;

@@ -17,6 +17,9 @@ struct job_request {
     size_t size;
 };
 
+/* E_INVALID for a priority that only administrators may give: before everybody else's jobs. */
+bool check_priority(const struct http_request *request, const struct api *api, int64_t priority,
+                    struct error *err);
 /* Checks a specification and makes what the store takes. When the key was used before,
  * `out_replayed` is that job's id, else "". */
 bool prepare_job(struct http_request *request, struct api *api, const struct job_request *wanted,

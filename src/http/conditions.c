@@ -47,6 +47,22 @@ bool http_is_known(const struct http_request *request)
     return lists_tag(request, http_header(request, MHD_HTTP_HEADER_IF_NONE_MATCH));
 }
 
+/* What If-Match names; a tag marked as weak is never the same (section 8.8.3.2). */
+static bool names_tag(const char *match, const char *tag, const char *encoded_tag)
+{
+    return strcmp(match, "*") == 0 ||
+           (strstr(match, "W/") == NULL && tag != NULL &&
+            (http_tag_listed(match, tag) || http_tag_listed(match, encoded_tag)));
+}
+
+bool http_is_meant(struct http_request *request, const char *tag)
+{
+    const char *match = http_header(request, MHD_HTTP_HEADER_IF_MATCH);
+    const char *quoted = arena_printf(request->arena, NULL, "\"%s\"", tag);
+    const char *encoded = arena_printf(request->arena, NULL, "\"%s-gzip\"", tag);
+    return match == NULL || (encoded != NULL && names_tag(match, quoted, encoded));
+}
+
 enum http_condition http_check_conditions(const struct http_request *request)
 {
     const struct answer *answer = &request->answer;
@@ -54,9 +70,7 @@ enum http_condition http_check_conditions(const struct http_request *request)
     const char *none_match = http_header(request, MHD_HTTP_HEADER_IF_NONE_MATCH);
     time_t date;
     if (match != NULL) {
-        bool any = strcmp(match, "*") == 0;
-        /* A tag marked as weak is never the same (section 8.8.3.2). */
-        if (!any && (strstr(match, "W/") != NULL || !lists_tag(request, match)))
+        if (!names_tag(match, answer->etag, answer->encoded_etag))
             return HTTP_CONDITION_FAILED;
     } else if (answer->modified != 0 &&
                parse_date(http_header(request, MHD_HTTP_HEADER_IF_UNMODIFIED_SINCE), &date) &&
@@ -83,7 +97,7 @@ bool http_range_condition_holds(const struct http_request *request)
 }
 
 bool http_check_change_conditions(struct MHD_Connection *connection, const char *method,
-                                  struct error *err)
+                                  bool conditional, struct error *err)
 {
     static const char *const names[] = {MHD_HTTP_HEADER_IF_MATCH, MHD_HTTP_HEADER_IF_NONE_MATCH,
                                         MHD_HTTP_HEADER_IF_UNMODIFIED_SINCE};
@@ -91,8 +105,9 @@ bool http_check_change_conditions(struct MHD_Connection *connection, const char 
         return true;
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
         const char *value = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, names[i]);
-        bool any = value != NULL && i == 0 && strcmp(value, "*") == 0; /* the handler's 404 */
-        if (value != NULL && !any)
+        /* The handler looks, or has a 404. */
+        bool fine = i == 0 && (conditional || (value != NULL && strcmp(value, "*") == 0));
+        if (value != NULL && !fine)
             return FAIL(err, E_PRECONDITION, "%s is not looked at by %.32s, so nothing was done",
                         names[i], method);
     }

@@ -74,7 +74,7 @@ static bool answer_options(struct http_request *request)
 
 static bool find_route(struct http_request *request, struct error *err)
 {
-    char allow[HTTP_ALLOW_BYTES] = "GET, HEAD, POST, DELETE, OPTIONS";
+    char allow[HTTP_ALLOW_BYTES] = "GET, HEAD, POST, PATCH, DELETE, OPTIONS";
     bool options = strcmp(request->method, "OPTIONS") == 0;
     bool whole = options && strcmp(request->path, "*") == 0;
     if (!whole && http_route_find(request->server->options.tables, request->method, request->path,
@@ -108,14 +108,15 @@ static bool accept_header(struct http_request *request, const char *url, const c
         return false;
     const struct http_options *options = &request->server->options;
     if (!http_check_site(request->connection, method, err) ||
-        !http_check_expectation(request->connection, err) ||
-        !http_check_change_conditions(request->connection, method, err) ||
-        !find_route(request, err))
+        !http_check_expectation(request->connection, err) || !find_route(request, err))
         return false;
-    if (request->match.route == NULL)
+    const struct http_route *route = request->match.route;
+    if (route == NULL)
         return true;
+    if (!http_check_change_conditions(request->connection, method, route->conditional, err))
+        return false;
     if (options->authorize != NULL &&
-        !options->authorize(request, options->context, request->match.route->access, err))
+        !options->authorize(request, options->context, route->access, err))
         return false;
     return http_check_query(request, err) && prepare_body(request, err);
 }

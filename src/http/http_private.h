@@ -198,9 +198,10 @@ enum http_condition { HTTP_CONDITION_HOLDS, HTTP_CONDITION_KNOWN, HTTP_CONDITION
 enum http_condition http_check_conditions(const struct http_request *request);
 /* False when If-Range asks for another version than there is. */
 bool http_range_condition_holds(const struct http_request *request);
-/* E_PRECONDITION for conditions on a request that changes something: nobody would look at them. */
+/* E_PRECONDITION for conditions on a request that changes something, which nobody would look at; at
+ * If-Match somebody does when the route is `conditional`. */
 bool http_check_change_conditions(struct MHD_Connection *connection, const char *method,
-                                  struct error *err);
+                                  bool conditional, struct error *err);
 
 /* encode.c */
 bool http_takes_gzip(const char *accept_encoding);

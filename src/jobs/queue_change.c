@@ -47,6 +47,7 @@ static void take_effect(struct jobs *jobs, const struct jobs_change *change)
     case JOBS_CANCEL:
         cancel_running(jobs, change->job);
         break;
+    case JOBS_PATCH:
     case JOBS_DELETE:
         break;
     }
@@ -90,6 +91,8 @@ static bool apply(struct database *database, void *context, struct error *err)
     case JOBS_PAUSE_ALL:
     case JOBS_RESUME_ALL:
         return queue_row_pause(database, change->kind == JOBS_PAUSE_ALL, err);
+    case JOBS_PATCH:
+        return job_row_patch(database, change->job, change->patch, err);
     case JOBS_DELETE:
         return job_row_delete(database, change->job, err);
     }
@@ -150,6 +153,13 @@ void jobs_pause_all(struct jobs *jobs, struct jobs_change *change)
 void jobs_resume_all(struct jobs *jobs, struct jobs_change *change)
 {
     ask_of(jobs, JOBS_RESUME_ALL, "", change);
+}
+
+void jobs_patch(struct jobs *jobs, const char *job, const struct job_patch *patch,
+                struct jobs_change *change)
+{
+    change->patch = patch;
+    ask_of(jobs, JOBS_PATCH, job, change);
 }
 
 void jobs_delete(struct jobs *jobs, const char *job, struct jobs_change *change)

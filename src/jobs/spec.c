@@ -281,6 +281,38 @@ static bool read_pipeline(const struct reader *reader, const struct json *object
     return check_variants(reader, spec);
 }
 
+static bool read_priority(const struct reader *reader, const struct json *value, int64_t *priority)
+{
+    return value == NULL ||
+           json_as_integer(value, -JOB_PRIORITY_MAX, JOB_PRIORITY_MAX, priority, reader->err);
+}
+
+bool job_patch_parse(const struct json *object, struct arena *arena, struct job_patch *out_patch,
+                     struct error *err)
+{
+    static const char *const known[] = {"name", "labels", "priority", NULL};
+    const struct reader reader = {.arena = arena, .err = err};
+    struct job_spec spec = {.name = ""};
+    if (!json_expect(object, JSON_OBJECT, err) || !json_check_keys(object, known, err))
+        return false;
+    const struct json *name = json_find(object, "name"), *labels = json_find(object, "labels");
+    const struct json *priority = json_find(object, "priority");
+    if (name == NULL && labels == NULL && priority == NULL)
+        return FAIL(err, E_INVALID,
+                    "nothing is to be changed; name, labels and priority of a job can be");
+    if (!read_name(&reader, name, &spec) || !read_labels(&reader, labels, &spec) ||
+        !read_priority(&reader, priority, &spec.priority))
+        return false;
+    *out_patch = (struct job_patch){.name = name != NULL ? spec.name : NULL,
+                                    .has_priority = priority != NULL,
+                                    .priority = spec.priority,
+                                    .has_labels = labels != NULL,
+                                    .labels = spec.labels,
+                                    .label_count = spec.label_count,
+                                    .revision = -1};
+    return true;
+}
+
 bool job_spec_parse(const struct json *object, const struct job_spec_options *options,
                     struct arena *arena, struct job_spec *out_spec, struct error *err)
 {
@@ -289,13 +321,11 @@ bool job_spec_parse(const struct json *object, const struct job_spec_options *op
                                         "pipeline",    NULL};
     struct reader reader = {.options = options, .arena = arena, .err = err};
     struct job_spec spec = {.name = ""};
-    const struct json *priority = json_find(object, "priority");
     const struct json *memory = json_find(object, "memory_limit");
     if (!json_expect(object, JSON_OBJECT, err) || !json_check_keys(object, known, err) ||
         !read_name(&reader, json_find(object, "name"), &spec) ||
         !read_labels(&reader, json_find(object, "labels"), &spec) ||
-        (priority != NULL &&
-         !json_as_integer(priority, -JOB_PRIORITY_MAX, JOB_PRIORITY_MAX, &spec.priority, err)) ||
+        !read_priority(&reader, json_find(object, "priority"), &spec.priority) ||
         (memory != NULL && !json_as_integer(memory, JOB_MEMORY_MIN_MIB, JOB_MEMORY_MAX_MIB,
                                             &spec.memory_limit_mib, err)) ||
         !read_files(&reader, object, &spec) ||

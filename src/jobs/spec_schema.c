@@ -60,11 +60,20 @@ static const struct schema model_schema = {
     .members = model_members,
 };
 
-static const struct schema_member spec_members[] = {
+static const struct schema_member patch_members[] = {
     {"name", .type = SCHEMA_STRING, .optional = true, .help = "At most 200 bytes"},
     {"labels", .type = SCHEMA_STRING, .map = true, .optional = true, .help = "At most 32"},
     {"priority", .type = SCHEMA_INTEGER, .optional = true,
      .help = "-100 to 100; higher ones start first"},
+    {0},
+};
+const struct schema job_patch_schema = {
+    .name = "JobPatch",
+    .help = "What may be changed of a job that is there; labels take the place of all it has",
+    .members = patch_members,
+};
+
+static const struct schema_member spec_members[] = {
     {"seeds", .type = SCHEMA_INTEGER, .or_list = true, .optional = true,
      .help = "A number n stands for 0 to n - 1"},
     {"memory_limit", .type = SCHEMA_INTEGER, .optional = true, .help = "Of a run, in MiB"},
@@ -75,6 +84,7 @@ static const struct schema common_schema = {
     .name = "JobSettings",
     .help = "A job without its files",
     .members = spec_members,
+    .base = &job_patch_schema,
 };
 
 static const struct schema_member files_members[] = {

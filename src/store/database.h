@@ -10,10 +10,10 @@ enum { DATABASE_STATEMENTS_MAX = 128 }; /* distinct statements of the room, with
 
 struct database {
     sqlite3 *handle;
-    struct blobs *blobs;        /* borrowed */
-    bool collects;              /* the writer removes blobs that nothing names */
+    struct blobs *blobs; /* borrowed */
+    bool collects;       /* the writer removes blobs that nothing names */
     struct store_limits limits;
-    struct store_fault fault;   /* none for readers */
+    struct store_fault fault; /* none for readers */
     struct {
         const char *sql; /* borrowed; a literal of this room, compared by address */
         sqlite3_stmt *handle;

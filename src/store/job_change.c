@@ -1,7 +1,9 @@
-/* What a user does to a job: cancel, retry, pause, delete. The job's counts follow by trigger. */
+/* What a user does to a job: cancel, retry, pause, change, delete. The job's counts follow by
+ * trigger. */
 
 #include "ptqd/store/job_row.h"
 
+#include "job_label.h"
 #include "row_id.h"
 #include "statement.h"
 
@@ -12,6 +14,7 @@ struct job_brief {
     int64_t number;
     int64_t queued, running, failed;
     bool cancel_requested;
+    int64_t revision;
 };
 
 static bool find_brief(struct database *database, const char *id, struct job_brief *out_brief,
@@ -22,7 +25,8 @@ static bool find_brief(struct database *database, const char *id, struct job_bri
         return false;
     struct statement statement;
     statement_open(&statement, database,
-                   "SELECT queued, running, failed, cancel_requested FROM job WHERE number = ?1",
+                   "SELECT queued, running, failed, cancel_requested, revision FROM job"
+                   " WHERE number = ?1",
                    err);
     statement_bind_integer(&statement, 1, number);
     bool found = statement_step(&statement);
@@ -32,6 +36,7 @@ static bool find_brief(struct database *database, const char *id, struct job_bri
         brief.running = statement_integer(&statement, 1);
         brief.failed = statement_integer(&statement, 2);
         brief.cancel_requested = statement_integer(&statement, 3) != 0;
+        brief.revision = statement_integer(&statement, 4);
     }
     if (!statement_close(&statement))
         return false;
@@ -120,6 +125,54 @@ bool job_row_retry(struct database *database, const char *id, int64_t *out_runs,
                    err);
     statement_bind_integer(&statement, 1, brief.number);
     return statement_run(&statement, out_runs);
+}
+
+/* The specification says the same as the columns. */
+static bool set_terms(struct database *database, int64_t number, const struct job_patch *patch,
+                      struct error *err)
+{
+    struct statement statement;
+    statement_open(&statement, database,
+                   "UPDATE job SET name = coalesce(?2, name), priority = iif(?3, ?4, priority),"
+                   " spec = json_set(spec, '$.name', coalesce(?2, name),"
+                   "                 '$.priority', iif(?3, ?4, priority))"
+                   " WHERE number = ?1",
+                   err);
+    statement_bind_integer(&statement, 1, number);
+    statement_bind_text(&statement, 2, patch->name);
+    statement_bind_integer(&statement, 3, patch->has_priority);
+    statement_bind_integer(&statement, 4, patch->priority);
+    return statement_run(&statement, NULL);
+}
+
+static bool set_labels(struct database *database, int64_t number, const struct job_patch *patch,
+                       struct error *err)
+{
+    struct statement statement;
+    statement_open(&statement, database, "DELETE FROM job_label WHERE job = ?1", err);
+    statement_bind_integer(&statement, 1, number);
+    if (!statement_run(&statement, NULL) ||
+        !job_label_insert(database, number, patch->labels, patch->label_count, err))
+        return false;
+    statement_open(&statement, database,
+                   "UPDATE job SET spec = json_set(spec, '$.labels', json("
+                   " (SELECT json_group_object(key, value) FROM job_label WHERE job = ?1)))"
+                   " WHERE number = ?1",
+                   err);
+    statement_bind_integer(&statement, 1, number);
+    return statement_run(&statement, NULL);
+}
+
+bool job_row_patch(struct database *database, const char *id, const struct job_patch *patch,
+                   struct error *err)
+{
+    struct job_brief brief;
+    if (!find_brief(database, id, &brief, err))
+        return false;
+    if (patch->revision >= 0 && patch->revision != brief.revision)
+        return FAIL(err, E_PRECONDITION, "job '%s' has changed meanwhile", id);
+    return set_terms(database, brief.number, patch, err) &&
+           (!patch->has_labels || set_labels(database, brief.number, patch, err));
 }
 
 bool job_row_delete(struct database *database, const char *id, struct error *err)

@@ -3,6 +3,7 @@
 
 #include "ptqd/store/job_row.h"
 
+#include "job_label.h"
 #include "row_id.h"
 #include "statement.h"
 
@@ -97,22 +98,6 @@ static bool insert_job(struct database *database, const struct job_row *row, int
     return true;
 }
 
-static bool insert_labels(struct database *database, int64_t number,
-                          const struct job_insert *insert, struct error *err)
-{
-    struct statement statement;
-    statement_open(&statement, database, "INSERT INTO job_label VALUES (?1, ?2, ?3, ?4, 'queued')",
-                   err);
-    statement_bind_text(&statement, 4, insert->row.owner);
-    statement_bind_integer(&statement, 1, number);
-    for (size_t i = 0; i < insert->label_count; i++) {
-        statement_bind_text(&statement, 2, insert->labels[i].key);
-        statement_bind_text(&statement, 3, insert->labels[i].value);
-        statement_repeat(&statement);
-    }
-    return statement_close(&statement);
-}
-
 static bool insert_variants(struct database *database, int64_t number,
                             const struct job_insert *insert, struct error *err)
 {
@@ -182,7 +167,7 @@ bool job_row_insert(struct database *database, const struct job_insert *insert,
                     insert->variant_count, insert->seed_count);
     if (!check_inputs(database, row, err) || !quota_fits_runs(database, row->owner, runs, err) ||
         !insert_job(database, row, runs, now_ms, &number, err) ||
-        !insert_labels(database, number, insert, err) ||
+        !job_label_insert(database, number, insert->labels, insert->label_count, err) ||
         !insert_variants(database, number, insert, err) ||
         !insert_runs(database, number, insert, now_ms, err) ||
         !insert_key(database, number, insert, err))

@@ -97,7 +97,7 @@ START_TEST(typical_faults_are_documented_problems)
         const char *path = path_of_nothing(route);
         expect_problem(route, path, "Expect: a-miracle\r\n", 417);
         expect_problem(route, path, "Host: a\r\n", 400); /* two of them */
-        if (strcmp(route->method, "GET") != 0)
+        if (strcmp(route->method, "GET") != 0 && !route->conditional)
             expect_problem(route, path, "If-Match: \"a\"\r\n", 412);
         if (strchr(route->pattern, '{') != NULL)
             expect_problem(route, path, NULL, 404);

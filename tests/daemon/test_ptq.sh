@@ -71,6 +71,10 @@ refused 1 "HTTP status 422: .*bits" submit "$out/motion/bad.json"
 refused 1 "can't be read" submit "$out/none.json"
 refused 2 "ptq.sh put FILE" put
 refused 2 "ptq.sh put FILE" dance
+sh "$ptq" priority "$job" -7 || fail "priority fails"
+[ "$(sh "$ptq" show "$job" | jq .priority)" = -7 ] || fail "the job has another priority"
+refused 1 "HTTP status 422: .*/priority" priority "$job" 101
+refused 1 "HTTP status 400: " priority "$job" high
 sh "$ptq" me >"$out/me" || fail "me fails"
 grep -q '^local (admin)$' "$out/me" || fail "me says: $(cat "$out/me")"
 grep -q '^queued_runs: 0 of 100000$' "$out/me" || fail "me says: $(cat "$out/me")"

@@ -117,7 +117,7 @@ START_TEST(options_names_the_methods)
         int status;
     } rows[] = {{"/echo/a", "GET, HEAD, POST, OPTIONS", 204},
                 {"/sink", "POST, OPTIONS", 204},
-                {"*", "GET, HEAD, POST, DELETE, OPTIONS", 204},
+                {"*", "GET, HEAD, POST, PATCH, DELETE, OPTIONS", 204},
                 {"/nothing", NULL, 404}};
     int fd = client_connect(server.port);
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {

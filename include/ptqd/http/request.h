@@ -91,6 +91,9 @@ void http_add_header(struct http_request *request, const char *name, const char 
 void http_set_etag(struct http_request *request, const char *tag);
 /* Sets Last-Modified, with which If-Modified-Since and If-Unmodified-Since do the same. */
 void http_set_modified(struct http_request *request, int64_t unix_seconds);
+/* False when If-Match names other versions than this tag (without quotes): a change is not to be
+ * made. */
+bool http_is_meant(struct http_request *request, const char *tag);
 /* True when If-None-Match names the tag that was set: the answer will be 304. */
 bool http_is_known(const struct http_request *request);
 

@@ -43,6 +43,7 @@ struct http_route {
     int access;          /* who may: for the server's `authorize` */
     bool blocking;       /* `handle` may wait: it runs on a thread of the pool */
     bool any_body;       /* a body is collected up to the server's limit; else it must be empty */
+    bool conditional; /* of a change: `handle` looks at If-Match (http_is_meant); else it is 412 */
     /* When the headers are in: may set a sink and state, or refuse or answer before a byte is read.
      * NULL: nothing to prepare. */
     http_handler *begin;

@@ -44,6 +44,7 @@ enum jobs_change_kind {
     JOBS_RETRY,
     JOBS_PAUSE,
     JOBS_RESUME,
+    JOBS_PATCH,
     JOBS_DELETE,
     JOBS_PAUSE_ALL,
     JOBS_RESUME_ALL,
@@ -65,6 +66,7 @@ struct jobs_change {
     struct jobs *jobs; /* the rest is the queue's */
     enum jobs_change_kind kind;
     const struct job_insert *insert;
+    const struct job_patch *patch;
     struct store_write write;
     struct error error;
     bool failed, answered;
@@ -79,6 +81,9 @@ void jobs_retry(struct jobs *jobs, const char *job, struct jobs_change *change);
 /* The job's queued runs wait until it is resumed; those that run go on unless `change->now`. */
 void jobs_pause(struct jobs *jobs, const char *job, struct jobs_change *change);
 void jobs_resume(struct jobs *jobs, const char *job, struct jobs_change *change);
+/* Name, labels, priority: the next run is chosen by it. `patch` is borrowed until the answer. */
+void jobs_patch(struct jobs *jobs, const char *job, const struct job_patch *patch,
+                struct jobs_change *change);
 void jobs_delete(struct jobs *jobs, const char *job, struct jobs_change *change);
 /* The same of all jobs, those that come later too, until the queue is resumed; a restart changes
  * nothing. */

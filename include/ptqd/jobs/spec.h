@@ -44,7 +44,8 @@ struct schema;
 
 /* What is submitted, and with a form; the samples of a job where they are more than an id; the
  * pipeline with every default, as a job shows it. */
-extern const struct schema job_spec_schema, job_form_spec_schema, job_data_schema, pipeline_schema;
+extern const struct schema job_spec_schema, job_patch_schema, job_form_spec_schema, job_data_schema,
+    pipeline_schema;
 
 /* One file: by id ("sha256:…"), or by path where that is allowed. Exactly one of the two is set. */
 struct job_file {
@@ -88,6 +89,11 @@ bool job_spec_parse(const struct json *object, const struct job_spec_options *op
 /* The same from the bytes of a JSON document. */
 bool job_spec_parse_text(const char *bytes, size_t size, const struct job_spec_options *options,
                          struct arena *arena, struct job_spec *out_spec, struct error *err);
+
+/* What may be changed of a job that is there, {"name", "labels", "priority"}, checked as in a
+ * specification; any revision. E_INVALID when nothing is given. */
+bool job_patch_parse(const struct json *object, struct arena *arena, struct job_patch *out_patch,
+                     struct error *err);
 
 /* The specification as JSON text with every default filled in; parsing it gives the same again. */
 bool job_spec_print(const struct job_spec *spec, struct arena *arena, const char **out_text,

@@ -114,5 +114,18 @@ bool job_row_retry(struct database *database, const char *id, int64_t *out_runs,
  * harmless when it is so already. A retry of one that has ended resumes it. */
 bool job_row_pause(struct database *database, const char *id, bool paused, int64_t *out_runs,
                    struct error *err);
+
+struct job_patch {
+    const char *name; /* NULL: it stays */
+    bool has_priority, has_labels;
+    int64_t priority;
+    const struct job_label *labels; /* [label_count], in place of those it has */
+    size_t label_count;
+    int64_t revision; /* that the job must still have; −1: any */
+};
+/* In a write: of a job in any state. E_PRECONDITION when it has another revision. */
+bool job_row_patch(struct database *database, const char *id, const struct job_patch *patch,
+                   struct error *err);
+
 /* In a write: with its runs and artifacts. E_CONFLICT while a run is queued or running. */
 bool job_row_delete(struct database *database, const char *id, struct error *err);
