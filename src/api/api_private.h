@@ -110,12 +110,30 @@ bool reply_web_file(struct http_request *request, const char *name, struct error
 /* ---- query strings (query_rows.c) ---- */
 
 /* Rows for routes, and what the handlers of those routes read by them. */
-extern const struct param query_limit, query_cursor, query_name, query_id, query_owner, query_now;
+extern const struct param query_limit, query_cursor, query_name, query_id, query_owner, query_now,
+    query_wait;
 struct store_page read_page(struct http_request *request); /* `limit` and `cursor` */
 const char *read_name(const struct http_request *request); /* "" without it */
 bool read_now(struct http_request *request);
+int64_t read_wait(struct http_request *request); /* seconds; 0: at once */
+
+/* ---- long polling ---- */
+
+/* Makes the answer as things are now; `out_news`: it is worth sending before the time is up. */
+typedef bool poll_look(struct http_request *request, struct api *api, bool *out_news,
+                       struct error *err);
+/* Looks whenever something changes in the job, until there is news or the seconds are over. */
+bool poll_wait(struct http_request *request, struct api *api, const char *job, int64_t seconds,
+               poll_look *do_look, struct error *err);
+/* True when If-None-Match names other versions than the answer's. */
+bool poll_is_other(const struct http_request *request);
 
 /* ---- access ---- */
+
+enum { ACCESS_RENEW_MS = 1000 }; /* how long a request that waits may do so with a revoked token */
+
+/* Of a request that has waited: E_UNAUTHORIZED when the token is not valid any more. */
+bool access_renew(struct http_request *request, struct api *api, struct error *err);
 
 /* What the caller sees of models and data sets. */
 struct store_viewer access_viewer(const struct http_request *request, const struct api *api);

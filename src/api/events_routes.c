@@ -3,8 +3,8 @@
  * A stream begins with how things are, so that a client that comes back needs nothing of what it
  * has missed, and no log of events is kept. Then comes the latest state whenever something has
  * changed, at most a few times a second: what happened in between is left out. A comment is sent
- * when nothing has happened for a while, by which a client that has vanished is noticed, and the
- * token is looked at again then.
+ * when nothing has happened for a while, by which a client that has vanished is noticed. The token
+ * is looked at again before each event, and each second.
  */
 
 #include "api_private.h"
@@ -29,7 +29,7 @@ struct watch {
     bool own_only;          /* others' are not there for the watcher */
     bool begun;             /* the first event was sent */
     bool over;              /* the last one was sent */
-    int64_t sent_ms, authorized_ms;
+    int64_t sent_ms;
 };
 
 /* ---- events ---- */
@@ -258,25 +258,13 @@ static bool write_events(struct http_request *request, struct watch *watch, stru
     return ok && !watch->over;
 }
 
-/* False when the token was revoked meanwhile. */
-static bool is_still_allowed(struct http_request *request, struct watch *watch)
-{
-    int64_t now_ms = http_clock_ms();
-    struct error err;
-    if (now_ms - watch->authorized_ms < watch->api->options.heartbeat_ms)
-        return true;
-    watch->authorized_ms = now_ms;
-    bool allowed = api_authorize(request, watch->api, ACCESS_READ, &err);
-    watch->mark = arena_mark(http_arena(request)); /* the owner's name stays */
-    return allowed;
-}
-
 static bool read_events(struct http_request *request, void *context, struct text *out)
 {
     struct watch *watch = context;
     struct api *api = watch->api;
     int64_t heartbeat_ms = api->options.heartbeat_ms;
-    if (!is_still_allowed(request, watch))
+    struct error ignored; /* a stream that was begun has no place for it */
+    if (watch->begun && !access_renew(request, api, &ignored))
         return false;
     if (!watch->begun) {
         bool more = write_events(request, watch, out);
@@ -289,8 +277,12 @@ static bool read_events(struct http_request *request, void *context, struct text
         waiter_pause(api, &watch->waiter, least_ms - quiet_ms);
         return true;
     }
-    if (quiet_ms < heartbeat_ms && waiter_sleep(api, &watch->waiter, NULL, heartbeat_ms - quiet_ms))
-        return true;
+    if (quiet_ms < heartbeat_ms) {
+        int64_t left_ms = heartbeat_ms - quiet_ms;
+        int64_t slice_ms = left_ms < ACCESS_RENEW_MS ? left_ms : ACCESS_RENEW_MS;
+        if (waiter_sleep(api, &watch->waiter, NULL, slice_ms))
+            return true;
+    }
     if (waiter_has_changed(api, &watch->waiter) && !write_events(request, watch, out))
         return false;
     if (out->length == 0 && quiet_ms >= heartbeat_ms)
@@ -323,8 +315,7 @@ static bool start_watch(struct http_request *request, struct api *api, const cha
     *watch = (struct watch){.waiter = {.request = request},
                             .api = api,
                             .owner = viewer.own_only ? viewer.owner : owner,
-                            .own_only = viewer.own_only,
-                            .authorized_ms = http_clock_ms()};
+                            .own_only = viewer.own_only};
     if (job == NULL) {
         watch->waiter.jobs = ARENA_NEW(arena, struct changed_jobs, err);
         if (watch->waiter.jobs == NULL)

@@ -26,16 +26,6 @@ static const struct param query_label = {
     .help = "Only jobs with this label: \"key\" or \"key=value\".",
 };
 
-static const struct param query_wait = {
-    .name = "wait",
-    .type = PARAM_INT,
-    .default_text = "0",
-    .max = 60,
-    .unit = "seconds",
-    .help = "The answer comes when the job is finished (with If-None-Match: when it has changed), "
-            "at the latest after this time.",
-};
-
 static const struct schema_member list_members[] = {
     {"items", .type = SCHEMA_OBJECT, .of = &job_schema, .list = true},
     {0},
@@ -118,56 +108,24 @@ static bool answer_job(struct http_request *request, struct api *api, struct job
         return false;
     http_set_etag(request, out_text->etag);
     http_answer(request, 200, "application/json", out_text->text, out_text->size, false);
-    bool conditional = http_header(request, "If-None-Match") != NULL;
     bool finished = job_state_is_final(row.state);
     *out_news = (struct news){
         .finished = finished,
-        .any = finished || (conditional && !http_is_known(request)),
+        .any = finished || poll_is_other(request),
         .eta_seconds = jobs_job_progress(api->options.jobs, &row).eta_seconds,
     };
     return true;
 }
 
-/* ---- waiting ---- */
-
-/* A request with ?wait= and its place in the list; `end_ms` on the monotonic clock. */
-struct wait {
-    struct waiter waiter;
-    struct arena_mark mark; /* what an earlier look took is given back */
-    int64_t end_ms;
-};
-
-static bool look_again(struct http_request *request, void *context, struct error *err);
-
-/* Answers when there is news or time is up; sleeps otherwise. */
-static bool look(struct http_request *request, struct api *api, struct wait *wait, bool last,
-                 struct error *err)
+static bool look_at_job(struct http_request *request, struct api *api, bool *out_news,
+                        struct error *err)
 {
-    for (;;) {
-        struct news news;
-        struct job_text text;
-        arena_reset(http_arena(request), wait->mark);
-        if (!answer_job(request, api, &text, &news, err)) {
-            waiter_remove(api, &wait->waiter);
-            return false;
-        }
-        int64_t left_ms = wait->end_ms - http_clock_ms();
-        if (news.any || last || left_ms <= 0) {
-            waiter_remove(api, &wait->waiter);
-            return true;
-        }
-        if (waiter_sleep(api, &wait->waiter, look_again, left_ms))
-            return true;
-        (void)waiter_take_change(api, &wait->waiter); /* it has changed: look again */
-    }
-}
-
-/* Woken by a change, or by the end of the time or of the server. */
-static bool look_again(struct http_request *request, void *context, struct error *err)
-{
-    struct wait *wait = http_state(request);
-    bool changed = waiter_take_change(context, &wait->waiter);
-    return look(request, context, wait, !changed, err);
+    struct job_text text;
+    struct news news;
+    if (!answer_job(request, api, &text, &news, err))
+        return false;
+    *out_news = news.any;
+    return true;
 }
 
 /* Without waiting. */
@@ -192,24 +150,10 @@ static bool get_now(struct http_request *request, struct api *api, struct error 
 
 static bool get(struct http_request *request, void *context, struct error *err)
 {
-    struct api *api = context;
-    struct param_value seconds;
-    if (!http_query_value(request, &query_wait, &seconds) || seconds.integer == 0)
-        return get_now(request, api, err);
-
-    struct wait *wait = ARENA_NEW(http_arena(request), struct wait, err);
-    if (wait == NULL)
-        return false;
-    wait->end_ms = http_clock_ms() + seconds.integer * 1000;
-    wait->waiter.request = request;
-    const char *id = http_param(request, "id");
-    size_t length = strlen(id);
-    if (length < JOB_ID_BYTES) /* a longer one names no job, as the look finds out */
-        memcpy(wait->waiter.job, id, length + 1);
-    wait->mark = arena_mark(http_arena(request));
-    http_set_state(request, wait, NULL);
-    waiter_add(api, &wait->waiter);
-    return look(request, api, wait, false, err);
+    int64_t seconds = read_wait(request);
+    return seconds == 0
+               ? get_now(request, context, err)
+               : poll_wait(request, context, http_param(request, "id"), seconds, look_at_job, err);
 }
 
 /* ---- changing ---- */

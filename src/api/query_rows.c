@@ -57,6 +57,16 @@ const struct param query_now = {
     .help = "Runs that run are put back, too; they go on later from where they were.",
 };
 
+const struct param query_wait = {
+    .name = "wait",
+    .type = PARAM_INT,
+    .default_text = "0",
+    .max = 60,
+    .unit = "seconds",
+    .help = "The answer comes when it is finished (with If-None-Match: when it has changed), "
+            "at the latest after this time.",
+};
+
 struct store_page read_page(struct http_request *request)
 {
     struct param_value limit = {.integer = 0}; /* the default, should memory be out */
@@ -74,4 +84,10 @@ bool read_now(struct http_request *request)
 {
     struct param_value now;
     return http_query_value(request, &query_now, &now) && now.boolean;
+}
+
+int64_t read_wait(struct http_request *request)
+{
+    struct param_value seconds;
+    return http_query_value(request, &query_wait, &seconds) ? seconds.integer : 0;
 }

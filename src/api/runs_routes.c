@@ -60,20 +60,47 @@ static bool list(struct http_request *request, void *context, struct error *err)
     return reply_json(request, 200, object, err);
 }
 
-static bool get(struct http_request *request, void *context, struct error *err)
+static bool run_is_final(const struct run_row *row)
+{
+    return row->state != RUN_RUNNING && row->state != RUN_QUEUED;
+}
+
+static bool answer_run(struct http_request *request, struct api *api, struct run_row *out_row,
+                       struct error *err)
 {
     struct database *database;
+    struct json *object = json_object(http_arena(request));
+    return find_run(request, api, &database, out_row, err) &&
+           add_run(object, api, database, out_row, http_arena(request), err) &&
+           reply_json_tagged(request, object, err);
+}
+
+static bool look_at_run(struct http_request *request, struct api *api, bool *out_news,
+                        struct error *err)
+{
+    struct run_row row;
+    if (!answer_run(request, api, &row, err))
+        return false;
+    *out_news = run_is_final(&row) || poll_is_other(request);
+    return true;
+}
+
+static bool get(struct http_request *request, void *context, struct error *err)
+{
     struct run_row row;
     struct api *api = context;
     struct ticket_progress progress = {.seconds_left = (double)NAN};
-    struct json *object = json_object(http_arena(request));
-    if (!find_run(request, api, &database, &row, err) ||
-        !add_run(object, api, database, &row, http_arena(request), err) ||
-        !reply_json_tagged(request, object, err))
+    int64_t seconds = read_wait(request);
+    if (seconds > 0) { /* what changes in a run changes in its job: "j1" of "j1-v000-s0" */
+        const char *id = http_param(request, "id");
+        const char *job = arena_strndup(http_arena(request), id, strcspn(id, "-"), err);
+        return job != NULL && poll_wait(request, api, job, seconds, look_at_run, err);
+    }
+    if (!answer_run(request, api, &row, err))
         return false;
     if (row.state == RUN_RUNNING) /* a run that waits leaves the progress as it is */
         (void)jobs_run_progress(api->options.jobs, row.id, &progress);
-    if (row.state == RUN_RUNNING || row.state == RUN_QUEUED)
+    if (!run_is_final(&row))
         reply_retry_after(request, progress.seconds_left);
     return true;
 }
@@ -173,7 +200,8 @@ static const struct http_route routes[] = {
      .pattern = "/v1/runs/{id}",
      .access = ACCESS_READ,
      .handle = get,
-     .summary = "A run",
+     .summary = "A run; ?wait=30 answers when it has ended, at the latest after 30 s",
+     .query = {&query_wait},
      .replies = {{200, "The run", .schema = &run_schema, .headers = {"ETag", "Retry-After"}}}},
     {.method = "GET",
      .pattern = "/v1/runs/{id}/layers",

@@ -91,9 +91,11 @@ uint64_t http_body_size(const struct http_request *request)
 
 void http_set_owner(struct http_request *request, const char *owner, int role)
 {
+    request->role = role;
+    if (strcmp(request->owner, owner) == 0)
+        return;
     const char *copy = arena_strdup(request->arena, owner, NULL);
     request->owner = copy != NULL ? copy : "";
-    request->role = role;
 }
 
 int http_role(const struct http_request *request)

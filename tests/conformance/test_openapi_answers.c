@@ -160,7 +160,7 @@ static const struct step {
      .status = 200},
     {"GET", "/v1/jobs/{id}/report", "/v1/jobs/<job>/report", .headers = "Accept: text/plain\r\n",
      .status = 200},
-    {"GET", "/v1/runs/{id}", "/v1/runs/<job>-v000-s0", .status = 200},
+    {"GET", "/v1/runs/{id}", "/v1/runs/<job>-v000-s0?wait=1", .status = 200},
     {"GET", "/v1/runs/{id}", "/v1/runs/<job>-v000-s0", .headers = "If-None-Match: *\r\n",
      .status = 304},
     {"GET", "/v1/runs/{id}/layers", "/v1/runs/<job>-v000-s0/layers", .status = 200},

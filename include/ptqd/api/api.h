@@ -28,7 +28,7 @@ struct api_options {
     size_t import_bytes;    /* memory that looking at an upload may take */
     int64_t priority_limit; /* of jobs that are not an administrator's; −100 to 100 */
     int64_t watchers;       /* streams of events at the same time */
-    int64_t heartbeat_ms;   /* most of a stream's silence, and age of its look at the token */
+    int64_t heartbeat_ms;   /* most of a stream's silence */
 };
 
 bool api_create(const struct api_options *options, struct api **out_api, struct error *err);

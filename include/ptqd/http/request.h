@@ -51,7 +51,8 @@ bool http_body_is(const struct http_request *request, const char *type);
 bool http_negotiate(const struct http_request *request, const char *const *types, int *out_index,
                     struct error *err);
 
-/* Who asks, and in which role: set by the server's `authorize`, kept for handlers. */
+/* Who asks, and in which role: set by the server's `authorize`, kept for handlers. The same owner
+ * once more leaves the pointer as it is. */
 void http_set_owner(struct http_request *request, const char *owner, int role);
 const char *http_owner(const struct http_request *request);
 int http_role(const struct http_request *request);
