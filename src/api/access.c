@@ -7,7 +7,7 @@
 #include "ptqd/base/text.h"
 #include "ptqd/http/listen.h"
 #include "ptqd/store/job_owner.h"
-#include "ptqd/store/token_row.h"
+#include "ptqd/store/token_cache.h"
 
 #include <string.h>
 
@@ -45,7 +45,7 @@ static bool find_token(struct http_request *request, struct api *api, struct tok
     bool found;
     if (!digest_bytes(token, strlen(token), digest, err) ||
         !store_reader(api->options.store, &database, err) ||
-        !token_row_find(database, digest, http_arena(request), out_token, &found, err))
+        !token_cache_find(database, digest, out_token, &found, err))
         return false;
     return found || FAIL(err, E_UNAUTHORIZED, "the token is not known");
 }
@@ -127,7 +127,7 @@ static bool check_open(struct api *api, bool *out_open, struct error *err)
     *out_open = atomic_load(&api->open);
     if (!*out_open)
         return true;
-    if (!store_reader(api->options.store, &database, err) || !token_row_any(database, &any, err))
+    if (!store_reader(api->options.store, &database, err) || !token_cache_any(database, &any, err))
         return false;
     if (any && atomic_exchange(&api->open, false))
         log_write(LOG_INFO, "api", "a token was added: from now on requests need one");

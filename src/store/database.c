@@ -48,6 +48,7 @@ void database_close(struct database *database)
 {
     if (database == NULL)
         return;
+    token_cache_destroy(database->tokens);
     for (size_t i = 0; i < database->statement_count; i++)
         (void)sqlite3_finalize(database->statements[i].handle); /* repeats an error of its step */
     (void)sqlite3_close(database->handle); /* every statement is finalized: can't be busy */

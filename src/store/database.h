@@ -5,8 +5,11 @@
 #include "ptqd/store/store.h"
 
 #include <sqlite3.h>
+#include <stdatomic.h>
 
 enum { DATABASE_STATEMENTS_MAX = 128 }; /* distinct statements of the room, with room to grow */
+
+struct token_cache;
 
 struct database {
     sqlite3 *handle;
@@ -19,6 +22,8 @@ struct database {
         sqlite3_stmt *handle;
     } statements[DATABASE_STATEMENTS_MAX];
     size_t statement_count;
+    struct token_cache *tokens;                  /* of a reader; NULL before it is asked */
+    const volatile _Atomic uint32_t *wal_header; /* shared memory; see wal_look.c */
 };
 
 enum database_access { DATABASE_READ, DATABASE_WRITE }; /* the latter creates it */
@@ -26,6 +31,7 @@ enum database_access { DATABASE_READ, DATABASE_WRITE }; /* the latter creates it
 bool database_open(const char *path, enum database_access access, struct database **out_database,
                    struct error *err);
 void database_close(struct database *database);
+void token_cache_destroy(struct token_cache *cache); /* token_cache.c; NULL is fine */
 
 /* The last error of the connection as one of ours; always false. */
 bool database_fail(struct database *database, struct error *err);
