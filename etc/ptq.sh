@@ -4,6 +4,7 @@
 #   ptq.sh put FILE...                    models and data sets, by content; prints their ids
 #   ptq.sh submit SPEC [--follow]         a specification as `ptqd run` takes it: files by path
 #   ptq.sh ls [STATE]                     jobs, newest first
+#   ptq.sh find TEXT                      those with it in id, name, owner, label or model's name
 #   ptq.sh show JOB|RUN                   the document
 #   ptq.sh follow JOB                     a progress bar until the job ends
 #   ptq.sh report JOB                     the table of its variants
@@ -170,10 +171,11 @@ follow() {
     [ "$state" = succeeded ] || fail "$1 is $state"
 }
 
+# `$1`: a filter of the query string.
 list() {
     next=
     while :; do
-        ask "$url/v1/jobs?limit=100${1:+&state=$1}${next:+&cursor=$next}"
+        ask "$url/v1/jobs?limit=100${1:+&$1}${next:+&cursor=$next}"
         jq -r '.items[] | [.id, .state, (.owner // ""), "\((.progress.fraction // 0) * 100 | floor) %"]
             | @tsv' "$work/answer"
         next=$(jq -r '.next // empty' "$work/answer")
@@ -269,7 +271,9 @@ put:*)
     done
     ;;
 submit:1 | submit:2) submit "$@" ;;
-ls:0 | ls:1) list "$@" ;;
+ls:0) list ;;
+ls:1) list "state=$1" ;;
+find:1) list "text=$(printf %s "$1" | jq -sRr @uri)" ;;
 show:1)
     ask "$url$(path_of "$1")"
     jq . "$work/answer"

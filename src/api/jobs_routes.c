@@ -26,6 +26,17 @@ static const struct param query_label = {
     .help = "Only jobs with this label: \"key\" or \"key=value\".",
 };
 
+static const struct param query_text = {
+    .name = "text",
+    .type = PARAM_TEXT,
+    .default_text = "",
+    .max = 200,
+    .unit = "bytes",
+    .help = "Only jobs with it in id, name, owner, a label (\"key=value\") or the model's name, in "
+            "small or large letters; a page looks at 2000 jobs, so it may have few items, or none, "
+            "and a next page all the same.",
+};
+
 static const struct schema_member list_members[] = {
     {"items", .type = SCHEMA_OBJECT, .of = &job_schema, .list = true},
     {0},
@@ -44,7 +55,8 @@ static bool list(struct http_request *request, void *context, struct error *err)
     const struct store_viewer viewer = access_viewer(request, api);
     struct job_filter filter = {.owner = http_query(request, "owner"),
                                 .own_only = viewer.own_only ? viewer.owner : NULL,
-                                .label = http_query(request, "label")};
+                                .label = http_query(request, "label"),
+                                .text = http_query(request, "text")};
     const struct store_page page = read_page(request);
     enum job_state state;
     struct param_value wanted;
@@ -273,7 +285,7 @@ static const struct http_route routes[] = {
      .access = ACCESS_READ,
      .handle = list,
      .summary = "List jobs, newest first",
-     .query = {&query_state, &query_owner, &query_label, &query_limit, &query_cursor},
+     .query = {&query_state, &query_owner, &query_label, &query_text, &query_limit, &query_cursor},
      .replies = {{200, "A page of jobs", .schema = &list_schema}}},
     {.method = "GET",
      .pattern = "/v1/jobs/{id}",

@@ -3,6 +3,7 @@
 #include "row_id.h"
 #include "row_list.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -158,6 +159,88 @@ static const char *list_statement(const struct job_filter *filter, const char *o
     return list_statements[label][owner != NULL][filter->state != NULL];
 }
 
+/* ---- text ---- */
+
+static bool has_text(const struct job_filter *filter)
+{
+    return filter->text != NULL && filter->text[0] != '\0';
+}
+
+/* What is not in the row itself; the model may have several names, of which an owner who sees
+ * nobody else's has one. */
+static bool is_named_so(struct database *database, const struct job_filter *filter, int64_t number,
+                        const char *model, bool *out_named, struct error *err)
+{
+    struct statement statement;
+    statement_open(&statement, database,
+                   "SELECT EXISTS (SELECT 1 FROM job_label WHERE job = ?1"
+                   "                AND instr(lower(key || '=' || value), lower(?4)))"
+                   " OR EXISTS (SELECT 1 FROM model_holder WHERE model = ?2"
+                   "             AND (?3 IS NULL OR owner = ?3) AND instr(lower(name), lower(?4)))",
+                   err);
+    statement_bind_integer(&statement, 1, number);
+    statement_bind_text(&statement, 2, model);
+    statement_bind_text(&statement, 3, filter->own_only);
+    statement_bind_text(&statement, 4, filter->text);
+    bool named = statement_step(&statement) && statement_integer(&statement, 0) != 0;
+    if (!statement_close(&statement))
+        return false;
+    *out_named = named;
+    return true;
+}
+
+/* Whether the row that the statement is at matches; the rest of a row that does not, which may be
+ * long, is not read. */
+static bool matches(struct statement *statement, const struct job_filter *filter,
+                    struct arena *arena, bool *out_matches)
+{
+    const char *text = filter->text;
+    int64_t number = statement_integer(statement, 0);
+    const char *name = statement_text(statement, 1, arena);
+    const char *owner = statement_text(statement, 2, arena);
+    const char *model = statement_text(statement, 5, arena);
+    char id[JOB_ID_BYTES];
+    if (statement->failed)
+        return false;
+    job_id_print(number, id);
+    *out_matches = strcasestr(id, text) != NULL || strcasestr(name, text) != NULL ||
+                   strcasestr(owner, text) != NULL;
+    return *out_matches ||
+           is_named_so(statement->database, filter, number, model, out_matches, statement->err);
+}
+
+/* Goes through the rows of a statement until the page is full or has looked at enough. */
+static bool search(struct statement *statement, const struct job_filter *filter, int64_t limit,
+                   struct arena *arena, struct job_row **out_rows, size_t *out_count,
+                   char out_next[static STORE_CURSOR_BYTES])
+{
+    struct job_row *rows = ARENA_ARRAY(arena, struct job_row, limit, statement->err);
+    size_t count = 0;
+    int64_t looks = 0, last = 0;
+    bool ok = rows != NULL, more = false;
+    while (ok && statement_step(statement)) {
+        struct arena_mark mark = arena_mark(arena);
+        bool found = false;
+        more = looks == JOB_TEXT_LOOKS_MAX || (int64_t)count == limit;
+        if (more)
+            break;
+        ok = matches(statement, filter, arena, &found);
+        arena_reset(arena, mark);
+        if (found)
+            read_row(statement, arena, &rows[count++]);
+        looks++;
+        last = statement_integer(statement, 0);
+    }
+    if (!statement_close(statement) || !ok)
+        return false;
+    out_next[0] = '\0';
+    if (more)
+        (void)snprintf(out_next, STORE_CURSOR_BYTES, "%" PRId64, last); /* fits */
+    *out_rows = rows;
+    *out_count = count;
+    return true;
+}
+
 bool job_row_list(struct database *database, const struct job_filter *filter,
                   const struct store_page *page, struct arena *arena, struct job_row **out_rows,
                   size_t *out_count, char out_next[static STORE_CURSOR_BYTES], struct error *err)
@@ -177,7 +260,9 @@ bool job_row_list(struct database *database, const struct job_filter *filter,
                         filter->state == NULL ? NULL : job_state_name(*filter->state));
     statement_bind_text(&statement, 4, key);
     statement_bind_text(&statement, 5, value);
-    statement_bind_integer(&statement, 6, limit + 1);
+    statement_bind_integer(&statement, 6, has_text(filter) ? JOB_TEXT_LOOKS_MAX + 1 : limit + 1);
+    if (has_text(filter))
+        return search(&statement, filter, limit, arena, out_rows, out_count, out_next);
     void *rows;
     if (!statement_list(&statement, limit, sizeof(struct job_row), read_row, arena, &rows,
                         out_count, out_next))

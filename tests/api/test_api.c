@@ -335,13 +335,20 @@ START_TEST(jobs_are_filtered)
                  {"?label=team", 2},
                  {"?label=team%3Dred", 1},
                  {"?owner=local", 2},
-                 {"?owner=nobody", 0}};
+                 {"?owner=nobody", 0},
+                 {"?text=TEAM%3Dr", 1},
+                 {"?text=local", 2},
+                 {"?text=blue&state=succeeded", 0}};
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         const char *target = arena_printf(service.arena, NULL, "/v1/jobs%s", cases[i].query);
         const struct json *list = service_get(&service, target, 200);
         ck_assert_msg(json_count(service_member(list, "items")) == cases[i].count, "%s", target);
     }
     service_get(&service, "/v1/jobs?state=lost", 422);
+    char *long_text = arena_alloc(service.arena, 300, NULL);
+    memcpy(long_text, "/v1/jobs?text=", 14);
+    memset(long_text + 14, 'x', 201);
+    service_get(&service, long_text, 422);
 }
 END_TEST
 

@@ -32,6 +32,8 @@ again=$(sh "$ptq" submit "$out/motion/spec.json" --follow 2>"$out/bar") || fail 
 [ "$job" = "$again" ] || fail "submitting twice makes two jobs"
 grep -q '100 %  4 of 4 runs, succeeded$' "$out/bar" || fail "the bar is: $(cat "$out/bar")"
 sh "$ptq" ls succeeded | grep -q "^$job	succeeded	" || fail "the list does not have the job"
+sh "$ptq" find MODEL.onnx | grep -q "^$job	succeeded	" || fail "the job is not found by its model"
+[ -z "$(sh "$ptq" find 'no & such')" ] || fail "what is not there is found"
 [ -z "$(sh "$ptq" ls failed)" ] || fail "a job has failed"
 sh "$ptq" report "$job" | grep -q '^| v001' || fail "the report has no second variant"
 

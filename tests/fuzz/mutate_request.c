@@ -16,17 +16,10 @@ static const char *const values[] = {"j1",   "j1-v000-s0", "model.onnx",
                                      "j2",   "sha256:00",  "x%2Fy",
                                      "..",   "%00",        "j18446744073709551616",
                                      "a%25b"};
-static const char *const queries[] = {"",
-                                      "?limit=1",
-                                      "?limit=0",
-                                      "?wait=0",
-                                      "?cursor=0.0",
-                                      "?state=failed",
-                                      "?label=a=b",
-                                      "?name=%c3%a4",
-                                      "?x",
-                                      "?wait=0&wait=1",
-                                      "?scale=0.1&zero_point=3"};
+static const char *const queries[] = {"",           "?limit=1",       "?limit=0",
+                                      "?wait=0",    "?cursor=0.0",    "?state=failed",
+                                      "?label=a=b", "?text=J%25",     "?name=%c3%a4",
+                                      "?x",         "?wait=0&wait=1", "?scale=0.1&zero_point=3"};
 static const char *const headers[] = {
     "Host: localhost\r\n",
     "Content-Length: 3\r\n",

@@ -93,8 +93,15 @@ struct job_filter {
     const char *own_only;        /* and nobody's but this owner's; NULL: no such bound */
     const enum job_state *state; /* NULL: any */
     const char *label;           /* "key" or "key=value"; NULL: any */
+    /* In the id, the name, the owner, a label ("key=value") or the name of the model, whatever the
+     * case of the letters A to Z; NULL or "": any. */
+    const char *text;
 };
 
+/* Rows that a page with a text looks at: no index helps to find one. */
+enum { JOB_TEXT_LOOKS_MAX = 2000 };
+
+/* A page with a text may have fewer rows than its limit, even none, and still a next one. */
 bool job_row_list(struct database *database, const struct job_filter *filter,
                   const struct store_page *page, struct arena *arena, struct job_row **out_rows,
                   size_t *out_count, char out_next[static STORE_CURSOR_BYTES], struct error *err);
