@@ -1,6 +1,7 @@
 /* /v1/datasets: samples, and labels, by the SHA-256 of their file. */
 
 #include "upload.h"
+#include "view.h"
 
 #include "ptqd/api/describe.h"
 #include "ptqd/base/text.h"
@@ -233,8 +234,9 @@ static bool list(struct http_request *request, void *context, struct error *err)
     struct database *database;
     struct dataset_row *rows;
     size_t count;
+    enum view_form form;
     char next[STORE_CURSOR_BYTES];
-    if (!store_reader(api->options.store, &database, err) ||
+    if (!view_negotiate(request, &form, err) || !store_reader(api->options.store, &database, err) ||
         !dataset_row_list(database, &viewer, &page, arena, &rows, &count, next, err))
         return false;
     struct json *object = json_object(arena);
@@ -243,7 +245,7 @@ static bool list(struct http_request *request, void *context, struct error *err)
         if (!add_dataset(json_add_object(items, NULL), &rows[i], arena, err))
             return false;
     }
-    return reply_json(request, 200, object, err);
+    return reply_view(request, &datasets_view, form, object, err);
 }
 
 static bool get(struct http_request *request, void *context, struct error *err)
@@ -300,7 +302,7 @@ static const struct http_route routes[] = {
      .handle = list,
      .summary = "List data sets, newest first",
      .query = {&query_limit, &query_cursor},
-     .replies = {{200, "A page of data sets", .schema = &list_schema}}},
+     .replies = {{200, "A page of data sets", .schema = &list_schema}, VIEW_REPLIES}},
     {.method = "GET",
      .pattern = "/v1/datasets/{id}",
      .access = ACCESS_READ,

@@ -1,6 +1,7 @@
 /* /v1/jobs: lists, one job (with long polling), and what may be done to it. */
 
 #include "submit.h"
+#include "view.h"
 
 #include "ptqd/jobs/spec.h"
 
@@ -48,10 +49,17 @@ static const struct schema list_schema = {
     .base = &page_schema,
 };
 
-static bool list(struct http_request *request, void *context, struct error *err)
+/* One page of jobs. */
+struct job_page {
+    struct database *database;
+    struct job_row *rows;
+    size_t count;
+    char next[STORE_CURSOR_BYTES];
+};
+
+static bool read_jobs(struct http_request *request, struct api *api, struct job_page *out_page,
+                      struct error *err)
 {
-    struct api *api = context;
-    struct arena *arena = http_arena(request);
     const struct store_viewer viewer = access_viewer(request, api);
     struct job_filter filter = {.owner = http_query(request, "owner"),
                                 .own_only = viewer.own_only ? viewer.owner : NULL,
@@ -60,29 +68,33 @@ static bool list(struct http_request *request, void *context, struct error *err)
     const struct store_page page = read_page(request);
     enum job_state state;
     struct param_value wanted;
-    struct database *database;
-    struct job_row *rows;
-    size_t count;
-    char next[STORE_CURSOR_BYTES];
+    if (http_query_value(request, &query_state, &wanted)) {
+        state = (enum job_state)wanted.choice;
+        filter.state = &state;
+    }
+    return store_reader(api->options.store, &out_page->database, err) &&
+           job_row_list(out_page->database, &filter, &page, http_arena(request), &out_page->rows,
+                        &out_page->count, out_page->next, err);
+}
+
+static bool list_json(struct http_request *request, struct api *api, struct error *err)
+{
+    struct arena *arena = http_arena(request);
+    struct job_page page;
     const struct answer_version version = answer_version_now(api);
     const char *key = answer_key(request, err);
     if (key == NULL)
         return false;
     if (reply_kept(request, api, key, version))
         return true;
-    if (http_query_value(request, &query_state, &wanted)) {
-        state = (enum job_state)wanted.choice;
-        filter.state = &state;
-    }
-    if (!store_reader(api->options.store, &database, err) ||
-        !job_row_list(database, &filter, &page, arena, &rows, &count, next, err))
+    if (!read_jobs(request, api, &page, err))
         return false;
     struct json *object = json_object(arena);
-    struct json *items = reply_list(object, next);
+    struct json *items = reply_list(object, page.next);
     bool live = false;
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = 0; i < page.count; i++) {
         struct job_text job;
-        if (!job_text(api, database, &rows[i], arena, &job, err))
+        if (!job_text(api, page.database, &page.rows[i], arena, &job, err))
             return false;
         json_add_raw(items, NULL, job.text);
         live |= job.live;
@@ -94,6 +106,40 @@ static bool list(struct http_request *request, void *context, struct error *err)
     keep_answer(api, key, version, live, text, size, "");
     http_answer(request, 200, "application/json", text, size, false);
     return true;
+}
+
+/* A job, and what only people are told. */
+static bool add_viewed_job(struct json *object, struct api *api, struct database *database,
+                           const struct job_row *row, struct arena *arena, struct error *err)
+{
+    double best;
+    if (!add_job(object, api, database, row, arena, err) ||
+        !run_row_best(database, row->id, &best, err))
+        return false;
+    json_add_number(object, "best_accuracy", best);
+    return true;
+}
+
+static bool list(struct http_request *request, void *context, struct error *err)
+{
+    struct api *api = context;
+    struct arena *arena = http_arena(request);
+    struct job_page page;
+    enum view_form form;
+    if (!view_negotiate(request, &form, err))
+        return false;
+    if (form == VIEW_JSON)
+        return list_json(request, api, err);
+    if (!read_jobs(request, api, &page, err))
+        return false;
+    struct json *object = json_object(arena);
+    struct json *items = reply_list(object, page.next);
+    for (size_t i = 0; i < page.count; i++) {
+        if (!add_viewed_job(json_add_object(items, NULL), api, page.database, &page.rows[i], arena,
+                            err))
+            return false;
+    }
+    return reply_view(request, &jobs_view, form, object, err);
 }
 
 static bool find_job(struct http_request *request, struct api *api, const char *id,
@@ -109,17 +155,44 @@ struct news {
     double eta_seconds; /* NaN: not known */
 };
 
-static bool answer_job(struct http_request *request, struct api *api, struct job_text *out_text,
-                       struct news *out_news, struct error *err)
+/* The job and its first runs as tables. */
+static bool job_view_text(struct api *api, struct database *database, const struct job_row *row,
+                          enum view_form form, struct arena *arena, struct job_text *out_text,
+                          struct error *err)
+{
+    const struct store_page first = {.limit = 0};
+    struct run_row *runs;
+    size_t count;
+    char next[STORE_CURSOR_BYTES];
+    struct json *object = json_object(arena);
+    if (!add_viewed_job(object, api, database, row, arena, err) ||
+        !run_row_list(database, row->id, NULL, &first, arena, &runs, &count, next, err))
+        return false;
+    struct json *list = json_add_array(object, "runs");
+    for (size_t i = 0; i < count; i++) {
+        if (!add_run(json_add_object(list, NULL), api, database, &runs[i], arena, err))
+            return false;
+    }
+    struct job_text text = {.live = true};
+    if (!view_print(&job_view, form, object, arena, &text.text, &text.size, err) ||
+        !make_etag(text.text, text.size, text.etag, err))
+        return false;
+    *out_text = text;
+    return true;
+}
+
+static bool answer_job(struct http_request *request, struct api *api, enum view_form form,
+                       struct job_text *out_text, struct news *out_news, struct error *err)
 {
     struct arena *arena = http_arena(request);
     struct database *database;
     struct job_row row;
     if (!find_job(request, api, http_param(request, "id"), &database, &row, err) ||
-        !job_text(api, database, &row, arena, out_text, err))
+        !(form == VIEW_JSON ? job_text(api, database, &row, arena, out_text, err)
+                            : job_view_text(api, database, &row, form, arena, out_text, err)))
         return false;
     http_set_etag(request, out_text->etag);
-    http_answer(request, 200, "application/json", out_text->text, out_text->size, false);
+    http_answer(request, 200, view_media_type(form), out_text->text, out_text->size, false);
     bool finished = job_state_is_final(row.state);
     *out_news = (struct news){
         .finished = finished,
@@ -134,14 +207,16 @@ static bool look_at_job(struct http_request *request, struct api *api, bool *out
 {
     struct job_text text;
     struct news news;
-    if (!answer_job(request, api, &text, &news, err))
+    enum view_form form;
+    if (!view_negotiate(request, &form, err) || !answer_job(request, api, form, &text, &news, err))
         return false;
     *out_news = news.any;
     return true;
 }
 
 /* Without waiting. */
-static bool get_now(struct http_request *request, struct api *api, struct error *err)
+static bool get_now(struct http_request *request, struct api *api, enum view_form form,
+                    struct error *err)
 {
     const struct answer_version version = answer_version_now(api);
     const char *key = answer_key(request, err);
@@ -149,13 +224,13 @@ static bool get_now(struct http_request *request, struct api *api, struct error 
     struct news news;
     if (key == NULL)
         return false;
-    if (reply_kept(request, api, key, version))
+    if (form == VIEW_JSON && reply_kept(request, api, key, version))
         return true;
-    if (!answer_job(request, api, &text, &news, err))
+    if (!answer_job(request, api, form, &text, &news, err))
         return false;
-    if (news.finished)
+    if (news.finished && form == VIEW_JSON)
         keep_answer(api, key, version, text.live, text.text, text.size, text.etag);
-    else
+    else if (!news.finished)
         reply_retry_after(request, news.eta_seconds); /* a kept answer has no such header */
     return true;
 }
@@ -163,9 +238,10 @@ static bool get_now(struct http_request *request, struct api *api, struct error 
 static bool get(struct http_request *request, void *context, struct error *err)
 {
     int64_t seconds = read_wait(request);
-    return seconds == 0
-               ? get_now(request, context, err)
-               : poll_wait(request, context, http_param(request, "id"), seconds, look_at_job, err);
+    enum view_form form;
+    if (seconds > 0)
+        return poll_wait(request, context, http_param(request, "id"), seconds, look_at_job, err);
+    return view_negotiate(request, &form, err) && get_now(request, context, form, err);
 }
 
 /* ---- changing ---- */
@@ -194,7 +270,7 @@ static bool reply_changed(struct http_request *request, void *context, struct er
 {
     struct job_text text;
     struct news news;
-    return change_check(request, err) && answer_job(request, context, &text, &news, err);
+    return change_check(request, err) && answer_job(request, context, VIEW_JSON, &text, &news, err);
 }
 
 static bool reply_deleted(struct http_request *request, void *context, struct error *err)
@@ -284,16 +360,18 @@ static const struct http_route routes[] = {
      .pattern = "/v1/jobs",
      .access = ACCESS_READ,
      .handle = list,
-     .summary = "List jobs, newest first",
+     .summary = "List jobs, newest first: JSON, Markdown or plain text by Accept",
      .query = {&query_state, &query_owner, &query_label, &query_text, &query_limit, &query_cursor},
-     .replies = {{200, "A page of jobs", .schema = &list_schema}}},
+     .replies = {{200, "A page of jobs", .schema = &list_schema}, VIEW_REPLIES}},
     {.method = "GET",
      .pattern = "/v1/jobs/{id}",
      .access = ACCESS_READ,
      .handle = get,
-     .summary = "A job; ?wait=30 answers when it is finished, at the latest after 30 s",
+     .summary = "A job: JSON, Markdown or plain text by Accept; ?wait=30 answers when it is "
+                "finished, at the latest after 30 s",
      .query = {&query_wait},
-     .replies = {{200, "The job", .schema = &job_schema, .headers = {"ETag", "Retry-After"}}}},
+     .replies = {{200, "The job", .schema = &job_schema, .headers = {"ETag", "Retry-After"}},
+                 VIEW_REPLIES}},
     {.method = "PATCH",
      .pattern = "/v1/jobs/{id}",
      .access = ACCESS_SUBMIT,

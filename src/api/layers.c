@@ -5,7 +5,7 @@
 #include "ptqd/api/result.h"
 
 #include "result_sensitivity.h"
-#include "table.h"
+#include "view.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -30,25 +30,6 @@ void layers_add(struct json *object, const struct json *result)
 {
     json_add_copy(object, "sensitivity", json_find(result, "sensitivity"));
     json_add_copy(object, "layers", json_find(result, "layers"));
-}
-
-/* NaN for what is not known. */
-static double number_of(const struct json *object, const char *key)
-{
-    double value = (double)NAN;
-    const struct json *member = json_find(object, key);
-    if (json_type(member) == JSON_NUMBER)
-        (void)json_as_number(member, -HUGE_VAL, HUGE_VAL, &value, NULL); /* it is one */
-    return value;
-}
-
-static const char *string_of(const struct json *object, const char *key)
-{
-    const char *value = "";
-    const struct json *member = json_find(object, key);
-    if (json_type(member) == JSON_STRING)
-        (void)json_as_string(member, &value, NULL); /* it is one */
-    return value;
 }
 
 /* ---- lines ---- */
@@ -97,8 +78,8 @@ static struct line line_at(const struct layers *layers, size_t index)
 
 static bool is_worst(const struct line *line, const char *part)
 {
-    return strcmp(string_of(line->worst, "part"), part) == 0 &&
-           strcmp(string_of(line->worst, "name"), string_of(line->object, "name")) == 0;
+    return strcmp(view_string(line->worst, "part"), part) == 0 &&
+           strcmp(view_string(line->worst, "name"), view_string(line->object, "name")) == 0;
 }
 
 /* What a part of the line costs alone; NULL when it was not measured. */
@@ -122,7 +103,7 @@ static void print_db(double value, char out[static CELL_BYTES])
 /* The end of a long name tells it from others. */
 static void print_name(const struct line *line, char out[static CELL_BYTES])
 {
-    const char *name = string_of(line->object, "name");
+    const char *name = view_string(line->object, "name");
     size_t length = strlen(name);
     const char *end = length > NAME_CHARS ? name + length - NAME_CHARS : name;
     while (end > name && ((unsigned char)*end & 0xc0) == 0x80) /* within a character */
@@ -132,22 +113,22 @@ static void print_name(const struct line *line, char out[static CELL_BYTES])
 
 static void print_op(const struct line *line, char out[static CELL_BYTES])
 {
-    (void)snprintf(out, CELL_BYTES, "%s", line->is_sum ? "sum" : string_of(line->object, "op"));
+    (void)snprintf(out, CELL_BYTES, "%s", line->is_sum ? "sum" : view_string(line->object, "op"));
 }
 
 static void print_bits(const struct line *line, char out[static CELL_BYTES])
 {
     out[0] = '\0';
     if (!line->is_sum)
-        (void)snprintf(out, CELL_BYTES, "%.0f/%.0f", number_of(line->object, "weight_bits"),
-                       number_of(line->object, "input_bits"));
+        (void)snprintf(out, CELL_BYTES, "%.0f/%.0f", view_number(line->object, "weight_bits"),
+                       view_number(line->object, "input_bits"));
 }
 
 static void print_ratio(const struct line *line, const char *key, char out[static CELL_BYTES])
 {
     out[0] = '\0';
     if (!line->is_sum)
-        print_db(number_of(line->object, key), out);
+        print_db(view_number(line->object, key), out);
 }
 
 static void print_weights(const struct line *line, char out[static CELL_BYTES])
@@ -178,17 +159,17 @@ static void print_final(const struct line *line, char out[static CELL_BYTES])
 /* Points of accuracy that are lost, or, without labels, of samples that change their class. */
 static double points_of(const struct json *effect)
 {
-    double drop = number_of(effect, "accuracy_drop");
-    return 100 * (isnan(drop) ? 1 - number_of(effect, "agreement") : drop);
+    double drop = view_number(effect, "accuracy_drop");
+    return 100 * (isnan(drop) ? 1 - view_number(effect, "agreement") : drop);
 }
 
 /* "8.98, 9.2 dB": the points, and what is left of the output. */
 static void print_effect(const struct line *line, const char *part, char out[static CELL_BYTES])
 {
     const struct json *effect = effect_of(line, part);
-    double left_db = number_of(effect, "output_sqnr_db");
+    double left_db = view_number(effect, "output_sqnr_db");
     out[0] = '\0';
-    if (isnan(number_of(effect, "agreement")))
+    if (isnan(view_number(effect, "agreement")))
         return;
     const char *mark = is_worst(line, line->is_sum ? "sum" : part) ? " <== worst" : "";
     if (isnan(left_db)) /* infinite: nothing changed */
@@ -242,10 +223,16 @@ static void print_cell(const void *context, size_t index, size_t column,
     columns[column].print(&line, out);
 }
 
+static bool is_name(const void *context, size_t column)
+{
+    (void)context;
+    return column == 0;
+}
+
 static const struct json *find_named(const struct json *array, const char *name)
 {
     for (const struct json *value = json_first(array); value != NULL; value = json_next(value))
-        if (strcmp(string_of(value, "name"), name) == 0)
+        if (strcmp(view_string(value, "name"), name) == 0)
             return value;
     return NULL;
 }
@@ -254,7 +241,7 @@ static const struct json *find_named(const struct json *array, const char *name)
 static void put_worst(const struct layers *layers, struct text *text)
 {
     const struct json *worst = json_find(layers->sensitivity, "worst");
-    const char *name = string_of(worst, "name"), *part = string_of(worst, "part");
+    const char *name = view_string(worst, "name"), *part = view_string(worst, "part");
     bool is_sum = strcmp(part, "sum") == 0, is_input = strcmp(part, "input") == 0;
     struct line line = {.object = find_named(is_sum ? layers->sums : layers->layers, name),
                         .is_sum = is_sum};
@@ -263,16 +250,16 @@ static void put_worst(const struct layers *layers, struct text *text)
         text_puts(text, "No quantizer changes the output.\n");
         return;
     }
-    text_printf(text, "%s breaks the network most, by its %s", name,
-                is_sum ? "quantizer in a sum" : part);
+    table_put_foreign(text, TABLE_MARKDOWN, name);
+    text_printf(text, " breaks the network most, by its %s", is_sum ? "quantizer in a sum" : part);
     if (!is_sum)
         text_printf(text, " (%.0f bits)",
-                    number_of(line.object, is_input ? "input_bits" : "weight_bits"));
-    bool has_labels = !isnan(number_of(effect, "accuracy_drop"));
+                    view_number(line.object, is_input ? "input_bits" : "weight_bits"));
+    bool has_labels = !isnan(view_number(effect, "accuracy_drop"));
     text_printf(text, ": alone, that %s %.2f %s and leaves %.1f dB of the output.\n",
                 has_labels ? "costs" : "changes the class of", points_of(effect),
                 has_labels ? "points of accuracy" : "% of the samples",
-                number_of(effect, "output_sqnr_db"));
+                view_number(effect, "output_sqnr_db"));
 }
 
 static void put_legend(const struct layers *layers, struct text *text)
@@ -283,12 +270,13 @@ static void put_legend(const struct layers *layers, struct text *text)
               "were solved for, and in the finished network.\n");
     if (layers->sensitivity == NULL)
         return;
-    bool has_labels = !isnan(number_of(layers->sensitivity, "float_accuracy"));
+    bool has_labels = !isnan(view_number(layers->sensitivity, "float_accuracy"));
     text_printf(text,
                 "Only weights, only input: with nothing else quantized, %s and dB of the network's "
                 "output, on %.0f samples of the %s set.\n",
                 has_labels ? "points of accuracy lost" : "% of the samples that change their class",
-                number_of(layers->sensitivity, "samples"), string_of(layers->sensitivity, "set"));
+                view_number(layers->sensitivity, "samples"),
+                view_string(layers->sensitivity, "set"));
     put_worst(layers, text);
 }
 
@@ -300,9 +288,10 @@ bool layers_markdown(const struct json *result, struct text *text, struct error 
         .lines = json_count(layers.layers) + json_count(layers.sums),
         .title = column_title,
         .print_cell = print_cell,
+        .is_foreign = is_name,
         .context = &layers,
     };
-    if (!table_print(&table, text, err))
+    if (!table_print(&table, TABLE_MARKDOWN, text, err))
         return false;
     put_legend(&layers, text);
     return text_check(text, err);

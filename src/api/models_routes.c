@@ -1,6 +1,7 @@
 /* /v1/models: networks, by the SHA-256 of their file. */
 
 #include "upload.h"
+#include "view.h"
 
 #include "ptqd/api/describe.h"
 #include "ptqd/nn/model.h"
@@ -188,8 +189,9 @@ static bool list(struct http_request *request, void *context, struct error *err)
     struct database *database;
     struct model_row *rows;
     size_t count;
+    enum view_form form;
     char next[STORE_CURSOR_BYTES];
-    if (!store_reader(api->options.store, &database, err) ||
+    if (!view_negotiate(request, &form, err) || !store_reader(api->options.store, &database, err) ||
         !model_row_list(database, &viewer, &page, arena, &rows, &count, next, err))
         return false;
     struct json *object = json_object(arena);
@@ -198,7 +200,7 @@ static bool list(struct http_request *request, void *context, struct error *err)
         if (!add_model(json_add_object(items, NULL), &rows[i], false, arena, err))
             return false;
     }
-    return reply_json(request, 200, object, err);
+    return reply_view(request, &models_view, form, object, err);
 }
 
 static bool get(struct http_request *request, void *context, struct error *err)
@@ -254,7 +256,8 @@ static const struct http_route routes[] = {
      .handle = list,
      .summary = "List networks, newest first",
      .query = {&query_limit, &query_cursor},
-     .replies = {{200, "A page of networks, without their layers", .schema = &list_schema}}},
+     .replies = {{200, "A page of networks, without their layers", .schema = &list_schema},
+                 VIEW_REPLIES}},
     {.method = "GET",
      .pattern = "/v1/models/{id}",
      .access = ACCESS_READ,

@@ -1,5 +1,7 @@
 /* /v1/queue: how the queue is, and its pause; and what all changes of the queue share. */
 
+#include "view.h"
+
 #include "api_private.h"
 
 #include "ptqd/store/job_owner.h"
@@ -92,7 +94,8 @@ static const struct schema queue_schema = {
     .members = queue_members,
 };
 
-static bool reply_queue(struct http_request *request, struct api *api, struct error *err)
+static bool reply_queue(struct http_request *request, struct api *api, enum view_form form,
+                        struct error *err)
 {
     struct arena *arena = http_arena(request);
     struct database *database;
@@ -120,17 +123,18 @@ static bool reply_queue(struct http_request *request, struct api *api, struct er
         json_add_string(run, "worker", runs[i].worker);
         add_run_progress(run, runs[i].progress.step, &runs[i].progress);
     }
-    return reply_json(request, 200, object, err);
+    return reply_view(request, &queue_view, form, object, err);
 }
 
 static bool get_queue(struct http_request *request, void *context, struct error *err)
 {
-    return reply_queue(request, context, err);
+    enum view_form form;
+    return view_negotiate(request, &form, err) && reply_queue(request, context, form, err);
 }
 
 static bool reply_changed(struct http_request *request, void *context, struct error *err)
 {
-    return change_check(request, err) && reply_queue(request, context, err);
+    return change_check(request, err) && reply_queue(request, context, VIEW_JSON, err);
 }
 
 static bool pause_queue(struct http_request *request, void *context, struct error *err)
@@ -160,7 +164,7 @@ static const struct http_route routes[] = {
      .access = ACCESS_READ,
      .handle = get_queue,
      .summary = "Whether the queue is paused, how much waits, and what the workers run",
-     .replies = {{200, "The queue", .schema = &queue_schema}}},
+     .replies = {{200, "The queue", .schema = &queue_schema}, VIEW_REPLIES}},
     {.method = "POST",
      .pattern = "/v1/queue/pause",
      .access = ACCESS_ADMIN,

@@ -5,7 +5,7 @@
 
 #include "ptqd/api/report.h"
 
-#include "table.h"
+#include "cells.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -210,25 +210,6 @@ static void print_percent(const struct report_statistic *statistic, char out[sta
                        100 * statistic->deviation);
 }
 
-/* Three digits with a unit that makes them readable. */
-static void print_scaled(double value, double base, const char *const *units,
-                         char out[static CELL_BYTES])
-{
-    if (isnan(value)) {
-        (void)snprintf(out, CELL_BYTES, "–");
-        return;
-    }
-    while (value >= base && units[1] != NULL) {
-        value /= base;
-        units++;
-    }
-    (void)snprintf(out, CELL_BYTES, "%.*f%s",
-                   value >= 100  ? 0
-                   : value >= 10 ? 1
-                                 : 2,
-                   value, *units);
-}
-
 static void print_accuracy(const struct line *line, char out[static CELL_BYTES])
 {
     struct report_statistic accuracy = line_accuracy(line);
@@ -260,21 +241,18 @@ static void print_star(enum pareto_mark mark, char out[static CELL_BYTES])
 
 static void print_bops(const struct line *line, char out[static CELL_BYTES])
 {
-    static const char *const units[] = {"", " k", " M", " G", " T", NULL};
-    print_scaled(line_number(line, "bops"), 1000, units, out);
+    cell_count(line_number(line, "bops"), out);
     print_star(line_front_bops(line), out);
 }
 
-static const char *const byte_units[] = {" B", " KiB", " MiB", " GiB", NULL};
-
 static void print_weights(const struct line *line, char out[static CELL_BYTES])
 {
-    print_scaled(line_number(line, "weight_bytes"), 1024, byte_units, out);
+    cell_bytes(line_number(line, "weight_bytes"), out);
 }
 
 static void print_peak(const struct line *line, char out[static CELL_BYTES])
 {
-    print_scaled(line_number(line, "peak_bytes"), 1024, byte_units, out);
+    cell_bytes(line_number(line, "peak_bytes"), out);
     print_star(line_front_peak_bytes(line), out);
 }
 
@@ -363,7 +341,7 @@ bool report_markdown(const struct report *report, struct text *text, struct erro
         .print_cell = print_cell,
         .context = report,
     };
-    if (!table_print(&table, text, err))
+    if (!table_print(&table, TABLE_MARKDOWN, text, err))
         return false;
     put_legend(report, text);
     return text_check(text, err);

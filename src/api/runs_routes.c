@@ -1,5 +1,7 @@
 /* /v1/runs, and the runs of a job: one variant with one seed, its layers and its artifacts. */
 
+#include "view.h"
+
 #include "api_private.h"
 
 #include "ptqd/api/layers.h"
@@ -41,13 +43,14 @@ static bool list(struct http_request *request, void *context, struct error *err)
     struct arena *arena = http_arena(request);
     const struct store_page page = read_page(request);
     struct param_value wanted;
+    enum view_form form;
     bool one_state = http_query_value(request, &query_state, &wanted);
     enum run_state state = one_state ? (enum run_state)wanted.choice : RUN_QUEUED;
     struct database *database;
     struct run_row *rows;
     size_t count;
     char next[STORE_CURSOR_BYTES];
-    if (!store_reader(api->options.store, &database, err) ||
+    if (!view_negotiate(request, &form, err) || !store_reader(api->options.store, &database, err) ||
         !run_row_list(database, http_param(request, "id"), one_state ? &state : NULL, &page, arena,
                       &rows, &count, next, err))
         return false;
@@ -57,7 +60,7 @@ static bool list(struct http_request *request, void *context, struct error *err)
         if (!add_run(json_add_object(items, NULL), api, database, &rows[i], arena, err))
             return false;
     }
-    return reply_json(request, 200, object, err);
+    return reply_view(request, &runs_view, form, object, err);
 }
 
 static bool run_is_final(const struct run_row *row)
@@ -69,10 +72,11 @@ static bool answer_run(struct http_request *request, struct api *api, struct run
                        struct error *err)
 {
     struct database *database;
+    enum view_form form;
     struct json *object = json_object(http_arena(request));
-    return find_run(request, api, &database, out_row, err) &&
+    return view_negotiate(request, &form, err) && find_run(request, api, &database, out_row, err) &&
            add_run(object, api, database, out_row, http_arena(request), err) &&
-           reply_json_tagged(request, object, err);
+           reply_view_tagged(request, &run_view, form, object, err);
 }
 
 static bool look_at_run(struct http_request *request, struct api *api, bool *out_news,
@@ -193,16 +197,18 @@ static const struct http_route routes[] = {
      .pattern = "/v1/jobs/{id}/runs",
      .access = ACCESS_READ,
      .handle = list,
-     .summary = "The runs of a job, by variant and seed",
+     .summary = "The runs of a job, by variant and seed: JSON, Markdown or plain text by Accept",
      .query = {&query_state, &query_limit, &query_cursor},
-     .replies = {{200, "A page of runs", .schema = &list_schema}}},
+     .replies = {{200, "A page of runs", .schema = &list_schema}, VIEW_REPLIES}},
     {.method = "GET",
      .pattern = "/v1/runs/{id}",
      .access = ACCESS_READ,
      .handle = get,
-     .summary = "A run; ?wait=30 answers when it has ended, at the latest after 30 s",
+     .summary = "A run: JSON, Markdown or plain text by Accept; ?wait=30 answers when it has "
+                "ended, at the latest after 30 s",
      .query = {&query_wait},
-     .replies = {{200, "The run", .schema = &run_schema, .headers = {"ETag", "Retry-After"}}}},
+     .replies = {{200, "The run", .schema = &run_schema, .headers = {"ETag", "Retry-After"}},
+                 VIEW_REPLIES}},
     {.method = "GET",
      .pattern = "/v1/runs/{id}/layers",
      .access = ACCESS_READ,

@@ -219,6 +219,16 @@ bool text_is_utf8(const char *bytes, size_t length)
     return true;
 }
 
+size_t text_character(const char *string, uint32_t *out_code)
+{
+    const unsigned char *bytes = (const unsigned char *)string;
+    size_t length = utf8_sequence(bytes, strnlen(string, 4));
+    *out_code = length == 0 ? 0xfffd : length == 1 ? bytes[0] : bytes[0] & (0x7fU >> length);
+    for (size_t i = 1; i < length; i++)
+        *out_code = *out_code << 6 | (bytes[i] & 0x3fU);
+    return length > 0 ? length : 1;
+}
+
 void text_put_json_string(struct text *text, const char *string)
 {
     size_t left = strlen(string);

@@ -126,11 +126,31 @@ static bool print_value(const struct json *value, int indent, struct text *text)
     return false;
 }
 
+static bool fail_to_build(struct error *err)
+{
+    return FAIL(err, E_MEMORY, "no memory to build a JSON document");
+}
+
+static bool is_whole(const struct json *value)
+{
+    if (!json_is_container(value))
+        return value->type != JSON_STRING || value->string != NULL;
+    bool whole = !value->broken;
+    for (const struct json *v = value->first; v != NULL && whole; v = v->next)
+        whole = is_whole(v);
+    return whole;
+}
+
+bool json_check(const struct json *value, struct error *err)
+{
+    return (value != NULL && is_whole(value)) || fail_to_build(err);
+}
+
 static bool print_document(const struct json *value, int indent, struct text *text,
                            struct error *err)
 {
     if (value == NULL || !print_value(value, indent, text))
-        return FAIL(err, E_MEMORY, "no memory to build a JSON document");
+        return fail_to_build(err);
     return text_check(text, err);
 }
 

@@ -5,6 +5,7 @@
 #include "run_read.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -180,6 +181,26 @@ bool run_row_list(struct database *database, const char *job, const enum run_sta
                         out_count, out_next))
         return false;
     *out_rows = rows;
+    return true;
+}
+
+bool run_row_best(struct database *database, const char *job, double *out_accuracy,
+                  struct error *err)
+{
+    int64_t number;
+    if (!job_id_parse(job, &number, err))
+        return false;
+    struct statement statement;
+    /* The second condition is that of the index run_accuracy. */
+    statement_open(&statement, database,
+                   "SELECT max(accuracy) FROM run WHERE job = ?1 AND accuracy IS NOT NULL", err);
+    statement_bind_integer(&statement, 1, number);
+    double best = (double)NAN;
+    if (statement_step(&statement))
+        best = statement_real(&statement, 0);
+    if (!statement_close(&statement))
+        return false;
+    *out_accuracy = best;
     return true;
 }
 

@@ -299,6 +299,36 @@ START_TEST(long_sequences_are_utf8_or_not)
 END_TEST
 
 /* Golden values: date -u -d @SECONDS +%FT%TZ of GNU coreutils. */
+/* Law: a character is its bytes and its code point; what is none is one byte of U+FFFD. */
+START_TEST(characters_are_read_one_by_one)
+{
+    static const struct {
+        const char *string;
+        size_t bytes;
+        uint32_t code;
+    } rows[] = {
+        {"ab", 1, 'a'},
+        {"\x7f", 1, 0x7f},
+        {"\xc2\x80x", 2, 0x80},
+        {"\xc3\xbc", 2, 0xfc},
+        {"\xe6\xb8\xac", 3, 0x6e2c},
+        {"\xef\xbf\xbd", 3, 0xfffd},
+        {"\xf0\x9f\x98\x80!", 4, 0x1f600},
+        {"\xf4\x8f\xbf\xbf", 4, 0x10ffff},
+        {"\xc3", 1, 0xfffd},         /* cut */
+        {"\xe6\xb8", 1, 0xfffd},     /* cut */
+        {"\xc0\x80", 1, 0xfffd},     /* overlong */
+        {"\xed\xa0\x80", 1, 0xfffd}, /* a surrogate */
+        {"\xff", 1, 0xfffd},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        uint32_t code = 0;
+        ck_assert_uint_eq(text_character(rows[i].string, &code), rows[i].bytes);
+        ck_assert_uint_eq(code, rows[i].code);
+    }
+}
+END_TEST
+
 START_TEST(times_are_rfc_3339_in_utc)
 {
     static const struct {
@@ -340,6 +370,7 @@ int main(void)
     tcase_add_test(cases, prefixes);
     tcase_add_test(cases, short_sequences_are_utf8_or_not);
     tcase_add_test(cases, long_sequences_are_utf8_or_not);
+    tcase_add_test(cases, characters_are_read_one_by_one);
     tcase_add_test(cases, times_are_rfc_3339_in_utc);
     suite_add_tcase(suite, cases);
     return support_run(suite);

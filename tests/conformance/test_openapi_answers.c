@@ -62,6 +62,13 @@ static const char *fill(const char *text)
 #define SMALL "{" FILES ",\"seeds\":[7]}"
 #define FORM  "--XX\r\nContent-Disposition: form-data; name=\"spec\"\r\n\r\n" SMALL "\r\n--XX--\r\n"
 
+/* Tables for people. */
+#define TABLES(pattern, target)                                                                    \
+    {"GET", pattern, target, .headers = "Accept: text/markdown\r\n", .status = 200},               \
+    {                                                                                              \
+        "GET", pattern, target, .headers = "Accept: text/plain\r\n", .status = 200                 \
+    }
+
 static struct sample_file other_model; /* the same network with a comment */
 static struct sample_file filling;     /* leaves no room for another file */
 
@@ -178,6 +185,13 @@ static const struct step {
      .headers = "Range: bytes=1-2\r\n", .status = 206},
     {"GET", "/v1/runs/{id}/artifacts/{name}", "/v1/runs/<job>-v000-s0/artifacts/model.onnx",
      .headers = "If-None-Match: *\r\n", .status = 304},
+    TABLES("/v1/jobs", NULL),
+    TABLES("/v1/jobs/{id}", "/v1/jobs/<job>"),
+    TABLES("/v1/jobs/{id}/runs", "/v1/jobs/<job>/runs"),
+    TABLES("/v1/runs/{id}", "/v1/runs/<job>-v000-s0"),
+    TABLES("/v1/models", NULL),
+    TABLES("/v1/datasets", NULL),
+    TABLES("/v1/queue", NULL),
     {"POST", "/v1/jobs/{id}/retry", "/v1/jobs/<job>/retry", .status = 409},
     {"DELETE", "/v1/jobs/{id}", "/v1/jobs/<job>", .status = 204},
 

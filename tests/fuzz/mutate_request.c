@@ -36,6 +36,7 @@ static const char *const headers[] = {
     "If-None-Match: \"a\", W/\"b\"\r\n",
     "If-Modified-Since: Sun, 06 Nov 1994 08:49:37 GMT\r\n",
     "Accept: text/markdown;q=0.5, text/csv, */*;q=0.1\r\n",
+    "Accept: text/plain\r\n",
     "Accept-Encoding: gzip;q=1, *;q=0\r\n",
     "Authorization: Bearer x\r\n",
     "Idempotency-Key: k\r\n",

@@ -273,6 +273,20 @@ START_TEST(a_failed_allocation_while_building_is_reported_by_print)
 }
 END_TEST
 
+static bool build_and_check(struct arena *memory, void *context, struct error *error)
+{
+    (void)context;
+    struct json *root = json_object(memory);
+    json_add_string(json_add_object(json_add_array(root, "list"), NULL), "x", "text");
+    return json_check(root, error);
+}
+
+START_TEST(a_failed_allocation_while_building_is_seen_without_printing)
+{
+    ck_assert_uint_ge(support_fail_each_allocation(build_and_check, NULL), 4);
+}
+END_TEST
+
 static bool parse_document(struct arena *memory, void *context, struct error *error)
 {
     const char *text = context;
@@ -317,6 +331,7 @@ int main(void)
     tcase_add_test(tcase, built_values_print_in_order);
     tcase_add_test(tcase, pretty_printing_indents_by_two);
     tcase_add_test(tcase, a_failed_allocation_while_building_is_reported_by_print);
+    tcase_add_test(tcase, a_failed_allocation_while_building_is_seen_without_printing);
     tcase_add_test(tcase, a_failed_allocation_while_parsing_is_reported);
     tcase_add_test(tcase, the_order_of_members_does_not_matter_for_equality);
     suite_add_tcase(suite, tcase);

@@ -56,6 +56,10 @@ bool text_has_prefix(const char *string, const char *prefix);
 /* True when the bytes are UTF-8 (RFC 3629) without a NUL among them. */
 bool text_is_utf8(const char *bytes, size_t length);
 
+/* Bytes of the character at the start of a string that is not empty, and its code point. What is
+ * not UTF-8 is U+FFFD, byte by byte. */
+size_t text_character(const char *string, uint32_t *out_code);
+
 /* Seconds since 1970 as RFC 3339 in UTC: "2024-05-01T12:00:00.123Z". */
 enum { TEXT_TIME_BYTES = 32 };
 void text_time(int64_t unix_ms, char out[static TEXT_TIME_BYTES]);

@@ -110,6 +110,10 @@ bool json_print_pretty(const struct json *value, struct text *text, struct error
 char *json_print_string(const struct json *value, struct arena *arena, size_t *out_length,
                         struct error *err);
 
+/* E_MEMORY when an add below `value` failed: for who reads what was built instead of printing it.
+ */
+bool json_check(const struct json *value, struct error *err);
+
 /* True when both have the same type and content; the order of members does not matter. */
 bool json_equal(const struct json *a, const struct json *b);
 

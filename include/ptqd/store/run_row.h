@@ -81,6 +81,10 @@ bool run_row_list(struct database *database, const char *job, const enum run_sta
                   const struct store_page *page, struct arena *arena, struct run_row **out_rows,
                   size_t *out_count, char out_next[static STORE_CURSOR_BYTES], struct error *err);
 
+/* The highest accuracy of a job's runs; NaN when none is known. */
+bool run_row_best(struct database *database, const char *job, double *out_accuracy,
+                  struct error *err);
+
 /* Runs in each state, over all jobs. */
 bool run_row_count(struct database *database, int64_t out_counts[static RUN_STATE_COUNT],
                    struct error *err);
