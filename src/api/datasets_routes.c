@@ -217,10 +217,8 @@ static bool post(struct http_request *request, void *context, struct error *err)
     struct upload_scale scale;
     void *row;
     bool known_already;
-    if (!read_scale(request, &scale, err) ||
-        !upload_inspect(upload, &upload_dataset, &scale, arena, &row, err) ||
-        !upload_commit(upload, &upload_dataset, row, read_name(request), http_owner(request),
-                       &known_already, err))
+    if (!read_scale(request, &scale, err) || !upload_inspect(upload, &scale, arena, &row, err) ||
+        !upload_commit(upload, row, read_name(request), http_owner(request), &known_already, err))
         return false;
     return reply_upload(request, context, upload->id, known_already, err);
 }

@@ -173,9 +173,8 @@ static bool post(struct http_request *request, void *context, struct error *err)
     struct upload *upload = http_state(request);
     void *row;
     bool known_already;
-    if (!upload_inspect(upload, &upload_model, NULL, http_arena(request), &row, err) ||
-        !upload_commit(upload, &upload_model, row, read_name(request), http_owner(request),
-                       &known_already, err))
+    if (!upload_inspect(upload, NULL, http_arena(request), &row, err) ||
+        !upload_commit(upload, row, read_name(request), http_owner(request), &known_already, err))
         return false;
     return reply_upload(request, context, upload->id, known_already, err);
 }

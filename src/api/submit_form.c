@@ -52,7 +52,7 @@ struct form {
     struct multipart *multipart;
     struct text spec;
     bool has_spec, in_spec;
-    struct upload uploads[PART_KINDS]; /* `writer` set once the part has begun */
+    struct upload uploads[PART_KINDS]; /* of the parts that have begun */
     bool given[PART_KINDS];
     void *rows[PART_KINDS];
     struct upload *open; /* the part that comes now; NULL: the specification */
@@ -66,7 +66,8 @@ static bool begin_file(struct form *form, size_t kind, struct error *err)
         return FAIL(err, E_INVALID, "the part \"%s\" comes twice", part_kinds[kind].name);
     form->given[kind] = true;
     form->open = &form->uploads[kind];
-    return upload_open(form->open, form->api, part_kinds[kind].upload, err);
+    upload_init(form->open, form->api, part_kinds[kind].upload, NULL);
+    return true;
 }
 
 static bool begin_part(void *context, const struct multipart_part *part, struct error *err)
@@ -258,8 +259,8 @@ static bool inspect_files(struct form *form, struct arena *arena, struct error *
 {
     struct upload_scale scale = {.scale = 1, .zero_point = 0};
     for (size_t kind = 0; kind < PART_KINDS; kind++) {
-        if (form->given[kind] && !upload_inspect(&form->uploads[kind], part_kinds[kind].upload,
-                                                 &scale, arena, &form->rows[kind], err)) {
+        if (form->given[kind] &&
+            !upload_inspect(&form->uploads[kind], &scale, arena, &form->rows[kind], err)) {
             error_context(err, "part \"%s\"", part_kinds[kind].name);
             return error_at(err, "/%s", part_kinds[kind].member);
         }
@@ -274,8 +275,7 @@ static bool commit_files(struct form *form, const char *owner, const char **out_
         bool known;
         if (!form->given[kind])
             continue;
-        if (!upload_commit(&form->uploads[kind], part_kinds[kind].upload, form->rows[kind], "",
-                           owner, &known, err))
+        if (!upload_commit(&form->uploads[kind], form->rows[kind], "", owner, &known, err))
             return error_context(err, "part \"%s\"", part_kinds[kind].name);
         out_ids[kind] = form->uploads[kind].id;
     }

@@ -7,16 +7,25 @@
 #include <string.h>
 #include <sys/mman.h>
 
-bool upload_open(struct upload *upload, struct api *api, const struct upload_kind *kind,
-                 struct error *err)
+void upload_init(struct upload *upload, struct api *api, const struct upload_kind *kind,
+                 const char *expected)
 {
-    *upload = (struct upload){.api = api};
-    return blob_create(store_blobs(api->options.store), kind->limit(api), &upload->writer, err);
+    *upload = (struct upload){.api = api, .kind = kind, .expected = expected};
+}
+
+static bool create_blob(struct upload *upload, struct error *err)
+{
+    const struct api *api = upload->api;
+    return blob_create(store_blobs(api->options.store), upload->kind->limit(api), &upload->writer,
+                       err) &&
+           (upload->expected == NULL || blob_expect(upload->writer, upload->expected, err));
 }
 
 bool upload_write(void *context, const void *bytes, size_t size, struct error *err)
 {
     struct upload *upload = context;
+    if (upload->writer == NULL && !create_blob(upload, err))
+        return false;
     upload->size += size;
     return blob_append(upload->writer, bytes, size, err);
 }
@@ -47,8 +56,8 @@ void upload_passed(void *context, const uint8_t *end)
     (void)madvise(start.plain, offset, MADV_DONTNEED); /* what does not go only takes memory */
 }
 
-bool upload_inspect(struct upload *upload, const struct upload_kind *kind, void *settings,
-                    struct arena *arena, void **out_row, struct error *err)
+bool upload_inspect(struct upload *upload, void *settings, struct arena *arena, void **out_row,
+                    struct error *err)
 {
     if (upload->size == 0)
         return FAIL(err, E_SYNTAX, "the file is empty");
@@ -56,14 +65,13 @@ bool upload_inspect(struct upload *upload, const struct upload_kind *kind, void 
     void *bytes = mmap(NULL, size, PROT_READ, MAP_PRIVATE, blob_descriptor(upload->writer), 0);
     if (bytes == MAP_FAILED)
         return FAIL(err, E_IO, "can't map an upload of %zu bytes: %s", size, strerror(errno));
-    bool ok = kind->inspect(upload->api, bytes, size, settings, arena, out_row, err);
+    bool ok = upload->kind->inspect(upload->api, bytes, size, settings, arena, out_row, err);
     munmap(bytes, size);
     return ok;
 }
 
 struct insertion {
     const struct upload *upload;
-    const struct upload_kind *kind;
     void *row;
     const char *name, *owner;
     bool known;
@@ -72,20 +80,20 @@ struct insertion {
 static bool apply_insertion(struct database *database, void *context, struct error *err)
 {
     struct insertion *insertion = context;
-    return insertion->kind->insert(database, insertion->upload, insertion->row, insertion->name,
-                                   insertion->owner, &insertion->known, err);
+    const struct upload *upload = insertion->upload;
+    return upload->kind->insert(database, upload, insertion->row, insertion->name, insertion->owner,
+                                &insertion->known, err);
 }
 
-bool upload_commit(struct upload *upload, const struct upload_kind *kind, void *row,
-                   const char *name, const char *owner, bool *out_known, struct error *err)
+bool upload_commit(struct upload *upload, void *row, const char *name, const char *owner,
+                   bool *out_known, struct error *err)
 {
     struct blob_writer *writer = upload->writer;
     struct store *store = upload->api->options.store;
     upload->writer = NULL; /* gone in either case */
     if (!blob_commit(writer, upload->id, &upload->size, err))
         return false;
-    struct insertion insertion = {
-        .upload = upload, .kind = kind, .row = row, .name = name, .owner = owner};
+    struct insertion insertion = {.upload = upload, .row = row, .name = name, .owner = owner};
     bool ok = store_write_now(store, apply_insertion, &insertion, err);
     blob_unpin(store_blobs(store), upload->id);
     if (ok)
@@ -112,14 +120,13 @@ bool upload_begin(struct http_request *request, struct api *api, const struct up
                   struct error *err)
 {
     struct upload *upload = ARENA_NEW(http_arena(request), struct upload, err);
-    if (upload == NULL || !upload_fits(request, api, 0, err) ||
-        !upload_open(upload, api, kind, err))
-        return false;
     const char *id = http_query(request, "id");
-    if (id != NULL && !blob_expect(upload->writer, id, err)) {
-        upload_abandon(upload);
+    char hex[DIGEST_HEX_BYTES];
+    if (upload == NULL || !upload_fits(request, api, 0, err))
+        return false;
+    if (id != NULL && !digest_parse_id(id, hex, err))
         return error_context(err, "id");
-    }
+    upload_init(upload, api, kind, id);
     const struct http_sink sink = {.write = upload_write, .context = upload};
     http_set_sink(request, &sink, kind->limit(api));
     http_set_state(request, upload, upload_abandon);

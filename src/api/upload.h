@@ -10,8 +10,10 @@
 struct blob_writer;
 
 struct upload {
-    struct api *api;            /* borrowed */
-    struct blob_writer *writer; /* NULL before upload_open and after upload_commit */
+    struct api *api; /* borrowed */
+    const struct upload_kind *kind;
+    const char *expected;       /* the id that it must have; NULL: any */
+    struct blob_writer *writer; /* NULL before the first bytes and after upload_commit */
     char id[DIGEST_ID_BYTES];   /* after upload_commit */
     uint64_t size;
 };
@@ -41,18 +43,20 @@ struct upload_scale {
     double scale, zero_point;
 };
 
-bool upload_open(struct upload *upload, struct api *api, const struct upload_kind *kind,
-                 struct error *err);
+/* Nothing is on the disk yet: whoever calls need not wait for one. `expected` is borrowed. */
+void upload_init(struct upload *upload, struct api *api, const struct upload_kind *kind,
+                 const char *expected);
+/* The `write` of a sink. */
 bool upload_write(void *upload, const void *bytes, size_t size, struct error *err);
 /* For http_set_state. */
 void upload_abandon(void *upload);
 
 /* Looks at what came. May take seconds. */
-bool upload_inspect(struct upload *upload, const struct upload_kind *kind, void *settings,
-                    struct arena *arena, void **out_row, struct error *err);
+bool upload_inspect(struct upload *upload, void *settings, struct arena *arena, void **out_row,
+                    struct error *err);
 /* Puts file and row in place, both on disk when this returns. */
-bool upload_commit(struct upload *upload, const struct upload_kind *kind, void *row,
-                   const char *name, const char *owner, bool *out_known, struct error *err);
+bool upload_commit(struct upload *upload, void *row, const char *name, const char *owner,
+                   bool *out_known, struct error *err);
 
 /* For a `begin`: E_LIMIT when the owner has no room for the body, of which `extra_bytes` may be no
  * file. One that comes in chunks passes: what is in it is looked at by upload_commit. */

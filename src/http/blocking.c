@@ -1,5 +1,5 @@
-/* The pool: threads on which the handlers of blocking routes run while their connection is
- * suspended, so that reading a large model never holds up other requests. */
+/* Pools: threads on which the handlers of blocking routes run, and sinks take bodies, while the
+ * connection is suspended, so that reading a large model never holds up other requests. */
 
 #include "http_private.h"
 
@@ -47,6 +47,27 @@ static bool finish_pooled(struct http_request *request, void *context, struct er
     return !request->pool_failed;
 }
 
+/* The lock is held. */
+static void append(struct http_pool *pool, struct http_request *request, http_handler *handler)
+{
+    request->pooled = handler;
+    request->next_pooled = NULL;
+    if (pool->last == NULL)
+        pool->first = request;
+    else
+        pool->last->next_pooled = request;
+    pool->last = request;
+    pool->waiting++;
+    pthread_cond_signal(&pool->wake);
+}
+
+void http_pool_add(struct http_pool *pool, struct http_request *request, http_handler *handler)
+{
+    pthread_mutex_lock(&pool->lock);
+    append(pool, request, handler);
+    pthread_mutex_unlock(&pool->lock);
+}
+
 bool http_block(struct http_request *request, http_handler *handler, struct error *err)
 {
     struct http_pool *pool = &request->server->pool;
@@ -54,22 +75,26 @@ bool http_block(struct http_request *request, http_handler *handler, struct erro
     bool full = pool->waiting == POOL_WAITING_MAX || pool->stopping;
     if (!full) {
         /* Suspended first: a thread may be done before this one returns. */
-        request->pooled = handler;
         http_suspend(request, finish_pooled, HTTP_NO_TIMEOUT);
-        request->next_pooled = NULL;
-        if (pool->last == NULL)
-            pool->first = request;
-        else
-            pool->last->next_pooled = request;
-        pool->last = request;
-        pool->waiting++;
-        pthread_cond_signal(&pool->wake);
+        append(pool, request, handler);
     }
     pthread_mutex_unlock(&pool->lock);
     if (full)
         return FAIL(err, E_UNAVAILABLE, "%d requests of this kind wait already; try again later",
                     POOL_WAITING_MAX);
     return true;
+}
+
+void http_pool_init(struct http_pool *pool)
+{
+    pthread_mutex_init(&pool->lock, NULL);
+    pthread_cond_init(&pool->wake, NULL);
+}
+
+void http_pool_finish(struct http_pool *pool)
+{
+    pthread_mutex_destroy(&pool->lock);
+    pthread_cond_destroy(&pool->wake);
 }
 
 bool http_pool_start(struct http_pool *pool, unsigned threads, struct error *err)

@@ -19,7 +19,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-static void destroy_state(struct http_request *request)
+void http_destroy_state(struct http_request *request)
 {
     if (request->destroy_state != NULL)
         request->destroy_state(request->state);
@@ -28,7 +28,7 @@ static void destroy_state(struct http_request *request)
 
 static void destroy_request(struct http_request *request)
 {
-    destroy_state(request);
+    http_destroy_state(request);
     http_budget_release(request);
     if (request->answer.fd >= 0)
         close(request->answer.fd);
@@ -128,31 +128,6 @@ static enum MHD_Result answer_error(struct http_request *request, const struct e
     return http_send(request);
 }
 
-static bool fail_size(const struct http_request *request, uint64_t size, struct error *err)
-{
-    return FAIL(err, E_TOO_LARGE, "the body has %s%llu bytes; %llu are allowed here",
-                size > request->received ? "" : "at least ", (unsigned long long)size,
-                (unsigned long long)request->body_limit);
-}
-
-/* True when `begin` has answered: the body is not wanted. */
-static bool is_answered(const struct http_request *request)
-{
-    return request->match.route != NULL && request->phase == PHASE_READING &&
-           request->answer.status != 0;
-}
-
-/* Remembers why, frees what was taken for the request, and drops what still comes. */
-static void refuse(struct http_request *request, const struct error *error)
-{
-    request->refused = true;
-    request->error = *error;
-    destroy_state(request);
-    text_finish(&request->body);
-    text_init(&request->body, 0);
-    http_budget_release(request);
-}
-
 static enum MHD_Result on_header(struct http_server *server, struct MHD_Connection *connection,
                                  const struct request_line *line, void **slot)
 {
@@ -178,43 +153,14 @@ static enum MHD_Result on_header(struct http_server *server, struct MHD_Connecti
     if (!accept_header(request, line->url, line->method, &err)) {
         if (!droppable)
             return answer_error(request, &err);
-        refuse(request, &err);
+        http_refuse(request, &err);
         return MHD_YES;
     }
-    if (is_answered(request))
+    if (http_is_answered(request))
         return droppable ? MHD_YES : http_send(request);
     if (length != UINT64_MAX && length > request->body_limit) {
-        fail_size(request, length, &err);
+        http_fail_size(request, length, &err);
         return answer_error(request, &err);
-    }
-    return MHD_YES;
-}
-
-/* MHD_NO cuts the connection: a sender that does not stop. */
-static enum MHD_Result on_body(struct http_request *request, const char *bytes, size_t size)
-{
-    struct http_server *server = request->server;
-    request->received += size;
-    atomic_fetch_add(&server->received_bytes, size);
-    http_set_deadline(request,
-                      http_transfer_deadline(server, request->started_ms, request->received));
-    if (request->refused || is_answered(request))
-        return request->received <= server->options.swallow_bytes + request->body_limit ? MHD_YES
-                                                                                        : MHD_NO;
-    struct error err = {0};
-    if (request->received > request->body_limit) {
-        fail_size(request, request->received, &err);
-        refuse(request, &err);
-    } else if (request->sink.write == NULL) {
-        if (!http_budget_body(request, size, &err)) {
-            refuse(request, &err);
-            return MHD_YES;
-        }
-        text_append(&request->body, bytes, size);
-        if (!text_check(&request->body, &err))
-            refuse(request, &err);
-    } else if (!request->sink.write(request->sink.context, bytes, size, &err)) {
-        refuse(request, &err);
     }
     return MHD_YES;
 }
@@ -244,17 +190,19 @@ static bool run_blocking(struct http_request *request, void *context, struct err
 static enum MHD_Result continue_request(struct http_request *request, const char *upload_data,
                                         size_t *upload_data_size)
 {
-    if (*upload_data_size > 0) {
-        size_t size = *upload_data_size;
-        *upload_data_size = 0;
-        return on_body(request, upload_data, size);
-    }
+    bool whole = true;
+    if (*upload_data_size > 0)
+        return http_take_body(request, upload_data, upload_data_size);
+    if (request->phase == PHASE_READING && http_end_body(request, &whole) == MHD_NO)
+        return MHD_NO;
+    if (!whole)
+        return MHD_YES;
     switch (request->phase) {
     case PHASE_READING:
         if (request->refused)
             return answer_error(request, &request->error);
         http_set_deadline(request, 0);
-        if (request->match.route == NULL || is_answered(request))
+        if (request->match.route == NULL || http_is_answered(request))
             return http_send(request);
         return run(request,
                    request->match.route->blocking ? run_blocking : request->match.route->handle);

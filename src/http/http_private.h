@@ -71,6 +71,9 @@ struct http_request {
 
     struct http_sink sink; /* write NULL: collect in `body` */
     struct text body;
+    char *part; /* what a thread gives to the sink when it is full; NULL before the first */
+    size_t part_size;
+    int64_t held_since_ms, held_ms; /* held_ms: in which the client had to wait for the sink */
     uint64_t body_limit, received;
     int64_t started_ms, started_us;
     bool waited;  /* for something to happen: its time says nothing of the server */
@@ -93,7 +96,7 @@ struct http_request {
     int64_t deadline_ms; /* of the suspension; 0: none */
     struct http_request *previous_suspended, *next_suspended;
 
-    http_handler *pooled; /* on the pool, or waiting for it; else NULL */
+    http_handler *pooled; /* on a pool, or waiting for it; else NULL */
     bool pool_failed;
     struct http_request *next_pooled;
 };
@@ -111,7 +114,7 @@ struct http_pool {
 struct http_server {
     struct http_options options;
     struct MHD_Daemon *daemon;
-    struct http_pool pool;
+    struct http_pool pool, writers; /* writers: give bodies to their sinks */
 
     pthread_mutex_t lock;
     pthread_cond_t tick; /* wakes the sweeper early */
@@ -122,6 +125,7 @@ struct http_server {
     uint64_t suspended_count;
     struct http_request *uploads; /* whose body goes to a sink */
     bool stopping;                /* waiting requests are woken at once */
+    bool closing;                 /* no body is held any more */
     bool sweeper_end;             /* the sweeper returns */
     unsigned ticks;               /* of the sweeper */
     pthread_t sweeper;
@@ -138,6 +142,22 @@ enum MHD_Result http_on_request(void *context, struct MHD_Connection *connection
                                 size_t *upload_data_size, void **slot);
 void http_on_completed(void *context, struct MHD_Connection *connection, void **slot,
                        enum MHD_RequestTerminationCode reason);
+
+/* Calls what http_set_state was given, once. */
+void http_destroy_state(struct http_request *request);
+
+/* body.c */
+/* True when `begin` has answered: the body is not wanted. */
+bool http_is_answered(const struct http_request *request);
+/* E_TOO_LARGE for a body of (at least) this size. */
+bool http_fail_size(const struct http_request *request, uint64_t size, struct error *err);
+/* Remembers why, frees what was taken for the request, and drops what still comes. */
+void http_refuse(struct http_request *request, const struct error *error);
+/* The next bytes of the body; reduces `size` by those that were taken. The rest comes again.
+ * MHD_NO: the connection is to be cut. */
+enum MHD_Result http_take_body(struct http_request *request, const char *bytes, size_t *size);
+/* The body has ended; `*out_whole` false: it will be called again when the sink has it all. */
+enum MHD_Result http_end_body(struct http_request *request, bool *out_whole);
 
 /* target.c: notes the target of a request before it is decoded, and decodes its parts. */
 void *http_on_target(void *context, const char *target, struct MHD_Connection *connection);
@@ -236,6 +256,15 @@ int64_t http_clock_us(void);
 /* Allowed until `start_ms` plus the grace plus `bytes` at the slowest rate. */
 int64_t http_transfer_deadline(const struct http_server *server, int64_t start_ms, uint64_t bytes);
 
+/* http_suspend without timeout in the middle of a body; false when the server is about to end, and
+ * nothing was done. */
+bool http_hold(struct http_request *request);
+
 /* blocking.c */
+void http_pool_init(struct http_pool *pool);
+void http_pool_finish(struct http_pool *pool);
 bool http_pool_start(struct http_pool *pool, unsigned threads, struct error *err);
+/* The handler of a request that is suspended runs on a thread, then the request is resumed. Who
+ * adds sees to it that there is an end to it, and that the pool has not stopped. */
+void http_pool_add(struct http_pool *pool, struct http_request *request, http_handler *handler);
 void http_pool_stop(struct http_pool *pool);

@@ -21,6 +21,7 @@ const struct http_options http_default_options = {
     .listen_fd = -1,
     .threads = 4,
     .blocking_threads = 2,
+    .sink_threads = 4,
     .connections = 1024,
     .connections_per_ip = 0,
     .idle_timeout_seconds = 60,
@@ -87,23 +88,27 @@ static bool start_parts(struct http_server *server, struct error *err)
 {
     if (!http_sweeper_start(server, err))
         return false;
-    if (!http_pool_start(&server->pool, server->options.blocking_threads, err)) {
-        http_sweeper_stop(server);
-        return false;
-    }
+    if (!http_pool_start(&server->pool, server->options.blocking_threads, err))
+        goto no_pool;
+    if (!http_pool_start(&server->writers, server->options.sink_threads, err))
+        goto no_writers;
     server->daemon = start_daemon(server);
     if (server->daemon != NULL)
         return true;
+    FAIL(err, E_UNAVAILABLE, "the HTTP server does not start on descriptor %d",
+         server->options.listen_fd);
+    http_pool_stop(&server->writers);
+no_writers:
     http_pool_stop(&server->pool);
+no_pool:
     http_sweeper_stop(server);
-    return FAIL(err, E_UNAVAILABLE, "the HTTP server does not start on descriptor %d",
-                server->options.listen_fd);
+    return false;
 }
 
 static void destroy_server(struct http_server *server)
 {
-    pthread_mutex_destroy(&server->pool.lock);
-    pthread_cond_destroy(&server->pool.wake);
+    http_pool_finish(&server->writers);
+    http_pool_finish(&server->pool);
     pthread_mutex_destroy(&server->lock);
     pthread_cond_destroy(&server->tick);
     free(server);
@@ -126,8 +131,8 @@ bool http_server_start(const struct http_options *options, struct http_server **
     pthread_cond_init(&server->tick, &monotonic);
     pthread_condattr_destroy(&monotonic);
     pthread_mutex_init(&server->lock, NULL);
-    pthread_mutex_init(&server->pool.lock, NULL);
-    pthread_cond_init(&server->pool.wake, NULL);
+    http_pool_init(&server->pool);
+    http_pool_init(&server->writers);
     if (!start_parts(server, err)) {
         destroy_server(server);
         return false;
@@ -171,11 +176,13 @@ void http_server_stop(struct http_server *server, unsigned drain_ms)
     pthread_mutex_lock(&server->lock);
     for (struct peer *peer = server->peers; peer != NULL; peer = peer->next)
         peer->deadline_ms = 1; /* long past */
+    server->closing = true;
     pthread_mutex_unlock(&server->lock);
     wait_for_requests(server, -1);
     MHD_stop_daemon(server->daemon);
     if (fd >= 0)
         close(fd);
+    http_pool_stop(&server->writers);
     http_pool_stop(&server->pool);
     http_sweeper_stop(server);
     destroy_server(server);

@@ -50,15 +50,10 @@ static void unlink_suspended(struct http_request *request)
     server->suspended_count--;
 }
 
-void http_suspend(struct http_request *request, http_handler *next, int64_t timeout_ms)
+/* Puts a request on the list; the lock is held. */
+static void suspend(struct http_request *request, int64_t timeout_ms)
 {
     struct http_server *server = request->server;
-    if (next != NULL) { /* not in the middle of an answer */
-        request->phase = PHASE_WAITING;
-        request->next = next;
-    }
-    request->waited |= timeout_ms >= 0;
-    pthread_mutex_lock(&server->lock);
     request->peer->deadline_ms = 0;
     request->deadline_ms = timeout_ms >= 0 ? http_clock_ms() + timeout_ms : 0;
     request->suspended = true;
@@ -69,7 +64,30 @@ void http_suspend(struct http_request *request, http_handler *next, int64_t time
     server->suspended = request;
     server->suspended_count++;
     MHD_suspend_connection(request->connection);
+}
+
+void http_suspend(struct http_request *request, http_handler *next, int64_t timeout_ms)
+{
+    struct http_server *server = request->server;
+    if (next != NULL) { /* not in the middle of an answer */
+        request->phase = PHASE_WAITING;
+        request->next = next;
+    }
+    request->waited |= timeout_ms >= 0;
+    pthread_mutex_lock(&server->lock);
+    suspend(request, timeout_ms);
     pthread_mutex_unlock(&server->lock);
+}
+
+bool http_hold(struct http_request *request)
+{
+    struct http_server *server = request->server;
+    pthread_mutex_lock(&server->lock);
+    bool held = !server->closing;
+    if (held)
+        suspend(request, HTTP_NO_TIMEOUT);
+    pthread_mutex_unlock(&server->lock);
+    return held;
 }
 
 void http_resume(struct http_request *request)

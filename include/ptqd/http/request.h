@@ -3,7 +3,8 @@
 /* One request, as a handler sees it: what came, and how it is answered.
  *
  * Everything belongs to the request and lives in its arena until the answer is sent. A request is
- * used by one thread at a time: an HTTP thread, or, for a blocking route, a thread of the pool.
+ * used by one thread at a time: an HTTP thread, or, for a blocking route or a sink, a thread of a
+ * pool.
  */
 
 #include "ptqd/base/arena.h"
@@ -60,7 +61,8 @@ int http_role(const struct http_request *request);
 /* ---- a body that is not collected ---- */
 
 struct http_sink {
-    /* Takes the next bytes. After a failure it is not called again; the error is the answer. */
+    /* Takes the next bytes, on a thread of the pool for sinks, where it may wait. After a failure
+     * it is not called again; the error is the answer. */
     bool (*write)(void *context, const void *bytes, size_t size, struct error *err);
     void *context; /* borrowed */
 };

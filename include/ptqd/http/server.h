@@ -10,6 +10,7 @@
  *   budget    collected bodies have a common limit of memory, streamed ones a common number
  *   slowness  one sweeper thread cuts connections that deliver a header too late, a body too
  *             slowly, or take an answer too slowly
+ *   sinks     streamed bodies are taken by threads of their own: a slow disk holds up uploads alone
  *   waiting   handlers that wait suspend their connection; blocking routes run on a small pool
  *   stopping  no new connections, waiting requests are woken, running ones are answered
  */
@@ -38,6 +39,7 @@ struct http_options {
 
     unsigned threads;               /* HTTP threads */
     unsigned blocking_threads;      /* of the pool for blocking routes */
+    unsigned sink_threads;          /* of the pool that gives bodies to their sinks */
     unsigned connections;           /* at once; the longest idle makes place for a new one */
     unsigned connections_per_ip;    /* 0: no limit */
     unsigned idle_timeout_seconds;  /* of a kept-alive connection */
