@@ -35,7 +35,6 @@ bool api_create(const struct api_options *options, struct api **out_api, struct 
         free(api);
         return false;
     }
-    pthread_mutex_init(&api->counts_lock, NULL);
     waiters_init(api);
     *out_api = api;
     return true;
@@ -48,7 +47,6 @@ void api_destroy(struct api *api)
     waiters_finish(api);
     document_destroy(&api->document);
     answer_cache_destroy(api->answers);
-    pthread_mutex_destroy(&api->counts_lock);
     free(api);
 }
 

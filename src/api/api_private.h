@@ -12,7 +12,6 @@
 #include "ptqd/store/job_row.h"
 #include "ptqd/store/run_row.h"
 #include "ptqd/store/store.h"
-#include "ptqd/store/store_counts.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -39,9 +38,6 @@ struct api {
     struct answer_cache *answers;
     struct api_document document;  /* /openapi.json */
     atomic_int_least64_t watchers; /* streams of events */
-    pthread_mutex_t counts_lock;   /* of the next two, which /metrics keeps for a while */
-    int64_t counted_ms;            /* 0: not yet */
-    struct store_counts counts;
 };
 
 extern const struct http_table model_routes, dataset_routes, job_routes, run_routes, report_routes,

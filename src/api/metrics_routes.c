@@ -16,7 +16,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { TEXT_LIMIT_BYTES = 1 << 17, COUNTS_EVERY_MS = 60 * 1000 };
+enum { TEXT_LIMIT_BYTES = 1 << 17 };
 
 /* All that the samples are made of, read once. */
 struct reading {
@@ -332,23 +332,6 @@ static const struct metric {
     {"process_max_fds", "gauge", "Most file descriptors that may be open.", add_descriptor_limit},
 };
 
-/* What takes long to count is counted once a minute, whoever asks. */
-static bool read_counts(struct api *api, struct database *database, struct store_counts *out,
-                        struct error *err)
-{
-    int64_t now_ms = http_clock_ms();
-    bool ok = true;
-    pthread_mutex_lock(&api->counts_lock);
-    if (api->counted_ms == 0 || now_ms - api->counted_ms > COUNTS_EVERY_MS) {
-        ok = store_count(database, &api->counts, err);
-        if (ok)
-            api->counted_ms = now_ms;
-    }
-    *out = api->counts;
-    pthread_mutex_unlock(&api->counts_lock);
-    return ok;
-}
-
 static bool read_all(struct reading *reading, struct error *err)
 {
     struct api *api = reading->api;
@@ -357,7 +340,7 @@ static bool read_all(struct reading *reading, struct error *err)
         !job_row_count(database, reading->jobs, err) ||
         !run_row_count(database, reading->runs, err) ||
         !store_oldest_queued(database, &reading->oldest_queued_ms, err) ||
-        !read_counts(api, database, &reading->counts, err))
+        !store_count(database, &reading->counts, err))
         return false;
     jobs_read_stats(api->options.jobs, &reading->queue);
     reading->load = jobs_load(api->options.jobs);

@@ -25,7 +25,7 @@ static const char *const names[] = {
     [FINDING_PARENT] = "row without its parent, in table",
     [FINDING_HOLDER] = "model or data set that nobody holds",
     [FINDING_COUNTS] = "counts that differ from the runs, of job",
-    [FINDING_TALLY] = "counts that differ from the jobs, in table",
+    [FINDING_TALLY] = "counts that differ from the rows, in table",
     [FINDING_LABEL] = "label with another owner or state than its job",
     [FINDING_MISSING] = "missing file",
     [FINDING_UNREADABLE] = "unreadable file",
@@ -99,6 +99,10 @@ static bool scan_database(struct scan *scan, struct error *err)
            note_rows(scan,
                      "SELECT 'tally' FROM (SELECT 1, * FROM tally_counted"
                      " EXCEPT SELECT * FROM tally)",
+                     FINDING_TALLY, err) &&
+           note_rows(scan,
+                     "SELECT 'stored' FROM (SELECT 1, * FROM stored_counted"
+                     " EXCEPT SELECT * FROM stored)",
                      FINDING_TALLY, err) &&
            note_rows(scan,
                      "SELECT 'j' || job FROM job_label JOIN job ON number = job"

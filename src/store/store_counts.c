@@ -2,32 +2,24 @@
 
 #include "statement.h"
 
-static bool count_table(struct database *database, const char *sql, int64_t *out_rows,
-                        int64_t *out_bytes, struct error *err)
-{
-    struct statement statement;
-    int64_t rows = 0, bytes = 0;
-    statement_open(&statement, database, sql, err);
-    if (statement_step(&statement)) {
-        rows = statement_integer(&statement, 0);
-        bytes = statement_integer(&statement, 1);
-    }
-    if (!statement_close(&statement))
-        return false;
-    *out_rows = rows;
-    *out_bytes = bytes;
-    return true;
-}
-
 bool store_count(struct database *database, struct store_counts *out_counts, struct error *err)
 {
-    struct store_counts counts;
-    if (!count_table(database, "SELECT count(*), sum(bytes) FROM model", &counts.models,
-                     &counts.model_bytes, err) ||
-        !count_table(database, "SELECT count(*), sum(bytes) FROM dataset", &counts.datasets,
-                     &counts.dataset_bytes, err) ||
-        !count_table(database, "SELECT count(*), sum(bytes) FROM artifact", &counts.artifacts,
-                     &counts.artifact_bytes, err))
+    struct store_counts counts = {0};
+    struct statement statement;
+    statement_open(&statement, database,
+                   "SELECT models, model_bytes, datasets, dataset_bytes, artifacts, artifact_bytes"
+                   " FROM stored",
+                   err);
+    if (statement_step(&statement))
+        counts = (struct store_counts){
+            .models = statement_integer(&statement, 0),
+            .model_bytes = statement_integer(&statement, 1),
+            .datasets = statement_integer(&statement, 2),
+            .dataset_bytes = statement_integer(&statement, 3),
+            .artifacts = statement_integer(&statement, 4),
+            .artifact_bytes = statement_integer(&statement, 5),
+        };
+    if (!statement_close(&statement))
         return false;
     *out_counts = counts;
     return true;

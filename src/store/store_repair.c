@@ -107,12 +107,14 @@ static bool count_runs(struct repair *repair, struct database *database, const c
     return statement_run(&statement, NULL);
 }
 
-static bool count_jobs(struct repair *repair, struct database *database, const char *subject,
+static bool count_rows(struct repair *repair, struct database *database, const char *subject,
                        struct error *err)
 {
     text_printf(&repair->report, "counted again: %s\n", subject);
     return database_run(database, "DELETE FROM tally", err) &&
-           database_run(database, "INSERT INTO tally SELECT 1, * FROM tally_counted", err);
+           database_run(database, "INSERT INTO tally SELECT 1, * FROM tally_counted", err) &&
+           database_run(database, "DELETE FROM stored", err) &&
+           database_run(database, "INSERT INTO stored SELECT 1, * FROM stored_counted", err);
 }
 
 static bool mark_labels(struct repair *repair, struct database *database, const char *subject,
@@ -168,7 +170,7 @@ static bool make_indexes(struct repair *repair, struct database *database, const
 static bool (*const repairs[])(struct repair *repair, struct database *database,
                                const char *subject, struct error *err) = {
     [FINDING_DATABASE] = make_indexes, [FINDING_PARENT] = remove_parentless,
-    [FINDING_COUNTS] = count_runs,     [FINDING_TALLY] = count_jobs,
+    [FINDING_COUNTS] = count_runs,     [FINDING_TALLY] = count_rows,
     [FINDING_LABEL] = mark_labels,     [FINDING_MISSING] = forget_file,
     [FINDING_UNREADABLE] = NULL,       [FINDING_CONTENT] = set_aside,
     [FINDING_ORPHAN] = remove_orphan,  [FINDING_HOLDER] = remove_unheld,

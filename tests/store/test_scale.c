@@ -5,6 +5,9 @@
 
 #include "support.h"
 
+#include "ptqd/store/store_counts.h"
+
+
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -53,6 +56,8 @@ static void make_jobs(int count)
         "INSERT INTO variant SELECT number, 0, '{}' FROM job WHERE queued > 0;"
         "INSERT INTO run (job, variant, seed, created_ms, started_ms, finished_ms, accuracy)"
         "  SELECT number, 0, 0, number, number, number, 0.5 FROM job WHERE queued > 0;"
+        "INSERT INTO artifact SELECT run.number, name.value, '', (SELECT id FROM model), 10"
+        "  FROM run CROSS JOIN json_each('[\"a\",\"b\"]') AS name WHERE state = 'queued';"
         "UPDATE run SET state = iif(job = 1, 'failed', 'succeeded') WHERE state = 'queued';";
     char script[sizeof(sql) + 32];
     (void)snprintf(script, sizeof(script), sql, count);
@@ -131,6 +136,23 @@ static void count_all(struct database *database, size_t unused)
     ck_assert_ok(run_row_count(database, runs, &err), &err);
 }
 
+static void count_stored(struct database *database, size_t unused)
+{
+    struct store_counts counts;
+    (void)unused;
+    ck_assert_ok(store_count(database, &counts, &err), &err);
+    ck_assert_int_eq(counts.models, 1);
+    ck_assert_int_eq(counts.artifact_bytes, 10 * counts.artifacts);
+}
+
+static void find_best(struct database *database, size_t unused)
+{
+    double best;
+    (void)unused;
+    ck_assert_ok(run_row_best(database, "j50", &best, &err), &err);
+    ck_assert_double_eq(best, 0.5);
+}
+
 /* In a write: one job from submission to its end, and away with it. */
 static void pass_one_job(struct database *database, size_t unused)
 {
@@ -192,7 +214,7 @@ static struct cost cost_of(struct database *database,
     return least;
 }
 
-enum { COST_JOB = FILTERS, COST_RUNS, COST_COUNTS, COST_CHANGE, COSTS };
+enum { COST_JOB = FILTERS, COST_RUNS, COST_COUNTS, COST_STORED, COST_BEST, COST_CHANGE, COSTS };
 
 static bool measure_change(struct database *database, void *context, struct error *error)
 {
@@ -210,6 +232,8 @@ static void measure(struct cost costs[static COSTS])
     costs[COST_JOB] = cost_of(database, find_job, 0);
     costs[COST_RUNS] = cost_of(database, list_runs, 0);
     costs[COST_COUNTS] = cost_of(database, count_all, 0);
+    costs[COST_STORED] = cost_of(database, count_stored, 0);
+    costs[COST_BEST] = cost_of(database, find_best, 0);
     ck_assert_ok(store_write_now(fixture.store, measure_change, &costs[COST_CHANGE], &err), &err);
 }
 

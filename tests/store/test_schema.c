@@ -109,6 +109,8 @@ START_TEST(the_rows_of_an_older_version_are_counted_labelled_and_summed_up)
     ck_assert_ok(database_script(database, rows_of_version_2, &err), &err);
     ck_assert_ok(schema_migrate(database, INT_MAX, &err), &err);
     expect_none("SELECT count(*) FROM (SELECT 1, * FROM tally_counted EXCEPT SELECT * FROM tally)");
+    expect_none(
+        "SELECT count(*) FROM (SELECT 1, * FROM stored_counted EXCEPT SELECT * FROM stored)");
     expect_none("SELECT 2 - jobs_running - jobs_succeeded FROM tally");
     expect_none("SELECT 3 - runs_queued - runs_succeeded - runs_failed FROM tally");
     expect_none("SELECT 2 - count(*) FROM job_label JOIN job ON number = job"

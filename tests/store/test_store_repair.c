@@ -106,6 +106,11 @@ static void no_parent(void)
     change_rows("INSERT INTO job_label (job, key, value) VALUES (99, 'team', 'red')");
 }
 
+static void unsummed(void)
+{
+    change_rows("UPDATE stored SET artifact_bytes = 7");
+}
+
 static void uncounted(void)
 {
     change_rows("UPDATE tally SET jobs_failed = 7");
@@ -126,7 +131,8 @@ static const struct damage {
     {missing_artifact,
      "missing file: sha256:", "forgotten: artifact model.onnx of job j1, variant 0, seed 0"},
     {miscounted, "counts that differ from the runs, of job: j1", "counted again: j1"},
-    {uncounted, "counts that differ from the jobs, in table: tally", "counted again: tally"},
+    {unsummed, "counts that differ from the rows, in table: stored", "counted again: stored"},
+    {uncounted, "counts that differ from the rows, in table: tally", "counted again: tally"},
     {mislabelled, "label with another owner or state than its job: j1",
      "marked again: the labels of j1"},
     {no_parent, "row without its parent, in table: job_label",
