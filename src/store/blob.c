@@ -403,41 +403,7 @@ bool blob_remove(struct blobs *blobs, const char *id, struct error *err)
     return reason == ENOENT ? fail_missing(err, id) : file_fail(err, reason, "remove", path);
 }
 
-/* ---- visiting all ---- */
-
-static bool walk_fanout(const char *path, bool (*visit)(void *, const char *, struct error *),
-                        void *context, struct error *err)
+void blob_folder(const struct blobs *blobs, char out_path[static BLOB_FOLDER_BYTES])
 {
-    DIR *directory = opendir(path);
-    if (directory == NULL)
-        return errno == ENOTDIR || file_fail(err, errno, "open the directory", path);
-    bool ok = true;
-    for (struct dirent *entry; ok && (entry = readdir(directory)) != NULL;) {
-        char id[DIGEST_ID_BYTES], hex[DIGEST_HEX_BYTES];
-        struct error ignored; /* a name that is no digest is no blob */
-        (void)snprintf(id, sizeof(id), "sha256:%.64s", entry->d_name);
-        if (strlen(entry->d_name) == DIGEST_HEX_BYTES - 1 && digest_parse_id(id, hex, &ignored))
-            ok = visit(context, id, err);
-    }
-    (void)closedir(directory); /* it was only read */
-    return ok;
-}
-
-bool blob_walk(struct blobs *blobs, bool (*visit)(void *context, const char *id, struct error *err),
-               void *context, struct error *err)
-{
-    char path[PATH_MAX];
-    (void)snprintf(path, sizeof(path), "%s/blobs", blobs->directory);
-    DIR *directory = opendir(path);
-    if (directory == NULL)
-        return file_fail(err, errno, "open the directory", path);
-    bool ok = true;
-    for (struct dirent *entry; ok && (entry = readdir(directory)) != NULL;) {
-        if (strlen(entry->d_name) != FANOUT_CHARS || entry->d_name[0] == '.')
-            continue;
-        (void)snprintf(path, sizeof(path), "%s/blobs/%.2s", blobs->directory, entry->d_name);
-        ok = walk_fanout(path, visit, context, err);
-    }
-    (void)closedir(directory); /* it was only read */
-    return ok;
+    (void)snprintf(out_path, BLOB_FOLDER_BYTES, "%s/blobs", blobs->directory);
 }

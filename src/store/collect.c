@@ -31,9 +31,8 @@ bool collect_is_named(struct database *database, const char *id, bool *out_named
     return true;
 }
 
-static bool remove_unnamed(void *context, const char *id, struct error *err)
+bool collect_unnamed(struct database *database, const char *id, struct error *err)
 {
-    struct database *database = context;
     bool named;
     if (!collect_is_named(database, id, &named, err))
         return false;
@@ -65,7 +64,7 @@ static bool forget_garbage(struct database *database, const char *id, struct err
 static bool work_off(struct database *database, char id[static DIGEST_ID_BYTES], struct error *err)
 {
     while (id[0] != '\0') {
-        if (!remove_unnamed(database, id, err) || !forget_garbage(database, id, err) ||
+        if (!collect_unnamed(database, id, err) || !forget_garbage(database, id, err) ||
             !first_garbage(database, id, err))
             return false;
     }
@@ -79,7 +78,7 @@ static bool collect_loose(struct database *database, struct error *err)
         blob_first_loose(database->blobs, id);
         if (id[0] == '\0')
             return true;
-        if (!remove_unnamed(database, id, err))
+        if (!collect_unnamed(database, id, err))
             return false;
         blob_forget_loose(database->blobs, id);
     }
@@ -102,7 +101,12 @@ bool collect_garbage(struct database *database, struct error *err)
     return false;
 }
 
+static bool visit(void *context, const char *id, struct error *err)
+{
+    return collect_unnamed(context, id, err);
+}
+
 bool collect_orphans(struct database *database, struct error *err)
 {
-    return blob_walk(database->blobs, remove_unnamed, database, err);
+    return blob_walk(database->blobs, visit, database, err);
 }

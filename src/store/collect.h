@@ -14,3 +14,14 @@ bool collect_garbage(struct database *database, struct error *err);
 
 /* Removes every blob that nothing names: what a crash left between a file and its row. */
 bool collect_orphans(struct database *database, struct error *err);
+
+/* The same, a few blobs at a time, between writes. */
+struct collect_search;
+bool collect_search_open(struct database *database, struct collect_search **out_search,
+                         struct error *err);
+void collect_search_close(struct collect_search *search); /* NULL is fine */
+/* `*out_done` true: all have been looked at. */
+bool collect_search_some(struct collect_search *search, bool *out_done, struct error *err);
+
+/* Removes the blob unless something names it, or it is pinned. */
+bool collect_unnamed(struct database *database, const char *id, struct error *err);

@@ -83,14 +83,16 @@ static bool open_database(struct store *store, const char *directory,
         return false;
     database->blobs = store->blobs;
     database->limits = options->limits;
+    struct collect_search *search = NULL;
+    bool searches = store->lock_fd >= 0 && !options->guest && !options->keep_orphans;
     if (!prepare_schema(store, database, err) || !file_sync_parent(path, err) ||
-        (store->lock_fd >= 0 && !options->keep_orphans && !collect_orphans(database, err))) {
+        (searches && !collect_search_open(database, &search, err))) {
         database_close(database);
         return error_context(err, "'%s'", path);
     }
     database->fault = options->fault;
     database->collects = !options->guest;
-    if (!store_writer_create(database, &store->writer, err)) {
+    if (!store_writer_create(database, search, &store->writer, err)) {
         database_close(database);
         return false;
     }

@@ -32,6 +32,7 @@ struct store_writer {
     size_t waiting;
     bool collect; /* look for blobs without a name although nothing was written */
     bool closing;
+    struct collect_search *search; /* for what a crash has left; NULL: done */
     struct durations commits;
     atomic_uint_least64_t writes, failed_writes;
 };
@@ -117,50 +118,88 @@ static void answer_group(struct store_writer *writer, struct store_write *group)
     }
 }
 
-/* Waits for writes and takes all of them; the group may be empty when blobs are to be looked for.
- * False when the writer closes and nothing is left. */
-static bool take_group(struct store_writer *writer, struct store_write **out_group)
+/* What the thread does next. */
+struct turn {
+    struct store_write *group; /* may be empty */
+    bool collect;              /* look for blobs without a name */
+    bool search;               /* go on with the search: nothing else is to be done */
+};
+
+static bool has_work(const struct store_writer *writer)
 {
+    return writer->first != NULL || writer->collect || writer->closing;
+}
+
+/* Waits for something to do; the search goes on after a pause, in which others have the disk. False
+ * when the writer closes and nothing is left. */
+static bool take_turn(struct store_writer *writer, struct turn *out_turn)
+{
+    const uint64_t pause_ns = 2 * 1000 * 1000;
     uv_mutex_lock(&writer->mutex);
-    while (writer->first == NULL && !writer->collect && !writer->closing)
+    if (writer->search != NULL && !has_work(writer))
+        (void)uv_cond_timedwait(&writer->submitted, &writer->mutex, pause_ns); /* early is fine */
+    while (writer->search == NULL && !has_work(writer))
         uv_cond_wait(&writer->submitted, &writer->mutex);
-    struct store_write *group = writer->first;
-    bool taken = group != NULL || writer->collect;
+    *out_turn = (struct turn){
+        .group = writer->first,
+        .collect = writer->first != NULL || writer->collect,
+        .search = !has_work(writer),
+    };
     writer->first = writer->last = NULL;
     writer->waiting = 0;
     writer->collect = false;
     uv_mutex_unlock(&writer->mutex);
-    *out_group = group;
-    return taken;
+    return out_turn->collect || out_turn->search;
+}
+
+/* What is not found now is found after the next start. */
+static void search_some(struct store_writer *writer)
+{
+    struct error err = {.message = ""};
+    bool done = false;
+    bool ok = collect_search_some(writer->search, &done, &err);
+    if (!ok)
+        log_write(LOG_DEBUG, "store", "files that nothing names may stay: %s", err.message);
+    if (ok && !done)
+        return;
+    collect_search_close(writer->search);
+    uv_mutex_lock(&writer->mutex);
+    writer->search = NULL;
+    uv_mutex_unlock(&writer->mutex);
 }
 
 static void run(void *context)
 {
     struct store_writer *writer = context;
-    struct store_write *group;
-    while (take_group(writer, &group)) {
-        if (group != NULL) {
+    struct turn turn;
+    while (take_turn(writer, &turn)) {
+        if (turn.group != NULL) {
             uint64_t start_ns = uv_hrtime();
-            commit_group(writer->database, group);
+            commit_group(writer->database, turn.group);
             atomic_fetch_add(&writer->groups, 1); /* before anybody hears of it */
             durations_add(&writer->commits, (int64_t)((uv_hrtime() - start_ns) / 1000));
         }
-        answer_group(writer, group);
+        answer_group(writer, turn.group);
+        if (turn.search)
+            search_some(writer);
 
         /* What can't be removed now stays on its list: the next group tries again. */
         struct error err = {.message = ""};
-        if (writer->database->collects && !collect_garbage(writer->database, &err))
+        if (turn.collect && writer->database->collects && !collect_garbage(writer->database, &err))
             log_write(LOG_DEBUG, "store", "blobs without a name stay for now: %s", err.message);
     }
 }
 
-bool store_writer_create(struct database *database, struct store_writer **out_writer,
-                         struct error *err)
+bool store_writer_create(struct database *database, struct collect_search *search,
+                         struct store_writer **out_writer, struct error *err)
 {
     struct store_writer *writer = calloc(1, sizeof(*writer));
-    if (writer == NULL)
+    if (writer == NULL) {
+        collect_search_close(search);
         return FAIL(err, E_MEMORY, "no memory for the writer");
+    }
     writer->database = database;
+    writer->search = search;
     if (uv_mutex_init(&writer->mutex) != 0)
         goto no_mutex;
     if (uv_cond_init(&writer->submitted) != 0)
@@ -179,6 +218,7 @@ no_answered:
 no_submitted:
     uv_mutex_destroy(&writer->mutex);
 no_mutex:
+    collect_search_close(search);
     free(writer);
     return FAIL(err, E_UNAVAILABLE, "the system has no thread for the writer");
 }
@@ -196,6 +236,7 @@ void store_writer_destroy(struct store_writer *writer)
     uv_cond_destroy(&writer->answered);
     uv_cond_destroy(&writer->submitted);
     uv_mutex_destroy(&writer->mutex);
+    collect_search_close(writer->search);
     database_close(writer->database);
     free(writer);
 }
@@ -230,6 +271,7 @@ void store_writer_read_stats(struct store_writer *writer, struct store_stats *st
     stats->commits = &writer->commits;
     uv_mutex_lock(&writer->mutex);
     stats->waiting = writer->waiting;
+    stats->searched = writer->search == NULL;
     uv_mutex_unlock(&writer->mutex);
 }
 

@@ -9,9 +9,12 @@ enum { STORE_WRITES_MAX = 65536 };
 
 struct store_writer;
 
-/* Takes the connection over and starts the thread. */
-bool store_writer_create(struct database *database, struct store_writer **out_writer,
-                         struct error *err);
+struct collect_search;
+
+/* Takes the connection over and starts the thread, which makes the search (NULL: none) while there
+ * is nothing to write. The search is the writer's in any case. */
+bool store_writer_create(struct database *database, struct collect_search *search,
+                         struct store_writer **out_writer, struct error *err);
 /* Answers what was submitted, then ends the thread. */
 void store_writer_destroy(struct store_writer *writer);
 

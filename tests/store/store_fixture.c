@@ -4,6 +4,7 @@
 
 #include <math.h>
 #include <string.h>
+#include <unistd.h>
 
 static bool strikes(void *context)
 {
@@ -57,6 +58,17 @@ void store_fixture_open(struct store_fixture *fixture)
         .fault = {.strikes = strikes, .context = &fixture->fault},
     };
     ck_assert_ok(store_open(fixture->directory, &options, &fixture->store, &err), &err);
+}
+
+void store_fixture_search(struct store_fixture *fixture)
+{
+    enum { PAUSE_US = 1000, PAUSES_MAX = 20 * 1000 };
+    struct store_stats stats = {.searched = false};
+    for (int i = 0; i < PAUSES_MAX && !stats.searched; i++) {
+        usleep(PAUSE_US);
+        store_read_stats(fixture->store, &stats);
+    }
+    ck_assert(stats.searched);
 }
 
 void store_fixture_close(struct store_fixture *fixture)
@@ -327,6 +339,7 @@ struct run_row store_fixture_find_run(struct store_fixture *fixture, const char 
 
 void store_fixture_check(struct store_fixture *fixture)
 {
+    store_fixture_search(fixture);
     struct error err = {.message = ""};
     const char *report;
     size_t findings;

@@ -46,6 +46,8 @@ void store_holder_end(struct store_fixture *fixture, struct store_holder *holder
 
 /* Opens the store of a fixture whose store was closed. */
 void store_fixture_open(struct store_fixture *fixture);
+/* Waits until what a crash left has been searched for. */
+void store_fixture_search(struct store_fixture *fixture);
 void store_fixture_close(struct store_fixture *fixture);
 
 /* This thread's connection. */

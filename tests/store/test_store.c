@@ -116,6 +116,7 @@ START_TEST(an_owner_clears_away_what_nothing_names)
 
     store_fixture_close(&fixture);
     store_fixture_open(&fixture);
+    store_fixture_search(&fixture);
     uint64_t size;
     ck_assert_fails(blob_open(store_blobs(fixture.store), orphan, &fd, &size, &err), &err,
                     E_NOT_FOUND, orphan);

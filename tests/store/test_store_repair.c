@@ -266,6 +266,7 @@ START_TEST(opening_for_repair_removes_nothing)
     check(1);
     store_fixture_close(&fixture);
     store_fixture_open(&fixture);
+    store_fixture_search(&fixture);
     check(0);
 }
 END_TEST

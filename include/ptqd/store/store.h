@@ -42,7 +42,9 @@ struct store_options {
      * database and clears away what a crash left. A guest (a command beside the daemon) may read
      * and write small things; when there is no owner it migrates as one. */
     bool guest;
-    bool keep_orphans; /* the owner leaves files that nothing names, for store_repair to report */
+    bool
+        keep_orphans; /* the owner leaves files that nothing names, for store_repair to report; else
+                       * it removes those that a crash left, little by little after the opening */
     struct store_limits limits;
     struct store_fault fault;
 };
@@ -68,6 +70,7 @@ struct durations;
 struct store_stats {
     uint64_t writes, failed_writes; /* answered */
     uint64_t waiting;               /* submitted and not taken yet */
+    bool searched;                  /* for files that a crash left: all have been looked at */
     struct durations *commits;      /* seconds of each group, from BEGIN to COMMIT; borrowed */
     uint64_t database_bytes, wal_bytes;
     uint64_t disk_bytes, disk_free_bytes; /* of the file system; free for this user */
