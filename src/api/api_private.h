@@ -144,6 +144,10 @@ extern const struct schema job_schema, job_progress_schema, run_schema, run_prog
 
 bool add_job(struct json *object, struct api *api, struct database *database,
              const struct job_row *row, struct arena *arena, struct error *err);
+/* The same from the row's specification as it was before it was printed. */
+bool add_job_of(struct json *object, struct api *api, struct database *database,
+                const struct job_row *row, const struct json *spec, struct arena *arena,
+                struct error *err);
 bool add_run(struct json *object, struct api *api, struct database *database,
              const struct run_row *row, struct arena *arena, struct error *err);
 
@@ -167,8 +171,8 @@ struct job_spec;
 /* E_INVALID, with the pointer of the field, unless model and data exist for the viewer and fit each
  * other. Fills in scale and zero point of the data sets where the specification leaves them open.
  */
-bool check_fit(struct database *database, const struct store_viewer *viewer, struct job_spec *spec,
-               struct arena *arena, struct error *err);
+bool check_fit(struct api *api, struct database *database, const struct store_viewer *viewer,
+               struct job_spec *spec, struct arena *arena, struct error *err);
 
 /* ---- changes of the queue ---- */
 

@@ -13,10 +13,11 @@
 #include <string.h>
 
 struct fit {
+    struct answer_cache *kept;
     struct database *database;
     const struct store_viewer *viewer;
     struct arena *arena;
-    const struct json *model; /* its stored description */
+    const struct json *model; /* {"input", "output", "names" of the layers} */
     struct graph *ends;       /* input and output of the model */
     struct error *err;
 };
@@ -29,32 +30,88 @@ static bool fail_field(const struct fit *fit, const char *pointer)
     return error_at(fit->err, "%s", pointer);
 }
 
-static bool read_model(struct fit *fit, const struct job_file *file)
+static const struct json_limits stored_limits = {.bytes = (size_t)64 << 20,
+                                                 .depth = 8,
+                                                 .values = 4 * 1000 * 1000};
+
+/* The description of a model has a page for each layer; a model never changes, so what fitting
+ * needs of it is kept. */
+static const struct answer_version no_version = {.store = 0};
+
+static const char *kept_key(const struct fit *fit, const char *id)
 {
-    static const struct json_limits limits = {.bytes = (size_t)64 << 20,
-                                              .depth = 8,
-                                              .values = 4 * 1000 * 1000};
+    return arena_printf(fit->arena, fit->err, "fit %s", id);
+}
+
+/* `*out_model` stays NULL when it is not kept. */
+static bool find_kept(const struct fit *fit, const char *key, struct json **out_model)
+{
+    struct answer_text *kept = answer_cache_find(fit->kept, key, no_version, 0);
+    *out_model = NULL;
+    bool ok = kept == NULL ||
+              json_parse(fit->arena, kept->text, kept->size, &stored_limits, out_model, fit->err);
+    answer_cache_release(kept);
+    return ok;
+}
+
+static bool condense(const struct fit *fit, const char *id, const char *key,
+                     struct json **out_model)
+{
     struct model_row row;
     struct json *detail;
-    if (!model_row_find(fit->database, fit->viewer, file->id, fit->arena, &row, fit->err))
-        return fail_field(fit, "/model");
-    if (!json_parse(fit->arena, row.detail, strlen(row.detail), &limits, &detail, fit->err))
+    const char **names;
+    int count;
+    if (!model_row_find(fit->database, fit->viewer, id, fit->arena, &row, fit->err) ||
+        !json_parse(fit->arena, row.detail, strlen(row.detail), &stored_limits, &detail,
+                    fit->err) ||
+        !describe_read_layers(detail, fit->arena, &names, &count, fit->err))
         return false;
-    fit->model = detail;
-    return describe_read_model(detail, fit->arena, &fit->ends, fit->err);
+    struct json *model = json_object(fit->arena);
+    json_add_copy(model, "input", json_find(detail, "input"));
+    json_add_copy(model, "output", json_find(detail, "output"));
+    struct json *list = json_add_array(model, "names");
+    for (int i = 0; i < count; i++)
+        json_add_string(list, NULL, names[i]);
+    size_t size;
+    const char *text = json_print_string(model, fit->arena, &size, fit->err);
+    if (text == NULL)
+        return false;
+    answer_cache_put(fit->kept, key, no_version, INT64_MAX, text, size, "");
+    *out_model = model;
+    return true;
+}
+
+static bool read_model(struct fit *fit, const struct job_file *file)
+{
+    struct json *model;
+    const char *key = kept_key(fit, file->id);
+    if (key == NULL)
+        return false;
+    if (!model_row_check(fit->database, fit->viewer, file->id, fit->err))
+        return fail_field(fit, "/model");
+    if (!find_kept(fit, key, &model) || (model == NULL && !condense(fit, file->id, key, &model)))
+        return false;
+    fit->model = model;
+    return describe_read_model(model, fit->arena, &fit->ends, fit->err);
 }
 
 /* Every layer rule is about a layer of the model. */
 static bool check_rules(const struct fit *fit, const struct job_spec *spec)
 {
     const struct pipeline pipeline = {.rules = spec->rules, .rule_count = spec->rule_count};
-    const char **names;
-    int count;
+    const struct json *list = json_find(fit->model, "names");
+    int count = 0;
     if (spec->rule_count == 0)
         return true;
-    return describe_read_layers(fit->model, fit->arena, &names, &count, fit->err) &&
-           (layer_formats_check(&pipeline, names, count, fit->err) ||
-            error_pointer_prefix(fit->err, "/pipeline"));
+    const char **names = ARENA_ARRAY(fit->arena, const char *, json_count(list), fit->err);
+    if (names == NULL)
+        return false;
+    for (const struct json *v = json_first(list); v != NULL; v = json_next(v)) {
+        if (!json_as_string(v, &names[count++], fit->err))
+            return false;
+    }
+    return layer_formats_check(&pipeline, names, count, fit->err) ||
+           error_pointer_prefix(fit->err, "/pipeline");
 }
 
 static bool read_dataset(const struct fit *fit, const char *id, const char *pointer,
@@ -128,12 +185,13 @@ static bool check_data(const struct fit *fit, struct job_data *data, const struc
     return true;
 }
 
-bool check_fit(struct database *database, const struct store_viewer *viewer, struct job_spec *spec,
-               struct arena *arena, struct error *err)
+bool check_fit(struct api *api, struct database *database, const struct store_viewer *viewer,
+               struct job_spec *spec, struct arena *arena, struct error *err)
 {
     static const struct field calibration = {"/calibration", "/calibration/labels"};
     static const struct field evaluation = {"/evaluation", "/evaluation/labels"};
-    struct fit fit = {.database = database, .viewer = viewer, .arena = arena, .err = err};
+    struct fit fit = {
+        .kept = api->answers, .database = database, .viewer = viewer, .arena = arena, .err = err};
     return read_model(&fit, &spec->model) && check_rules(&fit, spec) &&
            check_data(&fit, &spec->calibration, &calibration, false) &&
            (!spec->has_evaluation || check_data(&fit, &spec->evaluation, &evaluation, true));

@@ -95,11 +95,18 @@ const struct schema job_schema = {
 bool add_job(struct json *object, struct api *api, struct database *database,
              const struct job_row *row, struct arena *arena, struct error *err)
 {
-    static const char *const from_spec[] = {"model", "calibration", "evaluation", "seeds",
-                                            "pipeline"};
     struct json *spec;
     if (!json_parse(arena, row->spec, strlen(row->spec), &stored_limits, &spec, err))
         return error_context(err, "the stored specification of job %s", row->id);
+    return add_job_of(object, api, database, row, spec, arena, err);
+}
+
+bool add_job_of(struct json *object, struct api *api, struct database *database,
+                const struct job_row *row, const struct json *spec, struct arena *arena,
+                struct error *err)
+{
+    static const char *const from_spec[] = {"model", "calibration", "evaluation", "seeds",
+                                            "pipeline"};
     json_add_string(object, "id", row->id);
     json_add_string(object, "name", row->name);
     json_add_string(object, "owner", row->owner);

@@ -61,28 +61,31 @@ bool check_priority(const struct http_request *request, const struct api *api, i
 }
 
 bool prepare_job(struct http_request *request, struct api *api, const struct job_request *wanted,
-                 struct job_insert *out_insert, char out_replayed[static JOB_ID_BYTES],
-                 struct error *err)
+                 struct prepared_job *out_prepared, struct error *err)
 {
     static const struct job_spec_options options = {.allow_paths = false};
     struct arena *arena = http_arena(request);
     const struct store_viewer viewer = access_viewer(request, api);
+    struct prepared_job prepared = {.spec = NULL};
     struct job_insert keyed = {0};
     struct job_spec spec;
     struct database *database;
     if (!store_reader(api->options.store, &database, err) ||
-        !apply_key(request, database, wanted, &keyed, out_replayed, err))
+        !apply_key(request, database, wanted, &keyed, prepared.replayed, err))
         return false;
-    if (out_replayed[0] != '\0')
-        return true;
-    if (!job_spec_parse(wanted->object, &options, arena, &spec, err) ||
-        !check_priority(request, api, spec.priority, err) ||
-        !check_fit(database, &viewer, &spec, arena, err) ||
-        !job_spec_insert(&spec, arena, out_insert, err))
-        return false;
-    out_insert->row.owner = http_owner(request);
-    out_insert->key = keyed.key;
-    out_insert->request_digest = keyed.request_digest;
+    if (prepared.replayed[0] == '\0') {
+        if (!job_spec_parse(wanted->object, &options, arena, &spec, err) ||
+            !check_priority(request, api, spec.priority, err) ||
+            !check_fit(api, database, &viewer, &spec, arena, err))
+            return false;
+        prepared.spec = job_spec_json(&spec, arena);
+        if (!job_spec_insert(&spec, prepared.spec, arena, &prepared.insert, err))
+            return false;
+        prepared.insert.row.owner = http_owner(request);
+        prepared.insert.key = keyed.key;
+        prepared.insert.request_digest = keyed.request_digest;
+    }
+    *out_prepared = prepared;
     return true;
 }
 
@@ -96,7 +99,7 @@ bool submit_error(const struct error *error, struct error *err)
 }
 
 bool reply_job(struct http_request *request, struct api *api, const char *job, bool replayed,
-               struct error *err)
+               const struct json *spec, struct error *err)
 {
     struct arena *arena = http_arena(request);
     struct database *database;
@@ -104,7 +107,8 @@ bool reply_job(struct http_request *request, struct api *api, const char *job, b
     struct json *object = json_object(arena);
     if (!store_reader(api->options.store, &database, err) ||
         !job_row_find(database, job, arena, &row, err) ||
-        !add_job(object, api, database, &row, arena, err))
+        !(spec != NULL ? add_job_of(object, api, database, &row, spec, arena, err)
+                       : add_job(object, api, database, &row, arena, err)))
         return false;
     const char *location = arena_printf(arena, err, "/v1/jobs/%s", job);
     if (location == NULL)
@@ -120,7 +124,7 @@ bool reply_job(struct http_request *request, struct api *api, const char *job, b
 
 struct submission {
     struct jobs_change change;
-    struct job_insert insert;
+    struct prepared_job prepared;
     struct error error;
     bool failed;
 };
@@ -138,9 +142,11 @@ static void on_submitted(void *context, const struct error *failure)
 static bool after_submission(struct http_request *request, void *context, struct error *err)
 {
     const struct submission *submission = http_state(request);
+    const struct jobs_change *change = &submission->change;
     if (submission->failed)
         return submit_error(&submission->error, err);
-    return reply_job(request, context, submission->change.job, submission->change.replayed, err);
+    return reply_job(request, context, change->job, change->replayed,
+                     change->replayed ? NULL : submission->prepared.spec, err);
 }
 
 static bool post_json(struct http_request *request, struct api *api, struct error *err)
@@ -151,20 +157,20 @@ static bool post_json(struct http_request *request, struct api *api, struct erro
     struct json *object;
     size_t size;
     const char *body = http_body(request, &size);
-    char replayed[JOB_ID_BYTES];
+    struct prepared_job *prepared = &submission->prepared;
     if (!json_parse(http_arena(request), body, size, NULL, &object, err))
         return false;
     const struct job_request wanted = {.object = object, .bytes = body, .size = size};
-    if (!prepare_job(request, api, &wanted, &submission->insert, replayed, err))
+    if (!prepare_job(request, api, &wanted, prepared, err))
         return false;
-    if (replayed[0] != '\0')
-        return reply_job(request, api, replayed, true, err);
+    if (prepared->replayed[0] != '\0')
+        return reply_job(request, api, prepared->replayed, true, NULL, err);
     submission->change.done = on_submitted;
     submission->change.context = request;
     http_set_state(request, submission, NULL);
     /* Suspended first: the answer may come before jobs_submit returns. */
     http_suspend(request, after_submission, HTTP_NO_TIMEOUT);
-    jobs_submit(api->options.jobs, &submission->insert, &submission->change);
+    jobs_submit(api->options.jobs, &prepared->insert, &submission->change);
     return true;
 }
 

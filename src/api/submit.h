@@ -20,15 +20,21 @@ struct job_request {
 /* E_INVALID for a priority that only administrators may give: before everybody else's jobs. */
 bool check_priority(const struct http_request *request, const struct api *api, int64_t priority,
                     struct error *err);
-/* Checks a specification and makes what the store takes. When the key was used before,
- * `out_replayed` is that job's id, else "". */
+
+struct prepared_job {
+    struct job_insert insert;
+    const struct json *spec;     /* with every default: what insert.row.spec says */
+    char replayed[JOB_ID_BYTES]; /* the job that the key has already; "": none, and the rest counts
+                                  */
+};
+
+/* Checks a specification and makes what the store takes. */
 bool prepare_job(struct http_request *request, struct api *api, const struct job_request *wanted,
-                 struct job_insert *out_insert, char out_replayed[static JOB_ID_BYTES],
-                 struct error *err);
+                 struct prepared_job *out_prepared, struct error *err);
 
 /* An error of the insertion as an error of the request; always false. */
 bool submit_error(const struct error *error, struct error *err);
 
-/* 202, Location, the job. */
+/* 202, Location, the job. `spec` NULL: the stored specification is read. */
 bool reply_job(struct http_request *request, struct api *api, const char *job, bool replayed,
-               struct error *err);
+               const struct json *spec, struct error *err);

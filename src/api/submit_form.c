@@ -288,20 +288,20 @@ static bool submit(struct http_request *request, struct api *api, const struct j
     struct arena *arena = http_arena(request);
     struct job_request wanted = {.object = merged};
     struct jobs_change *change = ARENA_NEW(arena, struct jobs_change, err);
-    struct job_insert *insert = ARENA_NEW(arena, struct job_insert, err);
-    char replayed[JOB_ID_BYTES];
+    struct prepared_job *prepared = ARENA_NEW(arena, struct prepared_job, err);
     /* The boundary of a form is random; the merged text stands for the request. */
     wanted.bytes = json_print_string(merged, arena, &wanted.size, err);
-    if (change == NULL || insert == NULL || wanted.bytes == NULL ||
-        !prepare_job(request, api, &wanted, insert, replayed, err))
+    if (change == NULL || prepared == NULL || wanted.bytes == NULL ||
+        !prepare_job(request, api, &wanted, prepared, err))
         return false;
-    if (replayed[0] != '\0')
-        return reply_job(request, api, replayed, true, err);
+    if (prepared->replayed[0] != '\0')
+        return reply_job(request, api, prepared->replayed, true, NULL, err);
     struct error failure = {0};
-    jobs_submit(api->options.jobs, insert, change);
+    jobs_submit(api->options.jobs, &prepared->insert, change);
     if (!jobs_wait(change, &failure))
         return submit_error(&failure, err);
-    return reply_job(request, api, change->job, change->replayed, err);
+    return reply_job(request, api, change->job, change->replayed,
+                     change->replayed ? NULL : prepared->spec, err);
 }
 
 bool form_handle(struct http_request *request, void *context, struct error *err)

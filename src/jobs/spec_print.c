@@ -41,8 +41,7 @@ static void add_data(struct json *parent, const char *key, const struct job_data
         json_add_number(object, "zero_point", data->zero_point);
 }
 
-bool job_spec_print(const struct job_spec *spec, struct arena *arena, const char **out_text,
-                    struct error *err)
+struct json *job_spec_json(const struct job_spec *spec, struct arena *arena)
 {
     struct json *root = json_object(arena);
     json_add_string(root, "name", spec->name);
@@ -62,12 +61,23 @@ bool job_spec_print(const struct job_spec *spec, struct arena *arena, const char
     struct json *pipeline = json_add_object(root, "pipeline");
     json_params_print(pipeline, &spec->pipeline);
     spec_rules_print(pipeline, spec->rules, spec->rule_count);
+    return root;
+}
 
-    char *text = json_print_string(root, arena, NULL, err);
+static bool print(const struct json *document, struct arena *arena, const char **out_text,
+                  struct error *err)
+{
+    char *text = json_print_string(document, arena, NULL, err);
     if (text == NULL)
         return false;
     *out_text = text;
     return true;
+}
+
+bool job_spec_print(const struct job_spec *spec, struct arena *arena, const char **out_text,
+                    struct error *err)
+{
+    return print(job_spec_json(spec, arena), arena, out_text, err);
 }
 
 bool job_spec_choices(const struct job_spec *spec, size_t variant, bool all, struct arena *arena,
@@ -84,11 +94,7 @@ bool job_spec_choices(const struct job_spec *spec, size_t variant, bool all, str
     }
     if (all)
         spec_rules_print(root, spec->rules, spec->rule_count);
-    char *text = json_print_string(root, arena, NULL, err);
-    if (text == NULL)
-        return false;
-    *out_text = text;
-    return true;
+    return print(root, arena, out_text, err);
 }
 
 static bool check_ids(const struct job_spec *spec, struct error *err)
@@ -111,12 +117,12 @@ static bool check_ids(const struct job_spec *spec, struct error *err)
     return true;
 }
 
-bool job_spec_insert(const struct job_spec *spec, struct arena *arena,
+bool job_spec_insert(const struct job_spec *spec, const struct json *document, struct arena *arena,
                      struct job_insert *out_insert, struct error *err)
 {
     const char *text;
     const char **choices = ARENA_ARRAY(arena, const char *, spec->variant_count, err);
-    if (choices == NULL || !check_ids(spec, err) || !job_spec_print(spec, arena, &text, err))
+    if (choices == NULL || !check_ids(spec, err) || !print(document, arena, &text, err))
         return false;
     for (size_t i = 0; i < spec->variant_count; i++) {
         if (!job_spec_choices(spec, i, false, arena, &choices[i], err))

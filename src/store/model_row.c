@@ -82,6 +82,24 @@ bool model_row_insert(struct database *database, const struct model_row *row, bo
     return true;
 }
 
+static bool fail_missing(const char *id, struct error *err)
+{
+    return FAIL(err, E_NOT_FOUND, "there is no model %s", id);
+}
+
+bool model_row_check(struct database *database, const struct store_viewer *viewer, const char *id,
+                     struct error *err)
+{
+    struct statement statement;
+    statement_open(&statement, database,
+                   "SELECT 1 FROM model_holder WHERE model = ?1 AND (?3 = 0 OR owner = ?2) LIMIT 1",
+                   err);
+    statement_bind_text(&statement, 1, id);
+    bind_viewer(&statement, 2, viewer);
+    bool found = statement_step(&statement);
+    return statement_close(&statement) && (found || fail_missing(id, err));
+}
+
 bool model_row_find(struct database *database, const struct store_viewer *viewer, const char *id,
                     struct arena *arena, struct model_row *out_row, struct error *err)
 {
@@ -100,7 +118,7 @@ bool model_row_find(struct database *database, const struct store_viewer *viewer
     if (!statement_close(&statement))
         return false;
     if (!found)
-        return FAIL(err, E_NOT_FOUND, "there is no model %s", id);
+        return fail_missing(id, err);
     *out_row = row;
     return true;
 }
@@ -147,7 +165,7 @@ bool model_row_delete(struct database *database, const char *id, const char *own
     if (!statement_run(&statement, &holders))
         return false;
     if (holders == 0)
-        return FAIL(err, E_NOT_FOUND, "there is no model %s", id);
+        return fail_missing(id, err);
     statement_open(&statement, database,
                    "DELETE FROM model WHERE id = ?1"
                    " AND NOT EXISTS (SELECT 1 FROM model_holder WHERE model = ?1)",

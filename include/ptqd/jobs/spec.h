@@ -95,7 +95,9 @@ bool job_spec_parse_text(const char *bytes, size_t size, const struct job_spec_o
 bool job_patch_parse(const struct json *object, struct arena *arena, struct job_patch *out_patch,
                      struct error *err);
 
-/* The specification as JSON text with every default filled in; parsing it gives the same again. */
+/* The specification with every default filled in; parsing it gives the same again. */
+struct json *job_spec_json(const struct job_spec *spec, struct arena *arena);
+/* The same as text. */
 bool job_spec_print(const struct job_spec *spec, struct arena *arena, const char **out_text,
                     struct error *err);
 
@@ -108,6 +110,7 @@ bool job_spec_choices(const struct job_spec *spec, size_t variant, bool all, str
                       const char **out_text, struct error *err);
 
 /* The job as the store takes it: specification text, inputs, labels, variants and seeds, all in
- * `arena`. Owner and idempotency key are the caller's to add. Needs ids, not paths. */
-bool job_spec_insert(const struct job_spec *spec, struct arena *arena,
+ * `arena`. Owner and idempotency key are the caller's to add. Needs ids, not paths. `document` is
+ * what job_spec_json made of it. */
+bool job_spec_insert(const struct job_spec *spec, const struct json *document, struct arena *arena,
                      struct job_insert *out_insert, struct error *err);

@@ -21,6 +21,9 @@ bool model_row_insert(struct database *database, const struct model_row *row, bo
                       struct error *err);
 bool model_row_find(struct database *database, const struct store_viewer *viewer, const char *id,
                     struct arena *arena, struct model_row *out_row, struct error *err);
+/* E_NOT_FOUND unless the viewer sees the model; nothing of it is read. */
+bool model_row_check(struct database *database, const struct store_viewer *viewer, const char *id,
+                     struct error *err);
 /* `out_next` is "" on the last page. */
 bool model_row_list(struct database *database, const struct store_viewer *viewer,
                     const struct store_page *page, struct arena *arena, struct model_row **out_rows,
