@@ -26,6 +26,7 @@ bool api_create(const struct api_options *options, struct api **out_api, struct 
     if (api == NULL)
         return FAIL(err, E_MEMORY, "no memory for the REST interface");
     api->options = *options;
+    api->imports.limit_bytes = options->import_bytes;
     atomic_store(&api->open, options->open);
     api->started_ms = (int64_t)time(NULL) * 1000;
     if (!answer_cache_create(ANSWERS_BYTES, &api->answers, err) ||

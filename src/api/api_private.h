@@ -36,6 +36,7 @@ struct api {
     struct waiter *waiters; /* requests that wait for a job to change */
     struct jobs_listener listener;
     struct answer_cache *answers;
+    struct arena_budget imports;   /* of all uploads that are looked at */
     struct api_document document;  /* /openapi.json */
     atomic_int_least64_t watchers; /* streams of events */
 };

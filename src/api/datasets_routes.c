@@ -17,12 +17,12 @@ static uint64_t dataset_limit(const struct api *api)
     return api->options.dataset_bytes;
 }
 
-static bool inspect_dataset(const struct api *api, const uint8_t *bytes, size_t size,
-                            void *settings, struct arena *arena, void **out_row, struct error *err)
+static bool inspect_dataset(struct api *api, const uint8_t *bytes, size_t size, void *settings,
+                            struct arena *arena, void **out_row, struct error *err)
 {
     const struct upload_scale *scale = settings;
     struct dataset_row *row = ARENA_NEW(arena, struct dataset_row, err);
-    struct arena *scratch = arena_create(api->options.import_bytes);
+    struct arena *scratch = arena_create_within(api->options.import_bytes, &api->imports);
     if (row == NULL || scratch == NULL) {
         arena_destroy(scratch);
         return FAIL(err, E_MEMORY, "no memory to look at a data set of %zu bytes", size);

@@ -17,12 +17,12 @@ static uint64_t model_limit(const struct api *api)
 }
 
 /* Imports into an arena of its own; only the description stays. */
-static bool inspect_model(const struct api *api, const uint8_t *bytes, size_t size, void *settings,
+static bool inspect_model(struct api *api, const uint8_t *bytes, size_t size, void *settings,
                           struct arena *arena, void **out_row, struct error *err)
 {
     (void)settings;
     struct model_row *row = ARENA_NEW(arena, struct model_row, err);
-    struct arena *scratch = arena_create(api->options.import_bytes);
+    struct arena *scratch = arena_create_within(api->options.import_bytes, &api->imports);
     if (row == NULL || scratch == NULL) {
         arena_destroy(scratch);
         return FAIL(err, E_MEMORY, "no memory to look at a model of %zu bytes", size);

@@ -23,7 +23,7 @@ struct upload_kind {
     uint64_t (*limit)(const struct api *api); /* bytes */
     /* Looks at the file; `out_row` is a model_row or dataset_row in `arena` whose id, name, owner
      * and bytes are still to come. */
-    bool (*inspect)(const struct api *api, const uint8_t *bytes, size_t size, void *settings,
+    bool (*inspect)(struct api *api, const uint8_t *bytes, size_t size, void *settings,
                     struct arena *arena, void **out_row, struct error *err);
     /* In a write. */
     bool (*insert)(struct database *database, const struct upload *upload, void *row,

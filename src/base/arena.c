@@ -55,8 +55,9 @@ struct block {
 struct arena {
     struct block *newest;
     struct block *spare;
-    size_t total; /* bytes handed out, padding included */
-    size_t limit; /* SIZE_MAX: none */
+    size_t total;                /* bytes handed out, padding included */
+    size_t limit;                /* SIZE_MAX: none */
+    struct arena_budget *budget; /* of `total`; NULL: none */
     size_t next_block_bytes;
     size_t fail_countdown; /* 0: off; 1: the next allocation fails */
 };
@@ -69,6 +70,34 @@ struct arena *arena_create(size_t limit_bytes)
     *arena = (struct arena){.limit = limit_bytes == 0 ? SIZE_MAX : limit_bytes,
                             .next_block_bytes = first_block_bytes};
     return arena;
+}
+
+struct arena *arena_create_within(size_t limit_bytes, struct arena_budget *budget)
+{
+    struct arena *arena = arena_create(limit_bytes);
+    if (arena != NULL)
+        arena->budget = budget;
+    return arena;
+}
+
+static void release(struct arena *arena, size_t bytes)
+{
+    if (arena->budget != NULL)
+        atomic_fetch_sub(&arena->budget->used_bytes, bytes);
+}
+
+static bool charge(struct arena *arena, size_t bytes, struct error *err)
+{
+    struct arena_budget *budget = arena->budget;
+    if (budget == NULL)
+        return true;
+    size_t before = atomic_fetch_add(&budget->used_bytes, bytes);
+    if (before <= budget->limit_bytes && bytes <= budget->limit_bytes - before)
+        return true;
+    release(arena, bytes);
+    return FAIL(err, E_UNAVAILABLE,
+                "%zu bytes are needed; others of this kind use %zu of %zu; try again later", bytes,
+                before - arena->total, budget->limit_bytes);
 }
 
 static struct block *block_create(size_t capacity)
@@ -105,6 +134,7 @@ void arena_destroy(struct arena *arena)
         arena->newest = older;
     }
     block_destroy(arena->spare);
+    release(arena, arena->total);
     free(arena);
 }
 
@@ -148,9 +178,12 @@ void *arena_alloc(struct arena *arena, size_t size, struct error *err)
              arena->limit - arena->total, arena->limit);
         return NULL;
     }
+    if (!charge(arena, padded, err))
+        return NULL;
     struct block *block = arena->newest;
     bool fits = block != NULL && padded <= block->capacity - block->used;
     if (failure_is_due(arena) || (!fits && !grow(arena, padded))) {
+        release(arena, padded);
         FAIL(err, E_MEMORY, "%zu bytes are needed; the system has no memory left", size);
         return NULL;
     }
@@ -260,6 +293,7 @@ void arena_reset(struct arena *arena, struct arena_mark mark)
         block->used = mark.used;
         ASAN_POISON_MEMORY_REGION(block->bytes + block->used, block->capacity - block->used);
     }
+    release(arena, arena->total - mark.total);
     arena->total = mark.total;
 }
 

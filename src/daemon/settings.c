@@ -110,7 +110,7 @@ static const struct param rows[] = {
      .min = 16,
      .max = 1048576,
      .unit = "MiB",
-     .help = "Memory for looking at one upload.",
+     .help = "Memory for looking at uploads, all that are looked at together.",
      FIELD(import_memory)},
     {.name = "model_limit",
      .type = PARAM_INT,

@@ -1,5 +1,6 @@
 /* What uploads leave, and what they take. */
 
+#include "api_private.h"
 #include "service.h"
 
 #include "support.h"
@@ -160,6 +161,35 @@ START_TEST(a_file_that_is_known_need_not_be_sent)
 }
 END_TEST
 
+/* Law: an upload that does not fit into memory beside those that are looked at is told to come
+ * again, and fits when they are gone; and what it took it gives back. */
+START_TEST(uploads_share_the_memory_they_are_looked_at_with)
+{
+    const struct {
+        const char *target;
+        const struct sample_file *file;
+    } cases[] = {{"/v1/models", &service.files.model},
+                 {"/v1/datasets", &service.files.calibration}};
+    struct arena_budget *budget = &service.api->imports;
+    for (size_t i = 0; i < 2; i++) {
+        const struct sample_file *file = cases[i].file;
+        atomic_store(&budget->used_bytes, budget->limit_bytes - 64); /* as others do */
+        struct reply reply =
+            client_call(service.port, "POST", cases[i].target, NULL, file->bytes, file->size);
+        char seconds[16];
+        ck_assert_msg(reply.status == 503, "%d %s", reply.status, reply.body);
+        ck_assert_msg(support_contains(reply.body, "try again later"), "%s", reply.body);
+        ck_assert_ptr_nonnull(reply_header(&reply, "Retry-After", seconds, sizeof(seconds)));
+        reply_free(&reply);
+        ck_assert_uint_eq(atomic_load(&budget->used_bytes), budget->limit_bytes - 64);
+        atomic_store(&budget->used_bytes, 0);
+        (void)service_upload(&service, cases[i].target, file);
+        ck_assert_uint_eq(atomic_load(&budget->used_bytes), 0);
+    }
+    ck_assert_int_eq(count_files("tmp"), 0);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("uploads");
@@ -172,6 +202,7 @@ int main(void)
     TCase *tcase = tcase_create("uploads");
     tcase_set_timeout(tcase, 60);
     tcase_add_checked_fixture(tcase, setup, teardown);
+    tcase_add_test(tcase, uploads_share_the_memory_they_are_looked_at_with);
     tcase_add_test(tcase, a_file_that_is_known_need_not_be_sent);
     suite_add_tcase(suite, tcase);
     return support_run(suite);

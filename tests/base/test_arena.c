@@ -194,11 +194,40 @@ START_TEST(nothing_can_be_destroyed)
 }
 END_TEST
 
+/* Law: arenas of one budget hold no more than it together; what one gives back another may have,
+ * and after all of them nothing is used. */
+START_TEST(arenas_share_a_budget)
+{
+    struct arena_budget budget = {.limit_bytes = 10 * 1024};
+    struct arena *first = arena_create_within(0, &budget);
+    struct arena *second = arena_create_within(4096, &budget);
+    struct arena_mark mark = arena_mark(first);
+    ck_assert_ptr_nonnull(arena_alloc(first, 8 * 1024, &err));
+    ck_assert_ptr_nonnull(arena_alloc(second, 1024, &err));
+    ck_assert_ptr_null(arena_alloc(second, 2048, &err));
+    ck_assert_int_eq(err.code, E_UNAVAILABLE);
+    ck_assert_msg(support_contains(err.message, "others of this kind use 8192 of 10240"), "%s",
+                  err.message);
+    ck_assert_uint_eq(arena_used(second), 1024);
+    arena_reset(first, mark);
+    ck_assert_ptr_nonnull(arena_alloc(second, 2048, &err));
+    ck_assert_ptr_null(arena_alloc(second, 2048, &err)); /* its own ceiling */
+    ck_assert_int_eq(err.code, E_MEMORY);
+    arena_fail_at(first, 1);
+    ck_assert_ptr_null(arena_alloc(first, 64, &err));
+    ck_assert_uint_eq(atomic_load(&budget.used_bytes), 3072);
+    arena_destroy(first);
+    arena_destroy(second);
+    ck_assert_uint_eq(atomic_load(&budget.used_bytes), 0);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("arena");
     TCase *cases = tcase_create("arena");
     tcase_add_checked_fixture(cases, setup, teardown);
+    tcase_add_test(cases, arenas_share_a_budget);
     tcase_add_test(cases, memory_is_aligned_zeroed_and_disjoint);
     tcase_add_test(cases, a_reset_forgets_everything_since_the_mark);
     tcase_add_test(cases, marks_nest);

@@ -11,6 +11,7 @@
 #include "ptqd/base/error.h"
 
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -24,6 +25,15 @@ struct arena_mark {
 
 /* `limit_bytes` 0: no ceiling. NULL when memory is out. */
 struct arena *arena_create(size_t limit_bytes);
+
+/* What several arenas, of any threads, may hold together. A request above it is E_UNAVAILABLE: it
+ * may succeed when others are gone. */
+struct arena_budget {
+    size_t limit_bytes;
+    atomic_size_t used_bytes;
+};
+/* `budget` is borrowed. */
+struct arena *arena_create_within(size_t limit_bytes, struct arena_budget *budget);
 void arena_destroy(struct arena *arena);
 
 /* Zeroed bytes, or NULL with E_MEMORY; `size` 0 gives a valid pointer. */
