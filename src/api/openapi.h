@@ -16,8 +16,8 @@ void openapi_add_paths(struct json *document, const struct http_table *const *ta
 bool openapi_add_components(struct json *document, const struct http_table *const *tables,
                             struct error *err);
 
-/* Headers of requests that stand under "components". `with` names the header of an answer with
- * which the request's is looked at; NULL: routes name it themselves. */
+/* Headers of requests that stand under "components". `with` names the header of an answer to a GET
+ * with which the request's is looked at; NULL: only where the row of a route names it. */
 struct openapi_header {
     const char *name, *with, *help;
 };

@@ -88,6 +88,11 @@ static void add_query(struct json *list, const struct http_route *route)
     }
 }
 
+static bool is_get(const struct http_route *route)
+{
+    return strcmp(route->method, "GET") == 0;
+}
+
 bool openapi_sends(const struct http_route *route, const char *header)
 {
     for (size_t i = 0; i < HTTP_REPLIES_MAX && route->replies[i].status != 0; i++) {
@@ -100,12 +105,12 @@ bool openapi_sends(const struct http_route *route, const char *header)
     return false;
 }
 
+/* Conditions and ranges are those of a GET; others look at what their row says. */
 static bool looks_at(const struct http_route *route, const struct openapi_header *header)
 {
-    bool gets = strcmp(route->method, "GET") == 0;
-    bool checks = route->conditional && strcmp(header->name, "If-Match") == 0;
-    if (header->with != NULL)
-        return (gets || checks) && openapi_sends(route, header->with);
+    bool checks = is_get(route) || (route->conditional && strcmp(header->name, "If-Match") == 0);
+    if (header->with != NULL && checks && openapi_sends(route, header->with))
+        return true;
     for (size_t i = 0; i < HTTP_HEADERS_MAX && route->headers[i] != NULL; i++) {
         if (strcmp(route->headers[i], header->name) == 0)
             return true;
@@ -220,7 +225,7 @@ static void add_conditional(struct json *responses, const struct http_route *rou
         add_headers(part, route, 200);
         add_content(part, route, 200);
     }
-    if (openapi_sends(route, "ETag")) {
+    if (is_get(route) && openapi_sends(route, "ETag")) {
         struct json *same = json_add_object(responses, "304");
         json_add_string(same, "description", "It has not changed since");
         add_headers(same, route, 200);
