@@ -5,8 +5,6 @@
 #include "ptqd/api/problem.h"
 #include "ptqd/json/json_schema.h"
 
-#include <string.h>
-
 /* ---- headers ---- */
 
 const struct openapi_header openapi_request_headers[] = {

@@ -3,10 +3,10 @@
 #include "openapi.h"
 
 #include "ptqd/api/api.h"
+#include "ptqd/base/text.h"
 #include "ptqd/json/json_schema.h"
 
 #include <ctype.h>
-#include <stdio.h>
 #include <string.h>
 
 /* ---- names ---- */
@@ -27,8 +27,8 @@ static void print_operation_id(const struct http_route *route, char out[static N
     const char *at = route->pattern;
     lower(route->method, out);
     size_t used = strlen(out);
-    if (strncmp(at, "/v1/", 4) == 0)
-        at += 3;
+    if (text_has_prefix(at, "/v1/"))
+        at += strlen("/v1");
     bool first = true; /* of a word */
     for (; *at != '\0' && used + 1 < NAME_BYTES; at++) {
         if (isalnum((unsigned char)*at))
@@ -41,13 +41,14 @@ static void print_operation_id(const struct http_route *route, char out[static N
 /* The resource: "jobs" of /v1/jobs/{id}; "service" of what is not under /v1. */
 static void add_tag(struct json *operation, const struct http_route *route)
 {
+    static const char version[] = "/v1/";
     struct json *tags = json_add_array(operation, "tags");
-    const char *resource = route->pattern + strlen("/v1/");
-    if (strncmp(route->pattern, "/v1/", 4) != 0)
-        json_add_string(tags, NULL, "service");
-    else
-        json_add_string(tags, NULL,
-                        json_format(tags, "%.*s", (int)strcspn(resource, "/"), resource));
+    const char *tag = "service";
+    if (text_has_prefix(route->pattern, version)) {
+        const char *resource = route->pattern + strlen(version);
+        tag = json_format(tags, "%.*s", (int)strcspn(resource, "/"), resource);
+    }
+    json_add_string(tags, NULL, tag);
 }
 
 /* ---- what a request has ---- */

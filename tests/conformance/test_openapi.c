@@ -236,6 +236,18 @@ static void check_path_parameters(const struct http_route *route, const struct j
     ck_assert_uint_eq(named, listed);
 }
 
+/* Law: a header of requests that a row names is described. */
+static void check_request_headers(const struct http_route *route, const struct json *operation)
+{
+    for (size_t i = 0; i < HTTP_HEADERS_MAX && route->headers[i] != NULL; i++) {
+        const struct json *v = json_first(json_find(operation, "parameters"));
+        while (v != NULL &&
+               strcmp(member_text(openapi_follow(&openapi, v), "name"), route->headers[i]) != 0)
+            v = json_next(v);
+        ck_assert_msg(v != NULL, "%s %s: %s", route->method, route->pattern, route->headers[i]);
+    }
+}
+
 START_TEST(every_route_is_one_operation)
 {
     const struct http_route *route;
@@ -251,6 +263,7 @@ START_TEST(every_route_is_one_operation)
         ck_assert_msg(route->replies[0].status != 0, "%s %s has no answer", route->method,
                       route->pattern);
         check_path_parameters(route, operation);
+        check_request_headers(route, operation);
         routes++;
     }
     const struct json *path = json_first(json_find(openapi.document, "paths"));
