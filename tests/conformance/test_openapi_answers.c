@@ -358,7 +358,6 @@ static void setup(void)
     ck_assert_ok(admission_create(2 * RUN_BYTES, &runner.admission, &err), &err);
     other_model = add_comment(&service.files.model);
     filling = make_labels(FILLING);
-    things = (struct things){NULL};
     openapi_fetch(&openapi, &service);
 }
 
