@@ -181,6 +181,9 @@ void openapi_check_problem(struct openapi *openapi, const struct reply *reply)
     check_value(openapi, schema_resolve(openapi->document, "#/components/schemas/Problem"), problem,
                 reply->body);
     ck_assert(json_as_number(json_find(problem, "status"), 400, 599, &status, NULL));
+    ck_assert_str_ne(text_of(json_find(problem, "code")), error_code_name(E_INTERNAL));
+    ck_assert_str_ne(text_of(json_find(problem, "title")), "");
+    ck_assert_str_ne(text_of(json_find(problem, "detail")), "");
     ck_assert_double_eq(status, reply->status);
     for (size_t i = 0; i < sizeof(inside) / sizeof(inside[0]); i++)
         ck_assert_msg(!support_contains(reply->body, inside[i]), "%s", reply->body);

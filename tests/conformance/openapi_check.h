@@ -26,8 +26,8 @@ const struct json *openapi_follow(const struct openapi *openapi, const struct js
  * taken is as its schema says, too. `body` and `target` are those of the request. */
 void openapi_check(struct openapi *openapi, const char *method, const char *pattern,
                    const char *target, const char *body, const struct reply *reply);
-/* Law: it is a problem document, with the status of the answer, and no word of it is of the inside
- * of the server. */
+/* Law: it is a problem document with the status of the answer, it is no bug, and no word of it is
+ * of the inside of the server: its files, functions and addresses. */
 void openapi_check_problem(struct openapi *openapi, const struct reply *reply);
 /* The data of one event. */
 void openapi_check_event(struct openapi *openapi, const char *pattern, const char *name,

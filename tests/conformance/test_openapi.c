@@ -1,6 +1,7 @@
 /* What every route keeps of /openapi.json, whatever it is asked, and the document itself. */
 
 #include "openapi_check.h"
+#include "route_path.h"
 #include "service.h"
 
 #include "support.h"
@@ -40,18 +41,9 @@ static struct reply call(const char *method, const char *target, const char *hea
 
 /* ---- what every route keeps ---- */
 
-/* The path of a route with a name of nothing in place of its parameters. */
 static const char *path_of_nothing(const struct http_route *route)
 {
-    const char *path = "";
-    for (const char *at = route->pattern; *at != '\0';) {
-        size_t plain = strcspn(at, "{");
-        path = arena_printf(service.arena, NULL, "%s%.*s%s", path, (int)plain, at,
-                            at[plain] == '{' ? "nothing" : "");
-        at += plain + strcspn(at + plain, "}");
-        at += *at == '}';
-    }
-    return path;
+    return route_path(service.arena, route, "nothing", "nothing");
 }
 
 /* Law: the answer to this request is a documented problem with this status. */

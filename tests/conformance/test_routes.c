@@ -1,6 +1,8 @@
 /* Every route of the table keeps the promises of the interface: documented, guarded, and when it
  * refuses, a problem document that says nothing about the inside of the server. */
 
+#include "openapi_check.h"
+#include "route_path.h"
 #include "service.h"
 
 #include "support.h"
@@ -13,6 +15,7 @@
 #include <string.h>
 
 static struct service service;
+static struct openapi openapi;
 static const char *job; /* a finished one */
 
 static void setup(void)
@@ -20,11 +23,13 @@ static void setup(void)
     service_start(&service, false);
     job = service_submit(&service, service_spec(&service, ",\"seeds\":1"));
     ck_assert_str_eq(service_finish(&service, job), "succeeded");
+    openapi_fetch(&openapi, &service);
 }
 
 static void setup_tokens(void)
 {
     service_start(&service, true);
+    openapi_fetch(&openapi, &service);
 }
 
 static void teardown(void)
@@ -45,56 +50,35 @@ static size_t route_count(void)
     return count;
 }
 
-/* The path with every parameter replaced: by what exists, or by what does not. */
-static const char *make_path(const struct http_route *route, bool exists)
+/* The name of a file that is there. */
+static const char *file_of(const struct http_route *route)
 {
-    const char *at = route->pattern;
-    const char *path = "";
-    while (*at != '\0') {
-        size_t plain = strcspn(at, "{");
-        const char *value = "";
-        if (at[plain] == '{') {
-            bool name = support_contains(at + plain, "{name}");
-            if (!exists)
-                value = "nothing-of-this-name";
-            else if (name && strncmp(at + plain, "{name}", 6) == 0)
-                value = support_contains(route->pattern, "/web/") ? "app.js" : "model.onnx";
-            else if (support_contains(route->pattern, "/models/"))
-                value = service_upload(&service, "/v1/models", &service.files.model);
-            else if (support_contains(route->pattern, "/datasets/"))
-                value = service_upload(&service, "/v1/datasets", &service.files.calibration);
-            else if (support_contains(route->pattern, "/runs/"))
-                value = arena_printf(service.arena, NULL, "%s-v000-s0", job);
-            else
-                value = job;
-        }
-        path = arena_printf(service.arena, NULL, "%s%.*s%s", path, (int)plain, at, value);
-        at += plain;
-        at += strcspn(at, "}");
-        at += *at == '}';
-    }
-    return path;
+    return support_contains(route->pattern, "/web/") ? "app.js" : "model.onnx";
 }
 
-/* Law: an error is a problem document with the status of the answer, and names no file, function or
- * address of the server. */
-static void check_problem(const struct http_route *route, struct reply *reply)
+/* What a route's "{id}" names: the model, the data set, the job, or its first run. */
+static const char *choose_id(const struct http_route *route, const char *model, const char *dataset)
 {
-    static const char *const inside[] = {".c:", "/tmp", "/var", "/work", "sqlite", "0x", "blobs/"};
-    char type[64];
-    ck_assert_msg(reply_header(reply, "Content-Type", type, sizeof(type)) != NULL &&
-                      strcmp(type, "application/problem+json") == 0,
-                  "%s %s: %d %s", route->method, route->pattern, reply->status, reply->body);
-    struct json *problem;
-    struct error err = {0};
-    ck_assert_ok(json_parse(service.arena, reply->body, reply->size, NULL, &problem, &err), &err);
-    ck_assert_double_eq(service_number(problem, "status"), reply->status);
-    ck_assert_str_ne(service_text(problem, "title"), "");
-    ck_assert_int_ne(error_code_find(service_text(problem, "code")), E_INTERNAL);
-    ck_assert_str_ne(service_text(problem, "detail"), "");
-    for (size_t i = 0; i < sizeof(inside) / sizeof(inside[0]); i++)
-        ck_assert_msg(!support_contains(reply->body, inside[i]), "%s %s: %s", route->method,
-                      route->pattern, reply->body);
+    if (support_contains(route->pattern, "/models/"))
+        return model;
+    if (support_contains(route->pattern, "/datasets/"))
+        return dataset;
+    return support_contains(route->pattern, "/runs/")
+               ? arena_printf(service.arena, NULL, "%s-v000-s0", job)
+               : job;
+}
+
+/* The path of something that exists, or that does not. */
+static const char *make_path(const struct http_route *route, bool exists)
+{
+    if (!exists)
+        return route_path(service.arena, route, "nothing-of-this-name", "nothing-of-this-name");
+    const char *model = NULL, *dataset = NULL;
+    if (support_contains(route->pattern, "/models/"))
+        model = service_upload(&service, "/v1/models", &service.files.model);
+    if (support_contains(route->pattern, "/datasets/"))
+        dataset = service_upload(&service, "/v1/datasets", &service.files.calibration);
+    return route_path(service.arena, route, choose_id(route, model, dataset), file_of(route));
 }
 
 START_TEST(every_route_is_documented_and_the_only_one)
@@ -159,7 +143,7 @@ START_TEST(a_name_of_nothing_is_a_404_problem)
                                          strcmp(route->method, "POST") == 0 ? "" : NULL, 0);
         ck_assert_msg(reply.status == 404, "%s %s: %d %s", route->method, route->pattern,
                       reply.status, reply.body);
-        check_problem(route, &reply);
+        openapi_check_problem(&openapi, &reply);
         reply_free(&reply);
     }
 }
@@ -178,7 +162,7 @@ START_TEST(a_post_of_nonsense_is_a_4xx_problem)
                                              strlen(bodies[j]));
             ck_assert_msg(reply.status / 100 == 4, "POST %s: %d %s", route->pattern, reply.status,
                           reply.body);
-            check_problem(route, &reply);
+            openapi_check_problem(&openapi, &reply);
             reply_free(&reply);
         }
     }
@@ -216,7 +200,7 @@ START_TEST(files_that_are_gone_are_no_fault_of_the_client)
                           support_contains(reply.body, "there is no file sha256:"),
                       "%s %s: %d %s", route->method, paths[i], reply.status, reply.body);
         if (reply.status != 200)
-            check_problem(route, &reply);
+            openapi_check_problem(&openapi, &reply);
         reply_free(&reply);
     }
     ck_assert_uint_ge(failed, 2); /* both uploads */
@@ -233,7 +217,7 @@ START_TEST(another_method_is_405_with_the_ones_that_are_allowed)
         ck_assert_int_eq(reply.status, 405);
         ck_assert_ptr_nonnull(reply_header(&reply, "Allow", allow, sizeof(allow)));
         ck_assert_msg(support_contains(allow, route->method), "%s: %s", route->pattern, allow);
-        check_problem(route, &reply);
+        openapi_check_problem(&openapi, &reply);
         reply_free(&reply);
     }
 }
@@ -276,7 +260,7 @@ START_TEST(tagged_answers_are_conditional)
         reply_free(&reply);
         reply = client_call(service.port, "GET", path, "If-Match: \"other\"\r\n", NULL, 0);
         ck_assert_msg(reply.status == 412, "%s: %d", path, reply.status);
-        check_problem(route, &reply);
+        openapi_check_problem(&openapi, &reply);
         reply_free(&reply);
     }
     ck_assert_uint_ge(tagged, 5);
@@ -297,7 +281,7 @@ START_TEST(every_guarded_route_wants_a_token)
         } else {
             ck_assert_msg(reply.status == 401, "%s %s: %d", route->method, route->pattern,
                           reply.status);
-            check_problem(route, &reply);
+            openapi_check_problem(&openapi, &reply);
         }
         bool changes = strcmp(route->method, "GET") != 0;
         ck_assert(!changes || route->access >= ACCESS_SUBMIT);
@@ -327,6 +311,7 @@ static void setup_private(void)
     service_add_token(&service, "anna", "submit", "anna-token");
     service_add_token(&service, "bert", "submit", "bert-token");
     service_add_token(&service, "root", "admin", "root-token");
+    openapi_fetch(&openapi, &service);
     ids[0] = upload_as(anna, "/v1/models", &service.files.model);
     ids[1] = upload_as(anna, "/v1/datasets", &service.files.calibration);
     const char *spec = arena_printf(service.arena, NULL,
@@ -343,22 +328,7 @@ static void setup_private(void)
 /* The path with anna's things in place of its parameters. */
 static const char *annas_path(const struct http_route *route)
 {
-    const char *run = arena_printf(service.arena, NULL, "%s-v000-s0", job);
-    const char *id = support_contains(route->pattern, "/models/")     ? ids[0]
-                     : support_contains(route->pattern, "/datasets/") ? ids[1]
-                     : support_contains(route->pattern, "/runs/")     ? run
-                                                                      : job;
-    const char *path = "";
-    for (const char *at = route->pattern; *at != '\0';) {
-        size_t plain = strcspn(at, "{");
-        const char *value = at[plain] == '\0'                       ? ""
-                            : strncmp(at + plain, "{name}", 6) == 0 ? "model.onnx"
-                                                                    : id;
-        path = arena_printf(service.arena, NULL, "%s%.*s%s", path, (int)plain, at, value);
-        at += plain + strcspn(at + plain, "}");
-        at += *at == '}';
-    }
-    return path;
+    return route_path(service.arena, route, choose_id(route, ids[0], ids[1]), file_of(route));
 }
 
 /* Law: with `others = private` another's things are not there, whatever one asks of them, in the
@@ -375,7 +345,7 @@ START_TEST(what_is_anothers_is_not_there)
         struct reply reply = client_call(service.port, route->method, path, bert, NULL, 0);
         ck_assert_msg(reply.status == 404, "%s %s: %d %s", route->method, path, reply.status,
                       reply.body);
-        check_problem(route, &reply);
+        openapi_check_problem(&openapi, &reply);
         ck_assert_msg(support_contains(reply.body, "there is no ") &&
                           !support_contains(reply.body, "anna"),
                       "%s %s: %s", route->method, path, reply.body);
