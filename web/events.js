@@ -137,12 +137,16 @@ export function subscribe(path, {onevent, onstate, request, get}) {
                 if (await follow(path, options, closed.signal))
                     return;
             } catch (error) {
-                // It answers, but not with a stream: all places taken, or something in between.
-                const answers = error.status > 0;
-                if (error.status === 404 || error.status === 401 || error.status === 403)
+                if ([401, 403, 404].includes(error.status))
                     return tell('lost');
-                if (answers && await poll(path, options, closed.signal).catch(() => false))
-                    return;
+                // It answers, but not with a stream: all places taken, or something in between.
+                if (error.status > 0) {
+                    const ended = await poll(path, options, closed.signal).catch(() => null);
+                    if (ended)
+                        return;
+                    if (ended === false)
+                        continue; // with a stream, if there is one now
+                }
             }
             if (document.hidden)
                 continue;

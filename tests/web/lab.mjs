@@ -45,7 +45,8 @@ export async function until(what, ask) {
 }
 
 export class Daemon {
-    constructor() {
+    constructor(...options) {
+        this.options = options;
         this.data = path.join(folder(), 'state');
         this.port = 0;
         this.headers = {};
@@ -55,7 +56,7 @@ export class Daemon {
     async start() {
         let log = '';
         this.process = spawn(ptqd, ['serve', '--config', '/dev/null', '--data', this.data,
-            '--port', String(this.port)], {stdio: ['ignore', 'ignore', 'pipe']});
+            '--port', String(this.port), ...this.options], {stdio: ['ignore', 'ignore', 'pipe']});
         this.process.stderr.on('data', piece => { log += piece; });
         this.ended = new Promise(resolve => this.process.once('exit', resolve));
         this.port = await until('the daemon listens', () =>

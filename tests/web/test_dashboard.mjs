@@ -284,6 +284,26 @@ test('a page that nobody sees has no stream', async () => {
     await until('it is there', async () => await text('.job .name') === 'meanwhile');
 });
 
+/* Law: when no more streams are given, the page asks. */
+test('a page without a stream follows as well', async () => {
+    const crowded = await new Daemon('--watchers', '1').start();
+    const theirs = await crowded.store(example);
+    const [first, second] = [await openPage(browser), await openPage(browser)];
+    await visit(first, crowded, '#/');
+    await first.locator('.connection.live').waitFor();
+    const refused = second.waitForResponse(response =>
+        response.url().endsWith('/v1/events') && response.status() === 503);
+    await visit(second, crowded, '#/');
+    await refused;
+    await second.locator('.connection.live').waitFor();
+    await crowded.call('POST', '/v1/queue/pause', '');
+    await crowded.call('POST', '/v1/jobs', {name: 'for both', ...theirs, seeds: 1});
+    await first.getByText('for both').waitFor();
+    await second.getByText('for both').waitFor();
+    await Promise.all([first, second].map(other => other.context().close()));
+    await crowded.stop();
+});
+
 // ---- safety ----
 
 test('names and labels are text, whatever is in them', async () => {
