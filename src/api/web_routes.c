@@ -55,6 +55,7 @@ static const struct http_route routes[] = {
      .replies = {{200, "The script", .type = "text/javascript", .headers = {"ETag"}},
                  {200, "The style", .type = "text/css", .headers = {"ETag"}},
                  {200, "The page", .type = "text/html", .headers = {"ETag"}},
-                 {200, "The icon", .type = "image/svg+xml", .headers = {"ETag"}}}},
+                 {200, "The icon", .type = "image/svg+xml", .headers = {"ETag"}},
+                 {200, "The typeface", .type = "font/woff2", .headers = {"ETag"}}}},
 };
 const struct http_table web_routes = {routes, sizeof(routes) / sizeof(routes[0])};

@@ -92,6 +92,7 @@ static const struct step {
     {"GET", "/web/{name}", "/web/index.html", .status = 200},
     {"GET", "/web/{name}", "/web/style.css", .status = 200},
     {"GET", "/web/{name}", "/web/icon.svg", .status = 200},
+    {"GET", "/web/{name}", "/web/inter.woff2", .status = 200},
     {"GET", "/web/{name}", "/web/nothing.js", .status = 404},
     {"GET", "/healthz", .status = 200},
     {"GET", "/readyz", .status = 200},
