@@ -24,7 +24,7 @@ export const isAbort = error => error?.name === 'AbortError';
 let askForToken = async () => null;
 let asking = null;
 
-/** `ask(reason)` gives a promise of a token, or of null when the user has none. */
+/** `ask()` gives a promise of a token, or of null when the user has none. */
 export function onTokenNeeded(ask) {
     askForToken = ask;
 }
@@ -47,10 +47,10 @@ export function authorization() {
 
 // However many requests are refused at once, there is one question. Of a request that was sent
 // with an older token than that of now, the new one is tried first.
-async function newToken(sent, reason) {
+async function newToken(sent) {
     if (sent.Authorization !== authorization().Authorization)
         return true;
-    asking ??= askForToken(reason).finally(() => { asking = null; });
+    asking ??= askForToken().finally(() => { asking = null; });
     const token = await asking;
     if (token)
         setToken(token);
@@ -97,7 +97,7 @@ export async function request(path, options = {}) {
         if (response.ok || response.status === 304)
             return response;
         const problem = await problemOf(response);
-        if (response.status !== 401 || !await newToken(auth, problem.detail))
+        if (response.status !== 401 || !await newToken(auth))
             throw new ApiError(problem);
     }
 }
@@ -172,7 +172,7 @@ export async function upload(path, file, onprogress) {
         const value = parse(http.responseText, http.status);
         if (http.status >= 200 && http.status < 300)
             return value;
-        if (http.status !== 401 || !await newToken(auth, value.detail))
+        if (http.status !== 401 || !await newToken(auth))
             throw new ApiError({status: http.status, ...value});
     }
 }

@@ -159,11 +159,12 @@ async function show(moveFocus) {
 
 // ---- the token ----
 
-function askForToken(reason) {
+function askForToken() {
     const dialog = element('token');
     const field = element('token-field');
     element('token-reason').textContent = hasToken()
-        ? 'The daemon does not take the token that was given.' : reason;
+        ? 'The daemon does not take the token that was given.'
+        : 'This daemon answers those who have a token.';
     field.value = '';
     dialog.returnValue = 'cancel';
     dialog.showModal();
@@ -187,6 +188,8 @@ function showConnection(state) {
     const place = element('connection');
     place.className = `connection ${state}`;
     place.textContent = {live: 'Live', lost: 'Reconnecting …'}[state] ?? '';
+    if (state === 'lost')
+        announce('The connection is lost; the page comes back by itself.');
 }
 
 function showTheme() {

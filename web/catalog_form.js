@@ -47,7 +47,7 @@ const titleOf = row => row.name.split('.').pop().replaceAll('_', ' ');
 
 /** One field: {row, element, values: null (the default) or a list, bad: what was typed is not
  * possible, set(values), fail(sentence)}. A set has one value, which is a list. */
-export function catalogField(row, onchange, id) {
+export function catalogField(row, onchange, id, title = titleOf(row)) {
     const field = {row, values: null, bad: false};
     const wrong = h('p', {class: 'wrong', id: `${id}-wrong`, role: 'alert', hidden: true});
     const reset = h('button', {type: 'button', class: 'plain small', hidden: true,
@@ -84,7 +84,7 @@ export function catalogField(row, onchange, id) {
     const range = rangeOf(row);
     field.element = h('div', {class: 'field'},
         h('div', {class: 'label'}, h(element.id === id ? 'label' : 'span',
-            {for: element.id === id && id, id: `${id}-label`}, titleOf(row)), reset), element, wrong,
+            {for: element.id === id && id, id: `${id}-label`}, title), reset), element, wrong,
         h('p', {class: 'help', id: `${id}-help`}, row.help, range && ` ${range}` +
             `${row.unit ? ` ${row.unit}` : ''}.`,
         row.default !== null && ` Default: ${show(row.default)}.`));

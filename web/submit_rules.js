@@ -16,7 +16,8 @@ export function layerRules(rows, onchange) {
 
     function append(object) {
         const number = ++made;
-        const fields = rows.map((row, i) => catalogField(row, onchange, `rule-${number}-${i}`));
+        const fields = rows.map((row, i) => catalogField(row, onchange,
+            `rule-${number}-${i}`, row.name.replace('.', ' ')));
         const rule = {fields};
         const away = h('button', {type: 'button', class: 'small', onclick: () => {
             rules = rules.filter(other => other !== rule);

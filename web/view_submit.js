@@ -38,9 +38,18 @@ function parseLabels(text) {
 function parseSeeds(text) {
     const words = text.split(/[\s,]+/).filter(Boolean);
     const numbers = words.map(Number);
-    if (numbers.length === 0 || numbers.some(seed => !Number.isInteger(seed) || seed < 0))
+    const isCount = numbers.length === 1 && !text.includes(',');
+    if (numbers.length === 0 || isCount && numbers[0] === 0 ||
+        numbers.some(seed => !Number.isInteger(seed) || seed < 0))
         throw new Error(`“${text}” are no seeds: how many, or a list like 0, 1, 2`);
-    return numbers.length === 1 && !text.includes(',') ? numbers[0] : numbers;
+    return isCount ? numbers[0] : numbers;
+}
+
+/** Seeds as parseSeeds() reads them: those from 0 on as their number. */
+function seedText(seeds) {
+    if (seeds.every((seed, i) => seed === i))
+        return String(seeds.length);
+    return seeds.length === 1 ? `${seeds[0]},` : seeds.join(', ');
 }
 
 const seedCount = seeds => Array.isArray(seeds) ? seeds.length : seeds;
@@ -155,7 +164,7 @@ class Form {
             if (object)
                 this.data.slots[name].set(object);
         });
-        const text = {name: job.name, seeds: job.seeds.join(', '), priority: job.priority || '',
+        const text = {name: job.name, seeds: seedText(job.seeds), priority: job.priority || '',
             labels: Object.entries(job.labels).map(pair => pair.join('=')).join(', ')};
         this.plain.forEach(field => { field.input.value = text[field.row.key]; });
         fillFields(this.fields, job.pipeline);
