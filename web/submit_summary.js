@@ -78,8 +78,8 @@ export function summary(send, onproblem) {
             if (asked !== spec)
                 return;
             estimate.textContent = '';
-            if (error.status === 404 || error.status === 405)
-                there = false;
+            if (error.status === 405)
+                there = false; // an older daemon
             else
                 onproblem(error.problem);
         }

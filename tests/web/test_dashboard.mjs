@@ -147,6 +147,32 @@ test('what is not possible is said beside its field', async () => {
     assert.match(page.url(), /submit/);
 });
 
+/* Law: the daemon is asked for what is on the page, its estimate is shown, and a value that it would
+ * refuse is marked before anything is sent. The answers are given here. */
+test('the estimate of the daemon is asked for and shown', async () => {
+    const asked = [];
+    await page.route('**/v1/jobs/estimate', route => {
+        const spec = route.request().postDataJSON();
+        asked.push(spec);
+        const refused = spec.pipeline.weights.bits === 3;
+        return route.fulfill({status: refused ? 422 : 200, json: refused
+            ? {status: 422, code: 'invalid', detail: 'three is refused here',
+                pointer: '/pipeline/weights/bits'}
+            : {variants: 2, runs: 4, seconds: 185, memory_bytes: 5 << 20, basis: 'four runs'}});
+    });
+    await visit(page, daemon, `#/submit?from=${job}`);
+    await page.getByText('about 3 min 5 s').waitFor();
+    assert.match(await text('aside .note[title="four runs"]'), /5.00.MiB of memory/);
+    assert.deepEqual(asked[0].pipeline, {weights: {bits: [2, 8]}});
+    await weightBits().fill('3');
+    await page.getByText('three is refused here').waitFor();
+    assert.equal(await weightBits().getAttribute('aria-invalid'), 'true');
+    await weightBits().fill('4');
+    await page.getByText('about 3 min 5 s').waitFor();
+    assert.equal(await weightBits().getAttribute('aria-invalid'), 'false');
+    await page.unroute('**/v1/jobs/estimate');
+});
+
 // ---- the queue ----
 
 test('the page shows the numbers of the interface', async () => {
@@ -328,6 +354,7 @@ test('the token is asked for, and kept for the session only', async () => {
     await other.goto(guarded.url);
     const dialog = other.getByRole('dialog');
     await dialog.waitFor();
+    assert.deepEqual(await axe(other), []);
     await other.getByRole('textbox', {name: 'Token'}).fill('wrong');
     await other.getByRole('button', {name: 'Use token'}).click();
     await dialog.getByText('does not take the token').waitFor();
