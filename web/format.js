@@ -6,12 +6,22 @@ const MINUS = '\u2212';
 
 const known = value => typeof value === 'number' && Number.isFinite(value);
 
+// To make a format takes longer than to use it a hundred times.
+const numbers = [];
+
+const numberFormat = digits => numbers[digits] ??= new Intl.NumberFormat('en',
+    {minimumFractionDigits: digits, maximumFractionDigits: digits});
+
+const MOMENT = {day: 'numeric', month: 'short', hour: '2-digit', minute: '2-digit',
+    second: '2-digit'};
+const thisYear = new Intl.DateTimeFormat('en-GB', MOMENT);
+const anyYear = new Intl.DateTimeFormat('en-GB', {...MOMENT, year: 'numeric'});
+
 /** With `digits` behind the point, thousands apart. */
 export function number(value, digits = 0) {
     if (!known(value))
         return NOTHING;
-    return value.toLocaleString('en', {minimumFractionDigits: digits,
-        maximumFractionDigits: digits}).replace(/^-(?=[0.]*$)/, '').replace('-', MINUS)
+    return numberFormat(digits).format(value).replace(/^-(?=[0.]*$)/, '').replace('-', MINUS)
         .replaceAll(',', '\u202f');
 }
 
@@ -105,9 +115,8 @@ export function time(text) {
     if (!text)
         return NOTHING;
     const date = new Date(text);
-    const year = date.getFullYear() === new Date().getFullYear() ? undefined : 'numeric';
-    return date.toLocaleString('en-GB', {day: 'numeric', month: 'short', year, hour: '2-digit',
-        minute: '2-digit', second: '2-digit'});
+    const isNow = date.getFullYear() === new Date().getFullYear();
+    return (isNow ? thisYear : anyYear).format(date);
 }
 
 /** How long ago a time was: just now, 5 min ago, 3 d ago. */
