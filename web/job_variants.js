@@ -1,7 +1,9 @@
 // The variants of a job as tables: all that is known of each, and the study's width × variable.
 
-import {h} from './dom.js';
-import {accuracy, bops, bytes, decibel, duration, number, points, spread} from './format.js';
+import {h, replace} from './dom.js';
+import {accuracy, bops, bytes, decibel, duration, number, plural, points, spread}
+    from './format.js';
+import {section} from './panels.js';
 import {table} from './table.js';
 import {choiceKeys, choiceText, measureOf, widthTables} from './variants.js';
 
@@ -85,14 +87,24 @@ function variantRows(report) {
     return [...report.float.cost ? [reference] : [], ...report.variants];
 }
 
-/** `chosen` has `has(id)` and `toggle(id, on)`: variants to compare. */
-export function variantTable(report, chosen) {
-    return h('div', {class: 'dense'}, table({
-        caption: 'Variants',
-        columns: [{key: 'id', title: 'variant', cell: row => nameCell(row, chosen)},
-            ...variantColumns(report)],
-        rows: variantRows(report),
-    }));
+// Which variants are chosen to compare, and the link that leads there.
+function choice(job) {
+    const ids = new Set();
+    const link = h('a', {class: 'button small', hidden: true});
+    return {
+        link,
+        has: id => ids.has(id),
+        toggle(id, on) {
+            if (on)
+                ids.add(id);
+            else
+                ids.delete(id);
+            const names = [...ids].map(each => `${job}:${each}`);
+            link.hidden = names.length === 0;
+            link.href = `#/compare?variants=${encodeURIComponent(names.join(','))}`;
+            link.textContent = `Compare ${plural(names.length, 'variant')}`;
+        },
+    };
 }
 
 function widthCell(variant, measure, best) {
@@ -127,8 +139,8 @@ function widthTable({words, columns, rows}, measure) {
                 h('tbody', null, body))));
 }
 
-/** The study's Table 2; null when the job does not sweep both widths and variables. */
-export function widthView(report) {
+// The study's Table 2; null when the job does not sweep both widths and variables.
+function widthView(report) {
     const measure = measureOf(report);
     const tables = widthTables(report.variants);
     if (tables.length === 0)
@@ -139,4 +151,38 @@ export function widthView(report) {
             'the seeds, the best of each row in bold; below, the difference to the float network' +
             `${float == null ? '' : ` (${accuracy(float, 2)})`} in points.`),
         h('div', {class: 'width-tables'}, tables.map(each => widthTable(each, measure))));
+}
+
+/** The panel of variants of a job: {element, update(report)}. An update leaves the order and the
+ * layout that the reader has chosen; `tools` are what stands beside them. */
+export function variantsPanel(job, report, tools) {
+    const chosen = choice(job);
+    const all = table({
+        caption: 'Variants',
+        columns: [{key: 'id', title: 'variant', cell: row => nameCell(row, chosen)},
+            ...variantColumns(report)],
+        rows: variantRows(report),
+    });
+    const layouts = {all: h('div', {class: 'dense'}, all), widths: h('div', {hidden: true})};
+    const button = (name, label) => h('button', {type: 'button',
+        'aria-pressed': String(name === 'all'), onclick: event => {
+            for (const each of event.currentTarget.parentElement.children)
+                each.setAttribute('aria-pressed', String(each === event.currentTarget));
+            for (const [each, place] of Object.entries(layouts))
+                place.hidden = each !== name;
+        }}, label);
+    const switches = h('div', {class: 'segments', role: 'group', 'aria-label': 'Layout'},
+        button('all', 'All'), button('widths', 'Width × variable'));
+
+    function update(next) {
+        const widths = widthView(next);
+        switches.hidden = widths === null;
+        replace(layouts.widths, widths);
+        all.setRows(variantRows(next));
+    }
+
+    update(report);
+    return {update, element: section('Variants',
+        h('div', {class: 'toolbar'}, switches, chosen.link, h('span', {class: 'spacer'}), tools),
+        Object.values(layouts))};
 }

@@ -3,12 +3,12 @@
 
 import {events, get, patch, request} from './api.js';
 import {announce, download, h, notify, replace} from './dom.js';
-import {duration, number, plural, time} from './format.js';
+import {duration, number, time} from './format.js';
 import {isFinal, jobActions} from './job_actions.js';
 import {ablations, costPlot, widthPlot} from './job_plots.js';
 import {artifactsView, runProgress, runsTable} from './job_runs.js';
 import {specView} from './job_spec.js';
-import {variantTable, widthView} from './job_variants.js';
+import {variantsPanel} from './job_variants.js';
 import {mayChange, maySubmit} from './me.js';
 import {facts, section, tellConnection} from './panels.js';
 import {badge, crumbs, empty, heading, progressBar} from './parts.js';
@@ -140,34 +140,10 @@ async function downloadReport(page, accept, extension) {
     }
 }
 
-function variantsSection(page) {
-    const {report} = page;
-    const widths = widthView(report);
-    if (widths === null)
-        page.layout = 'all';
-    const place = h('div');
-    const show = () => replace(place, page.layout === 'widths' && widths !== null ? widths
-        : variantTable(report, page.chosen));
-    const choose = (name, label) => h('button', {type: 'button',
-        'aria-pressed': String(page.layout === name), onclick: event => {
-            page.layout = name;
-            for (const button of event.currentTarget.parentElement.children)
-                button.setAttribute('aria-pressed', String(button === event.currentTarget));
-            show();
-        }}, label);
-    show();
-    return section('Variants',
-        h('div', {class: 'toolbar'},
-            widths === null ? null : h('div', {class: 'segments', role: 'group',
-                'aria-label': 'Layout'}, choose('all', 'All'),
-            choose('widths', 'Width × variable')),
-            page.compareLink,
-            h('span', {class: 'spacer'}),
-            h('button', {type: 'button', class: 'small', onclick: () =>
-                downloadReport(page, 'text/csv', 'csv')}, 'CSV'),
-            h('button', {type: 'button', class: 'small', onclick: () =>
-                downloadReport(page, 'text/markdown', 'md')}, 'Markdown')),
-        place);
+function reportButtons(page) {
+    const button = (label, accept, extension) => h('button', {type: 'button', class: 'small',
+        onclick: () => downloadReport(page, accept, extension)}, label);
+    return [button('CSV', 'text/csv', 'csv'), button('Markdown', 'text/markdown', 'md')];
 }
 
 function plotsSection(page) {
@@ -178,21 +154,41 @@ function plotsSection(page) {
     return plots.length === 0 ? null : section('Plots', h('div', {class: 'plots'}, plots));
 }
 
+// Numbers that a reader has opened stay open when the plots are made anew.
+function keepOpen(place, redraw) {
+    const titles = new Set([...place.querySelectorAll('details[open]')]
+        .map(each => each.closest('figure')?.querySelector('h3').textContent));
+    redraw();
+    for (const each of place.querySelectorAll('figure details'))
+        each.open = titles.has(each.closest('figure').querySelector('h3').textContent);
+}
+
+function drawVariants(page) {
+    const {places, report, job} = page;
+    if (page.variants !== null) {
+        page.variants.update(report);
+    } else if (report.variants.some(variant => variant.succeeded > 0)) {
+        page.variants = variantsPanel(job.id, report, reportButtons(page));
+        replace(places.variants, page.variants.element);
+    } else {
+        replace(places.variants, section('Variants', empty(isFinal(job) ? 'No run has succeeded.'
+            : 'Results are shown here as soon as the first run has succeeded.')));
+    }
+}
+
 function drawResults(page) {
     const {places, report, runs} = page;
-    if (!report.variants.some(variant => variant.succeeded > 0)) {
-        const why = isFinal(page.job) ? 'No run has succeeded.'
-            : 'Results are shown here as soon as the first run has succeeded.';
-        replace(places.results, section('Variants', empty(why)));
-    } else {
-        const pairs = ablations(report, page.ablation);
-        replace(places.results, variantsSection(page), plotsSection(page),
-            pairs === null ? null : section('One choice against another', pairs));
-    }
+    drawVariants(page);
+    if (page.variants !== null)
+        keepOpen(places.plots, () => {
+            const pairs = ablations(report, page.ablation);
+            replace(places.plots, plotsSection(page),
+                pairs && section('One choice against another', pairs));
+        });
     places.runs.setRows(runs);
     const artifacts = artifactsView(runs);
-    replace(places.artifacts, artifacts === null ? null
-        : section('Artifacts', h('div', {class: 'long'}, artifacts)));
+    replace(places.artifacts, artifacts &&
+        section('Artifacts', h('div', {class: 'long'}, artifacts)));
 }
 
 async function reload(page) {
@@ -253,31 +249,13 @@ function watch(page) {
 
 // ---- the view ----
 
-function chosenVariants(page) {
-    const ids = new Set();
-    page.compareLink = h('a', {class: 'button small', hidden: true});
-    return {
-        has: id => ids.has(id),
-        toggle(id, on) {
-            if (on)
-                ids.add(id);
-            else
-                ids.delete(id);
-            const names = [...ids].map(each => `${page.job.id}:${each}`);
-            page.compareLink.hidden = names.length === 0;
-            page.compareLink.href = `#/compare?variants=${encodeURIComponent(names.join(','))}`;
-            page.compareLink.textContent = `Compare ${plural(names.length, 'variant')}`;
-        },
-    };
-}
-
 async function load(id, signal) {
     const job = {...await get(path(id), {signal})};
     const [model, calibration, evaluation] = await Promise.all([
         findStored('models', job.model, signal), findStored('datasets', job.calibration, signal),
         findStored('datasets', job.evaluation, signal)]);
     const page = {job, signal, stored: {model, calibration, evaluation}, working: [], stream: null,
-        timer: null, layout: 'all', ablation: {}};
+        timer: null, variants: null, ablation: {}};
     await reload(page);
     return page;
 }
@@ -286,9 +264,8 @@ export const view = {
     title: params => `Job ${params.id}`,
     async render(root, params, query, signal) {
         const page = await load(params.id, signal);
-        page.chosen = chosenVariants(page);
         page.places = {head: h('div', {class: 'stack head-stack'}), progress: h('div'),
-            results: h('div', {class: 'stack'}), runs: runsTable(page.runs),
+            variants: h('div'), plots: h('div', {class: 'stack'}), runs: runsTable(page.runs),
             artifacts: h('div')};
         page.setJob = job => {
             page.job = {...job};
@@ -297,7 +274,7 @@ export const view = {
             watch(page);
         };
         replace(root, crumbs([['Queue', '#/'], [page.job.name || page.job.id]]),
-            page.places.head, page.places.progress, page.places.results,
+            page.places.head, page.places.progress, page.places.variants, page.places.plots,
             section('Runs', h('div', {class: 'long'}, page.places.runs)), page.places.artifacts,
             section('Specification', specView(page.job)));
         drawHead(page);

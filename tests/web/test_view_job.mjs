@@ -190,6 +190,7 @@ test('a job is followed to its end without a reload', async () => {
     const {rows} = await tableOf(page, 'Runs');
     assert.deepEqual(rows.map(([run]) => run), [`${id}-v000-s0`, `${id}-v001-s0`]);
     assert.equal((await tableOf(page, 'Variants')).rows.length, 3);
+    assert.equal(await bits.getAttribute('aria-sort'), 'descending'); // stays
     assert.deepEqual(await badge(), ['succeeded']);
 });
 
