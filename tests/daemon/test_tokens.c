@@ -104,6 +104,33 @@ START_TEST(a_token_has_limits_of_its_own)
 }
 END_TEST
 
+/* Whether what the daemon says to who has the token has these words. */
+static bool is_told(int port, const char *token, const char *words)
+{
+    char header[256];
+    (void)snprintf(header, sizeof(header), "Authorization: Bearer %s\r\n", token);
+    struct reply reply = client_call(port, "GET", "/v1/me", header, NULL, 0);
+    bool told = reply.status == 200 && support_contains(reply.body, words);
+    reply_free(&reply);
+    return told;
+}
+
+START_TEST(limits_take_effect_at_once)
+{
+    const char *change[12] = {"token",  "--config", "/dev/null", "--data",        directory,
+                              "change", "anna",     "read",      "--queued-runs", "8"};
+    char anna[512], text[512];
+    struct program program;
+    program_serve(&program, directory);
+    add("anna", anna, sizeof(anna));
+    ck_assert(
+        is_told(program.port, anna, "\"role\":\"submit\",\"quotas\":{\"queued_runs\":100000,"));
+    ck_assert_int_eq(program_run(change, text, sizeof(text)), 0);
+    ck_assert(is_told(program.port, anna, "\"role\":\"read\",\"quotas\":{\"queued_runs\":8,"));
+    ck_assert_int_eq(program_end(&program, SIGTERM), 0);
+}
+END_TEST
+
 START_TEST(what_is_no_token_command_is_refused)
 {
     char text[512];
@@ -126,6 +153,7 @@ int main(void)
     tcase_add_checked_fixture(tcase, setup, teardown);
     tcase_add_test(tcase, tokens_take_effect_at_once);
     tcase_add_test(tcase, a_token_has_limits_of_its_own);
+    tcase_add_test(tcase, limits_take_effect_at_once);
     tcase_add_test(tcase, what_is_no_token_command_is_refused);
     suite_add_tcase(suite, tcase);
     return support_run(suite);
