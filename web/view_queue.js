@@ -143,7 +143,12 @@ class Queue {
         this.follow();
         const asked = this.asked = {};
         try {
-            const answer = await get(`/v1/jobs?${query}`, {signal: this.signal});
+            let answer = await get(`/v1/jobs?${query}`, {signal: this.signal});
+            // A search looks at so many jobs a page: one may be empty and not the last.
+            while (answer.items.length === 0 && answer.next && asked === this.asked) {
+                query.set('cursor', answer.next);
+                answer = await get(`/v1/jobs?${query}`, {signal: this.signal});
+            }
             if (asked === this.asked)
                 this.show(answer);
         } catch (error) {

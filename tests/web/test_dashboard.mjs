@@ -277,6 +277,22 @@ test('jobs are found by a part of their name', async () => {
     await until('all of them', async () => await page.locator('.job').count() === 50);
 });
 
+test('a search goes on behind a page in which nothing was found', async () => {
+    const emptyPages = 2;
+    await page.route(/\/v1\/jobs\?.*text=many/, async route => {
+        const url = new URL(route.request().url());
+        const seen = Number(url.searchParams.get('cursor') ?? 0);
+        url.searchParams.delete('cursor');
+        if (seen === emptyPages)
+            await route.fulfill({response: await route.fetch({url: url.href})});
+        else
+            await route.fulfill({json: {items: [], next: String(seen + 1)}});
+    });
+    await visit(page, daemon, '#/?text=many%205');
+    await until('eleven rows', async () => await page.locator('.job').count() === 11);
+    await page.unroute(/\/v1\/jobs\?.*text=many/);
+});
+
 test('a long list comes in pages', async () => {
     await visit(page, daemon, '#/');
     assert.equal(await page.locator('.job').count(), 50);
