@@ -2,6 +2,7 @@
 
 #include "http_private.h"
 
+#include <stdio.h>
 #include <string.h>
 
 const char *http_query(const struct http_request *request, const char *name)
@@ -26,13 +27,27 @@ static size_t find_parameter(const struct http_route *route, const char *name)
     return HTTP_QUERY_MAX;
 }
 
+/* Names the parameters that there are. */
+static bool fail_unknown(const struct http_route *route, const char *name, struct error *err)
+{
+    char list[256] = "";
+    size_t used = 0;
+    for (size_t i = 0; i < HTTP_QUERY_MAX && route->query[i] != NULL && used < sizeof(list); i++)
+        used += (size_t)snprintf(list + used, sizeof(list) - used, "%s%s", i > 0 ? ", " : "",
+                                 route->query[i]->name); /* may be cut off */
+    if (used == 0)
+        return FAIL(err, E_INVALID, "\"%.60s\" is not a parameter of this call, which has none",
+                    name);
+    return FAIL(err, E_INVALID, "\"%.60s\" is not a parameter of this call; it has %s", name, list);
+}
+
 static bool check_value(struct query_check *check, size_t index, const char *name,
                         const char *value)
 {
     struct param_value ignored; /* read again by the handler that wants it */
     struct error *err = check->err;
     if (index == HTTP_QUERY_MAX)
-        return FAIL(err, E_INVALID, "\"%.60s\" is not a parameter of this call", name);
+        return fail_unknown(check->request->match.route, name, err);
     if ((check->seen & 1U << index) != 0) /* two programs may take different ones */
         return FAIL(err, E_INVALID, "the parameter \"%s\" is there twice", name);
     if (value == NULL)

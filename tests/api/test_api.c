@@ -112,7 +112,9 @@ START_TEST(data_sets_and_labels_are_described)
                            service.files.calibration.bytes, service.files.calibration.size, 422);
     problem = service_call(&service, "POST", "/v1/datasets?skale=1", NULL,
                            service.files.calibration.bytes, service.files.calibration.size, 422);
-    ck_assert_str_eq(service_text(problem, "detail"), "\"skale\" is not a parameter of this call");
+    ck_assert_str_eq(
+        service_text(problem, "detail"),
+        "\"skale\" is not a parameter of this call; it has name, id, scale, zero_point");
 }
 END_TEST
 
