@@ -41,6 +41,10 @@ static const char *escape_of(unsigned char c)
 
 static void print_text(const char *string, struct text *text)
 {
+    if (!text_is_utf8(string, strlen(string))) { /* out of a URL, or the name of a layer */
+        text_put_json_string(text, string);
+        return;
+    }
     text_puts(text, "\"");
     const char *start = string;
     for (const char *c = string; *c != '\0'; c++) {

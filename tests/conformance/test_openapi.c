@@ -91,8 +91,11 @@ START_TEST(typical_faults_are_documented_problems)
         expect_problem(route, path, "Host: a\r\n", 400); /* two of them */
         if (strcmp(route->method, "GET") != 0 && !route->conditional)
             expect_problem(route, path, "If-Match: \"a\"\r\n", 412);
-        if (strchr(route->pattern, '{') != NULL)
+        expect_problem(route, arena_printf(service.arena, NULL, "%s?%%ff=1", path), NULL, 422);
+        if (strchr(route->pattern, '{') != NULL) {
             expect_problem(route, path, NULL, 404);
+            expect_problem(route, route_path(service.arena, route, "a%ff", "a%ff"), NULL, 404);
+        }
         if (!route->any_body && route->begin == NULL) {
             struct reply reply = call(route->method, path, NULL, "body");
             ck_assert_int_eq(reply.status, 413);

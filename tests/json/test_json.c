@@ -245,6 +245,17 @@ START_TEST(built_values_print_in_order)
 }
 END_TEST
 
+/* Law: what is printed is JSON, whatever bytes came from a URL or a file. */
+START_TEST(bytes_that_are_not_utf8_are_replaced)
+{
+    struct json *root = json_object(arena);
+    json_add_string(root, "k\xff", "a\"\xe2\x82\xac\xc3");
+    const char *text = json_print_string(root, arena, NULL, &err);
+    ck_assert_str_eq(text, "{\"k\xef\xbf\xbd\":\"a\\\"\xe2\x82\xac\xef\xbf\xbd\"}");
+    parse(text);
+}
+END_TEST
+
 START_TEST(pretty_printing_indents_by_two)
 {
     struct text text;
@@ -329,6 +340,7 @@ int main(void)
     tcase_add_test(tcase, a_missing_member_is_named);
     tcase_add_test(tcase, an_unknown_key_comes_with_the_nearest_known_one);
     tcase_add_test(tcase, built_values_print_in_order);
+    tcase_add_test(tcase, bytes_that_are_not_utf8_are_replaced);
     tcase_add_test(tcase, pretty_printing_indents_by_two);
     tcase_add_test(tcase, a_failed_allocation_while_building_is_reported_by_print);
     tcase_add_test(tcase, a_failed_allocation_while_building_is_seen_without_printing);
