@@ -150,6 +150,95 @@ bool describe_model(struct json *object, const struct graph *graph, struct arena
     return text != NULL;
 }
 
+/* ---- models as graphs ---- */
+
+struct numbering {
+    const struct graph *graph;
+    int *ids; /* [node_count] as clients count the nodes; -1: not in the file */
+};
+
+/* The number of the node that makes the tensor, for who does not see changes of the layout; -1 for
+ * constants and the network's input, which is `*out_is_input`. */
+static int maker_of(const struct numbering *numbering, int tensor, bool *out_is_input)
+{
+    const struct graph *graph = numbering->graph;
+    int producer = tensor == NODE_ABSENT ? -1 : graph->tensors[tensor].producer;
+    while (producer >= 0 && numbering->ids[producer] < 0) {
+        tensor = graph->nodes[producer].inputs[0];
+        producer = graph->tensors[tensor].producer;
+    }
+    *out_is_input = tensor == graph->input;
+    return producer >= 0 ? numbering->ids[producer] : -1;
+}
+
+static const struct schema_member node_members[] = {
+    {"id", .type = SCHEMA_INTEGER, .help = "Counts the nodes"},
+    {"name", .type = SCHEMA_STRING},
+    {"op", .type = SCHEMA_STRING},
+    {"layer", .type = SCHEMA_BOOL, .help = "It multiplies, and is one of the layers of a run"},
+    {"output_shape", .type = SCHEMA_INTEGER, .list = true},
+    {"macs", .type = SCHEMA_INTEGER},
+    {"parameters", .type = SCHEMA_INTEGER},
+    {"inputs", .type = SCHEMA_INTEGER, .list = true, .help = "Ids of the nodes that it reads"},
+    {"from_input", .type = SCHEMA_BOOL, .help = "It reads the network's input, too"},
+    {0},
+};
+const struct schema model_node_schema = {
+    .name = "ModelNode",
+    .help = "A node of a network and what it reads",
+    .members = node_members,
+};
+
+static void add_node(struct json *list, const struct numbering *numbering, int index)
+{
+    const struct graph *graph = numbering->graph;
+    const struct node *node = &graph->nodes[index];
+    int64_t macs = node->op->macs != NULL ? node->op->macs(graph, node) : 0;
+    bool from_input = false;
+    struct json *object = json_add_object(list, NULL);
+    json_add_integer(object, "id", numbering->ids[index]);
+    json_add_string(object, "name", node->name);
+    json_add_string(object, "op", node->op_type);
+    json_add_bool(object, "layer", macs > 0);
+    add_tensor_shape(object, "output_shape", graph, node->outputs[0]);
+    json_add_integer(object, "macs", macs);
+    json_add_integer(object, "parameters", parameters_of(graph, node));
+    struct json *inputs = json_add_array(object, "inputs");
+    for (int i = 0; i < node->input_count; i++) {
+        bool is_input;
+        int maker = maker_of(numbering, node->inputs[i], &is_input);
+        if (maker >= 0)
+            json_add_integer(inputs, NULL, maker);
+        from_input = from_input || is_input;
+    }
+    json_add_bool(object, "from_input", from_input);
+}
+
+bool describe_graph(struct json *object, const struct graph *graph, struct arena *arena,
+                    struct error *err)
+{
+    struct numbering numbering = {graph, ARENA_ARRAY(arena, int, graph->node_count, err)};
+    int count = 0;
+    if (numbering.ids == NULL)
+        return false;
+    for (int i = 0; i < graph->node_count; i++)
+        numbering.ids[i] = is_layout_change(graph, &graph->nodes[i]) ? -1 : count++;
+    add_end(object, "input", graph, graph->input);
+    struct json *nodes = json_add_array(object, "nodes");
+    for (int i = 0; i < graph->node_count; i++) {
+        if (numbering.ids[i] >= 0)
+            add_node(nodes, &numbering, i);
+    }
+    bool is_input;
+    int last = maker_of(&numbering, graph->output, &is_input);
+    struct json *outputs = json_add_array(object, "outputs");
+    if (last >= 0)
+        json_add_integer(outputs, NULL, last);
+    return true;
+}
+
+/* ---- reading descriptions ---- */
+
 static bool read_shape(const struct json *object, struct shape *out, struct error *err)
 {
     const struct json *list;

@@ -5,9 +5,14 @@
 
 #include "ptqd/api/describe.h"
 #include "ptqd/nn/model.h"
+#include "ptqd/store/blob.h"
 #include "ptqd/store/model_row.h"
 
+#include <errno.h>
+#include <inttypes.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 /* ---- uploading ---- */
 
@@ -16,30 +21,38 @@ static uint64_t model_limit(const struct api *api)
     return api->options.model_bytes;
 }
 
+typedef bool describe_fn(struct json *object, const struct graph *graph, struct arena *arena,
+                         struct error *err);
+
 /* Imports into an arena of its own; only the description stays. */
+static bool describe_file(struct api *api, const uint8_t *bytes, size_t size, describe_fn *describe,
+                          struct arena *arena, struct json *object,
+                          const struct model_format **out_format, struct error *err)
+{
+    struct graph *graph;
+    struct arena *scratch = arena_create_within(api->options.import_bytes, &api->imports);
+    if (scratch == NULL)
+        return FAIL(err, E_MEMORY, "no memory to look at a model of %zu bytes", size);
+    bool ok = model_import(scratch, bytes, size, &graph, out_format, err) &&
+              describe(object, graph, arena, err);
+    arena_destroy(scratch);
+    return ok;
+}
+
 static bool inspect_model(struct api *api, const uint8_t *bytes, size_t size, void *settings,
                           struct arena *arena, void **out_row, struct error *err)
 {
     (void)settings;
     struct model_row *row = ARENA_NEW(arena, struct model_row, err);
-    struct arena *scratch = arena_create_within(api->options.import_bytes, &api->imports);
-    if (row == NULL || scratch == NULL) {
-        arena_destroy(scratch);
-        return FAIL(err, E_MEMORY, "no memory to look at a model of %zu bytes", size);
-    }
-    struct graph *graph;
+    struct json *detail = json_object(arena);
     const struct model_format *format;
-    bool ok = model_import(scratch, bytes, size, &graph, &format, err);
-    if (ok) {
-        struct json *detail = json_object(arena);
-        ok = describe_model(detail, graph, arena, err);
-        row->format = format->name;
-        row->detail = ok ? json_print_string(detail, arena, NULL, err) : NULL;
-        ok = row->detail != NULL;
-    }
-    arena_destroy(scratch);
+    if (row == NULL ||
+        !describe_file(api, bytes, size, describe_model, arena, detail, &format, err))
+        return false;
+    row->format = format->name;
+    row->detail = json_print_string(detail, arena, NULL, err);
     *out_row = row;
-    return ok;
+    return row->detail != NULL;
 }
 
 static bool insert_model(struct database *database, const struct upload *upload, void *row,
@@ -217,6 +230,53 @@ static bool get_file(struct http_request *request, void *context, struct error *
            reply_blob(request, context, row.id, "application/octet-stream", filename, err);
 }
 
+static const struct schema_member graph_members[] = {
+    {"model", .type = SCHEMA_ID},
+    {"input", .type = SCHEMA_OBJECT, .of = &model_end_schema},
+    {"nodes", .type = SCHEMA_OBJECT, .of = &model_node_schema, .list = true,
+     .help = "In execution order"},
+    {"outputs", .type = SCHEMA_INTEGER, .list = true, .help = "Ids of nodes"},
+    {0},
+};
+static const struct schema graph_schema = {
+    .name = "ModelGraph",
+    .help = "A network as a graph",
+    .members = graph_members,
+};
+
+/* Strings of the description are copied, so it outlives the graph. */
+static bool add_graph(const struct api *api, const struct model_row *row, struct arena *arena,
+                      struct json *object, struct error *err)
+{
+    const struct model_format *format;
+    uint64_t size;
+    int fd;
+    if (!blob_open(store_blobs(api->options.store), row->id, &fd, &size, err))
+        return false;
+    void *bytes = mmap(NULL, (size_t)size, PROT_READ, MAP_PRIVATE, fd, 0);
+    int reason = errno;
+    (void)close(fd); /* the map stays */
+    if (bytes == MAP_FAILED)
+        return FAIL(err, E_IO, "can't map a model of %" PRIu64 " bytes: %s", size,
+                    strerror(reason));
+    bool ok = describe_file(api, bytes, (size_t)size, describe_graph, arena, object, &format, err);
+    (void)munmap(bytes, (size_t)size); /* fails for no map only */
+    return ok;
+}
+
+/* Made from the file whenever somebody asks: so it is there for every model, also for those that
+ * were uploaded before there was this call. */
+static bool get_graph(struct http_request *request, void *context, struct error *err)
+{
+    struct model_row row;
+    struct json *object = json_object(http_arena(request));
+    if (!find_model(request, context, http_param(request, "id"), &row, err))
+        return false;
+    json_add_string(object, "model", row.id);
+    return add_graph(context, &row, http_arena(request), object, err) &&
+           reply_json_tagged(request, object, err);
+}
+
 static bool apply_delete(struct database *database, void *context, struct error *err)
 {
     const struct model_row *row = context;
@@ -277,5 +337,12 @@ static const struct http_route routes[] = {
      .handle = get_file,
      .summary = "The file as it was uploaded",
      .replies = {{200, "The file", .type = "application/octet-stream", .headers = {FILE_HEADERS}}}},
+    {.method = "GET",
+     .pattern = "/v1/models/{id}/graph",
+     .access = ACCESS_READ,
+     .blocking = true,
+     .handle = get_graph,
+     .summary = "A network as a graph: nodes in execution order and what each of them reads",
+     .replies = {{200, "The graph", .schema = &graph_schema, .headers = {"ETag"}}}},
 };
 const struct http_table model_routes = {routes, sizeof(routes) / sizeof(routes[0])};

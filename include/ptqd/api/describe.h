@@ -20,6 +20,13 @@ extern const struct schema model_end_schema, model_layer_schema;
 bool describe_model(struct json *object, const struct graph *graph, struct arena *arena,
                     struct error *err);
 
+/* Adds what GET /v1/models/{id}/graph tells of an imported model: "input", "nodes" in execution
+ * order, each with what it reads, and "outputs". Transposes that only the layout inside asks for
+ * are left out. */
+extern const struct schema model_node_schema;
+bool describe_graph(struct json *object, const struct graph *graph, struct arena *arena,
+                    struct error *err);
+
 /* Reads a data set, or labels on their own (an integer `.npy` with one axis, `*out_labels_only`
  * true: only samples, labels, classes, min and max are set then). Borrows `bytes`. */
 bool describe_load(struct arena *arena, const uint8_t *bytes, size_t size,
