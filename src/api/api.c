@@ -8,9 +8,9 @@
 #include <time.h>
 
 static const struct http_table *const tables[] = {
-    &model_routes,   &dataset_routes, &job_routes,   &run_routes,     &report_routes,
-    &service_routes, &event_routes,   &queue_routes, &metrics_routes, &openapi_routes,
-    &web_routes,     &me_routes,      NULL,
+    &model_routes,   &dataset_routes, &job_routes,   &run_routes,   &detail_routes,
+    &report_routes,  &service_routes, &event_routes, &queue_routes, &metrics_routes,
+    &openapi_routes, &web_routes,     &me_routes,    NULL,
 };
 
 const struct http_table *const *api_tables(void)

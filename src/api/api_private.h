@@ -41,9 +41,9 @@ struct api {
     atomic_int_least64_t watchers; /* streams of events */
 };
 
-extern const struct http_table model_routes, dataset_routes, job_routes, run_routes, report_routes,
-    service_routes, event_routes, queue_routes, metrics_routes, openapi_routes, web_routes,
-    me_routes;
+extern const struct http_table model_routes, dataset_routes, job_routes, run_routes, detail_routes,
+    report_routes, service_routes, event_routes, queue_routes, metrics_routes, openapi_routes,
+    web_routes, me_routes;
 
 /* Prints the document of the interface (openapi_routes.c). */
 bool document_create(struct api_document *document, struct error *err);
@@ -151,6 +151,10 @@ bool add_job_of(struct json *object, struct api *api, struct database *database,
                 struct error *err);
 bool add_run(struct json *object, struct api *api, struct database *database,
              const struct run_row *row, struct arena *arena, struct error *err);
+
+/* The run that the path names. */
+bool find_run(struct http_request *request, struct api *api, struct database **out_database,
+              struct run_row *out_row, struct error *err);
 
 /* "progress" of a job: runs by state, fraction, seconds left. */
 void add_job_progress(struct json *object, struct api *api, const struct job_row *row);

@@ -9,8 +9,8 @@
 #include <math.h>
 #include <string.h>
 
-static bool find_run(struct http_request *request, struct api *api, struct database **out_database,
-                     struct run_row *out_row, struct error *err)
+bool find_run(struct http_request *request, struct api *api, struct database **out_database,
+              struct run_row *out_row, struct error *err)
 {
     return store_reader(api->options.store, out_database, err) &&
            run_row_find(*out_database, http_param(request, "id"), http_arena(request), out_row,

@@ -1,13 +1,15 @@
 /* ptqd run SPEC.json --out DIR: every run of a job on this machine, without the daemon.
  *
  * Writes DIR/report.json and, for each run, DIR/runs/<variant>-<seed>/ with result.json, the
- * artifacts, or problem.json when it failed. Runs are taken from a counter by as many threads as
- * there are workers; each keeps its results in an arena of its own until the report.
+ * layers, details (api/details.h) and artifacts, or problem.json when it failed. Runs are taken
+ * from a counter by as many threads as there are workers; each keeps its results in an arena of its
+ * own until the report.
  */
 
 #include "commands.h"
 #include "execute.h"
 
+#include "ptqd/api/details.h"
 #include "ptqd/api/layers.h"
 #include "ptqd/api/problem.h"
 #include "ptqd/api/report.h"
@@ -109,6 +111,15 @@ static bool write_json(const char *directory, const char *name, const struct jso
     return ok;
 }
 
+/* JSON that this program wrote. */
+static bool parse_own(const char *text, struct arena *arena, struct json **out, struct error *err)
+{
+    static const struct json_limits limits = {.bytes = (size_t)1 << 30,
+                                              .depth = 16,
+                                              .values = 4 * 1000 * 1000};
+    return json_parse(arena, text, strlen(text), &limits, out, err);
+}
+
 static bool write_layers_table(const char *directory, const struct json *result,
                                struct arena *arena, struct error *err)
 {
@@ -121,20 +132,35 @@ static bool write_layers_table(const char *directory, const struct json *result,
     return ok;
 }
 
+static bool write_details(const char *directory, const struct run_result *result,
+                          struct arena *arena, struct error *err)
+{
+    struct run_detail *details;
+    size_t count;
+    if (!details_print(result, arena, &details, &count, err))
+        return false;
+    for (size_t i = 0; i < count; i++) {
+        const char *name = arena_printf(arena, err, "%s.json", details[i].name);
+        struct json *value;
+        if (name == NULL || !parse_own(details[i].value, arena, &value, err) ||
+            !write_json(directory, name, value, arena, err))
+            return false;
+    }
+    return true;
+}
+
 static bool write_result(const char *directory, const char *text, const struct run_result *result,
                          struct arena *arena, struct error *err)
 {
-    static const struct json_limits limits = {.bytes = (size_t)1 << 30,
-                                              .depth = 16,
-                                              .values = 4 * 1000 * 1000};
     struct json *object;
-    if (!json_parse(arena, text, strlen(text), &limits, &object, err) ||
+    if (!parse_own(text, arena, &object, err) ||
         !write_json(directory, "result.json", object, arena, err))
         return false;
     struct json *layers = json_object(arena);
     layers_add(layers, object);
     if (!write_json(directory, "layers.json", layers, arena, err) ||
-        !write_layers_table(directory, object, arena, err))
+        !write_layers_table(directory, object, arena, err) ||
+        !write_details(directory, result, arena, err))
         return false;
     for (int i = 0; i < result->artifact_count; i++) {
         const struct artifact *artifact = &result->artifacts[i];

@@ -2,6 +2,7 @@
 
 #include "execute.h"
 
+#include "ptqd/api/details.h"
 #include "ptqd/api/result.h"
 #include "ptqd/base/log.h"
 #include "ptqd/store/blob.h"
@@ -189,7 +190,10 @@ static bool make_outcome(const struct runner *runner, const struct run_ticket *t
     struct artifact_row *rows =
         ARENA_ARRAY(ticket->arena, struct artifact_row, result->artifact_count, err);
     const char *text = result_print(result, ticket->arena, err);
-    if (rows == NULL || text == NULL)
+    struct run_detail *details;
+    size_t detail_count;
+    if (rows == NULL || text == NULL ||
+        !details_print(result, ticket->arena, &details, &detail_count, err))
         return false;
     for (int i = 0; i < result->artifact_count; i++) {
         if (store_artifact(runner, &result->artifacts[i], ticket->arena, &rows[i], err))
@@ -209,6 +213,8 @@ static bool make_outcome(const struct runner *runner, const struct run_ticket *t
         .result = text,
         .artifacts = rows,
         .artifact_count = (size_t)result->artifact_count,
+        .details = details,
+        .detail_count = detail_count,
     };
     return true;
 }

@@ -366,10 +366,12 @@ static bool export_artifacts(struct run *run)
     double since = progress_now();
     struct artifact_origin origin = run->request->origin;
     origin.seed = run->request->seed;
-    bool done = progress_step(&run->progress, STEP_EXPORT, 0, run->err) &&
-                cost_of_network(run->arena, run->network, &run->result->cost, run->err) &&
-                artifact_write_all(run->arena, run->network, &origin, run->pipeline->artifacts,
-                                   &run->result->artifacts, &run->result->artifact_count, run->err);
+    bool done =
+        progress_step(&run->progress, STEP_EXPORT, 0, run->err) &&
+        cost_of_network(run->arena, run->network, &run->result->cost, run->err) &&
+        memory_timeline_make(run->arena, run->network->graph, &run->result->memory, run->err) &&
+        artifact_write_all(run->arena, run->network, &origin, run->pipeline->artifacts,
+                           &run->result->artifacts, &run->result->artifact_count, run->err);
     (void)progress_account(&run->progress, "export", since); /* the last step */
     return done;
 }

@@ -118,7 +118,7 @@ static void add_other_constants(const struct graph *graph, struct cost *cost)
     }
 }
 
-/* Quantizers are no nodes on a device: the peak is named after the operator that reaches it. */
+/* The peak is named after the operator that reaches it on a device. */
 static void add_activations(const struct graph *graph, const struct lifetime *lifetime,
                             struct cost *cost)
 {
@@ -127,7 +127,7 @@ static void add_activations(const struct graph *graph, const struct lifetime *li
             cost->max_tensor_elements = lifetime->buffers[b].elements;
     for (int n = 0; n < graph->node_count; n++) {
         bool higher = lifetime->live_bytes[n] > cost->peak_activation_bytes;
-        if (!higher || graph->nodes[n].op == &op_fake_quantize)
+        if (!higher || !lifetime_is_of_device(graph, n))
             continue;
         cost->peak_activation_bytes = lifetime->live_bytes[n];
         cost->peak_elements = lifetime->live_elements[n];

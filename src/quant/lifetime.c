@@ -60,6 +60,12 @@ static bool changes_layout_only(const struct graph *graph, const struct node *no
     return true;
 }
 
+bool lifetime_is_of_device(const struct graph *graph, int node)
+{
+    return graph->nodes[node].op != &op_fake_quantize &&
+           !changes_layout_only(graph, &graph->nodes[node]);
+}
+
 static bool is_view(const struct graph *graph, const struct node *node)
 {
     return node->op->view || node->op == &op_fake_quantize || changes_layout_only(graph, node);

@@ -1,7 +1,7 @@
 /* What workers do to runs: claim, finish, give back; and what start-up does. The job's counts
  * follow by trigger. */
 
-#include "ptqd/store/run_row.h"
+#include "ptqd/store/run_detail.h"
 
 #include "row_id.h"
 #include "row_list.h"
@@ -182,6 +182,7 @@ bool run_row_succeed(struct database *database, const char *id, const struct run
     statement_bind_text(&statement, 8, outcome->result);
     return statement_run(&statement, NULL) &&
            insert_result(database, number, outcome->result, err) &&
+           run_detail_insert(database, number, outcome->details, outcome->detail_count, err) &&
            insert_artifacts(database, number, outcome, err);
 }
 

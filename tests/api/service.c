@@ -3,6 +3,7 @@
 #include "support.h"
 
 #include "ptqd/api/api.h"
+#include "ptqd/api/details.h"
 #include "ptqd/api/result.h"
 #include "ptqd/base/digest.h"
 #include "ptqd/http/listen.h"
@@ -18,8 +19,13 @@
 
 /* ---- runs ---- */
 
-static const char *make_result(const struct run_ticket *ticket, struct error *err)
+/* Result and details of a run. */
+static bool make_result(const struct run_ticket *ticket, struct run_outcome *outcome,
+                        struct error *err)
 {
+    struct memory_tensor tensors[] = {{"x", 200}, {"y", 200}};
+    struct memory_step step = {"stem", "Conv", 400, 1600, tensors, 2};
+    struct run_detail *details;
     struct cost_layer cost_layer = {.name = "stem", .op = "Conv", .macs = 1000, .weight_bits = 4};
     struct cost cost = {.macs = 1000,
                         .bops = 16000,
@@ -42,13 +48,19 @@ static const char *make_result(const struct run_ticket *ticket, struct error *er
         .output_sqnr_db = (double)INFINITY,
         .float_cost = cost,
         .cost = cost,
+        .memory = {&step, 1},
         .layers = &layer,
         .layer_count = 1,
         .steps = {{"solve", 0.5}},
         .step_count = 1,
         .seconds = 1.5,
     };
-    return result_print(&result, ticket->arena, err);
+    outcome->result = result_print(&result, ticket->arena, err);
+    if (outcome->result == NULL ||
+        !details_print(&result, ticket->arena, &details, &outcome->detail_count, err))
+        return false;
+    outcome->details = details;
+    return true;
 }
 
 /* A blob with this text; its id is copied into the arena. */
@@ -85,21 +97,22 @@ static bool execute(void *context, const struct run_ticket *ticket, struct run_o
     ticket_took(ticket, "optimize", 0.5);
     struct artifact_row *artifact = ARENA_NEW(ticket->arena, struct artifact_row, err);
     const char *blob = NULL;
-    const char *result = make_result(ticket, err);
-    if (artifact == NULL || result == NULL ||
-        !store_text(store_blobs(service->store), "0123456789", ticket->arena, &blob, err))
-        return false;
-    *artifact = (struct artifact_row){
-        .name = "model.onnx", .media_type = "application/octet-stream", .blob = blob, .bytes = 10};
-    *out_outcome = (struct run_outcome){
+    struct run_outcome outcome = {
         .accuracy = 0.9 - 0.01 * (double)ticket->seed,
         .loss = 0.05 + 0.01 * (double)ticket->seed,
         .agreement = 0.98,
         .seconds = 1.5,
-        .result = result,
         .artifacts = artifact,
         .artifact_count = 1,
     };
+    if (artifact == NULL || !make_result(ticket, &outcome, err) ||
+        !store_text(store_blobs(service->store), "0123456789", ticket->arena, &blob, err))
+        return false;
+    *artifact = (struct artifact_row){
+        .name = "model.onnx", .media_type = "application/octet-stream", .blob = blob, .bytes = 10};
+    if (atomic_load(&service->mode) == SERVICE_BARE)
+        outcome.detail_count = 0;
+    *out_outcome = outcome;
     return true;
 }
 

@@ -19,6 +19,7 @@ struct jobs_executor;
 enum service_mode {
     SERVICE_SUCCEED, /* accuracy 0.9 − 0.01 · seed, loss 0.05 + 0.01 · seed */
     SERVICE_FAIL,    /* E_UNSUPPORTED; with a message that names a file: E_IO for odd seeds */
+    SERVICE_BARE,    /* SERVICE_SUCCEED as an earlier version did it: without details */
     SERVICE_WAIT,    /* until the mode changes or the run is told to stop */
 };
 

@@ -7,6 +7,7 @@
 #include "ptqd/flow/pipeline.h"
 #include "ptqd/nn/dataset.h"
 #include "ptqd/quant/cost.h"
+#include "ptqd/quant/memory_timeline.h"
 #include "ptqd/recon/monitor.h"
 
 struct sensitivity; /* flow/sensitivity.h */
@@ -100,6 +101,7 @@ struct run_result {
     int64_t calibration_samples, evaluation_samples;
     struct cost float_cost, cost;
     const struct sensitivity *sensitivity; /* NULL: was not asked for */
+    struct memory_timeline memory;         /* of the quantized network */
     struct run_layer *layers;              /* parallel to cost.layers */
     int layer_count;
     struct run_step steps[RUN_STEPS_MAX];

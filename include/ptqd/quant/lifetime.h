@@ -32,5 +32,9 @@ struct lifetime {
 bool lifetime_plan(struct arena *arena, const struct graph *graph, struct lifetime *out_lifetime,
                    struct error *err);
 
+/* False for nodes that exist in this program only: quantizers, and transposes that only its layout
+ * asks for. */
+bool lifetime_is_of_device(const struct graph *graph, int node);
+
 /* ⌈elements · bits / 8⌉ */
 int64_t lifetime_packed_bytes(int64_t elements, int bits);

@@ -59,6 +59,11 @@ struct run_row {
     struct run_problem problem;
 };
 
+struct run_detail {
+    const char *name;  /* "memory" */
+    const char *value; /* JSON object */
+};
+
 struct run_outcome {
     double accuracy, loss, agreement; /* NaN: not known */
     double seconds;
@@ -66,6 +71,8 @@ struct run_outcome {
     const char *result; /* JSON object */
     const struct artifact_row *artifacts;
     size_t artifact_count;
+    const struct run_detail *details;
+    size_t detail_count;
 };
 
 bool run_row_find(struct database *database, const char *id, struct arena *arena,

@@ -1,0 +1,99 @@
+/* What a run leaves beside its result, as clients see it. */
+
+#include "service.h"
+
+#include "support.h"
+
+#include <string.h>
+
+static struct service service;
+static const char *run;
+
+static void setup(void)
+{
+    service_start(&service, false);
+}
+
+static void teardown(void)
+{
+    service_stop(&service);
+}
+
+/* Submits a job of one run, which ends as the service says. */
+static void compute(enum service_mode mode, const char *state)
+{
+    atomic_store(&service.mode, mode);
+    const char *job = service_submit(&service, service_spec(&service, ",\"seeds\":1"));
+    ck_assert_str_eq(service_finish(&service, job), state);
+    run = arena_printf(service.arena, NULL, "%s-v000-s0", job);
+}
+
+static const struct json *get(const char *name, int status)
+{
+    return service_get(&service, arena_printf(service.arena, NULL, "/v1/runs/%s/%s", run, name),
+                       status);
+}
+
+static const char *const names[] = {"memory"};
+enum { NAMES = sizeof(names) / sizeof(names[0]) };
+
+/* Law: an answer is what the run printed, with the id of the run in front. */
+START_TEST(a_detail_is_that_of_the_run)
+{
+    compute(SERVICE_SUCCEED, "succeeded");
+    ck_assert_str_eq(service_text(get(names[_i], 200), "run"), run);
+}
+END_TEST
+
+START_TEST(memory_has_steps_and_tensors)
+{
+    compute(SERVICE_SUCCEED, "succeeded");
+    const struct json *memory = get("memory", 200);
+    ck_assert_double_eq(service_number(memory, "peak_bytes"), 900);
+    ck_assert_double_eq(service_number(memory, "weight_bytes"), 500);
+    ck_assert_str_eq(service_text(memory, "peak_node"), "stem");
+    ck_assert_str_eq(json_print_string(service_member(memory, "steps"), service.arena, NULL, NULL),
+                     "[{\"node\":\"stem\",\"op\":\"Conv\",\"bytes\":400,\"float_bytes\":1600,"
+                     "\"tensors\":[{\"name\":\"x\",\"bytes\":200},{\"name\":\"y\",\"bytes\":200}]}"
+                     "]");
+}
+END_TEST
+
+/* Law: where there is no detail, a problem says why: the run has not succeeded, or it was made
+ * before there were details. */
+START_TEST(a_run_without_the_detail_says_why)
+{
+    compute(SERVICE_FAIL, "failed");
+    const struct json *problem = get(names[_i], 409);
+    ck_assert(support_contains(service_text(problem, "detail"), "is failed"));
+    compute(SERVICE_BARE, "succeeded");
+    problem = get(names[_i], 409);
+    ck_assert(support_contains(service_text(problem, "detail"), "an earlier version"));
+    ck_assert(support_contains(service_text(problem, "detail"), names[_i]));
+}
+END_TEST
+
+/* Law: details go with their job. */
+START_TEST(a_deleted_job_leaves_no_detail)
+{
+    compute(SERVICE_SUCCEED, "succeeded");
+    const char *job = arena_strndup(service.arena, run, strcspn(run, "-"), NULL);
+    service_call(&service, "DELETE", arena_printf(service.arena, NULL, "/v1/jobs/%s", job), NULL,
+                 NULL, 0, 204);
+    get("memory", 404);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("details");
+    TCase *tcase = tcase_create("details");
+    tcase_set_timeout(tcase, 60);
+    tcase_add_checked_fixture(tcase, setup, teardown);
+    tcase_add_loop_test(tcase, a_detail_is_that_of_the_run, 0, NAMES);
+    tcase_add_test(tcase, memory_has_steps_and_tensors);
+    tcase_add_loop_test(tcase, a_run_without_the_detail_says_why, 0, NAMES);
+    tcase_add_test(tcase, a_deleted_job_leaves_no_detail);
+    suite_add_tcase(suite, tcase);
+    return support_run(suite);
+}
