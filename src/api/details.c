@@ -4,6 +4,9 @@
 
 #include "ptqd/json/json.h"
 
+#include <stdio.h>
+#include <stdlib.h>
+
 static const struct schema_member memory_tensor_members[] = {
     {"name", .type = SCHEMA_STRING},
     {"bytes", .type = SCHEMA_INTEGER},
@@ -66,11 +69,71 @@ static void add_memory(struct json *object, const struct run_result *result)
         add_step(steps, &result->memory.steps[i]);
 }
 
+/* Six digits are more than the eye sees of a curve, and a third of the bytes. */
+static double rounded(double value)
+{
+    char text[32];
+    (void)snprintf(text, sizeof(text), "%.6g", value); /* fits */
+    return strtod(text, NULL);
+}
+
+static const struct schema_member loss_point_members[] = {
+    {"iteration", .type = SCHEMA_INTEGER},
+    {"loss", .type = SCHEMA_NUMBER},
+    {0},
+};
+static const struct schema loss_point_schema = {
+    .name = "LossPoint",
+    .help = "The loss after so many iterations",
+    .members = loss_point_members,
+};
+static const struct schema_member loss_unit_members[] = {
+    {"name", .type = SCHEMA_STRING},
+    {"variable", .type = SCHEMA_STRING, .help = "What was optimized"},
+    {"solver", .type = SCHEMA_STRING, .help = "How, which says what the loss is"},
+    {"points", .type = SCHEMA_OBJECT, .of = &loss_point_schema, .list = true},
+    {0},
+};
+static const struct schema loss_unit_schema = {
+    .name = "LossUnit",
+    .help = "The losses of a unit",
+    .members = loss_unit_members,
+};
+static const struct schema_member losses_members[] = {
+    {"run", .type = SCHEMA_STRING},
+    {"units", .type = SCHEMA_OBJECT, .of = &loss_unit_schema, .list = true},
+    {0},
+};
+const struct schema losses_schema = {
+    .name = "RunLosses",
+    .help = "The loss of each unit over its iterations",
+    .members = losses_members,
+};
+
+static void add_losses(struct json *object, const struct run_result *result)
+{
+    struct json *units = json_add_array(object, "units");
+    for (int i = 0; i < result->loss_count; i++) {
+        const struct run_loss *loss = &result->losses[i];
+        struct json *unit = json_add_object(units, NULL);
+        json_add_string(unit, "name", loss->name);
+        json_add_string(unit, "variable", loss->variable);
+        json_add_string(unit, "solver", loss->solver);
+        struct json *points = json_add_array(unit, "points");
+        for (int j = 0; j < loss->count; j++) {
+            struct json *point = json_add_object(points, NULL);
+            json_add_integer(point, "iteration", loss->iterations[j]);
+            json_add_number(point, "loss", rounded((double)loss->values[j]));
+        }
+    }
+}
+
 static const struct {
     const char *name;
     void (*add)(struct json *object, const struct run_result *result);
 } kinds[] = {
     {"memory", add_memory},
+    {"losses", add_losses},
 };
 enum { KINDS = sizeof(kinds) / sizeof(kinds[0]) };
 

@@ -46,6 +46,11 @@ static bool get_memory(struct http_request *request, void *context, struct error
     return reply_detail(request, context, "memory", err);
 }
 
+static bool get_losses(struct http_request *request, void *context, struct error *err)
+{
+    return reply_detail(request, context, "losses", err);
+}
+
 static const struct http_route routes[] = {
     {.method = "GET",
      .pattern = "/v1/runs/{id}/memory",
@@ -53,6 +58,13 @@ static const struct http_route routes[] = {
      .handle = get_memory,
      .summary = "The activations in memory at each node of a run's network, in execution order",
      .replies = {{200, "The steps", .schema = &memory_schema, .headers = {"ETag"}}},
+     .problems = {409}},
+    {.method = "GET",
+     .pattern = "/v1/runs/{id}/losses",
+     .access = ACCESS_READ,
+     .handle = get_losses,
+     .summary = "The loss of each unit of a run over the iterations in which it was optimized",
+     .replies = {{200, "A curve for each unit", .schema = &losses_schema, .headers = {"ETag"}}},
      .problems = {409}},
 };
 const struct http_table detail_routes = {routes, sizeof(routes) / sizeof(routes[0])};

@@ -62,6 +62,13 @@ static bool monitor_report(void *context, double fraction, double loss)
     return tell(progress, fraction, loss);
 }
 
+static void monitor_record(void *context, int64_t iteration, double loss)
+{
+    const struct progress *progress = context;
+    if (progress->losses && progress->curve >= 0)
+        losses_add(progress->losses, progress->curve, iteration, loss);
+}
+
 void progress_init(struct progress *progress, const struct run_monitor *listener,
                    struct run_result *result)
 {
@@ -69,7 +76,8 @@ void progress_init(struct progress *progress, const struct run_monitor *listener
         .listener = listener,
         .state = {.step = steps[0].name, .unit_name = "", .loss = NAN},
         .result = result,
-        .monitor = {.report = monitor_report},
+        .monitor = {.report = monitor_report, .record = monitor_record},
+        .curve = -1,
     };
     progress->monitor.context = progress;
     progress->started = progress_now();
@@ -95,6 +103,7 @@ double progress_account(struct progress *progress, const char *name, double sinc
 bool progress_step(struct progress *progress, enum run_step_id step, int units, struct error *err)
 {
     progress->step = step;
+    progress->curve = -1;
     progress->state.step = steps[step].name;
     progress->state.unit = 0;
     progress->state.units = units;
@@ -118,6 +127,11 @@ bool progress_unit(struct progress *progress, int unit, const char *name, struct
     if (!tell(progress, 0.0, NAN))
         return FAIL(err, E_CANCELLED, "stopped on request");
     return true;
+}
+
+void progress_curve(struct progress *progress, int curve)
+{
+    progress->curve = curve;
 }
 
 void progress_finish(struct progress *progress)

@@ -76,6 +76,8 @@ static bool solve(struct reconstruction *r, struct quant_layer *layer,
         .least_scales = least_scales,
     };
     double since = progress_now();
+    progress_curve(r->progress,
+                   losses_curve(r->network, CURVE_LAYER, (int)(layer - r->network->layers)));
     bool done = r->method->solve(problem, &options, &r->progress->monitor, r->arena, layer, r->err);
     arena_reset(r->arena, mark);
     (void)progress_account(r->progress, "solve", since); /* the next part takes its own time */

@@ -108,6 +108,7 @@ static bool open_state(struct run *run)
         !run_state_open(run->arena, run->request, run->network, result->layers, &run->float_outputs,
                         &run->initial, &run->state, run->err))
         return false;
+    run->progress.losses = &run->state.losses;
     if (!run->scope.cache)
         return true;
     run->packed = ARENA_ARRAY(run->arena, uint8_t, run_state_bytes(&run->state), run->err);
@@ -178,6 +179,7 @@ static bool tune_biases(struct run *run, double *before, double *after)
         .output_scale = run->float_outputs.layer_scale,
     };
     struct rng rng;
+    progress_curve(&run->progress, losses_curve(run->network, CURVE_BIASES, 0));
     rng_init(&rng, run->request->seed, STREAM_TUNE);
     return bias_tune(run->network, &run->samples, &target, &options, &rng, &run->progress.monitor,
                      run->arena, before, after, run->err);
@@ -400,6 +402,9 @@ bool run_execute(struct arena *arena, const struct run_request *request,
         !measure_sensitivity(&run) || !export_artifacts(&run))
         return false;
     describe_layers(&run);
+    if (!losses_report(arena, &run.state.losses, run.pipeline, run.network, &result->losses,
+                       &result->loss_count, err))
+        return false;
     result->calibration_samples = run.samples.count;
     result->network = run.network;
     progress_finish(&run.progress);

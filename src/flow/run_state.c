@@ -9,7 +9,7 @@
 
 /* ---- the fields ---- */
 
-enum { FIELDS_OF_RUN = 3, FIELDS_OF_QUANTIZER = 2, FIELDS_OF_LAYER = 8 };
+enum { FIELDS_OF_RUN = 6, FIELDS_OF_QUANTIZER = 2, FIELDS_OF_LAYER = 8 };
 
 struct builder {
     struct arena *arena;
@@ -72,10 +72,14 @@ static bool list_fields(struct run_state *state, struct run_layer *layers,
 {
     const struct quant_network *network = state->network;
     const struct initial_ranges *initial = state->initial;
+    const struct losses *losses = &state->losses;
     const struct keeper_field of_run[FIELDS_OF_RUN] = {
         {"position", KEEP_I64, 2, state->position},
         {"float.outputs", KEEP_F32, outputs->count, outputs->values},
         {"float.layer_scale", KEEP_F64, network->layer_count, outputs->layer_scale},
+        {"losses.spans", KEEP_I32, 2 * losses->count, losses->spans},
+        {"losses.iterations", KEEP_I32, LOSS_POINTS * losses->count, losses->iterations},
+        {"losses.values", KEEP_F32, LOSS_POINTS * losses->count, losses->values},
     };
     int most = FIELDS_OF_RUN + 2 * FIELDS_OF_QUANTIZER * network->activation_count +
                (FIELDS_OF_LAYER + FIELDS_OF_QUANTIZER + 1) * network->layer_count;
@@ -168,7 +172,8 @@ bool run_state_open(struct arena *arena, const struct run_request *request,
         .initial = initial,
         .saved_at = progress_now(),
     };
-    if (!list_fields(state, layers, outputs, err) || !identify(state, request, err))
+    if (!losses_create(arena, losses_of_run(network), &state->losses, err) ||
+        !list_fields(state, layers, outputs, err) || !identify(state, request, err))
         return false;
     if (!checkpoints->resume)
         return true;

@@ -127,6 +127,7 @@ static bool train_unit_index(struct unit_run *run, const struct unit *units, int
 {
     bool decided = index < run_state_done(run->o->state, STEP_TRAIN);
     rng_init(&run->rng, run->seed, STREAM_TRAIN + ((uint64_t)index << 8));
+    progress_curve(run->o->progress, losses_curve(run->network, CURVE_UNIT, index));
     if (!progress_unit(run->o->progress, index + 1, units[index].name, run->err) ||
         !walk_unit(run, &units[index], decided))
         return false;
@@ -182,6 +183,7 @@ static bool train_network(struct unit_run *run)
     struct distill_result result;
     if (!progress_step(o->progress, STEP_TRAIN, 0, run->err))
         return false;
+    progress_curve(o->progress, losses_curve(run->network, CURVE_UNIT, 0));
     rng_init(&run->rng, run->seed, STREAM_TRAIN);
     struct arena_mark mark = arena_mark(o->arena);
     bool done = distill(run->network, o->data->samples, o->outputs->layer_scale, &options,

@@ -226,6 +226,7 @@ static bool begin(struct tuning *tuning, const struct bias_tune_options *options
     if (!mean_loss(tuning, &tuning->loss_before, err))
         return false;
     tuning->best_loss = tuning->loss_before; /* of `best`, all zeros */
+    recon_monitor_record(tuning->monitor, 0, tuning->loss_before);
     return true;
 }
 
@@ -242,6 +243,8 @@ static bool train_step(struct tuning *tuning, int64_t step, double learning_rate
             return false;
         collect_slopes(tuning);
     }
+    if (step > 0)
+        recon_monitor_record(tuning->monitor, step, unit > 0.0 ? loss / unit : loss);
     adam_step(&tuning->adam, learning_rate, tuning->slopes, tuning->biases);
     apply_biases(tuning);
     return true;
@@ -289,6 +292,7 @@ bool bias_tune(struct quant_network *network, const struct samples *samples,
     if (done) {
         memcpy(tuning.biases, tuning.best, (size_t)tuning.count * sizeof(float));
         apply_biases(&tuning);
+        recon_monitor_record(monitor, tuning.adam.step, tuning.best_loss);
         *out_before = tuning.loss_before;
         *out_after = tuning.best_loss;
     }

@@ -275,6 +275,8 @@ static bool train_step(struct distillation *d, const struct trainee_step *step, 
     if (!teach(d, samples, count, d->rng, err) || !exec_forward(d->student, d->input, count, err))
         return false;
     double loss = compare_outputs(d, count) / (double)count;
+    if (d->step > 0)
+        recon_monitor_record(d->monitor, d->step, loss);
     if (d->options->loss == DISTILL_PROBABILITIES && d->outputs > 1) {
         double chance = log((double)d->outputs);
         d->doubt = DOUBT_INERTIA * d->doubt + (1.0 - DOUBT_INERTIA) * loss / chance;
@@ -342,6 +344,7 @@ static bool begin(struct distillation *d, struct error *err)
         !measure(d, &d->result.before, err))
         return false;
     d->result.after = d->result.before;
+    recon_monitor_record(d->monitor, 0, d->result.before);
     trainee_restore(&d->trainee); /* quantized, it was confined to the codes */
     return true;
 }
@@ -391,6 +394,7 @@ bool distill(struct quant_network *network, const struct samples *samples,
         d.trainee.hard = true;
         trainee_restore(&d.trainee);
         trainee_apply(&d.trainee);
+        recon_monitor_record(monitor, d.step, d.result.after);
         *out_result = d.result;
     }
     exec_destroy(d.teacher);

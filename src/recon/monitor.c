@@ -9,3 +9,9 @@ bool recon_monitor_report(const struct recon_monitor *monitor, double fraction, 
         return true;
     return FAIL(err, E_CANCELLED, "stopped on request");
 }
+
+void recon_monitor_record(const struct recon_monitor *monitor, int64_t iteration, double loss)
+{
+    if (monitor->record)
+        monitor->record(monitor->context, iteration, loss);
+}

@@ -9,6 +9,9 @@
 #include <math.h>
 #include <string.h>
 
+/* Steps whose loss is recorded, evenly over all of them. */
+enum { RECORDED_STEPS = 62 };
+
 struct training {
     const struct train_options *options;
     int64_t samples;
@@ -110,9 +113,10 @@ static const float *output_of(const struct training *training, int64_t i)
     return exec_values(training->exec, training->graph.graph->output) + i * training->outputs;
 }
 
-/* The gradient of half the squared errors of the last forward pass, times `factor`. */
+/* The gradient of half the squared errors of the last forward pass, times `factor`; adds these to
+ * `squares` unless that is NULL. */
 static bool differentiate(struct training *training, const int64_t *order, int64_t count,
-                          float factor, struct error *err)
+                          float factor, double *squares, struct error *err)
 {
     for (int64_t i = 0; i < count; i++) {
         const float *target = captured_at(&training->target, order[i], 1, err);
@@ -120,8 +124,17 @@ static bool differentiate(struct training *training, const int64_t *order, int64
             return false;
         difference_f32(output_of(training, i), target, training->outputs, factor,
                        training->gradient + i * training->outputs);
+        if (squares)
+            *squares += difference_squares_f32(output_of(training, i), target, training->outputs);
     }
     return true;
+}
+
+/* Squared errors of `count` samples relative to the mean square of the target. */
+static double relative(const struct training *training, double squares, int64_t count)
+{
+    double all = training->target_square * (double)(count * training->outputs);
+    return all > 0.0 ? squares / all : squares;
 }
 
 /* Adds the squared errors of the last forward pass. */
@@ -155,8 +168,7 @@ static bool measure(struct training *training, double *out_loss, struct error *e
     }
     training->trainee.hard = false;
     unit_graph_set_drop(&training->graph, training->options->drop);
-    double all = training->target_square * (double)(training->samples * training->outputs);
-    *out_loss = all > 0.0 ? total / all : total;
+    *out_loss = relative(training, total, training->samples);
     return true;
 }
 
@@ -167,11 +179,16 @@ static bool train_step(struct training *training, int64_t step, double unit, str
     const int64_t *samples = sample_order_step(&training->order, step);
     int64_t batch = training->order.batch;
     float factor = (float)(2.0 / ((double)(batch * training->outputs) * unit));
+    int64_t every = (options->steps + RECORDED_STEPS - 1) / RECORDED_STEPS;
+    bool recorded = step > 0 && step % every == 0;
+    double squares = 0.0;
     trainee_apply(&training->trainee);
     if (!forward(training, samples, batch, options->drop, err) ||
-        !differentiate(training, samples, batch, factor, err) ||
+        !differentiate(training, samples, batch, factor, recorded ? &squares : NULL, err) ||
         !exec_backward(training->exec, training->graph.graph->output, training->gradient, err))
         return false;
+    if (recorded)
+        recon_monitor_record(training->monitor, step, relative(training, squares, batch));
     double share = adam_cosine(1.0, step, options->steps);
     struct trainee_step how =
         trainee_schedule(&training->trainee, step, options->steps, share, 1.0);
@@ -188,6 +205,7 @@ static bool train(struct training *training, struct train_loss *loss, struct err
     /* The error of one weight, as far as it is known: λ does not depend on the unit. */
     double unit = loss->before * training->target_square / trainee_weights(&training->trainee);
     training->loss = loss->before;
+    recon_monitor_record(training->monitor, 0, loss->before);
     for (int64_t step = 0; unit > 0.0 && step < steps; step++) {
         training->now = (double)step / (double)steps;
         if (!train_step(training, step, unit, err) ||
@@ -221,6 +239,7 @@ bool train_unit(struct quant_network *network, const struct unit *unit,
     }
     training.trainee.hard = true;
     trainee_apply(&training.trainee);
+    recon_monitor_record(monitor, options->steps, loss.after);
     *out_loss = loss;
     done = true;
 out:

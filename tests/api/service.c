@@ -25,6 +25,9 @@ static bool make_result(const struct run_ticket *ticket, struct run_outcome *out
 {
     struct memory_tensor tensors[] = {{"x", 200}, {"y", 200}};
     struct memory_step step = {"stem", "Conv", 400, 1600, tensors, 2};
+    const int32_t iterations[] = {0, 500};
+    const float values[] = {0.25F, 0.1F};
+    struct run_loss loss = {"stem", "round", "layer-wise", 2, iterations, values};
     struct run_detail *details;
     struct cost_layer cost_layer = {.name = "stem", .op = "Conv", .macs = 1000, .weight_bits = 4};
     struct cost cost = {.macs = 1000,
@@ -49,6 +52,8 @@ static bool make_result(const struct run_ticket *ticket, struct run_outcome *out
         .float_cost = cost,
         .cost = cost,
         .memory = {&step, 1},
+        .losses = &loss,
+        .loss_count = 1,
         .layers = &layer,
         .layer_count = 1,
         .steps = {{"solve", 0.5}},

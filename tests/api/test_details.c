@@ -34,7 +34,7 @@ static const struct json *get(const char *name, int status)
                        status);
 }
 
-static const char *const names[] = {"memory"};
+static const char *const names[] = {"memory", "losses"};
 enum { NAMES = sizeof(names) / sizeof(names[0]) };
 
 /* Law: an answer is what the run printed, with the id of the run in front. */
@@ -56,6 +56,16 @@ START_TEST(memory_has_steps_and_tensors)
                      "[{\"node\":\"stem\",\"op\":\"Conv\",\"bytes\":400,\"float_bytes\":1600,"
                      "\"tensors\":[{\"name\":\"x\",\"bytes\":200},{\"name\":\"y\",\"bytes\":200}]}"
                      "]");
+}
+END_TEST
+
+START_TEST(losses_have_units_and_points)
+{
+    compute(SERVICE_SUCCEED, "succeeded");
+    ck_assert_str_eq(
+        json_print_string(service_member(get("losses", 200), "units"), service.arena, NULL, NULL),
+        "[{\"name\":\"stem\",\"variable\":\"round\",\"solver\":\"layer-wise\",\"points\":"
+        "[{\"iteration\":0,\"loss\":0.25},{\"iteration\":500,\"loss\":0.1}]}]");
 }
 END_TEST
 
@@ -92,6 +102,7 @@ int main(void)
     tcase_add_checked_fixture(tcase, setup, teardown);
     tcase_add_loop_test(tcase, a_detail_is_that_of_the_run, 0, NAMES);
     tcase_add_test(tcase, memory_has_steps_and_tensors);
+    tcase_add_test(tcase, losses_have_units_and_points);
     tcase_add_loop_test(tcase, a_run_without_the_detail_says_why, 0, NAMES);
     tcase_add_test(tcase, a_deleted_job_leaves_no_detail);
     suite_add_tcase(suite, tcase);

@@ -120,6 +120,16 @@ static void assert_same_layer(const struct run_layer *a, const struct run_layer 
     ck_assert_int_eq(a->input_zero_point, b->input_zero_point);
 }
 
+static void assert_same_loss(const struct run_loss *a, const struct run_loss *b)
+{
+    ck_assert_str_eq(a->name, b->name);
+    ck_assert_str_eq(a->variable, b->variable);
+    ck_assert_str_eq(a->solver, b->solver);
+    ck_assert_int_eq(a->count, b->count);
+    ck_assert_mem_eq(a->iterations, b->iterations, (size_t)a->count * sizeof(int32_t));
+    ck_assert_mem_eq(a->values, b->values, (size_t)a->count * sizeof(float));
+}
+
 static void assert_same_result(const struct run_result *a, const struct run_result *b)
 {
     assert_same_bits(&a->float_accuracy, &b->float_accuracy);
@@ -135,6 +145,9 @@ static void assert_same_result(const struct run_result *a, const struct run_resu
                      (size_t)a->layer_count * effect);
     ck_assert_mem_eq(a->sensitivity->activations, b->sensitivity->activations,
                      (size_t)a->sensitivity->activation_count * effect);
+    ck_assert_int_eq(a->loss_count, b->loss_count);
+    for (int i = 0; i < a->loss_count; i++)
+        assert_same_loss(&a->losses[i], &b->losses[i]);
     ck_assert_int_eq(a->artifact_count, b->artifact_count);
     for (int i = 0; i < a->artifact_count; i++)
         ck_assert_str_eq(a->artifacts[i].sha256, b->artifacts[i].sha256);

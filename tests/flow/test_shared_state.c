@@ -100,8 +100,21 @@ static void assert_same_network(const struct quant_layer *a, const struct quant_
                      channels * sizeof(int32_t));
 }
 
+static void assert_same_losses(const struct run_result *a, const struct run_result *b)
+{
+    ck_assert_int_eq(a->loss_count, b->loss_count);
+    for (int i = 0; i < a->loss_count; i++) {
+        const struct run_loss *of_a = &a->losses[i], *of_b = &b->losses[i];
+        ck_assert_str_eq(of_a->name, of_b->name);
+        ck_assert_int_eq(of_a->count, of_b->count);
+        ck_assert_mem_eq(of_a->iterations, of_b->iterations, (size_t)of_a->count * sizeof(int32_t));
+        ck_assert_mem_eq(of_a->values, of_b->values, (size_t)of_a->count * sizeof(float));
+    }
+}
+
 static void assert_same(const struct run_result *a, const struct run_result *b)
 {
+    assert_same_losses(a, b);
     const double of_a[] = {a->float_accuracy, a->accuracy, a->agreement, a->output_sqnr_db};
     const double of_b[] = {b->float_accuracy, b->accuracy, b->agreement, b->output_sqnr_db};
     ck_assert_mem_eq(of_a, of_b, sizeof(of_a));

@@ -6,13 +6,15 @@
  *   memory  {"peak_bytes", "weight_bytes", "peak_node", "steps": [{"node", "op", "bytes",
  *            "float_bytes", "tensors": [{"name", "bytes"}]}]}: the activations alive at each node
  *            of the quantized network; the largest `bytes` and the weights are the peak
+ *   losses  {"units": [{"name", "variable", "solver", "points": [{"iteration", "loss"}]}]}, to six
+ *            digits (flow/losses.h)
  */
 
 #include "ptqd/flow/run.h"
 #include "ptqd/json/json_schema.h"
 #include "ptqd/store/run_row.h"
 
-extern const struct schema memory_schema;
+extern const struct schema memory_schema, losses_schema;
 
 /* All details of a result, as JSON in `arena`. */
 bool details_print(const struct run_result *result, struct arena *arena,

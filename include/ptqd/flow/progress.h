@@ -2,6 +2,7 @@
 
 /* Progress and time of a run: steps with a share of the whole each, units within a step. */
 
+#include "ptqd/flow/losses.h"
 #include "ptqd/flow/run.h"
 #include "ptqd/recon/monitor.h"
 
@@ -24,6 +25,8 @@ struct progress {
     double started, last_report;  /* seconds of the monotonic clock */
     struct run_result *result;    /* seconds are added to its steps; borrowed */
     struct recon_monitor monitor; /* hands on what happens inside the present unit */
+    const struct losses *losses;  /* borrowed; where it records; NULL: nowhere */
+    int curve;                    /* of them; −1: none */
 };
 
 void progress_init(struct progress *progress, const struct run_monitor *listener,
@@ -37,6 +40,9 @@ const char *progress_step_name(enum run_step_id step);
 
 /* Unit 1 … units of the present step begins. */
 bool progress_unit(struct progress *progress, int unit, const char *name, struct error *err);
+
+/* From now on, to the end of the step, losses are recorded in this curve. */
+void progress_curve(struct progress *progress, int curve);
 
 /* Adds time since `since` to a named part of the report ("gram", "solve"); returns now. */
 double progress_account(struct progress *progress, const char *name, double since);

@@ -4,6 +4,7 @@
  * threaded; the same inputs give the same bits, whatever else the machine does. */
 
 #include "ptqd/artifact/artifact.h"
+#include "ptqd/flow/losses.h"
 #include "ptqd/flow/pipeline.h"
 #include "ptqd/nn/dataset.h"
 #include "ptqd/quant/cost.h"
@@ -102,7 +103,9 @@ struct run_result {
     struct cost float_cost, cost;
     const struct sensitivity *sensitivity; /* NULL: was not asked for */
     struct memory_timeline memory;         /* of the quantized network */
-    struct run_layer *layers;              /* parallel to cost.layers */
+    struct run_loss *losses;               /* curves of the units that were optimized */
+    int loss_count;
+    struct run_layer *layers; /* parallel to cost.layers */
     int layer_count;
     struct run_step steps[RUN_STEPS_MAX];
     int step_count;

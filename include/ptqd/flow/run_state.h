@@ -1,8 +1,9 @@
 #pragma once
 
 /* What changes while a run runs, and is in its checkpoints: scales, zero points, codes, weights and
- * biases of the network, its initial ranges, the numbers of its report, the float network's output;
- * what a stage adds of its own; and how far the run is. Everything else follows from the request.
+ * biases of the network, its initial ranges, the numbers of its report, the curves of its losses,
+ * the float network's output; what a stage adds of its own; and how far the run is. Everything else
+ * follows from the request.
  *
  * Stages that go unit by unit ask how many units are done, walk over those and save after each of
  * the others. A computation inside of a unit is given a keeper (recon/keeper.h). */
@@ -20,6 +21,7 @@ struct run_state {
     const struct run_checkpoints *checkpoints;
     struct quant_network *network;
     const struct initial_ranges *initial;
+    struct losses losses;
     struct keeper_field *fields; /* of the run as a whole, the position first */
     int field_count;
     int decided_count; /* of them; behind a finished step the others, weights, are decoded codes */

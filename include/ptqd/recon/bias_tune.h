@@ -31,7 +31,8 @@ int64_t bias_tune_part(const struct graph *graph, int64_t batch);
 /* Changes the layers' bias_values. The order of the mini-batches comes from `rng`. The loss over
  * all samples is measured after every epoch, and the best biases stay, so it never grows; before
  * and after it is given per sample (divergence), or relative to the squared target; either pointer
- * may be NULL. E_UNSUPPORTED names an operator without a gradient. */
+ * may be NULL. Recorded (monitor.h) are the losses of mini-batches; the first and the last are over
+ * all samples. E_UNSUPPORTED names an operator without a gradient. */
 bool bias_tune(struct quant_network *network, const struct samples *samples,
                const struct bias_tune_target *target, const struct bias_tune_options *options,
                struct rng *rng, const struct recon_monitor *monitor, struct arena *scratch,

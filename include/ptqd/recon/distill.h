@@ -40,8 +40,8 @@ struct distill_result {
  * begins as it is, and comes to its code when the rest of the network has learned to do without it.
  *
  * The loss over all samples is measured several times on the way, and the best state stays, so it
- * never grows. The order of mini-batches and what is made of them come from `rng`. E_UNSUPPORTED
- * names an operator without a gradient. */
+ * never grows. Recorded (monitor.h) is what train_unit records. The order of mini-batches and what
+ * is made of them come from `rng`. E_UNSUPPORTED names an operator without a gradient. */
 bool distill(struct quant_network *network, const struct samples *samples,
              const double *output_scales, const struct distill_options *options, struct rng *rng,
              const struct recon_monitor *monitor, struct arena *scratch,

@@ -31,8 +31,9 @@ struct train_loss {
 };
 
 /* Trains one unit. The error with hard rounding never grows: when it would, the network stays as it
- * was. Mini-batches and what is dropped come from `rng`. E_UNSUPPORTED names an operator without a
- * gradient. */
+ * was. Recorded (monitor.h) are the losses of mini-batches as they are trained on; the first and
+ * the last are over all samples, everything rounded. Mini-batches and what is dropped come from
+ * `rng`. E_UNSUPPORTED names an operator without a gradient. */
 bool train_unit(struct quant_network *network, const struct unit *unit,
                 const struct unit_data *data, const double *output_scales,
                 const struct train_options *options, struct rng *rng,

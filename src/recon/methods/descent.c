@@ -40,8 +40,9 @@ static bool allocate(struct arena *arena, struct descent *descent, struct error 
     descent->active = ARENA_ARRAY(arena, bool, K, err);
     descent->moved = ARENA_ARRAY(arena, bool, K, err);
     descent->pairs = arena_alloc(arena, lattice_pairs_scratch_bytes(D), err);
+    descent->iteration = ARENA_NEW(arena, int64_t, err);
     return descent->products && descent->low && descent->high && descent->negligible &&
-           descent->active && descent->moved && descent->pairs &&
+           descent->active && descent->moved && descent->pairs && descent->iteration &&
            solution_init(arena, descent->layer, &descent->present, err) &&
            solution_init(arena, descent->layer, &descent->best, err);
 }
@@ -71,6 +72,15 @@ bool descent_report(const struct descent *descent, struct error *err)
         sum += descent->best.error[share];
     double loss = isfinite(sum) ? sum / (double)descent->problem->K : (double)NAN; /* none yet */
     return recon_monitor_report(descent->monitor, descent->fraction, loss, err);
+}
+
+/* The error of what would be the best solution if the descent ended here. */
+static void record(const struct descent *descent)
+{
+    double sum = 0.0;
+    for (int64_t share = 0; share < descent->shares; share++)
+        sum += fmin(descent->best.error[share], descent->present.error[share]);
+    recon_monitor_record(descent->monitor, *descent->iteration, sum / (double)descent->problem->K);
 }
 
 int64_t descent_part_end(int64_t first, int64_t D, int64_t operations)
@@ -270,6 +280,7 @@ bool descent_run_sweeps(const struct descent *descent, descent_sweep *sweep, voi
 {
     if (!measure(descent, err))
         return false;
+    record(descent);
     for (int64_t k = 0; k < descent->problem->K; k++)
         descent->active[k] = true;
     bool any = true;
@@ -278,6 +289,8 @@ bool descent_run_sweeps(const struct descent *descent, descent_sweep *sweep, voi
         if (!sweep(descent, context, err))
             return false;
         any = activate(descent);
+        ++*descent->iteration;
+        record(descent);
     }
     keep_better(descent);
     return true;

@@ -38,6 +38,7 @@ struct descent {
     void *pairs;          /* scratch of the kernel */
     double fraction;      /* of the work done, for reports; the caller's, as what follows */
     bool fixed_scales;    /* scales stay as they begin */
+    int64_t *iteration;   /* of the curve that is recorded; sweeps count it up */
 };
 
 /* Allocates. Both solutions are the layer as it is. */

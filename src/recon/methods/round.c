@@ -35,8 +35,9 @@ static bool descend(const struct soft_rounding *rounding, const struct method_op
     double learning_rate = method_learning_rate(options, LEARNING_RATE);
     for (int64_t step = 0; step < steps; step++) {
         soft_rounding_measure(rounding);
-        if (!recon_monitor_report(monitor, (double)step / (double)steps,
-                                  gram_gradient_mean_error(&rounding->gradient), err))
+        double error = gram_gradient_mean_error(&rounding->gradient);
+        recon_monitor_record(monitor, step, error);
+        if (!recon_monitor_report(monitor, (double)step / (double)steps, error, err))
             return false;
         double past = (double)(step - warm) / (double)(steps - warm);
         double beta = BETA_START + (BETA_END - BETA_START) * past;
@@ -73,6 +74,7 @@ static bool round_solve(const struct linear_problem *problem, const struct metho
     descent.fraction = 1.0;
     if (rounding.unit > 0.0 && !descend(&rounding, options, monitor, scratch, err))
         return false; /* without a unit all inputs are constant: nothing to choose by */
+    *descent.iteration = method_iterations(options, STEPS);
     harden(&rounding, &descent);
     if (!descent_run(&descent, err))
         return false;

@@ -196,8 +196,9 @@ static bool train(struct straight_through *s, const struct seen *seen, int64_t s
     for (int64_t step = 0; step <= steps; step++) {
         straight_through_apply(s);
         look(s, seen);
-        if (!recon_monitor_report(monitor, (double)step / (double)steps,
-                                  gram_gradient_mean_error(&s->error), err))
+        double error = gram_gradient_mean_error(&s->error);
+        recon_monitor_record(monitor, step, error);
+        if (!recon_monitor_report(monitor, (double)step / (double)steps, error, err))
             return false;
         straight_through_gradients(s);
         double share = adam_cosine(1.0, step, steps);
@@ -223,6 +224,7 @@ bool straight_through_solve(const struct linear_problem *problem,
         return false;
     recall(&seen, layer);
     descent_begin_layer(&descent);
+    *descent.iteration = steps + 1;
     if (!descent_run_sweeps(&descent, NULL, NULL, 0, err)) /* only measures */
         return false;
     descent_store(&descent);
