@@ -59,14 +59,17 @@ static void add_step(struct json *list, const struct memory_step *step)
     }
 }
 
-static void add_memory(struct json *object, const struct run_result *result)
+static bool add_memory(struct json *object, const struct run_result *result, struct arena *arena,
+                       struct error *err)
 {
+    (void)arena, (void)err; /* what fails is told when the object is printed */
     json_add_integer(object, "peak_bytes", result->cost.peak_bytes);
     json_add_integer(object, "weight_bytes", result->cost.weight_bytes);
     json_add_string(object, "peak_node", result->cost.peak_layer);
     struct json *steps = json_add_array(object, "steps");
     for (int i = 0; i < result->memory.step_count; i++)
         add_step(steps, &result->memory.steps[i]);
+    return true;
 }
 
 /* Six digits are more than the eye sees of a curve, and a third of the bytes. */
@@ -110,8 +113,10 @@ const struct schema losses_schema = {
     .members = losses_members,
 };
 
-static void add_losses(struct json *object, const struct run_result *result)
+static bool add_losses(struct json *object, const struct run_result *result, struct arena *arena,
+                       struct error *err)
 {
+    (void)arena, (void)err; /* what fails is told when the object is printed */
     struct json *units = json_add_array(object, "units");
     for (int i = 0; i < result->loss_count; i++) {
         const struct run_loss *loss = &result->losses[i];
@@ -126,14 +131,123 @@ static void add_losses(struct json *object, const struct run_result *result)
             json_add_number(point, "loss", rounded((double)loss->values[j]));
         }
     }
+    return true;
+}
+
+static const struct schema_member histogram_members[] = {
+    {"low", .type = SCHEMA_NUMBER, .null = true, .help = "The smallest value"},
+    {"high", .type = SCHEMA_NUMBER, .null = true, .help = "The largest value"},
+    {"counts", .type = SCHEMA_INTEGER, .list = true, .help = "In bins of equal width"},
+    {"scale", .type = SCHEMA_NUMBER, .null = true, .help = "In the middle of those of channels"},
+    {"zero_point", .type = SCHEMA_INTEGER, .null = true},
+    {"code_low", .type = SCHEMA_INTEGER, .null = true},
+    {"code_high", .type = SCHEMA_INTEGER, .null = true},
+    {"scales_low", .type = SCHEMA_NUMBER, .null = true},
+    {"scales_high", .type = SCHEMA_NUMBER, .null = true},
+    {0},
+};
+static const struct schema histogram_schema = {
+    .name = "Histogram",
+    .help = "How float values are distributed, and their quantizer, with nulls for none",
+    .members = histogram_members,
+};
+static const struct schema_member layer_histograms_members[] = {
+    {"name", .type = SCHEMA_STRING},
+    {"weights", .type = SCHEMA_OBJECT, .of = &histogram_schema},
+    {"activations", .type = SCHEMA_OBJECT, .of = &histogram_schema, .help = "At its input"},
+    {0},
+};
+static const struct schema layer_histograms_schema = {
+    .name = "LayerHistograms",
+    .help = "Weights and input of a layer",
+    .members = layer_histograms_members,
+};
+static const struct schema_member histograms_members[] = {
+    {"run", .type = SCHEMA_STRING},
+    {"layers", .type = SCHEMA_OBJECT, .of = &layer_histograms_schema, .list = true},
+    {0},
+};
+const struct schema histograms_schema = {
+    .name = "RunHistograms",
+    .help = "How the values of each layer are distributed",
+    .members = histograms_members,
+};
+
+static int compare_channels(const void *a, const void *b)
+{
+    const float *left = *(const float *const *)a, *right = *(const float *const *)b;
+    return (*left > *right) - (*left < *right);
+}
+
+/* The scales of a quantizer: the one in the middle with its zero point, and the ends; nulls in
+ * float. */
+static bool add_quantizer(struct json *object, const struct quantizer *quantizer,
+                          struct arena *arena, struct error *err)
+{
+    static const char *const keys[] = {"scale",     "zero_point", "code_low",
+                                       "code_high", "scales_low", "scales_high"};
+    size_t count = quantizer != NULL ? (size_t)quantizer->channels : 0;
+    for (size_t i = 0; count == 0 && i < sizeof(keys) / sizeof(keys[0]); i++)
+        json_add_null(object, keys[i]);
+    if (count == 0)
+        return true;
+    const float **order = ARENA_ARRAY(arena, const float *, count, err);
+    if (order == NULL)
+        return false;
+    for (size_t i = 0; i < count; i++)
+        order[i] = &quantizer->scales[i];
+    qsort(order, count, sizeof(*order), compare_channels);
+    const float *middle = order[count / 2];
+    json_add_number(object, "scale", rounded((double)*middle));
+    json_add_integer(object, "zero_point", quantizer->zero_points[middle - quantizer->scales]);
+    json_add_integer(object, "code_low", quantizer->low);
+    json_add_integer(object, "code_high", quantizer->high);
+    json_add_number(object, "scales_low", rounded((double)*order[0]));
+    json_add_number(object, "scales_high", rounded((double)*order[count - 1]));
+    return true;
+}
+
+static bool add_distribution(struct json *layer, const char *key,
+                             const struct distribution *distribution,
+                             const struct quantizer *quantizer, struct arena *arena,
+                             struct error *err)
+{
+    struct json *object = json_add_object(layer, key);
+    json_add_number(object, "low", rounded(distribution->low));
+    json_add_number(object, "high", rounded(distribution->high));
+    struct json *counts = json_add_array(object, "counts");
+    for (int i = 0; i < DISTRIBUTION_BINS; i++)
+        json_add_number(counts, NULL, distribution->counts[i]);
+    return add_quantizer(object, quantizer, arena, err);
+}
+
+static bool add_histograms(struct json *object, const struct run_result *result,
+                           struct arena *arena, struct error *err)
+{
+    struct json *layers = json_add_array(object, "layers");
+    for (int i = 0; i < result->layer_count; i++) {
+        const struct quant_layer *layer = &result->network->layers[i];
+        const struct layer_distribution *values = &result->distributions[i];
+        const struct quantizer *input =
+            layer->activation < 0 ? NULL
+                                  : &result->network->activations[layer->activation].quantizer;
+        struct json *item = json_add_object(layers, NULL);
+        json_add_string(item, "name", layer->name);
+        if (!add_distribution(item, "weights", &values->weights, &layer->quantizer, arena, err) ||
+            !add_distribution(item, "activations", &values->activations, input, arena, err))
+            return false;
+    }
+    return true;
 }
 
 static const struct {
     const char *name;
-    void (*add)(struct json *object, const struct run_result *result);
+    bool (*add)(struct json *object, const struct run_result *result, struct arena *arena,
+                struct error *err);
 } kinds[] = {
     {"memory", add_memory},
     {"losses", add_losses},
+    {"histograms", add_histograms},
 };
 enum { KINDS = sizeof(kinds) / sizeof(kinds[0]) };
 
@@ -145,9 +259,9 @@ bool details_print(const struct run_result *result, struct arena *arena,
         return false;
     for (size_t i = 0; i < KINDS; i++) {
         struct json *object = json_object(arena);
-        kinds[i].add(object, result);
-        details[i] =
-            (struct run_detail){kinds[i].name, json_print_string(object, arena, NULL, err)};
+        details[i].name = kinds[i].name;
+        if (kinds[i].add(object, result, arena, err))
+            details[i].value = json_print_string(object, arena, NULL, err);
         if (details[i].value == NULL)
             return error_context(err, "the %s of a run", kinds[i].name);
     }

@@ -51,6 +51,11 @@ static bool get_losses(struct http_request *request, void *context, struct error
     return reply_detail(request, context, "losses", err);
 }
 
+static bool get_histograms(struct http_request *request, void *context, struct error *err)
+{
+    return reply_detail(request, context, "histograms", err);
+}
+
 static const struct http_route routes[] = {
     {.method = "GET",
      .pattern = "/v1/runs/{id}/memory",
@@ -65,6 +70,14 @@ static const struct http_route routes[] = {
      .handle = get_losses,
      .summary = "The loss of each unit of a run over the iterations in which it was optimized",
      .replies = {{200, "A curve for each unit", .schema = &losses_schema, .headers = {"ETag"}}},
+     .problems = {409}},
+    {.method = "GET",
+     .pattern = "/v1/runs/{id}/histograms",
+     .access = ACCESS_READ,
+     .handle = get_histograms,
+     .summary = "How the weights and the input of each layer of a run are distributed, in float",
+     .replies = {{200, "Two histograms for each layer", .schema = &histograms_schema,
+                  .headers = {"ETag"}}},
      .problems = {409}},
 };
 const struct http_table detail_routes = {routes, sizeof(routes) / sizeof(routes[0])};

@@ -14,9 +14,20 @@ struct comparison {
     const struct quant_network *network;
     struct arena *scratch;
     struct evaluate_error *errors; /* [layers] of their outputs */
-    float *real, *quantized;       /* [samples][outputs] of the networks */
-    int64_t outputs;
+    const struct final_values *values;
+    int64_t outputs; /* elements of one sample */
 };
+
+/* What the layer sees, of its weights and, before it is executed, of its input. */
+static bool look_at_layer(const struct comparison *at, const struct walk *walk, int index,
+                          struct error *err)
+{
+    const struct quant_layer *layer = &at->network->layers[index];
+    struct layer_distribution *out = &at->values->distributions[index];
+    int input = at->network->graph->nodes[layer->node].inputs[0];
+    distribution_of(layer->float_weights, layer->K * layer->D, &out->weights);
+    return distribution_of_captured(walk_float(walk, input), at->scratch, &out->activations, err);
+}
 
 static bool add_layer(const struct comparison *at, const struct walk *walk, int index,
                       struct error *err)
@@ -39,6 +50,8 @@ static bool walk_chunk(const struct comparison *at, struct walk *walk, int64_t f
         int output = graph->nodes[node].outputs[0];
         if (is_layer)
             walk_keep(walk, output);
+        if (is_layer && first == 0 && !look_at_layer(at, walk, layer, err))
+            return false;
         if (!walk_node_float(walk, node, monitor, err) ||
             !walk_node_quantized(walk, node, monitor, err))
             return false;
@@ -48,9 +61,10 @@ static bool walk_chunk(const struct comparison *at, struct walk *walk, int64_t f
             walk_release(walk, output);
         }
     }
-    return captured_copy(walk_float(walk, graph->output), at->real + first * at->outputs, err) &&
-           captured_copy(walk_quantized(walk, graph->output), at->quantized + first * at->outputs,
-                         err);
+    return captured_copy(walk_float(walk, graph->output), at->values->real + first * at->outputs,
+                         err) &&
+           captured_copy(walk_quantized(walk, graph->output),
+                         at->values->quantized + first * at->outputs, err);
 }
 
 int64_t final_walk_chunk(const struct quant_network *network)
@@ -66,15 +80,14 @@ int64_t final_walk_chunk(const struct quant_network *network)
 
 bool final_walk(const struct quant_network *network, const struct walk_options *data,
                 const struct recon_monitor *monitor, struct arena *scratch,
-                struct run_layer *layers, float *out_real, float *out_quantized, struct error *err)
+                const struct final_values *values, struct error *err)
 {
     struct arena_mark mark = arena_mark(scratch);
     struct comparison at = {
         .network = network,
         .scratch = scratch,
         .errors = ARENA_ARRAY(scratch, struct evaluate_error, network->layer_count, err),
-        .real = out_real,
-        .quantized = out_quantized,
+        .values = values,
         .outputs = tensor_elements(&network->graph->tensors[network->graph->output], 1),
     };
     bool done = at.errors != NULL;
@@ -90,7 +103,7 @@ bool final_walk(const struct quant_network *network, const struct walk_options *
         walk_destroy(walk);
     }
     for (int i = 0; done && i < network->layer_count; i++)
-        layers[i].output_sqnr_final_db = evaluate_error_db(&at.errors[i]);
+        values->layers[i].output_sqnr_final_db = evaluate_error_db(&at.errors[i]);
     arena_reset(scratch, mark);
     return done;
 }

@@ -101,7 +101,9 @@ static bool open_state(struct run *run)
     struct run_result *result = run->result;
     result->layer_count = run->network->layer_count;
     result->layers = ARENA_ARRAY(run->arena, struct run_layer, result->layer_count, run->err);
-    if (!result->layers ||
+    result->distributions =
+        ARENA_ARRAY(run->arena, struct layer_distribution, result->layer_count, run->err);
+    if (!result->layers || !result->distributions ||
         !initial_ranges_create(run->arena, run->network, &run->initial, run->err) ||
         !float_outputs_init(run->arena, run->network, run->samples.count, &run->float_outputs,
                             run->err) ||
@@ -272,14 +274,20 @@ static bool evaluate_calibration(struct run *run)
 {
     int64_t elements = tensor_elements(&run->folded->tensors[run->folded->output], 1);
     int64_t count = run->samples.count * elements;
-    float *real = ARENA_ARRAY(run->arena, float, count, run->err);
-    float *quantized = ARENA_ARRAY(run->arena, float, count, run->err);
-    if (!real || !quantized || !progress_unit(&run->progress, 1, "calibration set", run->err) ||
-        !final_walk(run->network, &run->data, &run->progress.monitor, run->arena,
-                    run->result->layers, real, quantized, run->err))
+    const struct final_values values = {
+        .layers = run->result->layers,
+        .distributions = run->result->distributions,
+        .real = ARENA_ARRAY(run->arena, float, count, run->err),
+        .quantized = ARENA_ARRAY(run->arena, float, count, run->err),
+    };
+    if (!values.real || !values.quantized ||
+        !progress_unit(&run->progress, 1, "calibration set", run->err) ||
+        !final_walk(run->network, &run->data, &run->progress.monitor, run->arena, &values,
+                    run->err))
         return false;
-    run->result->agreement = evaluate_agreement(real, quantized, elements, run->samples.count);
-    run->result->output_sqnr_db = evaluate_sqnr_db(real, quantized, count);
+    run->result->agreement =
+        evaluate_agreement(values.real, values.quantized, elements, run->samples.count);
+    run->result->output_sqnr_db = evaluate_sqnr_db(values.real, values.quantized, count);
     return true;
 }
 

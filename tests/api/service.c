@@ -37,12 +37,24 @@ static bool make_result(const struct run_ticket *ticket, struct run_outcome *out
                         .peak_layer = "stem",
                         .layers = &cost_layer,
                         .layer_count = 1};
-    const float scale = 0.5F;
+    float scale = 0.5F;
     struct run_layer layer = {.name = "stem",
                               .op = "Conv",
                               .weight_sqnr_db = 20,
                               .weight_scales = &scale,
                               .weight_channels = 1};
+    int32_t zero_point = 3;
+    struct quant_layer quant_layer = {.name = "stem",
+                                      .quantizer = {.format = {.bits = 4},
+                                                    .low = -8,
+                                                    .high = 7,
+                                                    .channels = 1,
+                                                    .scales = &scale,
+                                                    .zero_points = &zero_point},
+                                      .activation = -1};
+    struct quant_network network = {.layers = &quant_layer, .layer_count = 1};
+    struct layer_distribution distribution = {.weights = {.low = -4, .high = 3.5, .counts = {7}},
+                                              .activations = {.low = 0, .high = 1}};
     struct run_result result = {
         .float_accuracy = 0.95,
         .accuracy = 0.9 - 0.01 * (double)ticket->seed,
@@ -56,6 +68,8 @@ static bool make_result(const struct run_ticket *ticket, struct run_outcome *out
         .loss_count = 1,
         .layers = &layer,
         .layer_count = 1,
+        .distributions = &distribution,
+        .network = &network,
         .steps = {{"solve", 0.5}},
         .step_count = 1,
         .seconds = 1.5,

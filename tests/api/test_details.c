@@ -34,7 +34,7 @@ static const struct json *get(const char *name, int status)
                        status);
 }
 
-static const char *const names[] = {"memory", "losses"};
+static const char *const names[] = {"memory", "losses", "histograms"};
 enum { NAMES = sizeof(names) / sizeof(names[0]) };
 
 /* Law: an answer is what the run printed, with the id of the run in front. */
@@ -66,6 +66,26 @@ START_TEST(losses_have_units_and_points)
         json_print_string(service_member(get("losses", 200), "units"), service.arena, NULL, NULL),
         "[{\"name\":\"stem\",\"variable\":\"round\",\"solver\":\"layer-wise\",\"points\":"
         "[{\"iteration\":0,\"loss\":0.25},{\"iteration\":500,\"loss\":0.1}]}]");
+}
+END_TEST
+
+START_TEST(histograms_have_counts_and_quantizers)
+{
+    compute(SERVICE_SUCCEED, "succeeded");
+    const struct json *layer = json_first(service_member(get("histograms", 200), "layers"));
+    const struct json *weights = service_member(layer, "weights");
+    ck_assert_str_eq(service_text(layer, "name"), "stem");
+    ck_assert_uint_eq(json_count(service_member(weights, "counts")), 64);
+    ck_assert_double_eq(service_number(weights, "low"), -4);
+    ck_assert_double_eq(service_number(weights, "high"), 3.5);
+    ck_assert_double_eq(service_number(weights, "scale"), 0.5);
+    ck_assert_double_eq(service_number(weights, "scales_high"), 0.5);
+    ck_assert_double_eq(service_number(weights, "zero_point"), 3);
+    ck_assert_double_eq(service_number(weights, "code_low"), -8);
+    ck_assert_double_eq(service_number(weights, "code_high"), 7);
+    const struct json *activations = service_member(layer, "activations"); /* in float */
+    ck_assert_int_eq(json_type(service_member(activations, "scale")), JSON_NULL);
+    ck_assert_int_eq(json_type(service_member(activations, "code_high")), JSON_NULL);
 }
 END_TEST
 
@@ -103,6 +123,7 @@ int main(void)
     tcase_add_loop_test(tcase, a_detail_is_that_of_the_run, 0, NAMES);
     tcase_add_test(tcase, memory_has_steps_and_tensors);
     tcase_add_test(tcase, losses_have_units_and_points);
+    tcase_add_test(tcase, histograms_have_counts_and_quantizers);
     tcase_add_loop_test(tcase, a_run_without_the_detail_says_why, 0, NAMES);
     tcase_add_test(tcase, a_deleted_job_leaves_no_detail);
     suite_add_tcase(suite, tcase);

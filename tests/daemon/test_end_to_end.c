@@ -169,11 +169,17 @@ START_TEST(a_job_goes_from_upload_to_artifact)
 }
 END_TEST
 
-/* Ids of the artifacts: SHA-256 of their bytes. */
-static const char *artifacts_of(int port, const char *job)
+/* Ids of the artifacts, SHA-256 of their bytes, and what else the run leaves. */
+static const char *bits_of(int port, const char *job)
 {
-    const struct json *run = get(port, "runs/*", arena_printf(arena, &err, "%s-v000-s0", job));
-    return json_print_string(json_find(run, "artifacts"), arena, NULL, &err);
+    static const char *const details[] = {"runs/*/losses", "runs/*/histograms", "runs/*/memory"};
+    const char *id = arena_printf(arena, &err, "%s-v000-s0", job);
+    const struct json *artifacts = json_find(get(port, "runs/*", id), "artifacts");
+    const char *bits = json_print_string(artifacts, arena, NULL, &err);
+    for (size_t i = 0; i < sizeof(details) / sizeof(details[0]); i++)
+        bits = arena_printf(arena, &err, "%s\n%s", bits,
+                            json_print_string(get(port, details[i], id), arena, NULL, &err));
+    return bits;
 }
 
 /* What the same job gives when nothing happens. */
@@ -185,10 +191,10 @@ static const char *undisturbed(const char *more)
     program_serve(&program, other);
     const char *job = submit(program.port, more);
     ck_assert_str_eq(finish(program.port, job), "succeeded");
-    const char *artifacts = artifacts_of(program.port, job);
+    const char *bits = bits_of(program.port, job);
     ck_assert_int_eq(program_end(&program, SIGTERM), 0);
     support_remove_tree(other);
-    return artifacts;
+    return bits;
 }
 
 /* Law: a crash changes no bit of a result. */
@@ -205,7 +211,7 @@ START_TEST(after_kill_9_the_run_finishes_with_the_same_bits)
     const struct json *run =
         get(program.port, "runs/*", arena_printf(arena, &err, "%s-v000-s0", job));
     ck_assert_double_eq(number_of(run, "attempts"), 2);
-    ck_assert_str_eq(artifacts_of(program.port, job), undisturbed(slow));
+    ck_assert_str_eq(bits_of(program.port, job), undisturbed(slow));
     ck_assert_int_eq(program_end(&program, SIGTERM), 0);
 }
 END_TEST
@@ -239,7 +245,7 @@ START_TEST(after_kill_9_the_run_goes_on_from_its_checkpoint)
 
     program_serve(&program, directory);
     ck_assert_str_eq(finish(program.port, job), "succeeded");
-    ck_assert_str_eq(artifacts_of(program.port, job), undisturbed(layers));
+    ck_assert_str_eq(bits_of(program.port, job), undisturbed(layers));
     ck_assert_int_eq(program_end_log(&program, SIGTERM, log, sizeof(log)), 0);
     ck_assert(!has_checkpoint(job));
     ck_assert_msg(support_contains(log, "run=j1-v000-s0 msg=\"run goes on from its checkpoint\" "
@@ -263,7 +269,7 @@ START_TEST(a_damaged_checkpoint_only_costs_time)
 
     program_serve(&program, directory);
     ck_assert_str_eq(finish(program.port, job), "succeeded");
-    ck_assert_str_eq(artifacts_of(program.port, job), undisturbed(layers));
+    ck_assert_str_eq(bits_of(program.port, job), undisturbed(layers));
     ck_assert_int_eq(program_end_log(&program, SIGTERM, log, sizeof(log)), 0);
     ck_assert_msg(support_contains(log, "a checkpoint is not used") &&
                       support_contains(log, "8 bytes that are no checkpoint"),
@@ -297,7 +303,7 @@ START_TEST(after_sigterm_the_run_finishes_with_the_same_bits)
 
     program_serve(&program, directory);
     ck_assert_str_eq(finish(program.port, job), "succeeded");
-    ck_assert_str_eq(artifacts_of(program.port, job), undisturbed(slow));
+    ck_assert_str_eq(bits_of(program.port, job), undisturbed(slow));
     ck_assert_int_eq(program_end(&program, SIGTERM), 0);
 }
 END_TEST

@@ -8,13 +8,17 @@
  *            of the quantized network; the largest `bytes` and the weights are the peak
  *   losses  {"units": [{"name", "variable", "solver", "points": [{"iteration", "loss"}]}]}, to six
  *            digits (flow/losses.h)
+ *   histograms  {"layers": [{"name", "weights": values, "activations": values}]} with values
+ *            {"low", "high", "counts", "scale", "zero_point", "code_low", "code_high",
+ * "scales_low", "scales_high"} of the float network; of several scales "scale" is the one in the
+ *            middle, and null stands for what float does not have (recon/distribution.h)
  */
 
 #include "ptqd/flow/run.h"
 #include "ptqd/json/json_schema.h"
 #include "ptqd/store/run_row.h"
 
-extern const struct schema memory_schema, losses_schema;
+extern const struct schema memory_schema, losses_schema, histograms_schema;
 
 /* All details of a result, as JSON in `arena`. */
 bool details_print(const struct run_result *result, struct arena *arena,

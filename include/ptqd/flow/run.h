@@ -9,6 +9,7 @@
 #include "ptqd/nn/dataset.h"
 #include "ptqd/quant/cost.h"
 #include "ptqd/quant/memory_timeline.h"
+#include "ptqd/recon/distribution.h"
 #include "ptqd/recon/monitor.h"
 
 struct sensitivity; /* flow/sensitivity.h */
@@ -105,7 +106,8 @@ struct run_result {
     struct memory_timeline memory;         /* of the quantized network */
     struct run_loss *losses;               /* curves of the units that were optimized */
     int loss_count;
-    struct run_layer *layers; /* parallel to cost.layers */
+    struct run_layer *layers;                 /* parallel to cost.layers */
+    struct layer_distribution *distributions; /* likewise */
     int layer_count;
     struct run_step steps[RUN_STEPS_MAX];
     int step_count;
