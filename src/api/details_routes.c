@@ -3,8 +3,11 @@
 #include "api_private.h"
 
 #include "ptqd/api/details.h"
+#include "ptqd/jobs/run_log.h"
 #include "ptqd/store/run_detail.h"
+#include "ptqd/store/run_log_row.h"
 
+#include <inttypes.h>
 #include <string.h>
 
 /* {"run": …, and what is stored}, which is sent as it is: it may be large, and nobody here reads
@@ -56,6 +59,110 @@ static bool get_histograms(struct http_request *request, void *context, struct e
     return reply_detail(request, context, "histograms", err);
 }
 
+/* ---- the log ---- */
+
+static const struct schema_member line_members[] = {
+    {"time", .type = SCHEMA_TIME},
+    {"text", .type = SCHEMA_STRING},
+    {0},
+};
+static const struct schema line_schema = {
+    .name = "LogLine",
+    .help = "A line of a log",
+    .members = line_members,
+};
+static const struct schema_member log_members[] = {
+    {"run", .type = SCHEMA_STRING},
+    {"lines", .type = SCHEMA_OBJECT, .of = &line_schema, .list = true},
+    {0},
+};
+static const struct schema log_schema = {
+    .name = "RunLog",
+    .help = "What has happened to a run",
+    .members = log_members,
+};
+
+static bool add_lines(struct json *list, const char *lines, struct arena *arena, struct error *err)
+{
+    struct json *parsed;
+    if (!json_parse(arena, lines, strlen(lines), NULL, &parsed, err))
+        return error_context(err, "the stored log of a run");
+    for (const struct json *v = json_first(parsed); v != NULL; v = json_next(v))
+        json_add_copy(list, NULL, v);
+    return true;
+}
+
+static void add_line(struct json *list, int64_t time_ms, const char *text)
+{
+    struct json *line = json_add_object(list, NULL);
+    add_time(line, "time", time_ms);
+    json_add_string(line, "text", text);
+}
+
+/* What is known of a run that an earlier version made, which kept no log. */
+static bool add_row_lines(struct json *list, const struct run_row *row, struct arena *arena,
+                          struct error *err)
+{
+    const char *started =
+        arena_printf(arena, err, "started by %s, attempt %" PRId64, row->worker, row->attempts);
+    if (started == NULL)
+        return false;
+    add_line(list, row->started_ms, started);
+    if (row->finished_ms != 0)
+        add_line(list, row->finished_ms, run_state_name(row->state));
+    return true;
+}
+
+/* Why it failed at last, in the words of its problem. */
+static bool add_problem_line(struct json *list, const struct run_row *row, struct arena *arena,
+                             struct error *err)
+{
+    const char *detail;
+    const struct json *member;
+    struct json *holder = json_object(arena);
+    if (row->problem.code == NULL)
+        return true;
+    add_run_problem(holder, "problem", &row->problem);
+    if (!json_member(json_find(holder, "problem"), "detail", &member, err) ||
+        !json_as_string(member, &detail, err))
+        return false;
+    add_line(list, row->finished_ms, detail);
+    return true;
+}
+
+/* Attempts that have ended, and of the one that runs what is known so far. */
+static bool get_log(struct http_request *request, void *context, struct error *err)
+{
+    struct api *api = context;
+    struct arena *arena = http_arena(request);
+    const char *id = http_param(request, "id");
+    struct run_log *now = ARENA_NEW(arena, struct run_log, err);
+    struct database *database;
+    struct run_row row;
+    struct run_log_row *attempts;
+    size_t count;
+    if (now == NULL)
+        return false;
+    bool runs = jobs_run_log(api->options.jobs, id, now); /* first: it may end meanwhile */
+    if (!find_run(request, api, &database, &row, err) ||
+        !run_log_row_list(database, id, arena, &attempts, &count, err))
+        return false;
+    struct json *object = json_object(arena);
+    json_add_string(object, "run", row.id);
+    struct json *lines = json_add_array(object, "lines");
+    if (count == 0 && !runs && row.attempts > 0 && !add_row_lines(lines, &row, arena, err))
+        return false;
+    for (size_t i = 0; i < count; i++)
+        if (!add_lines(lines, attempts[i].lines, arena, err))
+            return false;
+    if (runs && row.state == RUN_RUNNING) {
+        const char *known = run_log_print(now, arena, err);
+        if (known == NULL || !add_lines(lines, known, arena, err))
+            return false;
+    }
+    return add_problem_line(lines, &row, arena, err) && reply_json_tagged(request, object, err);
+}
+
 static const struct http_route routes[] = {
     {.method = "GET",
      .pattern = "/v1/runs/{id}/memory",
@@ -79,5 +186,11 @@ static const struct http_route routes[] = {
      .replies = {{200, "Two histograms for each layer", .schema = &histograms_schema,
                   .headers = {"ETag"}}},
      .problems = {409}},
+    {.method = "GET",
+     .pattern = "/v1/runs/{id}/log",
+     .access = ACCESS_READ,
+     .handle = get_log,
+     .summary = "What has happened to a run: attempts, steps with their seconds, how it ended",
+     .replies = {{200, "The lines so far", .schema = &log_schema, .headers = {"ETag"}}}},
 };
 const struct http_table detail_routes = {routes, sizeof(routes) / sizeof(routes[0])};

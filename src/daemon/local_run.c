@@ -16,6 +16,7 @@
 #include "ptqd/api/result.h"
 #include "ptqd/base/file.h"
 #include "ptqd/flow/shared.h"
+#include "ptqd/jobs/run_log.h"
 #include "ptqd/store/run_row.h"
 
 #include <inttypes.h>
@@ -49,6 +50,7 @@ struct local_worker {
     struct local *local;
     size_t index;
     struct arena *keep; /* results, until the report */
+    struct run_log log; /* of the run that it has */
     pthread_t thread;
 };
 
@@ -78,8 +80,9 @@ static void print_progress(struct local *local, bool always)
 
 static bool on_progress(void *context, const struct run_progress *progress)
 {
-    const struct local_worker *worker = context;
+    struct local_worker *worker = context;
     struct local *local = worker->local;
+    run_log_step(&worker->log, progress->step);
     pthread_mutex_lock(&local->lock);
     local->fractions[worker->index] = progress->fraction;
     print_progress(local, false);
@@ -194,6 +197,17 @@ static bool compute(struct local_worker *worker, size_t index, const char *direc
            write_result(directory, local->runs[index].result, result, arena, err);
 }
 
+static bool write_log(const char *directory, const struct run_log *log, struct arena *arena,
+                      struct error *err)
+{
+    struct json *object = json_object(arena);
+    const char *lines = run_log_print(log, arena, err);
+    if (lines == NULL)
+        return false;
+    json_add_raw(object, "lines", lines);
+    return write_json(directory, "log.json", object, arena, err);
+}
+
 static void write_problem(const char *directory, const struct error *problem, struct arena *arena)
 {
     struct error err = {0};
@@ -218,8 +232,17 @@ static void run_one(struct local_worker *worker, size_t index)
     struct arena *arena = arena_create(settings_bytes(local->settings->run_memory));
     const char *directory =
         paths == NULL ? NULL : arena_printf(paths, &err, "%s/runs/%s", local->out, run->id);
+    worker->log = (struct run_log){.count = 0};
+    run_log_add(&worker->log, "started by worker-%zu", worker->index + 1);
     bool ok = arena != NULL && directory != NULL && file_make_directory(directory, &err) &&
               compute(worker, index, directory, &files, &memory, arena, &err);
+    run_log_step(&worker->log, "");
+    run_log_add(&worker->log, "%s", ok ? "succeeded" : err.message);
+    if (directory != NULL && paths != NULL) {
+        struct error log_err = {0};
+        if (!write_log(directory, &worker->log, paths, &log_err))
+            command_fail("run", &log_err);
+    }
     execute_files_close(&files);
     execute_memory_release(&memory);
     pthread_mutex_lock(&local->lock);

@@ -5,6 +5,7 @@
 #include "ptqd/api/details.h"
 #include "ptqd/api/result.h"
 #include "ptqd/base/log.h"
+#include "ptqd/jobs/run_log.h"
 #include "ptqd/store/blob.h"
 #include "ptqd/store/run_file.h"
 
@@ -39,6 +40,7 @@ static double now(void)
  * interval, and a stop no finished unit. */
 struct keeper {
     const char *directory, *run; /* borrowed */
+    const struct run_ticket *ticket;
     double interval_seconds;
     struct arena *arena;    /* the one that was read is not part of the run's memory */
     struct arena *newest;   /* nor is `pending` */
@@ -51,11 +53,16 @@ struct keeper {
 static void on_resumed(void *context, const struct run_resumption *resumption)
 {
     const struct keeper *keeper = context;
+    char line[RUN_LOG_LINE_BYTES];
     if (resumption->problem == NULL) {
+        (void)snprintf(line, sizeof(line), "goes on from its checkpoint in %s, behind unit %d",
+                       resumption->step, resumption->units); /* names are short */
+        ticket_log(keeper->ticket, line);
         log_write(LOG_INFO, "daemon", "run goes on from its checkpoint|step=%s units=%d",
                   resumption->step, resumption->units);
         return;
     }
+    ticket_log(keeper->ticket, "its checkpoint can't be used; it starts from the beginning");
     struct error problem = *resumption->problem;
     error_context(&problem, "run %s", keeper->run);
     log_failure("daemon", "a checkpoint is not used", &problem);
@@ -259,6 +266,7 @@ bool runner_execute(void *context, const struct run_ticket *ticket, struct run_o
     struct keeper keeper = {
         .directory = runner->directory,
         .run = ticket->run,
+        .ticket = ticket,
         .interval_seconds = runner->checkpoint_seconds,
         .arena = arena_create(0),
         .newest = arena_create(0),

@@ -4,18 +4,35 @@
 #include <string.h>
 #include <time.h>
 
+/* With the mutex held: who runs the run; NULL when nobody does. */
+static const struct worker *worker_of(const struct jobs *jobs, const char *run)
+{
+    for (size_t i = 0; i < jobs->worker_count; i++) {
+        const struct worker *worker = &jobs->workers[i];
+        if (worker->busy && strcmp(worker->run, run) == 0)
+            return worker;
+    }
+    return NULL;
+}
+
 bool jobs_run_progress(struct jobs *jobs, const char *run, struct ticket_progress *out_progress)
 {
-    bool found = false;
     uv_mutex_lock(&jobs->mutex);
-    for (size_t i = 0; i < jobs->worker_count && !found; i++) {
-        const struct worker *worker = &jobs->workers[i];
-        found = worker->busy && strcmp(worker->run, run) == 0;
-        if (found)
-            *out_progress = worker->progress;
-    }
+    const struct worker *worker = worker_of(jobs, run);
+    if (worker != NULL)
+        *out_progress = worker->progress;
     uv_mutex_unlock(&jobs->mutex);
-    return found;
+    return worker != NULL;
+}
+
+bool jobs_run_log(struct jobs *jobs, const char *run, struct run_log *out_log)
+{
+    uv_mutex_lock(&jobs->mutex);
+    const struct worker *worker = worker_of(jobs, run);
+    if (worker != NULL)
+        *out_log = worker->log;
+    uv_mutex_unlock(&jobs->mutex);
+    return worker != NULL;
 }
 
 bool jobs_running(struct jobs *jobs, const char *job, struct arena *arena,

@@ -4,6 +4,7 @@
 
 #include "ptqd/base/log.h"
 #include "ptqd/store/blob.h"
+#include "ptqd/store/run_log_row.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -48,6 +49,9 @@ static void claim_answered(void *context, const struct error *failure)
         };
         memcpy(worker->run, worker->run_row.id, sizeof(worker->run));
         memcpy(worker->job, worker->job_row.id, sizeof(worker->job));
+        worker->log = (struct run_log){.count = 0};
+        run_log_add(&worker->log, "started by %s, attempt %" PRId64, worker->name,
+                    worker->run_row.attempts);
         queue_notify(jobs, worker->job);
     }
     worker->claimed = true;
@@ -96,6 +100,7 @@ bool ticket_report(const struct run_ticket *ticket, const struct ticket_progress
     uv_mutex_lock(&jobs->mutex);
     bool new_step = strcmp(worker->progress.step, progress->step) != 0;
     worker->progress = *progress;
+    run_log_step(&worker->log, progress->step);
     if (new_step || now_ns - worker->notified_ns >= NOTIFY_EVERY_NS) {
         worker->notified_ns = now_ns;
         queue_notify(jobs, worker->job);
@@ -106,6 +111,16 @@ bool ticket_report(const struct run_ticket *ticket, const struct ticket_progress
     return go_on;
 }
 
+void ticket_log(const struct run_ticket *ticket, const char *text)
+{
+    struct worker *worker = ticket->worker;
+    if (worker == NULL)
+        return;
+    uv_mutex_lock(&worker->jobs->mutex);
+    run_log_add(&worker->log, "%s", text);
+    uv_mutex_unlock(&worker->jobs->mutex);
+}
+
 enum ending { ENDS_SUCCEEDED, ENDS_FAILED, ENDS_CANCELLED, ENDS_REQUEUED };
 
 struct record {
@@ -113,6 +128,7 @@ struct record {
     enum ending ending;
     struct run_outcome outcome; /* ENDS_SUCCEEDED */
     struct error problem;       /* ENDS_FAILED */
+    const char *log;            /* lines of the attempt; NULL: there was no memory for them */
 };
 
 /* Runs the executor, unless the run was told to stop before it began. */
@@ -151,9 +167,8 @@ static void execute(struct worker *worker, struct record *record)
 
 /* ---- recording ---- */
 
-static bool apply_record(struct database *database, void *context, struct error *err)
+static bool apply_ending(struct database *database, const struct record *record, struct error *err)
 {
-    const struct record *record = context;
     const char *run = record->worker->run_row.id;
     switch (record->ending) {
     case ENDS_SUCCEEDED:
@@ -166,6 +181,36 @@ static bool apply_record(struct database *database, void *context, struct error 
         return run_row_requeue(database, run, err);
     }
     return FAIL(err, E_INTERNAL, "a run can't end in way %d", (int)record->ending);
+}
+
+static bool apply_record(struct database *database, void *context, struct error *err)
+{
+    const struct record *record = context;
+    const struct run_row *run = &record->worker->run_row;
+    const struct run_log_row row = {run->attempts, record->log};
+    return apply_ending(database, record, err) &&
+           (record->log == NULL || run_log_row_insert(database, run->id, &row, err));
+}
+
+/* The lines with the ending, which may be another one later. Why a run failed is told by its
+ * problem. */
+static void print_log(struct record *record)
+{
+    static const char *const words[] = {
+        [ENDS_FAILED] = "failed",
+        [ENDS_CANCELLED] = "cancelled",
+        [ENDS_REQUEUED] = "put back into the queue",
+    };
+    struct worker *worker = record->worker;
+    uv_mutex_lock(&worker->jobs->mutex);
+    struct run_log log = worker->log;
+    uv_mutex_unlock(&worker->jobs->mutex);
+    run_log_step(&log, "");
+    if (record->ending == ENDS_SUCCEEDED)
+        run_log_add(&log, "succeeded after %.3f s", record->outcome.seconds);
+    else
+        run_log_add(&log, "%s", words[record->ending]);
+    record->log = run_log_print(&log, worker->arena, NULL);
 }
 
 /* Waits for a while, or until the queue stops; true when it does. */
@@ -198,6 +243,7 @@ static bool write_record(struct record *record)
     struct worker *worker = record->worker;
     struct jobs *jobs = worker->jobs;
     struct error err = {.message = ""};
+    print_log(record);
     for (bool told = false; !store_write_now(jobs->store, apply_record, record, &err);) {
         if (may_pass(&err)) {
             if (!told)
@@ -208,6 +254,7 @@ static bool write_record(struct record *record)
         } else if (record->ending == ENDS_SUCCEEDED) {
             record->ending = ENDS_FAILED;
             record->problem = err;
+            print_log(record);
         } else {
             log_failure("jobs", "can't record a run", &err);
             return false;

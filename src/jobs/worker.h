@@ -3,6 +3,7 @@
 /* A worker: one thread that claims runs, has them executed and records what came out. */
 
 #include "ptqd/jobs/jobs.h"
+#include "ptqd/jobs/run_log.h"
 
 #include <uv.h>
 
@@ -37,6 +38,7 @@ struct worker {
     bool paused;           /* somebody wants it back in the queue */
     enum worker_stop told; /* what the executor was told */
     struct ticket_progress progress;
+    struct run_log log;   /* of `run` */
     uint64_t notified_ns; /* when listeners last heard of its progress */
 };
 

@@ -2,6 +2,7 @@
  * follow by trigger. */
 
 #include "ptqd/store/run_detail.h"
+#include "ptqd/store/run_log_row.h"
 
 #include "row_id.h"
 #include "row_list.h"
@@ -265,7 +266,8 @@ bool run_row_recover(struct database *database, struct run_recovery *out_recover
                      struct error *err)
 {
     struct run_recovery recovery;
-    if (!database_run(database, "UPDATE run SET crashes = crashes + 1 WHERE state = 'running'",
+    if (!run_log_row_crashed(database, err) ||
+        !database_run(database, "UPDATE run SET crashes = crashes + 1 WHERE state = 'running'",
                       err) ||
         !recover(database,
                  "UPDATE run SET state = 'cancelled', finished_ms = ?1"

@@ -4,6 +4,7 @@
 
 #include "support.h"
 
+#include <sqlite3.h>
 #include <string.h>
 
 static struct service service;
@@ -103,6 +104,96 @@ START_TEST(a_run_without_the_detail_says_why)
 }
 END_TEST
 
+static const char *line_at(const struct json *log, size_t index)
+{
+    const struct json *line = json_first(service_member(log, "lines"));
+    for (size_t i = 0; i < index && line != NULL; i++)
+        line = json_next(line);
+    ck_assert_msg(line != NULL, "there is no line %zu", index);
+    ck_assert_uint_eq(strlen(service_text(line, "time")), strlen("2026-01-02T03:04:05.678Z"));
+    return service_text(line, "text");
+}
+
+/* Law: while a run runs, its log has what is known so far; when it has ended, how it ended. */
+START_TEST(a_log_grows_and_ends)
+{
+    atomic_store(&service.mode, SERVICE_WAIT);
+    const char *job = service_submit(&service, service_spec(&service, ",\"seeds\":1"));
+    run = arena_printf(service.arena, NULL, "%s-v000-s0", job);
+    const struct json *log = get("log", 200);
+    for (long end = client_now_ms() + CLIENT_DEADLINE_MS;
+         json_count(service_member(log, "lines")) == 0 && client_now_ms() < end;)
+        log = get("log", 200);
+    ck_assert(support_contains(line_at(log, 0), "started by worker-"));
+    ck_assert(support_contains(line_at(log, 0), ", attempt 1"));
+    ck_assert_uint_eq(json_count(service_member(log, "lines")), 1);
+
+    atomic_store(&service.mode, SERVICE_SUCCEED);
+    ck_assert_str_eq(service_finish(&service, job), "succeeded");
+    log = get("log", 200);
+    ck_assert(support_contains(line_at(log, 0), "started by worker-"));
+    ck_assert(support_contains(line_at(log, 1), "optimize took "));
+    ck_assert_str_eq(line_at(log, 2), "succeeded after 1.500 s");
+    ck_assert_uint_eq(json_count(service_member(log, "lines")), 3);
+}
+END_TEST
+
+/* Laws: every attempt has its lines, and the last failure its reason, which is that of the
+ * problem: nothing of the inside of the server. */
+START_TEST(a_log_has_all_attempts_and_the_reason)
+{
+    compute(SERVICE_FAIL, "failed");
+    const char *job = arena_strndup(service.arena, run, strcspn(run, "-"), NULL);
+    const struct json *log = get("log", 200);
+    ck_assert_str_eq(line_at(log, 1), "failed");
+    ck_assert_str_eq(line_at(log, 2), "node 'x' (Foo) is not supported");
+    atomic_store(&service.mode, SERVICE_SUCCEED);
+    service_call(&service, "POST", arena_printf(service.arena, NULL, "/v1/jobs/%s/retry", job),
+                 NULL, "", 0, 200);
+    ck_assert_str_eq(service_finish(&service, job), "succeeded");
+    log = get("log", 200);
+    ck_assert_str_eq(line_at(log, 1), "failed");
+    ck_assert(support_contains(line_at(log, 2), ", attempt 2"));
+    ck_assert_str_eq(line_at(log, 3), "succeeded after 1.500 s");
+    ck_assert_uint_eq(json_count(service_member(log, "lines")), 4);
+
+    atomic_store(&service.mode, SERVICE_FAIL);
+    job = service_submit(&service, service_spec(&service, ",\"seeds\":[1]"));
+    ck_assert_str_eq(service_finish(&service, job), "failed");
+    run = arena_printf(service.arena, NULL, "%s-v000-s1", job);
+    log = get("log", 200);
+    ck_assert_str_eq(line_at(log, 1), "failed");
+    ck_assert(support_contains(line_at(log, 2), "its log has the reason"));
+}
+END_TEST
+
+/* Law: of a run that an earlier version made there is what its row knows. */
+START_TEST(a_run_without_a_log_has_a_short_one)
+{
+    compute(SERVICE_FAIL, "failed");
+    sqlite3 *database;
+    const char *path = arena_printf(service.arena, NULL, "%s/ptqd.db", service.directory);
+    ck_assert_int_eq(sqlite3_open_v2(path, &database, SQLITE_OPEN_READWRITE, NULL), SQLITE_OK);
+    ck_assert_int_eq(sqlite3_exec(database, "DELETE FROM run_log", NULL, NULL, NULL), SQLITE_OK);
+    ck_assert_int_eq(sqlite3_close(database), SQLITE_OK);
+    const struct json *log = get("log", 200);
+    ck_assert(support_contains(line_at(log, 0), "started by worker-"));
+    ck_assert_str_eq(line_at(log, 1), "failed");
+    ck_assert_str_eq(line_at(log, 2), "node 'x' (Foo) is not supported");
+    ck_assert_uint_eq(json_count(service_member(log, "lines")), 3);
+}
+END_TEST
+
+/* Law: a run that waits has no line yet. */
+START_TEST(a_log_of_a_queued_run_is_empty)
+{
+    service_call(&service, "POST", "/v1/queue/pause", NULL, "", 0, 200);
+    const char *job = service_submit(&service, service_spec(&service, ",\"seeds\":1"));
+    run = arena_printf(service.arena, NULL, "%s-v000-s0", job);
+    ck_assert_uint_eq(json_count(service_member(get("log", 200), "lines")), 0);
+}
+END_TEST
+
 /* Law: details go with their job. */
 START_TEST(a_deleted_job_leaves_no_detail)
 {
@@ -125,6 +216,10 @@ int main(void)
     tcase_add_test(tcase, losses_have_units_and_points);
     tcase_add_test(tcase, histograms_have_counts_and_quantizers);
     tcase_add_loop_test(tcase, a_run_without_the_detail_says_why, 0, NAMES);
+    tcase_add_test(tcase, a_log_grows_and_ends);
+    tcase_add_test(tcase, a_log_has_all_attempts_and_the_reason);
+    tcase_add_test(tcase, a_run_without_a_log_has_a_short_one);
+    tcase_add_test(tcase, a_log_of_a_queued_run_is_empty);
     tcase_add_test(tcase, a_deleted_job_leaves_no_detail);
     suite_add_tcase(suite, tcase);
     return support_run(suite);

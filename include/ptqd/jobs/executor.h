@@ -36,6 +36,10 @@ struct run_ticket {
  * several times a second; cheap. */
 bool ticket_report(const struct run_ticket *ticket, const struct ticket_progress *progress);
 
+/* Adds a line to the log of the run: what a user may want to know, and nothing of the inside of the
+ * server. Steps and the ending are there anyway. */
+void ticket_log(const struct run_ticket *ticket, const char *text);
+
 /* Counts a step of a finished run for jobs_read_stats: its name, and the seconds it took. */
 void ticket_took(const struct run_ticket *ticket, const char *step, double seconds);
 

@@ -95,6 +95,10 @@ bool jobs_wait(struct jobs_change *change, struct error *err);
 /* Progress of a running run; false when it is not running now. */
 bool jobs_run_progress(struct jobs *jobs, const char *run, struct ticket_progress *out_progress);
 
+struct run_log;
+/* What has happened to a run in the attempt that runs now; false when it is not running. */
+bool jobs_run_log(struct jobs *jobs, const char *run, struct run_log *out_log);
+
 struct jobs_running {
     char run[RUN_ID_BYTES], job[JOB_ID_BYTES];
     const char *worker; /* its name, for as long as the queue lives */
