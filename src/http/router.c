@@ -80,20 +80,30 @@ bool http_route_find(const struct http_table *const *tables, const char *method,
                      struct http_match *out_match, char out_allow[static HTTP_ALLOW_BYTES],
                      struct error *err)
 {
+    size_t fewest = HTTP_PARAMS_MAX; /* parameters of what matches */
+    bool found = false;
     out_allow[0] = '\0';
     for (; *tables != NULL; tables++) {
         for (size_t i = 0; i < (*tables)->count; i++) {
             const struct http_route *route = &(*tables)->routes[i];
             struct http_match match;
-            if (!matches(route, path, &match))
+            if (!matches(route, path, &match) || match.count > fewest)
                 continue;
+            if (match.count < fewest) { /* the others' parameter is a word of this one */
+                out_allow[0] = '\0';
+                found = false;
+            }
+            fewest = match.count;
             if (serves(route, method)) {
                 *out_match = match;
-                return true;
+                found = true;
+            } else {
+                allow(route->method, out_allow);
             }
-            allow(route->method, out_allow);
         }
     }
+    if (found)
+        return true;
     if (out_allow[0] != '\0')
         allow("OPTIONS", out_allow);
     if (out_allow[0] != '\0')

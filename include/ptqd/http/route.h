@@ -84,8 +84,10 @@ struct http_match {
 /* The routes of a NULL-terminated list of tables, one after the other; NULL behind the last. */
 const struct http_route *http_route_at(const struct http_table *const *tables, size_t index);
 
-/* Finds the route in a NULL-terminated list of tables. E_NOT_FOUND when no pattern matches;
- * E_METHOD when one does with other methods, which are written to `out_allow` ("GET, HEAD, POST").
+/* Finds the route in a NULL-terminated list of tables; of patterns that match, those with the
+ * fewest parameters count: "/v1/jobs/estimate" is no "/v1/jobs/{id}". E_NOT_FOUND when no pattern
+ * matches; E_METHOD when one does with other methods, which are written to `out_allow` ("GET, HEAD,
+ * POST").
  */
 enum { HTTP_ALLOW_BYTES = 64 };
 bool http_route_find(const struct http_table *const *tables, const char *method, const char *path,
