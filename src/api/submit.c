@@ -60,12 +60,21 @@ bool check_priority(const struct http_request *request, const struct api *api, i
     return error_at(err, "/priority");
 }
 
+bool check_submission(struct http_request *request, struct api *api, struct database *database,
+                      const struct json *object, struct job_spec *out_spec, struct error *err)
+{
+    static const struct job_spec_options options = {.allow_paths = false};
+    const struct store_viewer viewer = access_viewer(request, api);
+    struct arena *arena = http_arena(request);
+    return job_spec_parse(object, &options, arena, out_spec, err) &&
+           check_priority(request, api, out_spec->priority, err) &&
+           check_fit(api, database, &viewer, out_spec, arena, err);
+}
+
 bool prepare_job(struct http_request *request, struct api *api, const struct job_request *wanted,
                  struct prepared_job *out_prepared, struct error *err)
 {
-    static const struct job_spec_options options = {.allow_paths = false};
     struct arena *arena = http_arena(request);
-    const struct store_viewer viewer = access_viewer(request, api);
     struct prepared_job prepared = {.spec = NULL};
     struct job_insert keyed = {0};
     struct job_spec spec;
@@ -74,9 +83,7 @@ bool prepare_job(struct http_request *request, struct api *api, const struct job
         !apply_key(request, database, wanted, &keyed, prepared.replayed, err))
         return false;
     if (prepared.replayed[0] == '\0') {
-        if (!job_spec_parse(wanted->object, &options, arena, &spec, err) ||
-            !check_priority(request, api, spec.priority, err) ||
-            !check_fit(api, database, &viewer, &spec, arena, err))
+        if (!check_submission(request, api, database, wanted->object, &spec, err))
             return false;
         prepared.spec = job_spec_json(&spec, arena);
         if (!job_spec_insert(&spec, prepared.spec, arena, &prepared.insert, err))

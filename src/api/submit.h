@@ -6,6 +6,9 @@
 
 http_handler submit_begin, submit_handle;
 extern const struct schema job_form_schema;
+/* POST /v1/jobs/estimate. */
+http_handler estimate_handle;
+extern const struct schema estimate_schema;
 
 bool form_begin(struct http_request *request, struct api *api, struct error *err);
 http_handler form_handle;
@@ -20,6 +23,11 @@ struct job_request {
 /* E_INVALID for a priority that only administrators may give: before everybody else's jobs. */
 bool check_priority(const struct http_request *request, const struct api *api, int64_t priority,
                     struct error *err);
+
+struct job_spec;
+/* All that is checked of a specification, but for the limits of the queue. */
+bool check_submission(struct http_request *request, struct api *api, struct database *database,
+                      const struct json *object, struct job_spec *out_spec, struct error *err);
 
 struct prepared_job {
     struct job_insert insert;

@@ -73,6 +73,7 @@ static bool make_result(const struct run_ticket *ticket, struct run_outcome *out
         .steps = {{"solve", 0.5}},
         .step_count = 1,
         .seconds = 1.5,
+        .predicted_bytes = 1000,
     };
     outcome->result = result_print(&result, ticket->arena, err);
     if (outcome->result == NULL ||

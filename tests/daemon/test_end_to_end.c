@@ -346,6 +346,31 @@ static const char *write_spec(const char *more)
     return write_sample("spec.json", &spec);
 }
 
+/* The details that `ptqd run` wrote are what the daemon answers. */
+static void check_details(int port, const char *run, const char *folder)
+{
+    static const struct {
+        const char *file, *call, *member;
+    } details[] = {{"losses.json", "runs/*/losses", "units"},
+                   {"histograms.json", "runs/*/histograms", "layers"},
+                   {"memory.json", "runs/*/memory", "steps"}};
+    for (size_t i = 0; i < sizeof(details) / sizeof(details[0]); i++) {
+        char *text;
+        size_t size;
+        struct json *written;
+        ck_assert_ok(file_read(arena, file_join(arena, folder, details[i].file, &err), 1 << 20,
+                               &text, &size, &err),
+                     &err);
+        ck_assert_ok(json_parse(arena, text, size, NULL, &written, &err), &err);
+        const struct json *answer = get(port, details[i].call, run);
+        ck_assert_msg(json_equal(json_find(written, details[i].member),
+                                 json_find(answer, details[i].member)),
+                      "%s", details[i].file);
+        ck_assert_uint_gt(json_count(json_find(answer, details[i].member)), 0);
+    }
+    ck_assert_int_eq(access(file_join(arena, folder, "log.json", &err), F_OK), 0);
+}
+
 /* Law: without the daemon the same bits come out. */
 START_TEST(ptqd_run_gives_the_same_artifact_as_the_daemon)
 {
@@ -371,6 +396,8 @@ START_TEST(ptqd_run_gives_the_same_artifact_as_the_daemon)
     ck_assert_uint_eq(artifact.size, size);
     ck_assert_int_eq(memcmp(artifact.body, model, size), 0);
     reply_free(&artifact);
+    check_details(program.port, arena_printf(arena, &err, "%s-v001-s1", job),
+                  file_join(arena, out, "runs/v001-1", &err));
     ck_assert_int_eq(program_end(&program, SIGTERM), 0);
 }
 END_TEST
