@@ -184,6 +184,8 @@ test('a job is followed to its end without a reload', async () => {
     const id = await submit({name: 'followed', seeds: 1, pipeline: {weights: {bits: [3, 4]},
         optimize: {variable: 'grid'}, postprocess: {bias: 'none'}}});
     await visit(page, daemon, `#/jobs/${id}`);
+    const bits = page.getByRole('columnheader', {name: 'weights.bits'});
+    await bits.getByRole('button').click(); // as soon as there is a result
     await daemon.finished(id);
     await until('both runs are told', async () => (await tableOf(page, 'Runs')).rows
         .filter(row => row.includes('succeeded')).length === 2);
