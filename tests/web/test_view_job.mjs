@@ -196,7 +196,7 @@ test('a job is followed to its end without a reload', async () => {
     assert.deepEqual(await badge(), ['succeeded']);
 });
 
-test('it is paused, resumed and cancelled', async () => {
+test('it is paused, resumed, given another priority and cancelled', async () => {
     const id = await slow('steered');
     await visit(page, daemon, `#/jobs/${id}`);
     await until('a run works', async () =>
@@ -205,6 +205,10 @@ test('it is paused, resumed and cancelled', async () => {
     await until('it is paused', async () => (await badge()).includes('paused'));
     await press(/^Resume/);
     await until('it is resumed', async () => !(await badge()).includes('paused'));
+    await page.getByLabel('Priority').fill('-3');
+    await page.getByRole('button', {name: 'Set', exact: true}).click();
+    await until('it has the priority', async () =>
+        (await daemon.get(`/v1/jobs/${id}`)).priority === -3);
     await press(/^Cancel/);
     await until('it is cancelled', async () => (await badge())[0] === 'cancelled');
     assert.equal((await daemon.get(`/v1/jobs/${id}`)).state, 'cancelled');
