@@ -1,8 +1,8 @@
 // A network: drawn layer by layer with shapes and costs, coloured by what a run found, and what is
 // known of a chosen layer.
 
-import {get} from './api.js';
-import {h, replace} from './dom.js';
+import {get, isAbort} from './api.js';
+import {h, notify, replace} from './dom.js';
 import {bytes, count, number, plural, time} from './format.js';
 import {colouring, colours} from './graph_colours.js';
 import {drawGraph, shapeText} from './graph_drawing.js';
@@ -49,44 +49,63 @@ function remember(page) {
         (text === '' ? '' : `?${text}`));
 }
 
-async function chooseRun(page, id) {
-    page.run = null;
-    page.layers = null;
-    page.histograms = new Map();
-    if (id) {
-        const address = `/v1/runs/${encodeURIComponent(id)}`;
-        const [run, layers, histograms] = await Promise.all(['', '/layers', '/histograms']
-            .map(rest => getIfKnown(address + rest, page.signal)));
-        page.run = run;
-        page.layers = layers && new Map(layers.layers.map(layer => [layer.name, layer]));
-        page.histograms = new Map((histograms?.layers ?? []).map(each => [each.name, each]));
-    }
-    if (page.layers === null && page.colour.run)
-        page.colour = colours[0];
+// What the drawing takes from a run; nothing when `id` is null.
+async function loadRun(id, signal) {
+    const address = `/v1/runs/${encodeURIComponent(id ?? '')}`;
+    const [run, layers, histograms] = id ? await Promise.all(['', '/layers', '/histograms']
+        .map(rest => getIfKnown(address + rest, signal))) : [null, null, null];
+    return {
+        run,
+        layers: layers && new Map(layers.layers.map(layer => [layer.name, layer])),
+        histograms: new Map((histograms?.layers ?? []).map(each => [each.name, each])),
+    };
 }
 
 function field(id, label, control) {
     return h('div', {class: 'field'}, h('label', {for: id}, label), control);
 }
 
-function jobField(page) {
-    const select = h('select', {id: 'graph-job', value: page.job ?? '', onchange: async () => {
-        page.job = select.value || null;
-        page.runs = page.job ? await runsOf(page.job, page.signal) : [];
-        await chooseRun(page, page.runs[0]?.id ?? null);
-        if (page.layers !== null && page.colour === colours[0])
-            page.colour = colours.find(colour => colour.key === 'error');
+// What a choice needs is loaded first; of several choices in a row the last one counts.
+async function choose(page, load) {
+    const turn = page.turn = {};
+    try {
+        const loaded = await load();
+        if (turn !== page.turn)
+            return;
+        Object.assign(page, loaded);
+    } catch (error) {
+        if (!isAbort(error))
+            notify(error.message, 'error');
+    }
+    suitColour(page);
+    if (!page.signal.aborted)
         draw(page);
-    }}, h('option', {value: ''}, page.jobs.length > 0 ? 'none' : 'no job of this network yet'),
+}
+
+// A colour that needs a run goes with it; with a run the errors are the first thing to see.
+function suitColour(page) {
+    if (page.layers === null && page.colour.run)
+        page.colour = colours[0];
+    else if (page.layers !== null && page.colour === colours[0])
+        page.colour = colours.find(colour => colour.key === 'error');
+}
+
+function jobField(page) {
+    const select = h('select', {id: 'graph-job', value: page.job ?? '',
+        onchange: () => choose(page, async () => {
+            const job = select.value || null;
+            const runs = job === null ? [] : await runsOf(job, page.signal);
+            return {job, runs, ...await loadRun(runs[0]?.id ?? null, page.signal)};
+        })},
+    h('option', {value: ''}, page.jobs.length > 0 ? 'none' : 'no job of this network yet'),
     page.jobs.map(job => h('option', {value: job.id}, `${job.id} ${job.name}`)));
     return field('graph-job', 'Job', select);
 }
 
 function runField(page) {
-    const select = h('select', {id: 'graph-run', value: page.run?.id ?? '', onchange: async () => {
-        await chooseRun(page, select.value);
-        draw(page);
-    }}, page.runs.map(run => h('option', {value: run.id},
+    const select = h('select', {id: 'graph-run', value: page.run?.id ?? '',
+        onchange: () => choose(page, () => loadRun(select.value, page.signal))},
+    page.runs.map(run => h('option', {value: run.id},
         `${run.variant} ${variantWords(run.choices)}, seed ${run.seed}`)));
     select.disabled = page.runs.length === 0;
     return field('graph-run', 'Run', select);
@@ -191,21 +210,20 @@ async function runsOf(job, signal) {
 }
 
 async function load(id, query, signal) {
-    const [model, graph, jobs] = await Promise.all([get(path(id), {signal}),
-        getIfKnown(path(id, '/graph'), signal), get(`/v1/jobs?limit=${jobsMax}`, {signal})]);
-    const page = {model, graph, signal, job: null, run: null, runs: [], layers: null,
-        histograms: new Map(), drawing: null, chosen: query.get('layer'),
+    const [model, graph, jobs, found] = await Promise.all([get(path(id), {signal}),
+        getIfKnown(path(id, '/graph'), signal), get(`/v1/jobs?limit=${jobsMax}`, {signal}),
+        loadRun(query.get('run'), signal)]);
+    const page = {model, graph, signal, job: found.run?.job ?? null, runs: [], ...found,
+        drawing: null, turn: null, chosen: query.get('layer'),
         jobs: jobs.items.filter(job => job.model === model.id && job.progress.succeeded > 0),
         colour: colours.find(colour => colour.key === query.get('colour')) ?? colours[0]};
-    await chooseRun(page, query.get('run'));
-    page.job = page.run?.job ?? null;
     if (page.job !== null) {
         page.runs = await runsOf(page.job, signal);
         if (!page.jobs.some(job => job.id === page.job))
             page.jobs.push({id: page.job, name: ''});
-        if (!query.has('colour') && page.layers !== null)
-            page.colour = colours.find(colour => colour.key === 'error');
     }
+    if (!query.has('colour') || page.layers === null)
+        suitColour(page);
     return page;
 }
 
