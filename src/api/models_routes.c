@@ -245,7 +245,7 @@ static const struct schema graph_schema = {
 };
 
 /* Strings of the description are copied, so it outlives the graph. */
-static bool add_graph(const struct api *api, const struct model_row *row, struct arena *arena,
+static bool add_graph(struct api *api, const struct model_row *row, struct arena *arena,
                       struct json *object, struct error *err)
 {
     const struct model_format *format;
