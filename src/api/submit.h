@@ -32,11 +32,10 @@ bool check_submission(struct http_request *request, struct api *api, struct data
 struct prepared_job {
     struct job_insert insert;
     const struct json *spec;     /* with every default: what insert.row.spec says */
-    char replayed[JOB_ID_BYTES]; /* the job that the key has already; "": none, and the rest counts
-                                  */
+    char replayed[JOB_ID_BYTES]; /* of the key's earlier job; "": there is none */
 };
 
-/* Checks a specification and makes what the store takes. */
+/* Checks a specification and makes what the store takes, unless the key has a job already. */
 bool prepare_job(struct http_request *request, struct api *api, const struct job_request *wanted,
                  struct prepared_job *out_prepared, struct error *err);
 
