@@ -103,11 +103,10 @@ static bool execute(void *context, const struct run_ticket *ticket, struct run_o
     struct service *service = context;
     struct ticket_progress progress = {
         .step = "optimize", .unit = 1, .units = 2, .fraction = 0.5, .seconds_left = 3};
-    while (atomic_load(&service->mode) == SERVICE_WAIT) {
+    do { /* a first report in any case: a run that was seen running has a step */
         if (!ticket_report(ticket, &progress))
             return FAIL(err, E_CANCELLED, "told to stop");
-        usleep(2000);
-    }
+    } while (atomic_load(&service->mode) == SERVICE_WAIT && usleep(2000) == 0);
     if (atomic_load(&service->mode) == SERVICE_FAIL && ticket->seed % 2 == 1)
         return FAIL(err, E_IO, "can't read '/secret/place/file'");
     if (atomic_load(&service->mode) == SERVICE_FAIL)

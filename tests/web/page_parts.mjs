@@ -18,13 +18,6 @@ export async function tableOf(page, caption) {
     return {titles: found.titles.map(plain), rows: found.rows.map(row => row.map(plain))};
 }
 
-/** What a daemon does not have of these routes, as a reason to test nothing; null: it has all. */
-export async function lacksOf(daemon, routes) {
-    const calls = await daemon.get('/');
-    const lack = routes.find(route => !calls.includes(` ${route} `));
-    return lack === undefined ? null : `the daemon has no ${lack}`;
-}
-
 /** The text that a number has on the page. */
 export const shown = plain;
 

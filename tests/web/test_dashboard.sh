@@ -10,7 +10,7 @@ set -u
 
 skip() {
     echo "1..0 # SKIP $1"
-    exit 77
+    exit 0
 }
 
 command -v node >/dev/null || skip "there is no node"
