@@ -1,6 +1,9 @@
-// What the tests of the views read from a page: tables, and files that it offers.
+// What the tests of the views have in common: what they read from a page, and how it looks.
 
+import assert from 'node:assert/strict';
 import {readFileSync} from 'node:fs';
+
+import {axe, openPage, test, visit} from './lab.mjs';
 
 const plain = text => text.replace(/\s+/g, ' ').trim();
 
@@ -25,4 +28,22 @@ export const shown = plain;
 export async function downloaded(page, act) {
     const [download] = await Promise.all([page.waitForEvent('download'), act()]);
     return {name: download.suggestedFilename(), bytes: readFileSync(await download.path())};
+}
+
+/** Tests of pages in themes and widths, [[theme, width], …]: accessible, and nothing is cut. */
+export function testLooks(browser, daemon, looks, addresses) {
+    for (const [theme, width] of looks) {
+        test(`axe finds nothing, and it fits: ${theme}, ${width} pixels`, async () => {
+            const page = await openPage(browser, {colorScheme: theme,
+                viewport: {width, height: 900}});
+            for (const address of addresses) {
+                await visit(page, daemon, address);
+                assert.deepEqual(await axe(page, theme === 'dark'), [], address);
+                assert.ok(await page.evaluate(() => document.scrollingElement.scrollWidth)
+                    <= width, address);
+            }
+            assert.deepEqual(page.complaints, []);
+            await page.context().close();
+        });
+    }
 }

@@ -3,9 +3,9 @@
 import assert from 'node:assert/strict';
 
 import {accuracy, bops, bytes, number, points, spread} from '../../web/format.js';
-import {axe, Daemon, makeExample, openBrowser, openPage, runTests, settle, test, until, visit}
+import {Daemon, makeExample, openBrowser, openPage, runTests, settle, test, until, visit}
     from './lab.mjs';
-import {shown, tableOf} from './page_parts.mjs';
+import {shown, tableOf, testLooks} from './page_parts.mjs';
 
 const browser = await openBrowser();
 const daemon = await new Daemon().start();
@@ -114,18 +114,8 @@ test('what is not there is named, the others are shown', async () => {
     assert.equal((await tableOf(page, 'Comparison')).titles.length, 2);
 });
 
-for (const [theme, width] of [['dark', 1440], ['light', 390]]) {
-    test(`axe finds nothing, and it fits: ${theme}, ${width} pixels`, async () => {
-        const own = await openPage(browser, {colorScheme: theme, viewport: {width, height: 900}});
-        for (const hash of ['#/compare', `#/compare?jobs=${first.id},${second.id}`]) {
-            await visit(own, daemon, hash);
-            assert.deepEqual(await axe(own, theme === 'dark'), [], hash);
-            assert.ok(await own.evaluate(() => document.scrollingElement.scrollWidth) <= width);
-        }
-        assert.deepEqual(own.complaints, []);
-        await own.context().close();
-    });
-}
+testLooks(browser, daemon, [['dark', 1440], ['light', 390]],
+    ['#/compare', `#/compare?jobs=${first.id},${second.id}`]);
 
 test('no script failed, and nothing was refused by the policy', () => {
     assert.deepEqual(page.complaints, []);

@@ -3,9 +3,9 @@
 import assert from 'node:assert/strict';
 
 import {accuracy, bops, bytes, points, spread} from '../../web/format.js';
-import {axe, Daemon, makeExample, openBrowser, openPage, runTests, settle, test, until, visit}
+import {Daemon, makeExample, openBrowser, openPage, runTests, settle, test, until, visit}
     from './lab.mjs';
-import {downloaded, shown, tableOf} from './page_parts.mjs';
+import {downloaded, shown, tableOf, testLooks} from './page_parts.mjs';
 
 const HOSTILE = '<img src=x onerror="window.hacked=1">';
 
@@ -268,17 +268,7 @@ test('without an evaluation set agreement stands for accuracy', async () => {
         variants.map(({agreement}) => shown(accuracy(agreement))));
 });
 
-for (const [theme, width] of [['light', 1440], ['dark', 390]]) {
-    test(`axe finds nothing, and it fits: ${theme}, ${width} pixels`, async () => {
-        const own = await openPage(browser, {colorScheme: theme,
-            viewport: {width, height: 900}});
-        await visit(own, daemon, `#/jobs/${sweep}`);
-        assert.deepEqual(await axe(own, theme === 'dark'), []);
-        assert.ok(await own.evaluate(() => document.scrollingElement.scrollWidth) <= width);
-        assert.deepEqual(own.complaints, []);
-        await own.context().close();
-    });
-}
+testLooks(browser, daemon, [['light', 1440], ['dark', 390]], [`#/jobs/${sweep}`]);
 
 test('no script failed, and nothing was refused by the policy', () => {
     assert.deepEqual(page.complaints, []);

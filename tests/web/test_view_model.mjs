@@ -4,9 +4,9 @@
 import assert from 'node:assert/strict';
 
 import {count, decibel} from '../../web/format.js';
-import {axe, Daemon, makeExample, openBrowser, openPage, runTests, settle, test, until, visit}
+import {Daemon, makeExample, openBrowser, openPage, runTests, settle, test, until, visit}
     from './lab.mjs';
-import {shown, tableOf} from './page_parts.mjs';
+import {shown, tableOf, testLooks} from './page_parts.mjs';
 
 const HOSTILE = '<img src=x onerror="window.hacked=1">';
 
@@ -122,18 +122,8 @@ test('a network that is not there is said so', async () => {
     assert.equal(await page.locator('h1').innerText(), 'Not found');
 });
 
-for (const [theme, width] of [['light', 1440], ['dark', 390]]) {
-    test(`axe finds nothing, and it fits: ${theme}, ${width} pixels`, async () => {
-        const own = await openPage(browser, {colorScheme: theme, viewport: {width, height: 900}});
-        for (const colour of ['error', 'macs']) {
-            await visit(own, daemon, `${address}?run=${run}&colour=${colour}`);
-            assert.deepEqual(await axe(own, theme === 'dark'), []);
-            assert.ok(await own.evaluate(() => document.scrollingElement.scrollWidth) <= width);
-        }
-        assert.deepEqual(own.complaints, []);
-        await own.context().close();
-    });
-}
+testLooks(browser, daemon, [['light', 1440], ['dark', 390]],
+    ['error', 'macs'].map(colour => `${address}?run=${run}&colour=${colour}`));
 
 test('no script failed, and nothing was refused by the policy', () => {
     assert.deepEqual(page.complaints, []);

@@ -5,9 +5,9 @@ import assert from 'node:assert/strict';
 
 import {accuracy, bops, bytes, decibel, duration, number, points, short}
     from '../../web/format.js';
-import {axe, Daemon, makeExample, openBrowser, openPage, runTests, test, until, visit}
+import {Daemon, makeExample, openBrowser, openPage, runTests, test, until, visit}
     from './lab.mjs';
-import {shown, tableOf} from './page_parts.mjs';
+import {shown, tableOf, testLooks} from './page_parts.mjs';
 
 const browser = await openBrowser();
 const daemon = await new Daemon().start();
@@ -173,16 +173,7 @@ test('a run is followed while it works, and to its end', async () => {
     assert.equal(await page.locator('.panel.live').count(), 0);
 });
 
-for (const [theme, width] of [['dark', 1440], ['light', 390]]) {
-    test(`axe finds nothing, and it fits: ${theme}, ${width} pixels`, async () => {
-        const own = await openPage(browser, {colorScheme: theme, viewport: {width, height: 900}});
-        await visit(own, daemon, `#/runs/${id}`);
-        assert.deepEqual(await axe(own, theme === 'dark'), []);
-        assert.ok(await own.evaluate(() => document.scrollingElement.scrollWidth) <= width);
-        assert.deepEqual(own.complaints, []);
-        await own.context().close();
-    });
-}
+testLooks(browser, daemon, [['dark', 1440], ['light', 390]], [`#/runs/${id}`]);
 
 test('no script failed, and nothing was refused by the policy', () => {
     assert.deepEqual(page.complaints, []);
