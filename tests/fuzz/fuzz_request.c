@@ -78,6 +78,8 @@ static void start_once(void)
 static size_t exchange(const uint8_t *bytes, size_t size)
 {
     int fd = client_connect(service.port);
+    if (fd < 0)
+        perror("connect");
     assert(fd >= 0);
     size_t used = 0, sent = 0;
     bool open = true;
