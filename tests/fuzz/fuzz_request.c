@@ -13,9 +13,9 @@
 #include "ptqd/base/log.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <poll.h>
 #include <stdbool.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -77,9 +77,10 @@ static void start_once(void)
 /* Sends and reads by turns: a server that answers early may close before all is sent. */
 static size_t exchange(const uint8_t *bytes, size_t size)
 {
-    int fd = client_connect(service.port);
-    if (fd < 0)
-        perror("connect");
+    int fd;
+    do /* the fuzzer's alarms interrupt */
+        fd = client_connect(service.port);
+    while (fd < 0 && errno == EINTR);
     assert(fd >= 0);
     size_t used = 0, sent = 0;
     bool open = true;
