@@ -238,7 +238,7 @@ export const view = {
             heading(nameOf(page.model),
                 maySubmit() && h('a', {class: 'button', href: '#/submit'}, 'Submit a job')),
             headFacts(page),
-            h('div', {class: 'network'},
+            h('div', {class: 'drawn-network'},
                 section('Drawing', page.places.controls, page.places.drawing),
                 section('Layer', page.places.details)),
             section('Operators', (page.model.layers ?? []).length > 0

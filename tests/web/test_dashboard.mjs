@@ -362,6 +362,14 @@ test('names and labels are text, whatever is in them', async () => {
     await until('it is shown', async () => await text('.job .name') === HOSTILE);
 });
 
+test('the start of the id of a network without a name is not cut', async () => {
+    await visit(page, daemon, '#/');
+    const link = page.locator('.job .network a').first();
+    await link.evaluate(it => { it.textContent = '0123456789'; });
+    assert.ok(await link.evaluate(it => it.offsetWidth <= it.parentElement.clientWidth
+        && it.parentElement.scrollWidth <= it.parentElement.clientWidth));
+});
+
 test('the token is asked for, and kept for the session only', async () => {
     const guarded = new Daemon();
     const token = guarded.token('anna', 'admin');
