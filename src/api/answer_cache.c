@@ -196,14 +196,15 @@ static struct entry *create_entry(struct answer_cache *cache, const char *key, c
 }
 
 void answer_cache_put(struct answer_cache *cache, const char *key, struct answer_version version,
-                      int64_t until_ms, const char *text, size_t size, const char *etag)
+                      int64_t until_ms, const struct answer_draft *draft)
 {
     enum { LARGEST_PART = 10 };
-    if (size > cache->limit_bytes / LARGEST_PART)
+    if (draft->size > cache->limit_bytes / LARGEST_PART)
         return;
-    struct entry *entry = create_entry(cache, key, text, size, etag);
+    struct entry *entry = create_entry(cache, key, draft->text, draft->size, draft->etag);
     if (entry == NULL)
         return; /* rendered again, then */
+    entry->answer.retry_seconds = draft->retry_seconds;
     entry->version = version;
     entry->until_ms = until_ms;
 

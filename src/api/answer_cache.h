@@ -26,7 +26,16 @@ struct answer_text {
     const char *text;
     size_t size;
     char etag[ANSWER_ETAG_BYTES]; /* "": none */
+    int retry_seconds;            /* Retry-After; 0: none */
     int fd;                       /* of a file in memory with the text; −1: there is none */
+};
+
+/* What is to be kept. */
+struct answer_draft {
+    const char *text;
+    size_t size;
+    const char *etag; /* "": none */
+    int retry_seconds;
 };
 
 /* Holds at most `bytes` of texts and keys; what was not asked for longest goes first. */
@@ -43,4 +52,4 @@ void answer_cache_release(void *text);
 /* Keeps a copy until `until_ms` (INT64_MAX: for ever), in place of what the key has. Without memory
  * for it, or when it is larger than a tenth of the cache, nothing happens. */
 void answer_cache_put(struct answer_cache *cache, const char *key, struct answer_version version,
-                      int64_t until_ms, const char *text, size_t size, const char *etag);
+                      int64_t until_ms, const struct answer_draft *draft);

@@ -50,6 +50,8 @@ bool reply_kept(struct http_request *request, struct api *api, const char *key,
     http_set_state(request, kept, answer_cache_release); /* sent from there */
     if (kept->etag[0] != '\0')
         http_set_etag(request, kept->etag);
+    if (kept->retry_seconds > 0)
+        reply_retry_seconds(request, kept->retry_seconds);
     int fd = -1;
     if (kept->fd >= 0 && http_header(request, "Accept-Encoding") == NULL)
         fd = fcntl(kept->fd, F_DUPFD_CLOEXEC, 0);
@@ -61,10 +63,10 @@ bool reply_kept(struct http_request *request, struct api *api, const char *key,
 }
 
 void keep_answer(struct api *api, const char *key, struct answer_version version, bool live,
-                 const char *text, size_t size, const char *etag)
+                 const struct answer_draft *draft)
 {
     int64_t until_ms = live ? http_clock_ms() + LIVE_MS : INT64_MAX;
-    answer_cache_put(api->answers, key, version, until_ms, text, size, etag);
+    answer_cache_put(api->answers, key, version, until_ms, draft);
 }
 
 bool make_etag(const char *text, size_t size, char out_etag[static ANSWER_ETAG_BYTES],
@@ -118,8 +120,8 @@ bool job_text(struct api *api, struct database *database, const struct job_row *
     if (text.text == NULL || !make_etag(text.text, text.size, text.etag, err))
         return false;
     if (!text.live)
-        answer_cache_put(api->answers, row->id, version, INT64_MAX, text.text, text.size,
-                         text.etag);
+        answer_cache_put(api->answers, row->id, version, INT64_MAX,
+                         &(struct answer_draft){text.text, text.size, text.etag, 0});
     *out_text = text;
     return true;
 }

@@ -78,7 +78,7 @@ bool reply_kept(struct http_request *request, struct api *api, const char *key,
                 struct answer_version version);
 /* Keeps the text for reply_kept; `live`: for a moment only, because it shows the clock. */
 void keep_answer(struct api *api, const char *key, struct answer_version version, bool live,
-                 const char *text, size_t size, const char *etag);
+                 const struct answer_draft *draft);
 /* A tag made from the text. */
 bool make_etag(const char *text, size_t size, char out_etag[static ANSWER_ETAG_BYTES],
                struct error *err);
@@ -100,6 +100,9 @@ bool reply_blob(struct http_request *request, struct api *api, const char *id,
 /* Retry-After of what is not finished: when to ask again. NaN: it is not known how long it takes.
  */
 void reply_retry_after(struct http_request *request, double eta_seconds);
+/* The seconds of it, and an answer that says them. */
+int retry_seconds_of(double eta_seconds);
+void reply_retry_seconds(struct http_request *request, int seconds);
 
 /* A file of the dashboard, by its name. */
 bool reply_web_file(struct http_request *request, const char *name, struct error *err);

@@ -76,7 +76,8 @@ static bool condense(const struct fit *fit, const char *id, const char *key,
     const char *text = json_print_string(model, fit->arena, &size, fit->err);
     if (text == NULL)
         return false;
-    answer_cache_put(fit->kept, key, no_version, INT64_MAX, text, size, "");
+    answer_cache_put(fit->kept, key, no_version, INT64_MAX,
+                     &(struct answer_draft){text, size, "", 0});
     *out_model = model;
     return true;
 }

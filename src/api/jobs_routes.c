@@ -103,7 +103,7 @@ static bool list_json(struct http_request *request, struct api *api, struct erro
     const char *text = json_print_string(object, arena, &size, err);
     if (text == NULL)
         return false;
-    keep_answer(api, key, version, live, text, size, "");
+    keep_answer(api, key, version, live, &(struct answer_draft){text, size, "", 0});
     http_answer(request, 200, "application/json", text, size, false);
     return true;
 }
@@ -228,10 +228,13 @@ static bool get_now(struct http_request *request, struct api *api, enum view_for
         return true;
     if (!answer_job(request, api, form, &text, &news, err))
         return false;
-    if (news.finished && form == VIEW_JSON)
-        keep_answer(api, key, version, text.live, text.text, text.size, text.etag);
-    else if (!news.finished)
-        reply_retry_after(request, news.eta_seconds); /* a kept answer has no such header */
+    struct answer_draft draft = {text.text, text.size, text.etag, 0};
+    if (!news.finished) {
+        draft.retry_seconds = retry_seconds_of(news.eta_seconds);
+        reply_retry_seconds(request, draft.retry_seconds);
+    }
+    if (form == VIEW_JSON)
+        keep_answer(api, key, version, text.live || !news.finished, &draft);
     return true;
 }
 

@@ -66,13 +66,23 @@ struct json *reply_list(struct json *object, const char *next)
 
 /* Half of what is left, so that the end is seen soon after it, and who asks often while it is far
  * off asks less. */
-void reply_retry_after(struct http_request *request, double eta_seconds)
+int retry_seconds_of(double eta_seconds)
 {
     enum { LEAST = 1, UNKNOWN = 5, MOST = 30 };
-    char value[16];
     double seconds = isnan(eta_seconds) ? UNKNOWN : fmin(fmax(eta_seconds / 2, LEAST), MOST);
-    (void)snprintf(value, sizeof(value), "%.0f", ceil(seconds)); /* fits */
+    return (int)ceil(seconds);
+}
+
+void reply_retry_seconds(struct http_request *request, int seconds)
+{
+    char value[16];
+    (void)snprintf(value, sizeof(value), "%d", seconds); /* fits */
     http_add_header(request, "Retry-After", value);
+}
+
+void reply_retry_after(struct http_request *request, double eta_seconds)
+{
+    reply_retry_seconds(request, retry_seconds_of(eta_seconds));
 }
 
 bool reply_nothing(struct http_request *request)

@@ -36,13 +36,14 @@ static bool finds(const char *key, struct answer_version version, int64_t now_ms
 
 static void put(const char *key, const char *text)
 {
-    answer_cache_put(cache, key, first, INT64_MAX, text, strlen(text), "tag");
+    answer_cache_put(cache, key, first, INT64_MAX,
+                     &(struct answer_draft){text, strlen(text), "tag", 0});
 }
 
 START_TEST(a_text_is_found_by_its_version_until_its_time_is_over)
 {
     ck_assert_ok(answer_cache_create(1 << 20, &cache, &err), &err);
-    answer_cache_put(cache, "a", first, 100, "text", 4, "tag");
+    answer_cache_put(cache, "a", first, 100, &(struct answer_draft){"text", 4, "tag", 0});
     struct answer_text *found = answer_cache_find(cache, "a", first, 99);
     ck_assert_ptr_nonnull(found);
     ck_assert_str_eq(found->text, "text");
@@ -125,6 +126,25 @@ static bool is_kept(const char *job)
     answer_cache_release(found);
     return found != NULL;
 }
+
+/* Law: what is kept of a job that waits says when to ask again, as the first answer did. */
+START_TEST(a_kept_answer_says_when_to_ask_again)
+{
+    service_call(&service, "POST", "/v1/queue/pause", NULL, "", 0, 200);
+    const char *job = service_submit(&service, service_spec(&service, ""));
+    const char *path = arena_printf(service.arena, NULL, "/v1/jobs/%s", job);
+    char first_value[32], value[32];
+    for (int i = 0; i < 20; i++) {
+        struct reply reply = client_get(service.port, path);
+        ck_assert_int_eq(reply.status, 200);
+        ck_assert_ptr_nonnull(reply_header(&reply, "Retry-After", value, sizeof(value)));
+        reply_free(&reply);
+        if (i == 0)
+            memcpy(first_value, value, sizeof(value));
+        ck_assert_str_eq(value, first_value);
+    }
+}
+END_TEST
 
 START_TEST(a_finished_jobs_text_outlives_changes_of_others)
 {
@@ -322,6 +342,7 @@ int main(void)
     TCase *cases = tcase_create("service");
     tcase_set_timeout(cases, 120);
     tcase_add_checked_fixture(cases, setup, teardown);
+    tcase_add_test(cases, a_kept_answer_says_when_to_ask_again);
     tcase_add_test(cases, a_finished_jobs_text_outlives_changes_of_others);
     tcase_add_test(cases, an_unknown_parameter_is_refused_after_the_same_list_without_it);
     tcase_add_test(cases, a_kept_answer_is_still_conditional);
