@@ -115,7 +115,7 @@ void winograd_destroy(struct winograd *at)
     free(at);
 }
 
-/* Tiles of the map `of` lie on a map of H × W. */
+/* A map, and the tiles of the outputs of a pass (tiled_h × tiled_w), which see it. */
 static struct winograd_map map_of(int64_t H, int64_t W, int64_t C, int64_t tiled_h, int64_t tiled_w)
 {
     return (struct winograd_map){
@@ -125,6 +125,20 @@ static struct winograd_map map_of(int64_t H, int64_t W, int64_t C, int64_t tiled
         .tiles_h = tiles_along(tiled_h),
         .tiles_w = tiles_along(tiled_w),
     };
+}
+
+/* What the tiles of the output see of the input. */
+static struct winograd_map map_of_inputs(const struct conv_shape *shape)
+{
+    struct winograd_map map = map_of(shape->H, shape->W, shape->C, shape->OH, shape->OW);
+    map.before_h = shape->pad_top;
+    map.before_w = shape->pad_left;
+    return map;
+}
+
+static struct winograd_map map_of_outputs(const struct conv_shape *shape)
+{
+    return map_of(shape->OH, shape->OW, shape->K, shape->OH, shape->OW);
 }
 
 /* Part of the tiles of a map, from `first`. */
@@ -192,10 +206,7 @@ void winograd_forward(struct winograd *at, int64_t N, const float *x, const floa
                       const float *bias, bool relu, float *y)
 {
     const struct conv_shape *shape = &at->shape;
-    struct winograd_map from = map_of(shape->H, shape->W, shape->C, shape->OH, shape->OW);
-    from.before_h = shape->pad_top;
-    from.before_w = shape->pad_left;
-    const struct winograd_map to = map_of(shape->OH, shape->OW, shape->K, shape->OH, shape->OW);
+    const struct winograd_map from = map_of_inputs(shape), to = map_of_outputs(shape);
     const struct winograd_finish finish = {
         .bias = bias != NULL ? bias : at->zeros,
         .rectified = relu,
@@ -222,10 +233,7 @@ void winograd_grad_w(struct winograd *at, int64_t N, const float *x, const float
 {
     const struct conv_shape *shape = &at->shape;
     int64_t C = shape->C, K = shape->K, taps = TAPS * TAPS;
-    struct winograd_map from = map_of(shape->H, shape->W, C, shape->OH, shape->OW);
-    from.before_h = shape->pad_top;
-    from.before_w = shape->pad_left;
-    const struct winograd_map to = map_of(shape->OH, shape->OW, K, shape->OH, shape->OW);
+    const struct winograd_map from = map_of_inputs(shape), to = map_of_outputs(shape);
     int64_t tiles = N * to.tiles_h * to.tiles_w;
     for (int64_t first = 0; first < tiles; first += at->part) {
         const struct winograd_part source = part_of(at, &from, N, first, at->from);
