@@ -46,6 +46,15 @@ void program_log(const struct program *program, char *out_log, size_t size)
     out_log[got > 0 ? got : 0] = '\0';
 }
 
+/* All of it, where meson shows it. */
+static void show_log(const struct program *program)
+{
+    char chunk[1024];
+    ssize_t got;
+    for (off_t at = 0; (got = pread(program->log, chunk, sizeof(chunk), at)) > 0; at += got)
+        (void)fwrite(chunk, 1, (size_t)got, stderr);
+}
+
 /* Waits until the line with the port is in the log. */
 static void wait_ready(struct program *program)
 {
@@ -121,6 +130,8 @@ int program_end_log(struct program *program, int signal_number, char *out_log, s
 {
     ck_assert_int_eq(kill(program->pid, signal_number), 0);
     int status = wait_for(program->pid);
+    if (status != 0 && signal_number != SIGKILL) /* a sanitizer's report, for one */
+        show_log(program);
     if (out_log != NULL)
         program_log(program, out_log, size);
     close(program->log);
