@@ -42,6 +42,16 @@ struct service {
     int listen_fd; /* handed over by the service manager; −1: none, or the server's */
 };
 
+/* What runs share. libuv reads what the machine has from files, see the end of command_serve, so
+ * this is before there are threads. */
+static bool share_memory(struct service *service, struct error *err)
+{
+    service->shared = shared_create(EXECUTE_SHARED_BYTES);
+    if (service->shared == NULL)
+        return FAIL(err, E_MEMORY, "no memory for what runs share");
+    return admission_create(settings_memory_bytes(service->settings), &service->admission, err);
+}
+
 static bool open_store(struct service *service, struct error *err)
 {
     const struct settings *settings = service->settings;
@@ -89,11 +99,6 @@ static bool read_tokens(struct service *service, struct error *err)
 static bool start_queue(struct service *service, struct error *err)
 {
     const struct settings *settings = service->settings;
-    service->shared = shared_create(EXECUTE_SHARED_BYTES);
-    if (service->shared == NULL)
-        return FAIL(err, E_MEMORY, "no memory for what runs share");
-    if (!admission_create(settings_memory_bytes(settings), &service->admission, err))
-        return false;
     service->runner = (struct runner){.blobs = store_blobs(service->store),
                                       .shared = service->shared,
                                       .directory = settings->data,
@@ -182,10 +187,10 @@ static bool start_server(struct service *service, struct error *err)
 
 static bool start(struct service *service, struct error *err)
 {
-    return sockets_inherit(&service->listen_fd, err) && open_store(service, err) &&
-           read_tokens(service, err) && start_queue(service, err) && start_api(service, err) &&
-           read_certificate(service, err) && start_server(service, err) &&
-           jobs_start(service->jobs, err);
+    return sockets_inherit(&service->listen_fd, err) && share_memory(service, err) &&
+           open_store(service, err) && read_tokens(service, err) && start_queue(service, err) &&
+           start_api(service, err) && read_certificate(service, err) &&
+           start_server(service, err) && jobs_start(service->jobs, err);
 }
 
 static void stop(struct service *service)
