@@ -3,6 +3,7 @@
 #include "ptqd/recon/trainee.h"
 
 #include "ptqd/kern/blended_quantize.h"
+#include "ptqd/kern/rectified_rounding.h"
 #include "ptqd/quant/bias.h"
 
 #include <math.h>
@@ -59,7 +60,7 @@ static void start_rounding(struct trained_layer *trained, int64_t channel, int64
     float fraction = fminf(fmaxf(place - floor, 0.0f), 1.0f);
     bool nearest = fabsf(place - code) <= 0.5f;
     trained->floors[i] = floor;
-    trained->weights->values[i] = rectified_sigmoid_inverse(
+    trained->weights->values[i] = (float)rectified_sigmoid_inverse(
         (double)(nearest ? fraction : 0.45f * fraction + 0.55f * (code - floor)));
 }
 
@@ -223,21 +224,37 @@ static void quantize_channel(const struct trained_layer *trained, int64_t k, dou
                          layer->codes + first, layer->weight_values + first);
 }
 
-/* Codes of channel k after rounding; with `soft`, values between them as well. */
-static void round_channel(const struct trained_layer *trained, int64_t k, bool soft)
+static struct rounding_grid grid_of(const struct trained_layer *trained, int64_t k)
+{
+    const struct quantizer *quantizer = &trained->layer->quantizer;
+    int64_t channel = channel_of(quantizer, k);
+    int32_t zero_point = quantizer->zero_points[channel];
+    return (struct rounding_grid){.scale = quantizer->scales[channel],
+                                  .low = (float)(quantizer->low - zero_point),
+                                  .high = (float)(quantizer->high - zero_point)};
+}
+
+/* Codes and weights of channel k, each rounded to the side where its variable is. */
+static void round_channel(const struct trained_layer *trained, int64_t k)
 {
     struct quant_layer *layer = trained->layer;
-    const struct quantizer *quantizer = &layer->quantizer;
-    int64_t channel = channel_of(quantizer, k);
-    float zero = (float)quantizer->zero_points[channel];
-    float low = (float)quantizer->low, high = (float)quantizer->high;
+    struct rounding_grid grid = grid_of(trained, k);
+    int32_t zero_point = layer->quantizer.low - (int32_t)grid.low;
     for (int64_t i = k * layer->D; i < (k + 1) * layer->D; i++) {
-        float alpha = trained->weights->values[i], slope;
-        float h = soft ? rectified_sigmoid(alpha, &slope) : alpha >= 0.0f ? 1.0f : 0.0f;
-        float code = fminf(fmaxf(trained->floors[i] + h + zero, low), high);
-        layer->codes[i] = (int8_t)rintf(code);
-        layer->weight_values[i] = quantizer->scales[channel] * (code - zero);
+        float code = trained->floors[i] + (trained->weights->values[i] >= 0.0f ? 1.0f : 0.0f);
+        code = fminf(fmaxf(code, grid.low), grid.high);
+        layer->codes[i] = (int8_t)((int32_t)code + zero_point);
+        layer->weight_values[i] = grid.scale * code;
     }
+}
+
+/* Weights of channel k between two codes. */
+static void soften_channel(const struct trained_layer *trained, int64_t k)
+{
+    int64_t D = trained->layer->D;
+    struct rounding_grid grid = grid_of(trained, k);
+    rectified_rounding_f32(trained->weights->values + k * D, trained->floors + k * D, (size_t)D,
+                           &grid, trained->layer->weight_values + k * D);
 }
 
 static void apply_layer(const struct trainee *trainee, const struct trained_layer *trained)
@@ -251,8 +268,10 @@ static void apply_layer(const struct trainee *trainee, const struct trained_laye
         float bias = trained->start_biases[k] + trained->output_scale * trained->biases->values[k];
         if (is_float)
             ; /* its weights stay */
+        else if (trainee->options.variable == TRAIN_ROUND && trainee->hard)
+            round_channel(trained, k);
         else if (trainee->options.variable == TRAIN_ROUND)
-            round_channel(trained, k, !trainee->hard);
+            soften_channel(trained, k);
         else {
             if (trainee->blend == 1.0 && trained->weights->rate > 0.0)
                 confine_channel(trained, k);
@@ -299,20 +318,13 @@ static void collect_rounding(const struct trained_layer *trained, const float *g
                              const struct trainee_step *step)
 {
     const struct quant_layer *layer = trained->layer;
-    const struct quantizer *quantizer = &layer->quantizer;
-    for (int64_t i = 0; i < layer->K * layer->D; i++) {
-        int64_t channel = channel_of(quantizer, i / layer->D);
-        float slope, h = rectified_sigmoid(trained->weights->values[i], &slope);
-        float code = trained->floors[i] + h + (float)quantizer->zero_points[channel];
-        bool inside = code >= (float)quantizer->low && code <= (float)quantizer->high;
-        float sum = inside ? quantizer->scales[channel] * gradient[i] : 0.0f;
-        if (step->lambda > 0.0) {
-            float u = 2.0f * h - 1.0f;
-            float size =
-                (float)(2.0 * step->lambda * step->beta) * powf(fabsf(u), (float)step->beta - 1.0f);
-            sum -= copysignf(size, u);
-        }
-        trained->weights->gradient[i] += slope * sum;
+    struct rounding_pull pull = {.lambda = (float)step->lambda, .beta = (float)step->beta};
+    for (int64_t k = 0; k < layer->K; k++) {
+        struct rounding_grid grid = grid_of(trained, k);
+        int64_t first = k * layer->D;
+        rectified_rounding_f32_grad(trained->weights->values + first, trained->floors + first,
+                                    (size_t)layer->D, &grid, &pull, gradient + first,
+                                    trained->weights->gradient + first);
     }
 }
 

@@ -20,7 +20,6 @@
 #include "ptqd/nn/exec.h"
 #include "ptqd/recon/adam.h"
 #include "ptqd/recon/keeper.h"
-#include "ptqd/recon/rectified_sigmoid.h"
 #include "ptqd/recon/unit_graph.h"
 
 enum trainee_variable { TRAIN_NOTHING, TRAIN_QPARAM, TRAIN_WEIGHTS, TRAIN_ROUND };

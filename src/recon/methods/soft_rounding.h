@@ -2,8 +2,8 @@
 
 /* The variables of AdaRound (Nagel et al., arXiv 2004.10568) and their loss.
  *
- * A code is clamp(⌊w / s⌋ + z + h(α), n, p) with the rectified sigmoid h (rectified_sigmoid.h), and
- * the loss, eq. 21 and 24,
+ * A code is clamp(⌊w / s⌋ + z + h(α), n, p) with the rectified sigmoid h
+ * (kern/rectified_rounding.h), and the loss, eq. 21 and 24,
  *
  *     L(α) = Σ_k E_k(ŵ(α)) / e  +  λ Σ (1 − |2 h(α) − 1|^β)
  *
@@ -12,16 +12,15 @@
 
 #include "gram_gradient.h"
 
-/* Memory for each weight: its floor, α, h and slope, and two moments of Adam. */
-enum { SOFT_ROUNDING_WEIGHT_BYTES = GRAM_GRADIENT_WEIGHT_BYTES + 6 * sizeof(float) };
+/* Memory for each weight: its floor, α and gradient, and two moments of Adam. */
+enum { SOFT_ROUNDING_WEIGHT_BYTES = GRAM_GRADIENT_WEIGHT_BYTES + 5 * sizeof(float) };
 
 struct soft_rounding {
     struct gram_gradient gradient; /* its values are ŵ(α) */
     const struct quant_layer *layer;
     float *floors; /* [K][D] ⌊w / s⌋ */
     float *alpha;  /* [K][D] at the start h(α) = frac(w / s) */
-    float *soft;   /* [K][D] h(α), and */
-    float *slope;  /* [K][D] ∂h/∂α of the last measurement */
+    float *slope;  /* [K][D] ∂L/∂α of the last measurement */
     double unit;   /* e; 0 where the inputs never change */
 };
 
@@ -35,6 +34,6 @@ void soft_rounding_measure(const struct soft_rounding *rounding);
 /* L of what was measured last. */
 double soft_rounding_loss(const struct soft_rounding *rounding, double lambda, double beta);
 
-/* ∂L/∂α [K][D] of what was measured last, which it takes the place of. */
+/* ∂L/∂α [K][D] of what was measured last. */
 const float *soft_rounding_gradient(const struct soft_rounding *rounding, double lambda,
                                     double beta);
