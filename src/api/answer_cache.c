@@ -6,6 +6,8 @@
 
 #include "answer_cache.h"
 
+#include "ptqd/base/text.h"
+
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -96,13 +98,9 @@ void answer_cache_release(void *text)
     free(entry);
 }
 
-/* FNV-1a, 64 bits: offset basis and prime of the definition (isthe.com/chongo/tech/comp/fnv). */
 static struct entry **bucket_of(struct answer_cache *cache, const char *key)
 {
-    uint64_t hash = 14695981039346656037u;
-    for (; *key != '\0'; key++)
-        hash = (hash ^ (unsigned char)*key) * 1099511628211u;
-    return &cache->buckets[(hash ^ hash >> 32) % BUCKETS];
+    return &cache->buckets[text_hash(key) % BUCKETS];
 }
 
 /* What points to the entry of the key, or to the end of the chain. */

@@ -1,8 +1,9 @@
 /* Answers that are kept: what many clients ask again and again is rendered once.
  *
  * There are two layers in one cache. A whole answer counts as long as nothing at all has changed
- * (no commit, no progress), and only for who asked. Under it the text of each job at rest counts as
- * long as the job has the same revision, so that changes elsewhere cost a look at the rows only.
+ * (no commit, no progress), or nothing of the one job it shows, and only for who asked. Under it
+ * the text of each job at rest counts as long as the job has the same revision, so that changes
+ * elsewhere cost a list a look at the rows only.
  */
 
 #include "api_private.h"
@@ -22,6 +23,13 @@ struct answer_version answer_version_now(const struct api *api)
     /* The store's first: what is read later is at least as new as either says. */
     uint64_t store = store_changes(api->options.store);
     return (struct answer_version){.store = store, .jobs = jobs_changes(api->options.jobs)};
+}
+
+struct answer_version answer_version_of_job(const struct api *api, const char *job)
+{
+    uint64_t store = store_job_changes(api->options.store, job); /* first, too */
+    return (struct answer_version){.store = store,
+                                   .jobs = jobs_job_changes(api->options.jobs, job)};
 }
 
 /* Lengths stand before what comes from outside, so that two requests never make the same key. */

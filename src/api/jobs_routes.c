@@ -218,7 +218,7 @@ static bool look_at_job(struct http_request *request, struct api *api, bool *out
 static bool get_now(struct http_request *request, struct api *api, enum view_form form,
                     struct error *err)
 {
-    const struct answer_version version = answer_version_now(api);
+    const struct answer_version version = answer_version_of_job(api, http_param(request, "id"));
     const char *key = answer_key(request, err);
     struct job_text text;
     struct news news;

@@ -185,6 +185,15 @@ bool text_has_prefix(const char *string, const char *prefix)
     return strncmp(string, prefix, strlen(prefix)) == 0;
 }
 
+/* FNV-1a, 64 bits: offset basis and prime of the definition (isthe.com/chongo/tech/comp/fnv). */
+uint64_t text_hash(const char *string)
+{
+    uint64_t hash = 14695981039346656037u;
+    for (; *string != '\0'; string++)
+        hash = (hash ^ (unsigned char)*string) * 1099511628211u;
+    return hash ^ hash >> 32;
+}
+
 /* Bytes of the well-formed sequence at the start (RFC 3629, section 4), 0 when there is none. */
 static size_t utf8_sequence(const unsigned char *bytes, size_t left)
 {

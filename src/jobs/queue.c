@@ -11,6 +11,7 @@ enum { STACK_DEFAULT_BYTES = 8 << 20, OUTCOME_LIMIT_BYTES = 64 << 20 };
 void queue_notify(struct jobs *jobs, const char *job)
 {
     atomic_fetch_add(&jobs->changes, 1);
+    change_count(&jobs->job_changes, change_place(job));
     uv_cond_broadcast(&jobs->changed);
     for (struct jobs_listener *listener = jobs->listeners; listener != NULL;
          listener = listener->next)
@@ -187,6 +188,11 @@ void jobs_unlisten(struct jobs *jobs, struct jobs_listener *listener)
 uint64_t jobs_changes(struct jobs *jobs)
 {
     return atomic_load(&jobs->changes);
+}
+
+uint64_t jobs_job_changes(const struct jobs *jobs, const char *job)
+{
+    return change_read(&jobs->job_changes, job);
 }
 
 uint64_t jobs_wait_change(struct jobs *jobs, uint64_t seen, int64_t timeout_ms)

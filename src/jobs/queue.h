@@ -4,6 +4,7 @@
 
 #include "worker.h"
 
+#include "ptqd/base/change_counts.h"
 #include "ptqd/jobs/jobs.h"
 
 #include <stdatomic.h>
@@ -12,7 +13,8 @@
 struct jobs {
     struct store *store; /* borrowed */
     struct jobs_options options;
-    atomic_uint_least64_t changes; /* written under the mutex, read anywhere */
+    atomic_uint_least64_t changes;    /* written under the mutex, read anywhere */
+    struct change_counts job_changes; /* the same by job */
 
     uv_mutex_t mutex;       /* guards the rest, and what worker.h says */
     uv_cond_t claimable;    /* `work` has grown, or stopping */

@@ -14,17 +14,22 @@
 #include "store_writer.h"
 
 #include "collect.h"
+#include "row_id.h"
 
+#include "ptqd/base/change_counts.h"
 #include "ptqd/base/durations.h"
 #include "ptqd/base/log.h"
 
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <string.h>
 #include <uv.h>
 
 struct store_writer {
     struct database *database;
-    _Atomic uint64_t groups; /* that were committed, or not */
+    _Atomic uint64_t groups;          /* that were committed, or not */
+    struct change_counts job_changes; /* groups again, by the jobs that they changed */
+    bool touched[CHANGE_PLACES];      /* by the present group; the thread's */
     uv_thread_t thread;
     uv_mutex_t mutex; /* guards what follows, and `answered` of writes that are waited for */
     uv_cond_t submitted, answered;
@@ -118,6 +123,31 @@ static void answer_group(struct store_writer *writer, struct store_write *group)
     }
 }
 
+/* A row of any table is about to change. */
+static void note_change(void *context, int operation, const char *schema, const char *table,
+                        sqlite3_int64 number)
+{
+    struct store_writer *writer = context;
+    char id[JOB_ID_BYTES];
+    (void)operation;
+    (void)schema;
+    if (strcmp(table, "job") != 0)
+        return;
+    job_id_print(number, id);
+    writer->touched[change_place(id)] = true;
+}
+
+/* Counts the group, done or undone, before anybody hears of it. */
+static void count_group(struct store_writer *writer)
+{
+    atomic_fetch_add(&writer->groups, 1);
+    for (size_t i = 0; i < CHANGE_PLACES; i++) {
+        if (writer->touched[i])
+            change_count(&writer->job_changes, i);
+        writer->touched[i] = false;
+    }
+}
+
 /* What the thread does next. */
 struct turn {
     struct store_write *group; /* may be empty */
@@ -176,7 +206,7 @@ static void run(void *context)
         if (turn.group != NULL) {
             uint64_t start_ns = uv_hrtime();
             commit_group(writer->database, turn.group);
-            atomic_fetch_add(&writer->groups, 1); /* before anybody hears of it */
+            count_group(writer);
             durations_add(&writer->commits, (int64_t)((uv_hrtime() - start_ns) / 1000));
         }
         answer_group(writer, turn.group);
@@ -200,6 +230,7 @@ bool store_writer_create(struct database *database, struct collect_search *searc
     }
     writer->database = database;
     writer->search = search;
+    (void)sqlite3_update_hook(database->handle, note_change, writer); /* there was none */
     if (uv_mutex_init(&writer->mutex) != 0)
         goto no_mutex;
     if (uv_cond_init(&writer->submitted) != 0)
@@ -244,6 +275,11 @@ void store_writer_destroy(struct store_writer *writer)
 uint64_t store_writer_groups(const struct store_writer *writer)
 {
     return atomic_load(&writer->groups);
+}
+
+uint64_t store_writer_job_changes(const struct store_writer *writer, const char *job)
+{
+    return change_read(&writer->job_changes, job);
 }
 
 /* Appends the write; false with a reason when it can't be taken. */

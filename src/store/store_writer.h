@@ -26,3 +26,5 @@ bool store_writer_wait(struct store_writer *writer, struct store_write *write, s
 void store_writer_collect(struct store_writer *writer);
 /* How many groups are done; those who are in one hear of it afterwards. */
 uint64_t store_writer_groups(const struct store_writer *writer);
+/* The same of groups that changed the job, or one that shares its count. */
+uint64_t store_writer_job_changes(const struct store_writer *writer, const char *job);

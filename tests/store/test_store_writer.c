@@ -239,6 +239,50 @@ START_TEST(readers_do_not_wait_for_the_writer)
 }
 END_TEST
 
+static uint64_t changed; /* the job's count when it was looked at last */
+
+/* Whether the job's count has grown since the last look. */
+static bool has_changed(const char *job)
+{
+    uint64_t before = changed;
+    changed = store_job_changes(fixture.store, job);
+    return changed > before;
+}
+
+/* Law: every change of a job, and of its runs, is in its count when it is answered; those of other
+ * jobs are not. */
+START_TEST(changes_are_counted_by_job)
+{
+    char job[JOB_ID_BYTES], other[JOB_ID_BYTES];
+    struct job_insert insert = store_fixture_job(&fixture, "ann", 1, 2);
+    struct run_row runs[2];
+    int64_t count;
+    changed = 0;
+    store_fixture_submit(&fixture, &insert, job);
+    ck_assert(has_changed(job));
+    for (int i = 0; i < 2; i++) {
+        ck_assert(store_fixture_claim(&fixture, &runs[i]));
+        ck_assert(has_changed(job));
+    }
+    ck_assert_ok(store_fixture_fail(&fixture, runs[0].id, &err), &err);
+    ck_assert(has_changed(job));
+    ck_assert_ok(store_fixture_requeue(&fixture, runs[1].id, &err), &err);
+    ck_assert(has_changed(job));
+
+    store_fixture_submit(&fixture, &insert, other);
+    ck_assert_ok(store_fixture_cancel(&fixture, other, &count, &err), &err);
+    ck_assert_ok(store_fixture_delete(&fixture, other, &err), &err);
+    ck_assert(!has_changed(job));
+
+    ck_assert_ok(store_fixture_retry(&fixture, job, &count, &err), &err);
+    ck_assert(has_changed(job));
+    ck_assert_ok(store_fixture_cancel(&fixture, job, &count, &err), &err);
+    ck_assert(has_changed(job));
+    ck_assert_ok(store_fixture_delete(&fixture, job, &err), &err);
+    ck_assert(has_changed(job));
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("store writer");
@@ -250,6 +294,7 @@ int main(void)
     tcase_add_test(cases, a_group_whose_steps_fail_tells_the_truth);
     tcase_add_test(cases, a_store_that_closes_writes_what_was_submitted);
     tcase_add_test(cases, readers_do_not_wait_for_the_writer);
+    tcase_add_test(cases, changes_are_counted_by_job);
     suite_add_tcase(suite, cases);
     return support_run(suite);
 }

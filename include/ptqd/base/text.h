@@ -53,6 +53,9 @@ bool text_parse_bytes(const char *string, uint64_t *out_bytes, struct error *err
 /* True when `string` starts with `prefix`. */
 bool text_has_prefix(const char *string, const char *prefix);
 
+/* For tables; the same in every process. */
+uint64_t text_hash(const char *string);
+
 /* True when the bytes are UTF-8 (RFC 3629) without a NUL among them. */
 bool text_is_utf8(const char *bytes, size_t length);
 

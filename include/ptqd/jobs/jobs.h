@@ -150,5 +150,7 @@ void jobs_unlisten(struct jobs *jobs, struct jobs_listener *listener);
 
 /* Grows with each change of any job. */
 uint64_t jobs_changes(struct jobs *jobs);
+/* Grows with each change of the job (or of one that shares its count). */
+uint64_t jobs_job_changes(const struct jobs *jobs, const char *job);
 /* Blocks until jobs_changes is not `seen` any more, at most `timeout_ms`; returns it. */
 uint64_t jobs_wait_change(struct jobs *jobs, uint64_t seen, int64_t timeout_ms);

@@ -84,6 +84,8 @@ bool store_reader(struct store *store, struct database **out_database, struct er
 /* Grows with each commit of this process, before the answer of any of its writes: what is read
  * after this returned a number is at least as new as every write answered until then. */
 uint64_t store_changes(const struct store *store);
+/* The same of commits that changed the job (or one of those that share its count). */
+uint64_t store_job_changes(const struct store *store, const char *job);
 
 /* One change. It stays in the caller's memory, untouched by the caller, until it is answered. */
 struct store_write {
