@@ -145,3 +145,32 @@ int64_t gram_axis_places(const struct gram_axis *axis, int64_t taps)
     }
     return places;
 }
+
+static bool place_in_step(const struct gram_segment *segment, int64_t stride, int64_t place)
+{
+    return stride == 1 || (place - segment->first) % stride == 0; /* divisions are slow */
+}
+
+bool gram_segment_covers(const struct gram_segment *segment, int64_t stride, int64_t place)
+{
+    return segment->first <= place && place < segment->first + segment->count * stride &&
+           place_in_step(segment, stride, place);
+}
+
+bool gram_segments_next_cut(const struct gram_segments *segments, int64_t stride, int64_t cut,
+                            int64_t *out_next)
+{
+    bool found = false;
+    *out_next = cut;
+    for (int64_t i = 0; i < segments->count; i++) {
+        const struct gram_segment *segment = &segments->segment[i];
+        int64_t end = segment->first + segment->count * stride;
+        if (end <= cut || !place_in_step(segment, stride, cut))
+            continue;
+        int64_t next = segment->first > cut ? segment->first : end;
+        if (!found || next < *out_next)
+            *out_next = next;
+        found = true;
+    }
+    return found;
+}

@@ -41,3 +41,10 @@ void gram_segments_cut(const struct gram_axis *axis, bool all, struct gram_segme
 
 /* Places of all segments whose taps are `taps` apart, without memory for them. */
 int64_t gram_axis_places(const struct gram_axis *axis, int64_t taps);
+
+/* Whether one of the segment's places is this one. */
+bool gram_segment_covers(const struct gram_segment *segment, int64_t stride, int64_t place);
+
+/* The first end behind `cut` of segments that are in step with it; false if there is none. */
+bool gram_segments_next_cut(const struct gram_segments *segments, int64_t stride, int64_t cut,
+                            int64_t *out_next);

@@ -173,36 +173,6 @@ static void add_listed(struct job *job)
     job->count = 0;
 }
 
-static bool in_step(const struct gram_segment *segment, int64_t stride, int64_t place)
-{
-    return stride == 1 || (place - segment->first) % stride == 0; /* divisions are slow */
-}
-
-/* The first end behind `cut` of segments that are in step with it; false if none is. */
-static bool next_cut(const struct gram_segments *segments, int64_t stride, int64_t cut,
-                     int64_t *out_next)
-{
-    bool found = false;
-    *out_next = cut;
-    for (int64_t i = 0; i < segments->count; i++) {
-        const struct gram_segment *segment = &segments->segment[i];
-        int64_t end = segment->first + segment->count * stride;
-        if (end <= cut || !in_step(segment, stride, cut))
-            continue;
-        int64_t next = segment->first > cut ? segment->first : end;
-        if (!found || next < *out_next)
-            *out_next = next;
-        found = true;
-    }
-    return found;
-}
-
-static bool covers(const struct gram_segment *segment, int64_t stride, int64_t place)
-{
-    return segment->first <= place && place < segment->first + segment->count * stride &&
-           in_step(segment, stride, place);
-}
-
 static void push(struct job *job, struct cell *cell)
 {
     if (cell->count == 0)
@@ -222,11 +192,12 @@ static void list_cell(struct job *job, struct cell *cell, int64_t row, int64_t c
     cell->first = (row - shift->h) * shift->line + (column - shift->w) * shape->C;
     for (int64_t a = 0; a < shift->rows.count; a++) {
         const struct gram_segment *down = &shift->rows.segment[a];
-        if (!covers(down, shape->stride_h, row))
+        if (!gram_segment_covers(down, shape->stride_h, row))
             continue;
         for (int64_t b = 0; b < shift->columns.count; b++) {
             const struct gram_segment *right = &shift->columns.segment[b];
-            if (!covers(right, shape->stride_w, column) || !gram_shift_makes(shift, down, right))
+            if (!gram_segment_covers(right, shape->stride_w, column) ||
+                !gram_shift_makes(shift, down, right))
                 continue;
             if (down->distance == 0 && right->distance == 0)
                 cell->own = (a * shift->columns.count + b) * LANES;
@@ -244,8 +215,8 @@ static void list_row(struct job *job, int64_t row, int64_t rows)
     const struct gram_shift *shift = job->shift;
     int64_t stride = shift->shape->stride_w, cut, next;
     for (int64_t phase = 0; phase < stride; phase++)
-        if (next_cut(&shift->columns, stride, phase - stride, &cut))
-            for (; next_cut(&shift->columns, stride, cut, &next); cut = next) {
+        if (gram_segments_next_cut(&shift->columns, stride, phase - stride, &cut))
+            for (; gram_segments_next_cut(&shift->columns, stride, cut, &next); cut = next) {
                 struct cell cell = {
                     .row = {rows, shift->shape->stride_h * shift->line},
                     .place = {(next - cut) / stride, stride * shift->shape->C},
@@ -275,8 +246,8 @@ void gram_cells_add(const struct gram_shift *shift, const struct gram_cells *map
     job.count = 0;
     int64_t stride = shift->shape->stride_h, cut, next;
     for (int64_t phase = 0; phase < stride; phase++)
-        if (next_cut(&shift->rows, stride, phase - stride, &cut))
-            for (; next_cut(&shift->rows, stride, cut, &next); cut = next)
+        if (gram_segments_next_cut(&shift->rows, stride, phase - stride, &cut))
+            for (; gram_segments_next_cut(&shift->rows, stride, cut, &next); cut = next)
                 list_row(&job, cut, (next - cut) / stride);
     add_listed(&job);
 }

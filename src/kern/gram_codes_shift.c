@@ -1,7 +1,8 @@
 /* Moments of codes by the shift structure (gram_shift.h, gram_codes_ways.h). A plane is four
  * samples side by side, so that places may be shifted at will and no column is ever packed: a map
  * costs C bytes a place. Samples that are missing in a last plane have codes of 0, which add
- * nothing to products and sums.
+ * nothing to products and sums. For few channels, a plane is GRAM_LANES times as many samples side
+ * by side (gram_lanes.h), and a map 64 bytes a place and channel.
  *
  * A pair of taps is summed over the places where both are on the map; so S_i and S_j are sums over
  * two rectangles of the map that depend on the pair. They come from a table of sums over all
@@ -9,6 +10,7 @@
  * modulo 2^32, for a rectangle's sum itself fits. */
 
 #include "gram_codes_ways.h"
+#include "gram_lanes.h"
 #include "gram_pack.h"
 #include "gram_sizes.h"
 #include "gram_squares.h"
@@ -17,15 +19,19 @@
 #include <string.h>
 
 enum {
-    LANES = 1 << 16, /* of the maps at once: half a MiB, left and right, of a second-level cache */
+    LANES = 1 << 16, /* of the maps at once: half a MiB, left and right, of a second-level cache; as
+                        much of samples side by side, which have one map for both */
+    SIDE_BY_SIDE = GRAM_LANES * GRAM_QUAD, /* samples */
 };
 
 /* The caller's scratch, cut up. */
 struct workspace {
     struct gram_band band; /* the largest */
+    int64_t samples;       /* of a plane */
     int64_t planes;        /* at once */
-    int64_t map_bytes, products_bytes, table_bytes, plan_bytes;
+    int64_t map_bytes, shifted_bytes, products_bytes, lanes_bytes, table_bytes, plan_bytes;
     int32_t *products;        /* of gram_shift.h */
+    int32_t *lanes;           /* sums of gram_lanes.h, where samples are side by side */
     uint32_t *table;          /* [H][W][C] */
     uint8_t *codes, *shifted; /* [planes][H][W][C] quads */
     void *plan;
@@ -35,38 +41,70 @@ static struct workspace workspace_of(const struct conv_shape *shape)
 {
     struct workspace at = {
         .band = gram_band_of(shape, LANES, GRAM_CODES_BLOCK / GRAM_QUAD),
+        .samples = GRAM_QUAD,
         .products_bytes = lines((int64_t)gram_shift_products_bytes(shape, false)),
         .plan_bytes = lines((int64_t)gram_shift_plan_bytes(shape, false)),
     };
     int64_t lanes = gram_band_lanes(shape, &at.band);
     at.planes = lanes < LANES ? LANES / lanes : 1;
     at.table_bytes = lines(lanes * GRAM_QUAD + GRAM_BEYOND);
-    at.map_bytes = lines(at.planes * lanes * GRAM_QUAD + GRAM_BEYOND);
+    at.map_bytes = at.shifted_bytes = lines(at.planes * lanes * GRAM_QUAD + GRAM_BEYOND);
     return at;
+}
+
+/* Maps have the same room however samples are folded, which depends on N. */
+static struct workspace workspace_of_lanes(const struct conv_shape *shape)
+{
+    enum { VECTORS = 2 * LANES / GRAM_LANES };
+    struct workspace at = {
+        .band = gram_band_of(shape, VECTORS, GRAM_CODES_BLOCK / SIDE_BY_SIDE),
+        .samples = SIDE_BY_SIDE,
+        .products_bytes = lines((int64_t)gram_shift_products_bytes(shape, false)),
+        .lanes_bytes = (int64_t)gram_lanes_sums_bytes(shape, false),
+        .plan_bytes = lines((int64_t)gram_shift_plan_bytes(shape, false)),
+    };
+    int64_t vectors = gram_band_lanes(shape, &at.band);
+    int64_t room = gram_lanes_map_vectors(shape, VECTORS);
+    at.planes = vectors < VECTORS ? VECTORS / vectors : 1;
+    at.table_bytes = lines(room * GRAM_QUAD + GRAM_BEYOND);
+    at.map_bytes = room * GRAM_VECTOR;
+    return at;
+}
+
+static size_t bytes_of(const struct workspace *at)
+{
+    return (size_t)(at->products_bytes + at->lanes_bytes + at->table_bytes + at->map_bytes +
+                    at->shifted_bytes + at->plan_bytes);
 }
 
 size_t gram_codes_shift_scratch_bytes(const struct conv_shape *shape)
 {
     struct workspace at = workspace_of(shape);
-    return (size_t)(at.products_bytes + at.table_bytes + 2 * at.map_bytes + at.plan_bytes);
+    return bytes_of(&at);
 }
 
-static struct workspace workspace_at(const struct conv_shape *shape, void *scratch)
+size_t gram_codes_lanes_scratch_bytes(const struct conv_shape *shape)
 {
-    struct workspace at = workspace_of(shape);
+    struct workspace at = workspace_of_lanes(shape);
+    return bytes_of(&at);
+}
+
+static void place_workspace(struct workspace *at, void *scratch)
+{
     uint8_t *memory = scratch;
-    at.products = scratch;
-    at.table = (uint32_t *)(void *)(memory += at.products_bytes);
-    at.codes = memory += at.table_bytes;
-    at.shifted = memory += at.map_bytes;
-    at.plan = memory + at.map_bytes;
-    return at;
+    at->products = scratch;
+    at->lanes = (int32_t *)(void *)(memory += at->products_bytes);
+    at->table = (uint32_t *)(void *)(memory += at->lanes_bytes);
+    at->codes = memory += at->table_bytes;
+    at->shifted = memory += at->map_bytes;
+    at->plan = memory + at->shifted_bytes;
 }
 
 /* What one call adds up. */
 struct job {
     const struct gram_version *version;
-    const struct conv_shape *shape;
+    const struct conv_shape *shape; /* of samples, or parts of them */
+    const struct gram_lanes *lanes; /* or NULL: four samples side by side */
     const struct gram_grid *grid;
     const struct gram *gram;
     struct workspace at;
@@ -187,36 +225,76 @@ static void use_pair(void *context, const struct gram_pair *pair)
         add_tap_sums(job, pair);
 }
 
+/* Planes of quads with samples from `first` to `end`. */
+static void add_planes(const struct job *job, int64_t first, int64_t end, int64_t planes)
+{
+    const struct workspace *at = &job->at;
+    int64_t lanes = gram_shift_lanes(&job->shift);
+    for (int64_t i = 0, n = first; i < planes; i++, n += GRAM_QUAD)
+        pack_plane(job, n, least(GRAM_QUAD, end - n), i);
+    gram_shift_add(&job->shift, job->version->add_codes, at->shifted, at->codes, planes,
+                   at->products);
+    job->version->add_sums(at->codes, planes, lanes * GRAM_QUAD, lanes, (int32_t *)at->table);
+}
+
+/* The same for planes of more samples side by side. */
+static void add_lanes(const struct job *job, int64_t first, int64_t planes)
+{
+    const struct workspace *at = &job->at;
+    const struct gram_lanes_codes from = {job->codes, job->grid->zero, job->version->add_sums};
+    int64_t step = gram_shift_lanes(&job->shift) * GRAM_VECTOR;
+    for (int64_t i = 0, n = first; i < planes; i++, n += SIDE_BY_SIDE)
+        gram_lanes_fill_codes(job->lanes, &job->shift, &from, n, at->codes + i * step,
+                              (int32_t *)at->table);
+    gram_lanes_add(&job->shift, job->version->add_code_tile, at->codes, at->codes, planes,
+                   at->lanes);
+}
+
 /* Samples first … of the band, as many as the sums have room for. */
 static void add_block(struct job *job, int64_t first, int64_t samples)
 {
-    int64_t lanes = gram_shift_lanes(&job->shift);
-    gram_shift_clear(&job->shift, job->at.products);
-    memset(job->at.table, 0, (size_t)job->at.table_bytes);
-    for (int64_t done = 0; done < samples;) {
-        int64_t planes = 0;
-        for (; planes < job->at.planes && done < samples; planes++, done += GRAM_QUAD)
-            pack_plane(job, first + done, least(GRAM_QUAD, samples - done), planes);
-        gram_shift_add(&job->shift, job->version->add_codes, job->at.shifted, job->at.codes, planes,
-                       job->at.products);
-        job->version->add_sums(job->at.codes, planes, lanes * GRAM_QUAD, lanes,
-                               (int32_t *)job->at.table);
+    const struct workspace *at = &job->at;
+    int64_t end = first + samples;
+    gram_shift_clear(&job->shift, at->products);
+    if (job->lanes != NULL)
+        gram_lanes_clear(&job->shift, at->lanes);
+    memset(at->table, 0, (size_t)at->table_bytes);
+    for (int64_t n = first, planes; n < end; n += planes * at->samples) {
+        planes = least(at->planes, (end - n + at->samples - 1) / at->samples);
+        if (job->lanes != NULL)
+            add_lanes(job, n, planes);
+        else
+            add_planes(job, n, end, planes);
     }
+    if (job->lanes != NULL)
+        gram_lanes_products_codes(&job->shift, at->lanes, at->products);
     make_table(job);
     job->samples = samples;
     for (job->g = 0; job->g < job->shape->G; job->g++)
-        gram_shift_each_pair(&job->shift, job->at.products, job->g, use_pair, job);
+        gram_shift_each_pair(&job->shift, at->products, job->g, use_pair, job);
 }
 
 static void add_band(struct job *job, const struct gram_band *band)
 {
-    int64_t planes = GRAM_CODES_BLOCK / (band->rows * band->columns) / GRAM_QUAD;
-    int64_t N = job->shape->N, step = planes * GRAM_QUAD;
+    int64_t positions = band->rows * band->columns, samples = job->at.samples;
+    int64_t N = job->shape->N, step = GRAM_CODES_BLOCK / positions / samples * samples;
     gram_shift_plan(job->shape, band, false, job->at.plan, &job->shift);
     if (job->shift.H == 0 || job->shift.W == 0)
         return; /* nothing but padding */
     for (int64_t n = 0; n < N; n += step)
         add_block(job, n, least(step, N - n));
+}
+
+static void add_bands(struct job *job)
+{
+    const struct conv_shape *shape = job->shape;
+    struct gram_band largest = job->at.band, band;
+    for (band.row = 0; band.row < shape->OH; band.row += largest.rows)
+        for (band.column = 0; band.column < shape->OW; band.column += largest.columns) {
+            band.rows = least(largest.rows, shape->OH - band.row);
+            band.columns = least(largest.columns, shape->OW - band.column);
+            add_band(job, &band);
+        }
 }
 
 void gram_codes_shift_add(const struct gram_version *version, struct gram *gram,
@@ -228,14 +306,27 @@ void gram_codes_shift_add(const struct gram_version *version, struct gram *gram,
         .shape = shape,
         .grid = grid,
         .gram = gram,
-        .at = workspace_at(shape, scratch),
+        .at = workspace_of(shape),
         .codes = codes,
     };
-    struct gram_band largest = job.at.band, band;
-    for (band.row = 0; band.row < shape->OH; band.row += largest.rows)
-        for (band.column = 0; band.column < shape->OW; band.column += largest.columns) {
-            band.rows = least(largest.rows, shape->OH - band.row);
-            band.columns = least(largest.columns, shape->OW - band.column);
-            add_band(&job, &band);
-        }
+    place_workspace(&job.at, scratch);
+    add_bands(&job);
+}
+
+void gram_codes_lanes_add(const struct gram_version *version, struct gram *gram,
+                          const struct conv_shape *shape, const struct gram_grid *grid,
+                          const uint8_t *codes, void *scratch)
+{
+    struct gram_lanes lanes = gram_lanes_of(shape, SIDE_BY_SIDE);
+    struct job job = {
+        .version = version,
+        .shape = &lanes.parts,
+        .lanes = &lanes,
+        .grid = grid,
+        .gram = gram,
+        .at = workspace_of_lanes(&lanes.parts),
+        .codes = codes,
+    };
+    place_workspace(&job.at, scratch);
+    add_bands(&job);
 }

@@ -1,8 +1,9 @@
 #pragma once
 
-/* The two ways to the moments of codes, of the same bits: columns packed for every position, with
- * products of all of them, or the products that the shift structure needs. Arguments as those of
- * gram_codes_add_conv, but gram->positions is not theirs. */
+/* The ways to the moments of codes, of the same bits: columns packed for every position, with
+ * products of all of them, or the products that the shift structure needs, of the channels of a
+ * place or of samples side by side (gram_lanes.h). Arguments as those of gram_codes_add_conv, but
+ * gram->positions is not theirs. */
 
 #include "gram_products.h"
 #include "ptqd/kern/gram_codes.h"
@@ -20,5 +21,10 @@ void gram_codes_columns_add(const struct gram_version *version, struct gram *gra
 
 size_t gram_codes_shift_scratch_bytes(const struct conv_shape *shape);
 void gram_codes_shift_add(const struct gram_version *version, struct gram *gram,
+                          const struct conv_shape *shape, const struct gram_grid *grid,
+                          const uint8_t *codes, void *scratch);
+
+size_t gram_codes_lanes_scratch_bytes(const struct conv_shape *shape);
+void gram_codes_lanes_add(const struct gram_version *version, struct gram *gram,
                           const struct conv_shape *shape, const struct gram_grid *grid,
                           const uint8_t *codes, void *scratch);

@@ -1,9 +1,11 @@
 /* Moments of floats by the shift structure (gram_shift.h, gram_ways.h). A plane is a sample where
- * it is, or a copy where vectors would reach beyond the last one. Products are made in float32 for
- * at most GRAM_BLOCK positions, sums of columns in float64 of a few places each. They come first,
- * and bring the samples to a cache. C has all distances, for x and x̂ differ: 25 of a 3 × 3 filter,
- * of 81 pairs of taps. */
+ * it is, or a copy where vectors would reach beyond the last one; or, for few channels, GRAM_LANES
+ * samples side by side (gram_lanes.h), each with sums of its own until a block ends. Products are
+ * made in float32 for at most GRAM_BLOCK positions, sums of columns in float64 of a few places
+ * each. They come first, and bring the samples to a cache. C has all distances, for x and x̂ differ:
+ * 25 of a 3 × 3 filter, of 81 pairs of taps. */
 
+#include "gram_lanes.h"
 #include "gram_sizes.h"
 #include "gram_squares.h"
 #include "gram_sums.h"
@@ -19,57 +21,95 @@ enum {
 /* The caller's scratch, cut up. */
 struct workspace {
     struct gram_band band; /* the largest */
+    int64_t samples;       /* of a plane */
     int64_t planes;        /* at once */
-    int64_t map_bytes, sums_bytes, inner_bytes, cross_bytes, inner_plan_bytes, cross_plan_bytes;
-    double *sums, *sums_quantized; /* [segments of rows][of columns][C] */
-    float *x, *x_quantized;        /* [planes][H][W][C] */
-    float *inner, *cross;          /* of gram_shift.h */
+    int64_t map_bytes, sums_bytes, inner_lanes_bytes, cross_lanes_bytes;
+    int64_t inner_bytes, cross_bytes, inner_plan_bytes, cross_plan_bytes;
+    double *sums, *sums_quantized;    /* [segments of rows][of columns][C] */
+    float *x, *x_quantized;           /* [planes][H][W][C] */
+    float *inner_lanes, *cross_lanes; /* of gram_lanes.h, where samples are side by side */
+    float *inner, *cross;             /* of gram_shift.h */
     void *inner_plan, *cross_plan;
 };
 
-static struct workspace workspace_of(const struct conv_shape *shape)
+/* For samples one after the other, but for the band and its maps. */
+static struct workspace sized(const struct conv_shape *shape)
 {
-    struct workspace at = {
-        .band = gram_band_of(shape, LANES, GRAM_BLOCK),
+    int64_t segments = gram_segments_most(shape->R, false) * gram_segments_most(shape->S, true);
+    return (struct workspace){
+        .samples = 1,
+        .sums_bytes = lines(segments * shape->C * (int64_t)sizeof(double)),
         .inner_bytes = lines((int64_t)gram_shift_products_bytes(shape, false)),
         .cross_bytes = lines((int64_t)gram_shift_products_bytes(shape, true)),
         .inner_plan_bytes = lines((int64_t)gram_shift_plan_bytes(shape, false)),
         .cross_plan_bytes = lines((int64_t)gram_shift_plan_bytes(shape, true)),
     };
-    int64_t segments = gram_segments_most(shape->R, false) * gram_segments_most(shape->S, true);
+}
+
+static struct workspace workspace_of(const struct conv_shape *shape)
+{
+    struct workspace at = sized(shape);
+    at.band = gram_band_of(shape, LANES, GRAM_BLOCK);
     int64_t lanes = gram_band_lanes(shape, &at.band);
-    at.sums_bytes = lines(segments * shape->C * (int64_t)sizeof(double));
     at.planes = lanes < LANES ? LANES / lanes : 1;
     at.map_bytes = lines(at.planes * lanes * (int64_t)sizeof(float) + GRAM_BEYOND);
     return at;
 }
 
+/* Maps have the same room however samples are folded, which depends on N. */
+static struct workspace workspace_of_lanes(const struct conv_shape *shape)
+{
+    struct workspace at = sized(shape);
+    at.samples = GRAM_LANES;
+    at.band = gram_band_of(shape, LANES / GRAM_LANES, GRAM_BLOCK);
+    int64_t lanes = gram_band_lanes(shape, &at.band) * GRAM_LANES;
+    at.planes = lanes < LANES ? LANES / lanes : 1;
+    at.map_bytes =
+        lines(gram_lanes_map_vectors(shape, LANES / GRAM_LANES) * GRAM_VECTOR) + GRAM_BEYOND;
+    at.inner_lanes_bytes = (int64_t)gram_lanes_sums_bytes(shape, false);
+    at.cross_lanes_bytes = (int64_t)gram_lanes_sums_bytes(shape, true);
+    return at;
+}
+
+static size_t bytes_of(const struct workspace *at)
+{
+    return (size_t)(2 * (at->map_bytes + at->sums_bytes) + at->inner_lanes_bytes +
+                    at->cross_lanes_bytes + at->inner_bytes + at->cross_bytes +
+                    at->inner_plan_bytes + at->cross_plan_bytes);
+}
+
 size_t gram_f32_shift_scratch_bytes(const struct conv_shape *shape)
 {
     struct workspace at = workspace_of(shape);
-    return (size_t)(2 * (at.map_bytes + at.sums_bytes) + at.inner_bytes + at.cross_bytes +
-                    at.inner_plan_bytes + at.cross_plan_bytes);
+    return bytes_of(&at);
 }
 
-static struct workspace workspace_at(const struct conv_shape *shape, void *scratch)
+size_t gram_f32_lanes_scratch_bytes(const struct conv_shape *shape)
 {
-    struct workspace at = workspace_of(shape);
+    struct workspace at = workspace_of_lanes(shape);
+    return bytes_of(&at);
+}
+
+static void place_workspace(struct workspace *at, void *scratch)
+{
     uint8_t *memory = scratch;
-    at.sums = (double *)(void *)memory;
-    at.sums_quantized = (double *)(void *)(memory += at.sums_bytes);
-    at.x = (float *)(void *)(memory += at.sums_bytes);
-    at.x_quantized = (float *)(void *)(memory += at.map_bytes);
-    at.inner = (float *)(void *)(memory += at.map_bytes);
-    at.cross = (float *)(void *)(memory += at.inner_bytes);
-    at.inner_plan = memory += at.cross_bytes;
-    at.cross_plan = memory + at.inner_plan_bytes;
-    return at;
+    at->sums = (double *)(void *)memory;
+    at->sums_quantized = (double *)(void *)(memory += at->sums_bytes);
+    at->x = (float *)(void *)(memory += at->sums_bytes);
+    at->x_quantized = (float *)(void *)(memory += at->map_bytes);
+    at->inner_lanes = (float *)(void *)(memory += at->map_bytes);
+    at->cross_lanes = (float *)(void *)(memory += at->inner_lanes_bytes);
+    at->inner = (float *)(void *)(memory += at->cross_lanes_bytes);
+    at->cross = (float *)(void *)(memory += at->inner_bytes);
+    at->inner_plan = memory += at->cross_bytes;
+    at->cross_plan = memory + at->inner_plan_bytes;
 }
 
 /* What one call adds up. */
 struct job {
     const struct gram_version *version;
-    const struct conv_shape *shape;
+    const struct conv_shape *shape; /* of samples, or parts of them */
+    const struct gram_lanes *lanes; /* or NULL: one sample after the other */
     const struct gram *gram;
     const float *x, *x_quantized;
     bool crossed; /* C is wanted and not H */
@@ -101,14 +141,20 @@ static void add_channels(const struct gram_operands *at, double *out)
 }
 
 /* The sums of the rectangles in which a tap meets itself: all that any tap sees is made of them. */
-static void add_sums(const struct gram_shift *shift, const float *x, int64_t planes, double *sums)
+static void add_sums(const struct job *job, const struct gram_shift *shift, const float *x,
+                     int64_t planes, double *sums)
 {
     for (int64_t a = 0; a < shift->rows.count; a++)
-        for (int64_t b = 0; b < shift->columns.count; b++, sums += shift->shape->C)
-            if (shift->rows.segment[a].distance == 0 && shift->columns.segment[b].distance == 0) {
-                struct gram_operands places = gram_shift_operands(shift, a, b, x, x, planes);
-                add_channels(&places, sums);
+        for (int64_t b = 0; b < shift->columns.count; b++, sums += shift->shape->C) {
+            if (shift->rows.segment[a].distance != 0 || shift->columns.segment[b].distance != 0)
+                continue;
+            if (job->lanes != NULL) {
+                gram_lanes_add_channels(shift, a, b, x, planes, sums);
+                continue;
             }
+            struct gram_operands places = gram_shift_operands(shift, a, b, x, x, planes);
+            add_channels(&places, sums);
+        }
 }
 
 /* The sums of what one tap sees. */
@@ -167,10 +213,14 @@ static void clear(const struct job *job)
 {
     memset(job->at.sums_quantized, 0, (size_t)job->at.sums_bytes);
     gram_shift_clear(&job->inner, job->at.inner);
+    if (job->lanes != NULL)
+        gram_lanes_clear(&job->inner, job->at.inner_lanes);
     if (!job->crossed)
         return;
     memset(job->at.sums, 0, (size_t)job->at.sums_bytes);
     gram_shift_clear(&job->cross, job->at.cross);
+    if (job->lanes != NULL)
+        gram_lanes_clear(&job->cross, job->at.cross_lanes);
 }
 
 /* Whether vectors that start in one of the planes end in the samples. */
@@ -197,36 +247,82 @@ static void add_planes(const struct job *job, int64_t first, int64_t planes)
         if (job->crossed)
             copy_planes(job, job->x, first, planes, at->x);
     }
-    add_sums(&inner, x_quantized, planes, at->sums_quantized);
+    add_sums(job, &inner, x_quantized, planes, at->sums_quantized);
     gram_shift_add(&inner, add, x_quantized, x_quantized, planes, at->inner);
     if (!job->crossed)
         return;
-    add_sums(&inner, x, planes, at->sums);
+    add_sums(job, &inner, x, planes, at->sums);
     gram_shift_add(&cross, add, x, x_quantized, planes, at->cross);
+}
+
+static void fill_lanes(const struct job *job, const float *x, int64_t first, int64_t planes,
+                       float *out)
+{
+    int64_t step = gram_shift_lanes(&job->inner) * GRAM_LANES;
+    for (int64_t i = 0; i < planes; i++, first += GRAM_LANES, out += step)
+        gram_lanes_fill(job->lanes, &job->inner, x, first, out);
+}
+
+/* The same for planes of samples side by side. */
+static void add_lanes(const struct job *job, int64_t first, int64_t planes)
+{
+    const struct workspace *at = &job->at;
+    gram_add_tile *add = job->version->add_float_tile;
+    fill_lanes(job, job->x_quantized, first, planes, at->x_quantized);
+    add_sums(job, &job->inner, at->x_quantized, planes, at->sums_quantized);
+    gram_lanes_add(&job->inner, add, at->x_quantized, at->x_quantized, planes, at->inner_lanes);
+    if (!job->crossed)
+        return;
+    fill_lanes(job, job->x, first, planes, at->x);
+    add_sums(job, &job->inner, at->x, planes, at->sums);
+    gram_lanes_add(&job->cross, add, at->x, at->x_quantized, planes, at->cross_lanes);
 }
 
 /* Samples first … of the band, as many as a block has room for. */
 static void add_block(struct job *job, int64_t first, int64_t samples)
 {
+    const struct workspace *at = &job->at;
     clear(job);
-    for (int64_t done = 0; done < samples; done += job->at.planes)
-        add_planes(job, first + done, least(job->at.planes, samples - done));
+    for (int64_t done = 0, planes; done < samples; done += planes * at->samples) {
+        planes = least(at->planes, (samples - done + at->samples - 1) / at->samples);
+        if (job->lanes != NULL)
+            add_lanes(job, first + done, planes);
+        else
+            add_planes(job, first + done, planes);
+    }
+    if (job->lanes != NULL)
+        gram_lanes_products_f32(&job->inner, at->inner_lanes, at->inner);
+    if (job->lanes != NULL && job->crossed)
+        gram_lanes_products_f32(&job->cross, at->cross_lanes, at->cross);
     for (job->g = 0; job->g < job->shape->G; job->g++) {
-        gram_shift_each_pair(&job->inner, job->at.inner, job->g, use_inner, job);
+        gram_shift_each_pair(&job->inner, at->inner, job->g, use_inner, job);
         if (job->crossed)
-            gram_shift_each_pair(&job->cross, job->at.cross, job->g, use_cross, job);
+            gram_shift_each_pair(&job->cross, at->cross, job->g, use_cross, job);
     }
 }
 
 static void add_band(struct job *job, const struct gram_band *band)
 {
     int64_t N = job->shape->N, step = GRAM_BLOCK / (band->rows * band->columns);
+    step *= job->at.samples;
     gram_shift_plan(job->shape, band, false, job->at.inner_plan, &job->inner);
     gram_shift_plan(job->shape, band, true, job->at.cross_plan, &job->cross);
     if (job->inner.H == 0 || job->inner.W == 0)
         return; /* nothing but padding */
     for (int64_t n = 0; n < N; n += step)
         add_block(job, n, least(step, N - n));
+}
+
+static void add_bands(struct job *job)
+{
+    const struct conv_shape *shape = job->shape;
+    struct gram_band largest = job->at.band, band;
+    for (band.row = 0; band.row < shape->OH; band.row += largest.rows)
+        for (band.column = 0; band.column < shape->OW; band.column += largest.columns) {
+            band.rows = least(largest.rows, shape->OH - band.row);
+            band.columns = least(largest.columns, shape->OW - band.column);
+            add_band(job, &band);
+        }
 }
 
 void gram_f32_shift_add(const struct gram_version *version, struct gram *gram,
@@ -240,13 +336,27 @@ void gram_f32_shift_add(const struct gram_version *version, struct gram *gram,
         .x = x,
         .x_quantized = x_quantized,
         .crossed = gram->cross != NULL && x != x_quantized,
-        .at = workspace_at(shape, scratch),
+        .at = workspace_of(shape),
     };
-    struct gram_band largest = job.at.band, band;
-    for (band.row = 0; band.row < shape->OH; band.row += largest.rows)
-        for (band.column = 0; band.column < shape->OW; band.column += largest.columns) {
-            band.rows = least(largest.rows, shape->OH - band.row);
-            band.columns = least(largest.columns, shape->OW - band.column);
-            add_band(&job, &band);
-        }
+    place_workspace(&job.at, scratch);
+    add_bands(&job);
+}
+
+void gram_f32_lanes_add(const struct gram_version *version, struct gram *gram,
+                        const struct conv_shape *shape, const float *x, const float *x_quantized,
+                        void *scratch)
+{
+    struct gram_lanes lanes = gram_lanes_of(shape, GRAM_LANES);
+    struct job job = {
+        .version = version,
+        .shape = &lanes.parts,
+        .lanes = &lanes,
+        .gram = gram,
+        .x = x,
+        .x_quantized = x_quantized,
+        .crossed = gram->cross != NULL && x != x_quantized,
+        .at = workspace_of_lanes(&lanes.parts),
+    };
+    place_workspace(&job.at, scratch);
+    add_bands(&job);
 }

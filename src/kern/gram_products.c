@@ -14,6 +14,7 @@
 
 #include "gram_products.h"
 #include "gram_sizes.h"
+#include "gram_tiles.h"
 
 #if defined(__x86_64__)
 #include <immintrin.h>
@@ -321,15 +322,19 @@ AVX2 static void add_sums_avx2(const uint8_t *codes, int64_t quads, int64_t stri
 }
 
 const struct gram_version gram_versions[] = {
-    {"AVX-512 VNNI", has_avx512_vnni, add_codes_avx512, add_sums_avx512, add_floats_avx512},
-    {"AVX2", has_avx2, add_codes_avx2, add_sums_avx2, add_floats_avx2},
-    {"plain", runs_everywhere, add_codes_plain, add_sums_plain, add_floats_plain},
+    {"AVX-512 VNNI", has_avx512_vnni, add_codes_avx512, add_sums_avx512, add_floats_avx512,
+     gram_tile_codes_avx512, gram_tile_floats_avx512},
+    {"AVX2", has_avx2, add_codes_avx2, add_sums_avx2, add_floats_avx2, gram_tile_codes_avx2,
+     gram_tile_floats_avx2},
+    {"plain", runs_everywhere, add_codes_plain, add_sums_plain, add_floats_plain,
+     gram_tile_codes_plain, gram_tile_floats_plain},
 };
 
 #else
 
 const struct gram_version gram_versions[] = {
-    {"plain", runs_everywhere, add_codes_plain, add_sums_plain, add_floats_plain},
+    {"plain", runs_everywhere, add_codes_plain, add_sums_plain, add_floats_plain,
+     gram_tile_codes_plain, gram_tile_floats_plain},
 };
 
 #endif

@@ -44,12 +44,17 @@ typedef void gram_add_products(const struct gram_operands *operands, void *produ
 typedef void gram_add_sums(const uint8_t *codes, int64_t quads, int64_t stride, int64_t D,
                            int32_t *sums);
 
+/* The same for maps with samples side by side (gram_tiles.h). */
+struct gram_tile;
+typedef void gram_add_tile(const struct gram_tile *tile);
+
 struct gram_version {
     const char *name;
     bool (*runs_here)(void);
     gram_add_products *add_codes; /* exact, hence the same in all versions */
     gram_add_sums *add_sums;
     gram_add_products *add_floats;
+    gram_add_tile *add_code_tile, *add_float_tile;
 };
 
 /* The fastest first; the last one runs everywhere. */

@@ -125,6 +125,14 @@ static void add_shift(const struct gram_version *version, struct gram *gram,
     gram->positions += shape->N * shape->OH * shape->OW;
 }
 
+static void add_lanes(const struct gram_version *version, struct gram *gram,
+                      const struct conv_shape *shape, const float *x, const float *x_quantized,
+                      void *scratch)
+{
+    gram_f32_lanes_add(version, gram, shape, x, x_quantized, scratch);
+    gram->positions += shape->N * shape->OH * shape->OW;
+}
+
 struct way {
     size_t (*scratch_bytes)(const struct conv_shape *shape);
     void (*add)(const struct gram_version *version, struct gram *gram,
@@ -137,6 +145,7 @@ static const struct way ways[] = {
     {gram_conv_scratch_bytes, add_here, false},
     {gram_columns_scratch_bytes, add_columns, false},
     {gram_f32_shift_scratch_bytes, add_shift, true},
+    {gram_f32_lanes_scratch_bytes, add_lanes, true},
 };
 
 static void check_way(const struct way *way, const struct gram_version *version,

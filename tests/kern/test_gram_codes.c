@@ -102,6 +102,7 @@ struct way {
 static const struct way ways[] = {
     {gram_codes_columns_scratch_bytes, gram_codes_columns_add},
     {gram_codes_shift_scratch_bytes, gram_codes_shift_add},
+    {gram_codes_lanes_scratch_bytes, gram_codes_lanes_add},
 };
 
 /* Codes of two calls, the second with fewer samples: scratch is for any number of them. */

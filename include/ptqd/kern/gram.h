@@ -5,7 +5,8 @@
  *
  * x is the layer's input in the float network, x̂ in the quantized one. A column is what one filter
  * of one group sees at one position, as im2col.h orders it: D = R·S·C/G values. Products are made
- * in float32 over blocks of at most GRAM_BLOCK positions, blocks are added in float64, in order.
+ * in float32 over blocks of at most GRAM_BLOCK positions, blocks are added in float64, in order;
+ * where samples are side by side, each of up to 16 sums has a block of its own.
  * Where x̂ has codes, gram_codes.h makes H faster, and exactly. */
 
 #include "ptqd/kern/conv.h"

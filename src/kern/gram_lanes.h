@@ -1,0 +1,68 @@
+#pragma once
+
+/* Maps of samples side by side: where there are few channels, vectors are made of the same channel
+ * of the same place in GRAM_LANES samples, or four times as many where a lane is a quad of codes.
+ * Whatever the shifts, filters and steps, no lane is wasted but for samples that are missing.
+ *
+ * Few samples are folded: cut into equal parts, rectangles of some rows of positions with all the
+ * places and the padding that their windows see. Each is a sample of a smaller map without padding
+ * above and below. What windows of two parts share, both have. */
+
+#include "gram_shift.h"
+#include "gram_tiles.h"
+
+enum { GRAM_LANES_TAPS = 64 }; /* of a filter, in a row or a column */
+
+struct gram_lanes {
+    struct conv_shape samples;
+    struct conv_shape parts; /* the same convolution of parts, samples.N · fold of them */
+    int64_t fold;
+};
+
+/* Whether they may pay for some number of samples: not for many channels, or taps, of which the
+ * sums, GRAM_LANES of each, would take too much room; nor without shift structure. */
+bool gram_lanes_may_pay(const struct conv_shape *samples);
+
+/* Folded so that a vector of the parts of so many samples has the fewest products to make. */
+struct gram_lanes gram_lanes_of(const struct conv_shape *samples, int64_t vector);
+
+/* Products that vectors make, those of missing samples included, as gram_shift_products. */
+int64_t gram_lanes_products(const struct gram_lanes *lanes, int64_t vector);
+
+/* Vectors of maps of bands of at most so many, or of one position: the same whatever the fold. */
+int64_t gram_lanes_map_vectors(const struct conv_shape *shape, int64_t most);
+
+/* One plane of a band of parts: [H][W][C] vectors of the parts from `first` on. Those that are
+ * missing are 0. */
+void gram_lanes_fill(const struct gram_lanes *lanes, const struct gram_shift *shift, const float *x,
+                     int64_t first, float *out);
+
+/* The same of codes, GRAM_QUAD · GRAM_LANES parts; `zero` on the padding. Adds them up for each
+ * place and channel, too: sums [H][W][C], behind which as much as GRAM_BEYOND may be written. */
+struct gram_lanes_codes {
+    const uint8_t *codes;
+    int32_t zero;
+    gram_add_sums *add_sums;
+};
+void gram_lanes_fill_codes(const struct gram_lanes *lanes, const struct gram_shift *shift,
+                           const struct gram_lanes_codes *from, int64_t first, uint8_t *out,
+                           int32_t *sums);
+
+/* Bytes of the sums of all products. */
+size_t gram_lanes_sums_bytes(const struct conv_shape *shape, bool all);
+
+void gram_lanes_clear(const struct gram_shift *shift, void *sums);
+
+/* Adds the products of some planes of maps. */
+void gram_lanes_add(const struct gram_shift *shift, gram_add_tile *add, const void *left,
+                    const void *right, int64_t planes, void *sums);
+
+/* The products of gram_shift.h: over all lanes. */
+void gram_lanes_products_f32(const struct gram_shift *shift, const float *sums, float *products);
+void gram_lanes_products_codes(const struct gram_shift *shift, const int32_t *sums,
+                               int32_t *products);
+
+/* out[c] += the sum over all lanes of the places of segment a of rows and b of columns, of all
+ * channels; up to three vectors behind the maps may be read. */
+void gram_lanes_add_channels(const struct gram_shift *shift, int64_t a, int64_t b, const float *map,
+                             int64_t planes, double *out);

@@ -1,0 +1,304 @@
+/* Products of samples side by side (gram_lanes.h). The segments of rows and of columns of all
+ * distances are cut once more, into cells: rectangles of places at which the products with the same
+ * other places are wanted. Tiles of some channels of the place, and of all channels of the others,
+ * are multiplied a hundred places at a time, which stay in the first-level cache until all tiles
+ * are done. */
+
+#include "gram_lanes.h"
+#include "gram_sizes.h"
+#include "simd.h"
+
+#include <assert.h>
+#include <string.h>
+
+enum {
+    PART = 128,                         /* places at once */
+    LISTED = 16,                        /* tiles of vectors on the right that are listed at once */
+    COVERING = 2 * GRAM_LANES_TAPS - 1, /* segments of a place: one of each distance */
+};
+
+/* Vectors of sums, of a segment of rows and one of columns, and of all. */
+static int64_t segment_vectors(const struct gram_shift *shift)
+{
+    return shift->C * shift->C;
+}
+
+size_t gram_lanes_sums_bytes(const struct conv_shape *shape, bool all)
+{
+    int64_t C = shape->C / shape->G;
+    int64_t segments = gram_segments_most(shape->R, all) * gram_segments_most(shape->S, true);
+    return (size_t)(shape->G * segments * C * C * GRAM_VECTOR);
+}
+
+void gram_lanes_clear(const struct gram_shift *shift, void *sums)
+{
+    int64_t segments = shift->shape->G * shift->rows.count * shift->columns.count;
+    memset(sums, 0, (size_t)(segments * segment_vectors(shift) * GRAM_VECTOR));
+}
+
+/* Channels of one group at the places of a cell, and vectors that they are multiplied with. */
+struct list {
+    gram_add_tile *add;
+    struct gram_tile tile; /* what all tiles have in common */
+    int64_t most;          /* vectors on the right of one */
+    int64_t count;
+    int64_t distance[LISTED * GRAM_TILE_COUNT];
+    uint8_t *out[LISTED * GRAM_TILE_COUNT];
+};
+
+/* Makes something of some places of a tile. */
+typedef void use_part(void *context, struct gram_tile *part);
+
+static void each_part(const struct gram_tile *whole, use_part *use, void *context)
+{
+    const struct gram_span outer = whole->outer, middle = whole->middle, inner = whole->inner;
+    int64_t n_step = least(inner.count, PART), m_step = least(middle.count, PART / n_step);
+    int64_t o_step = least(outer.count, PART / (n_step * m_step));
+    struct gram_tile part = *whole;
+    for (int64_t o = 0; o < outer.count; o += o_step)
+        for (int64_t m = 0; m < middle.count; m += m_step)
+            for (int64_t n = 0; n < inner.count; n += n_step) {
+                int64_t place = o * outer.step + m * middle.step + n * inner.step;
+                part.left = whole->left + place;
+                part.right = whole->right + place;
+                part.outer.count = least(o_step, outer.count - o);
+                part.middle.count = least(m_step, middle.count - m);
+                part.inner.count = least(n_step, inner.count - n);
+                use(context, &part);
+            }
+}
+
+static void add_tiles(void *context, struct gram_tile *part)
+{
+    const struct list *list = context;
+    for (int64_t j = 0; j < list->count; j += list->most) {
+        part->count = least(list->most, list->count - j);
+        for (int64_t k = 0; k < GRAM_TILE_READ; k++)
+            part->distance[k] = list->distance[k < part->count ? j + k : j];
+        memcpy(part->out, list->out + j, (size_t)part->count * sizeof(*part->out));
+        list->add(part);
+    }
+}
+
+static void add_listed(struct list *list)
+{
+    each_part(&list->tile, add_tiles, list);
+    list->count = 0;
+}
+
+/* What one call adds up. */
+struct job {
+    const struct gram_shift *shift;
+    gram_add_tile *add;
+    const uint8_t *left, *right;
+    int64_t planes;
+    uint8_t *sums;
+};
+
+/* The segments of an axis that have a place. */
+struct covering {
+    int64_t count;
+    int64_t segment[COVERING];
+};
+
+static void find_covering(const struct gram_segments *segments, int64_t stride, int64_t place,
+                          struct covering *out)
+{
+    out->count = 0;
+    for (int64_t i = 0; i < segments->count; i++)
+        if (gram_segment_covers(&segments->segment[i], stride, place))
+            out->segment[out->count++] = i;
+}
+
+/* Loops in bytes. */
+struct cell {
+    int64_t row, column; /* the first place */
+    struct gram_span rows, places;
+    struct covering down, right;
+};
+
+/* Channels c … of a group against those of segment a of rows and b of columns. */
+static void list_segment(const struct job *job, int64_t g, int64_t c, int64_t a, int64_t b,
+                         struct list *list)
+{
+    const struct gram_shift *shift = job->shift;
+    int64_t down = shift->rows.segment[a].distance, right = shift->columns.segment[b].distance;
+    int64_t segment = (g * shift->rows.count + a) * shift->columns.count + b, C = shift->C;
+    int64_t place = down * shift->line + right * shift->shape->C;
+    bool lower = !shift->all && down == 0 && right == 0;
+    for (int64_t j = 0; j < (lower ? c + list->tile.rows : C); j++) {
+        list->distance[list->count] = (place + j) * GRAM_VECTOR;
+        list->out[list->count++] = job->sums + ((segment * C + c) * C + j) * GRAM_VECTOR;
+        if (list->count == LISTED * GRAM_TILE_COUNT / list->most * list->most)
+            add_listed(list);
+    }
+}
+
+/* Channels c … of a group at the places of a cell, with all that they are multiplied with. */
+static void add_channels(const struct job *job, const struct cell *cell, int64_t g, int64_t c,
+                         struct list *list)
+{
+    const struct gram_shift *shift = job->shift;
+    for (int64_t i = 0; i < cell->down.count; i++)
+        for (int64_t j = 0; j < cell->right.count; j++) {
+            int64_t a = cell->down.segment[i], b = cell->right.segment[j];
+            if (gram_shift_makes(shift, &shift->rows.segment[a], &shift->columns.segment[b]))
+                list_segment(job, g, c, a, b, list);
+        }
+    if (list->count > 0)
+        add_listed(list);
+}
+
+/* The longer of two loops inside: short ones cost more than far steps. */
+static void order(struct gram_span *outside, struct gram_span *inside)
+{
+    struct gram_span longer = *outside;
+    if (inside->count >= longer.count / 4)
+        return;
+    *outside = *inside;
+    *inside = longer;
+}
+
+static void add_cell(const struct job *job, const struct cell *cell)
+{
+    const struct gram_shift *shift = job->shift;
+    int64_t C = shift->C, blocks = (C + GRAM_TILE_ROWS - 1) / GRAM_TILE_ROWS;
+    int64_t rows = (C + blocks - 1) / blocks;
+    int64_t place = (cell->row - shift->h) * shift->line;
+    place += (cell->column - shift->w) * shift->shape->C;
+    for (int64_t g = 0; g < shift->shape->G; g++)
+        for (int64_t c = 0; c < C; c += rows) {
+            struct list list;
+            list.add = job->add;
+            list.count = 0;
+            list.tile = (struct gram_tile){
+                .left = job->left + (place + g * C + c) * GRAM_VECTOR,
+                .right = job->right + (place + g * C) * GRAM_VECTOR,
+                .rows = least(rows, C - c),
+                .step = C * GRAM_VECTOR,
+                .outer = {job->planes, shift->plane * GRAM_VECTOR},
+                .middle = cell->rows,
+                .inner = cell->places,
+            };
+            list.most = gram_tile_most(list.tile.rows);
+            order(&list.tile.middle, &list.tile.inner);
+            order(&list.tile.outer, &list.tile.inner);
+            add_channels(job, cell, g, c, &list);
+        }
+}
+
+/* The cells of some rows. */
+static void add_rows(const struct job *job, struct cell *cell)
+{
+    const struct gram_shift *shift = job->shift;
+    int64_t stride = shift->shape->stride_w, cut, next;
+    find_covering(&shift->rows, shift->shape->stride_h, cell->row, &cell->down);
+    for (int64_t phase = 0; phase < stride; phase++)
+        if (gram_segments_next_cut(&shift->columns, stride, phase - stride, &cut))
+            for (; gram_segments_next_cut(&shift->columns, stride, cut, &next); cut = next) {
+                int64_t step = stride * shift->shape->C * GRAM_VECTOR;
+                cell->column = cut;
+                cell->places = (struct gram_span){(next - cut) / stride, step};
+                find_covering(&shift->columns, stride, cut, &cell->right);
+                add_cell(job, cell);
+            }
+}
+
+void gram_lanes_add(const struct gram_shift *shift, gram_add_tile *add, const void *left,
+                    const void *right, int64_t planes, void *sums)
+{
+    struct job job = {shift, add, left, right, planes, sums};
+    struct cell cell;
+    int64_t stride = shift->shape->stride_h, cut, next;
+    assert(shift->shape->R <= GRAM_LANES_TAPS && shift->shape->S <= GRAM_LANES_TAPS);
+    for (int64_t phase = 0; phase < stride; phase++)
+        if (gram_segments_next_cut(&shift->rows, stride, phase - stride, &cut))
+            for (; gram_segments_next_cut(&shift->rows, stride, cut, &next); cut = next) {
+                int64_t step = stride * shift->line * GRAM_VECTOR;
+                cell.row = cut;
+                cell.rows = (struct gram_span){(next - cut) / stride, step};
+                add_rows(&job, &cell);
+            }
+}
+
+void gram_lanes_products_f32(const struct gram_shift *shift, const float *sums, float *products)
+{
+    int64_t C = shift->C, segments = shift->shape->G * shift->rows.count * shift->columns.count;
+    for (int64_t s = 0; s < segments; s++, products += shift->height * shift->width)
+        for (int64_t i = 0; i < C; i++)
+            for (int64_t j = 0; j < C; j++, sums += GRAM_LANES) {
+                double sum = 0;
+                for (int lane = 0; lane < GRAM_LANES; lane++)
+                    sum += (double)sums[lane];
+                products[i * shift->width + j] = (float)sum;
+            }
+}
+
+void gram_lanes_products_codes(const struct gram_shift *shift, const int32_t *sums,
+                               int32_t *products)
+{
+    int64_t C = shift->C, segments = shift->shape->G * shift->rows.count * shift->columns.count;
+    for (int64_t s = 0; s < segments; s++, products += shift->height * shift->width)
+        for (int64_t i = 0; i < C; i++)
+            for (int64_t j = 0; j < C; j++, sums += GRAM_LANES) {
+                int32_t sum = 0;
+                for (int lane = 0; lane < GRAM_LANES; lane++)
+                    sum += sums[lane];
+                products[i * shift->width + j] = sum;
+            }
+}
+
+enum { CHANNELS = 4 }; /* whose sums are made at once */
+
+/* GRAM_LANES floats at any address. */
+typedef float lanes __attribute__((vector_size(GRAM_VECTOR), aligned(4), may_alias));
+
+/* Sums of CHANNELS neighbours at all places. */
+KERN_CLONES static void sum_places(const struct gram_tile *part, float *out)
+{
+    lanes sum[CHANNELS];
+    for (int c = 0; c < CHANNELS; c++)
+        sum[c] = (lanes){0};
+    for (int64_t o = 0; o < part->outer.count; o++)
+        for (int64_t m = 0; m < part->middle.count; m++) {
+            const uint8_t *place = part->left + o * part->outer.step + m * part->middle.step;
+            for (int64_t n = 0; n < part->inner.count; n++, place += part->inner.step)
+                for (int c = 0; c < CHANNELS; c++)
+                    sum[c] += *(const lanes *)(place + c * GRAM_VECTOR);
+        }
+    for (int c = 0; c < CHANNELS; c++)
+        *(lanes *)(out + c * GRAM_LANES) = sum[c];
+}
+
+static void add_part_sums(void *context, struct gram_tile *part)
+{
+    float sums[CHANNELS * GRAM_LANES];
+    double *out = context;
+    sum_places(part, sums);
+    for (int64_t c = 0; c < part->rows; c++)
+        for (int lane = 0; lane < GRAM_LANES; lane++)
+            out[c] += (double)sums[c * GRAM_LANES + lane];
+}
+
+void gram_lanes_add_channels(const struct gram_shift *shift, int64_t a, int64_t b, const float *map,
+                             int64_t planes, double *out)
+{
+    const struct conv_shape *shape = shift->shape;
+    const struct gram_segment *rows = &shift->rows.segment[a];
+    const struct gram_segment *columns = &shift->columns.segment[b];
+    int64_t place = (rows->first - shift->h) * shift->line;
+    place += (columns->first - shift->w) * shape->C;
+    for (int64_t c = 0; c < shape->C; c += CHANNELS) {
+        struct gram_tile tile = {
+            .left = (const uint8_t *)(map + (place + c) * GRAM_LANES),
+            .rows = least(CHANNELS, shape->C - c),
+            .outer = {planes, shift->plane * GRAM_VECTOR},
+            .middle = {rows->count, shape->stride_h * shift->line * GRAM_VECTOR},
+            .inner = {columns->count, shape->stride_w * shape->C * GRAM_VECTOR},
+        };
+        tile.right = tile.left;
+        order(&tile.middle, &tile.inner);
+        order(&tile.outer, &tile.inner);
+        each_part(&tile, add_part_sums, out + c);
+    }
+}
