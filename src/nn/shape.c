@@ -1,6 +1,7 @@
 /* Shapes, and the permutation of axes between the file's order and channels-last. */
 
 #include "ptqd/base/mem.h"
+#include "ptqd/kern/turn.h"
 #include "ptqd/nn/graph.h"
 #include "ptqd/nn/infer.h"
 
@@ -99,37 +100,58 @@ void layout_to_file_order(int rank, int perm[static SHAPE_RANK_MAX])
         perm[axis] = layout_axis(axis, rank);
 }
 
-/* An odometer over the output's axes but the last; the last is a strided copy. */
-void permute_f32(const float *in, const struct shape *in_shape, const int *perm, float *out)
-{
-    int rank = in_shape->rank;
-    if (rank == 0) {
-        out[0] = in[0];
-        return;
-    }
+/* Axes of an output, and how far apart their elements are in the input. */
+struct walk_axes {
+    int count;
+    int64_t extent[SHAPE_RANK_MAX], stride[SHAPE_RANK_MAX];
+};
 
-    int64_t in_stride[SHAPE_RANK_MAX], extent[SHAPE_RANK_MAX], stride[SHAPE_RANK_MAX];
-    int64_t step = 1;
-    for (int i = rank - 1; i >= 0; i--) {
+/* As few as can be: those of one element go, and those that stay behind each other are one. */
+static struct walk_axes permuted_axes(const struct shape *in_shape, const int *perm)
+{
+    int64_t in_stride[SHAPE_RANK_MAX], step = 1;
+    struct walk_axes axes = {.count = 0};
+    for (int i = in_shape->rank - 1; i >= 0; i--) {
         in_stride[i] = step;
         step *= in_shape->dim[i];
     }
-    for (int i = 0; i < rank; i++) {
-        extent[i] = in_shape->dim[perm[i]];
-        stride[i] = in_stride[perm[i]];
+    for (int i = 0; i < in_shape->rank; i++) {
+        int64_t extent = in_shape->dim[perm[i]], stride = in_stride[perm[i]];
+        int last = axes.count - 1;
+        if (extent == 1)
+            continue;
+        if (last >= 0 && axes.stride[last] == extent * stride) {
+            axes.extent[last] *= extent;
+            axes.stride[last] = stride;
+        } else {
+            axes.extent[axes.count] = extent;
+            axes.stride[axes.count++] = stride;
+        }
     }
+    return axes;
+}
 
+/* An odometer over the output's axes but the inner ones: two of a turned matrix, else the last in a
+ * strided copy. */
+void permute_f32(const float *in, const struct shape *in_shape, const int *perm, float *out)
+{
+    struct walk_axes axes = permuted_axes(in_shape, perm);
+    int last = axes.count - 1;
+    int64_t extent = last >= 0 ? axes.extent[last] : 1, stride = last >= 0 ? axes.stride[last] : 1;
+    bool turned = last > 0 && axes.stride[last - 1] == 1 && stride == axes.extent[last - 1];
+    int outer = turned ? last - 1 : last;
+    int64_t inner = turned ? extent * stride : extent, offset = 0;
     int64_t index[SHAPE_RANK_MAX] = {0};
-    int64_t rows = shape_elements(in_shape) / extent[rank - 1];
-    int64_t offset = 0;
-    for (int64_t row = 0; row < rows; row++) {
-        for (int64_t i = 0; i < extent[rank - 1]; i++)
-            *out++ = in[offset + i * stride[rank - 1]];
-        for (int axis = rank - 2; axis >= 0; axis--) {
-            offset += stride[axis];
-            if (++index[axis] < extent[axis])
+    for (int64_t rest = shape_elements(in_shape) / inner; rest > 0; rest--, out += inner) {
+        if (turned)
+            turn_f32(in + offset, extent, stride, out);
+        for (int64_t i = 0; !turned && i < extent; i++)
+            out[i] = in[offset + i * stride];
+        for (int axis = outer - 1; axis >= 0; axis--) {
+            offset += axes.stride[axis];
+            if (++index[axis] < axes.extent[axis])
                 break;
-            offset -= extent[axis] * stride[axis];
+            offset -= axes.extent[axis] * axes.stride[axis];
             index[axis] = 0;
         }
     }

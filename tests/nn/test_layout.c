@@ -1,7 +1,9 @@
 /* The change to channels-last. The law: a graph computes what its file says, in the file's order at
  * both ends; here against plain loops over (N, C, H, W). */
 
+#include "ptqd/base/rng.h"
 #include "ptqd/nn/graph.h"
+#include "ptqd/nn/infer.h"
 #include "ptqd/nn/op.h"
 
 #include "graph_run.h"
@@ -381,6 +383,47 @@ START_TEST(an_elementwise_network_keeps_the_order_of_the_file)
 }
 END_TEST
 
+/* Where element `place` of the output is in the input. */
+static int64_t source_of(int64_t place, const struct shape *in, const int *perm)
+{
+    int64_t index[SHAPE_RANK_MAX], source = 0;
+    for (int i = in->rank - 1; i >= 0; i--) {
+        index[perm[i]] = place % in->dim[perm[i]];
+        place /= in->dim[perm[i]];
+    }
+    for (int i = 0; i < in->rank; i++)
+        source = source * in->dim[i] + index[i];
+    return source;
+}
+
+/* Random shapes, axes of one element among them, and orders of up to five axes. */
+START_TEST(a_permutation_moves_every_element_to_its_place)
+{
+    enum { CASES = 2000, RANK_MOST = 5, EXTENT_MOST = 6 };
+    struct rng rng;
+    rng_init(&rng, 3, 0);
+    for (int n = 0; n < CASES; n++) {
+        struct shape shape = {.rank = (int)rng_below(&rng, RANK_MOST + 1)};
+        int perm[SHAPE_RANK_MAX];
+        for (int i = 0; i < shape.rank; i++) {
+            int other = (int)rng_below(&rng, (uint64_t)i + 1);
+            shape.dim[i] = 1 + (int64_t)rng_below(&rng, EXTENT_MOST);
+            perm[i] = i;
+            perm[i] = perm[other];
+            perm[other] = i;
+        }
+        float in[EXTENT_MOST * EXTENT_MOST * EXTENT_MOST * EXTENT_MOST * EXTENT_MOST];
+        float out[sizeof(in) / sizeof(in[0])];
+        int64_t count = shape_elements(&shape);
+        for (int64_t i = 0; i < count; i++)
+            in[i] = (float)i;
+        permute_f32(in, &shape, perm, out);
+        for (int64_t i = 0; i < count; i++)
+            ck_assert_int_eq((int)out[i], (int)source_of(i, &shape, perm));
+    }
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("layout");
@@ -400,6 +443,7 @@ int main(void)
     tcase_add_test(tcase, a_channels_last_file_may_end_in_a_map);
     tcase_add_test(tcase, transposes_of_transposes_become_one);
     tcase_add_test(tcase, an_elementwise_network_keeps_the_order_of_the_file);
+    tcase_add_test(tcase, a_permutation_moves_every_element_to_its_place);
     suite_add_tcase(suite, tcase);
     return support_run(suite);
 }
