@@ -36,7 +36,8 @@ static const struct node *mark_dependents(const struct graph *graph, bool *marks
     return NULL;
 }
 
-bool exec_want_gradient(struct exec *exec, int tensor, struct error *err)
+/* Whether all nodes behind a tensor have a gradient, while it can still be asked for. */
+static bool check_way(struct exec *exec, int tensor, struct error *err)
 {
     const struct graph *graph = exec->graph;
     const char *name = graph->tensors[tensor].name;
@@ -54,7 +55,22 @@ bool exec_want_gradient(struct exec *exec, int tensor, struct error *err)
         return FAIL(err, E_UNSUPPORTED,
                     "node '%s' (%s) on the way from '%s' to the output has no gradient",
                     missing->name, missing->op_type, name);
+    return true;
+}
+
+bool exec_want_gradient(struct exec *exec, int tensor, struct error *err)
+{
+    if (!check_way(exec, tensor, err))
+        return false;
     exec->wanted[tensor] = true;
+    return true;
+}
+
+bool exec_reach_input(struct exec *exec, struct error *err)
+{
+    if (!check_way(exec, exec->graph->input, err))
+        return false;
+    exec->reaches_input = true;
     return true;
 }
 
@@ -111,9 +127,15 @@ static bool is_completed(const struct exec *exec, int tensor)
     return producer >= 0 && exec->completed[producer];
 }
 
+/* The input is needed for its readers' sake, too. */
+static bool is_computed(const struct exec *exec, int tensor)
+{
+    return exec->needed[tensor] && (tensor != exec->graph->input || exec->wanted[tensor]);
+}
+
 static bool has_gradient(const struct exec *exec, int tensor)
 {
-    return exec->needed[tensor] && !is_completed(exec, tensor);
+    return is_computed(exec, tensor) && !is_completed(exec, tensor);
 }
 
 /* Decides which gradients are kept, and where. */
@@ -124,6 +146,7 @@ static bool prepare(struct exec *exec, struct error *err)
     if (blocks == NULL)
         return false;
     memcpy(exec->needed, exec->wanted, (size_t)graph->tensor_count * sizeof(*exec->needed));
+    exec->needed[graph->input] |= exec->reaches_input;
     (void)mark_dependents(graph, exec->needed); /* exec_want_gradient has seen that all have one */
 
     find_completions(exec);
@@ -167,7 +190,7 @@ static const struct exec_seed *seed_of(const struct exec *exec, int tensor)
 static float *touch(struct exec *exec, int tensor, bool *out_fresh)
 {
     *out_fresh = false;
-    if (tensor == NODE_ABSENT || !exec->needed[tensor])
+    if (tensor == NODE_ABSENT || !is_computed(exec, tensor))
         return NULL;
     *out_fresh = !exec->touched[tensor];
     exec->touched[tensor] = true;

@@ -78,7 +78,7 @@ static bool training_init(struct training *training, struct quant_network *netwo
         return false;
     training->input = exec_input(training->exec);
     return trainee_want_gradients(&training->trainee, training->exec, err) &&
-           (at_start || exec_want_gradient(training->exec, graph->input, err));
+           (at_start || exec_reach_input(training->exec, err));
 }
 
 /* A row of the unit's input; some elements as in the float network. */

@@ -311,6 +311,46 @@ START_TEST(completed_gradients_are_those_of_single_nodes)
 }
 END_TEST
 
+/* Law: a quantizer of the input learns the same whether the input's gradient is wanted or only its
+ * readers are reached; then there is none, and no memory for it. */
+START_TEST(the_inputs_quantizer_learns_without_the_inputs_gradient)
+{
+    struct quant_network *network = quantize(small_network_create(arena, 1));
+    struct dataset *data = small_network_data(arena, network->folded, 1, false, 5);
+    for (int i = 0; i < network->activation_count; i++)
+        ck_assert_ok(quantizer_set_range(&network->activations[i].quantizer, 0, -1.0, 1.0, &err),
+                     &err);
+    struct unit *units;
+    struct unit_graph graphs[2];
+    struct exec *execs[2];
+    float input[SMALL_NETWORK_INPUTS];
+    int count;
+    dataset_read(data, 0, input);
+    ck_assert_ok(unit_cut(arena, network, UNIT_NETWORK, &units, &count, &err), &err);
+    for (int i = 0; i < 2; i++) {
+        ck_assert_ok(unit_graph_create(arena, network, units, &graphs[i], &err), &err);
+        const struct graph *graph = graphs[i].graph;
+        const struct tensor *output = &graph->tensors[graph->output];
+        float *gradient = random_values(arena, shape_elements(&output->shape), 3);
+        execs[i] = trained_executor(network, &graphs[i], true);
+        ck_assert_ok(i == 0 ? exec_want_gradient(execs[i], graph->input, &err)
+                            : exec_reach_input(execs[i], &err),
+                     &err);
+        ck_assert_ok(exec_forward(execs[i], input, 1, &err), &err);
+        ck_assert_ok(exec_backward(execs[i], graph->output, gradient, &err), &err);
+    }
+    for (int i = 0; i < graphs[0].quantizer_count; i++) {
+        ck_assert(graphs[0].quantizers[i].grad_scale != 0.0);
+        ck_assert(graphs[0].quantizers[i].grad_scale == graphs[1].quantizers[i].grad_scale);
+    }
+    ck_assert_ptr_nonnull(exec_gradient(execs[0], graphs[0].graph->input));
+    ck_assert_ptr_null(exec_gradient(execs[1], graphs[1].graph->input));
+    ck_assert(exec_bytes(execs[1]) < exec_bytes(execs[0]));
+    exec_destroy(execs[0]);
+    exec_destroy(execs[1]);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("unit");
@@ -323,6 +363,7 @@ int main(void)
     tcase_add_test(tcase, a_units_graph_computes_what_the_network_computes);
     tcase_add_test(tcase, dropped_elements_stay_float);
     tcase_add_test(tcase, completed_gradients_are_those_of_single_nodes);
+    tcase_add_test(tcase, the_inputs_quantizer_learns_without_the_inputs_gradient);
     suite_add_tcase(suite, tcase);
     return support_run(suite);
 }

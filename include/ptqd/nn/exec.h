@@ -46,6 +46,11 @@ void exec_set_constant(struct exec *exec, int tensor, const float *values);
 /* Asks for the gradient of a tensor (a constant, or an activation), before the first backward. */
 bool exec_want_gradient(struct exec *exec, int tensor, struct error *err);
 
+/* Makes the nodes that read the graph's input go backward for what they learn themselves, as a
+ * quantizer its scale, though nobody wants the input's gradient: it is not computed. Before the
+ * first backward. */
+bool exec_reach_input(struct exec *exec, struct error *err);
+
 /* Takes the memory of the wanted gradients now instead of with the first backward pass. */
 bool exec_reserve(struct exec *exec, struct error *err);
 

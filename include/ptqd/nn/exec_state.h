@@ -26,12 +26,13 @@ struct exec {
     bool *call_fresh;
 
     /* Gradients, see exec_backward.c. */
-    bool *wanted;      /* [tensor_count] */
-    bool *needed;      /* [tensor_count]: wanted, or on a path from a wanted tensor */
-    bool *touched;     /* [tensor_count]: something was added in this pass */
-    float **gradients; /* [tensor_count]: NULL where not needed */
-    int *completes;    /* [node_count]: Relu in front, whose slope the node applies; or -1 */
-    bool *completed;   /* [node_count]: and that Relu */
+    bool *wanted;       /* [tensor_count] */
+    bool reaches_input; /* its readers go backward, for themselves */
+    bool *needed;       /* [tensor_count]: either, or on a path from such a tensor */
+    bool *touched;      /* [tensor_count]: something was added in this pass */
+    float **gradients;  /* [tensor_count]: NULL where not needed */
+    int *completes;     /* [node_count]: Relu in front, whose slope the node applies; or -1 */
+    bool *completed;    /* [node_count]: and that Relu */
     const struct exec_seed *seeds; /* of the present backward pass */
     int seed_count;
     const float **planted; /* [tensor_count]: a whole gradient, in the caller's memory; or NULL */
