@@ -18,6 +18,15 @@ KERN_CLONES static void scaled_added(const float *a, const float *b, int64_t cou
         y[i] += factor * (a[i] - b[i]);
 }
 
+KERN_CLONES static void scaled_rectified(const float *a, const float *b, int64_t count,
+                                         float factor, float *restrict y)
+{
+    for (int64_t i = 0; i < count; i++) {
+        float difference = factor * (a[i] - b[i]);
+        y[i] = a[i] > 0.0f ? difference : 0.0f;
+    }
+}
+
 enum { LANES = 8 };
 
 KERN_CLONES static double squares(const float *a, const float *b, int64_t count)
@@ -51,4 +60,9 @@ void difference_f32(const float *a, const float *b, int64_t count, float factor,
 void difference_f32_added(const float *a, const float *b, int64_t count, float factor, float *y)
 {
     scaled_added(a, b, count, factor, y);
+}
+
+void difference_f32_rectified(const float *a, const float *b, int64_t count, float factor, float *y)
+{
+    scaled_rectified(a, b, count, factor, y);
 }

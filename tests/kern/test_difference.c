@@ -22,6 +22,9 @@ START_TEST(differences_are_scaled_and_added)
         difference_f32_added(a, b, count, 0.25f, y);
         for (int64_t i = 0; i < count; i++)
             check_float(y[i], 1.5f * (a[i] - b[i]) + 0.25f * (a[i] - b[i]));
+        difference_f32_rectified(a, b, count, 1.5f, y);
+        for (int64_t i = 0; i < count; i++)
+            check_float(y[i], a[i] > 0.0f ? 1.5f * (a[i] - b[i]) : 0.0f);
         free(a), free(b), free(y);
     }
 }
