@@ -19,6 +19,7 @@
 #include "ptqd/recon/bias_tune.h"
 #include "ptqd/recon/layer_moments.h"
 #include "ptqd/recon/method.h"
+#include "ptqd/recon/train.h"
 #include "ptqd/recon/unit_graph.h"
 
 /* Of a process before its first run: code, libraries, what these keep. Measured: 14 MiB. */
@@ -205,18 +206,21 @@ static bool unit_bytes(struct planner *planner, const struct unit *unit, size_t 
     struct arena_mark mark = arena_mark(planner->arena);
     struct unit_graph graph;
     size_t executor;
+    bool whole = pipeline->optimize.granularity == OPTIMIZE_NETWORK;
     int64_t batch = pipeline->optimize.batch < planner->samples->count ? pipeline->optimize.batch
                                                                        : planner->samples->count;
-    if (!unit_graph_create(planner->arena, planner->network, unit, &graph, planner->err) ||
-        !executor_bytes(planner, graph.graph, batch, true, unit, &executor))
+    if (!unit_graph_create(planner->arena, planner->network, unit, &graph, planner->err))
+        return false;
+    int64_t part = whole ? batch : train_part(graph.graph, batch);
+    if (!executor_bytes(planner, graph.graph, part, true, unit, &executor))
         return false;
     size_t weights = weight_bytes(planner->network, unit->layer, unit->layer_count);
     size_t bytes = executor + weights / sizeof(float) * TRAINED_BYTES +
-                   tensor_bytes(network, unit->output, batch);
+                   tensor_bytes(network, unit->output, part);
     for (int i = 0; i < graph.quantizer_count; i++) {
         int tensor = planner->network->activations[graph.quantizers[i].activation].input;
         if (pipeline->optimize.drop > 0.0)
-            bytes += tensor_bytes(network, tensor, batch) / sizeof(float);
+            bytes += tensor_bytes(network, tensor, part) / sizeof(float);
     }
     arena_reset(planner->arena, mark);
     *out_bytes = bytes;

@@ -244,6 +244,7 @@ static bool backward_node(struct exec *exec, int index, struct error *err)
         .grad_in = exec->call_grad_in,
         .fresh = exec->call_fresh,
         .rest = exec->completes[index] >= 0 ? &rest : NULL,
+        .adds = exec->adds,
         .scratch = exec->scratch,
         .plan = exec->plans[index],
     };
@@ -332,8 +333,21 @@ bool exec_reserve(struct exec *exec, struct error *err)
     return exec->prepared || prepare(exec, err);
 }
 
-bool exec_backward_from(struct exec *exec, const struct exec_seed *seeds, int count,
-                        struct error *err)
+/* Wanted gradients as they are before the pass: those of constants have a value when it adds. */
+static void clear_wanted(struct exec *exec)
+{
+    const struct graph *graph = exec->graph;
+    memset(exec->touched, 0, (size_t)graph->tensor_count * sizeof(*exec->touched));
+    for (int i = 0; i < graph->tensor_count; i++) {
+        if (exec->wanted[i] && exec->adds && graph->tensors[i].values != NULL)
+            exec->touched[i] = true;
+        else if (exec->wanted[i])
+            memset(exec->gradients[i], 0, gradient_bytes(exec, i));
+    }
+}
+
+static bool backward_pass(struct exec *exec, const struct exec_seed *seeds, int count, bool adds,
+                          struct error *err)
 {
     const struct graph *graph = exec->graph;
     if (!exec->options.gradients || exec->samples == 0)
@@ -342,15 +356,13 @@ bool exec_backward_from(struct exec *exec, const struct exec_seed *seeds, int co
                                        : "of an executor without gradients");
     exec->seeds = seeds;
     exec->seed_count = count;
+    exec->adds = adds;
     if (!exec_reserve(exec, err) || !check_seeds(exec, err))
         return false;
 
-    memset(exec->touched, 0, (size_t)graph->tensor_count * sizeof(*exec->touched));
+    clear_wanted(exec);
     for (int i = 0; i < graph->tensor_count; i++)
         exec->planted[i] = NULL;
-    for (int i = 0; i < graph->tensor_count; i++)
-        if (exec->wanted[i])
-            memset(exec->gradients[i], 0, gradient_bytes(exec, i));
     for (int i = graph->node_count - 1; i >= 0; i--) {
         plant_all_of(exec, i);
         if (is_reached(exec, i) && needs_inputs(exec, &graph->nodes[i]) &&
@@ -361,10 +373,22 @@ bool exec_backward_from(struct exec *exec, const struct exec_seed *seeds, int co
     return true;
 }
 
+bool exec_backward_from(struct exec *exec, const struct exec_seed *seeds, int count,
+                        struct error *err)
+{
+    return backward_pass(exec, seeds, count, false, err);
+}
+
 bool exec_backward(struct exec *exec, int tensor, const float *gradient, struct error *err)
 {
     struct exec_seed seed = {.tensor = tensor, .gradient = gradient};
     return exec_backward_from(exec, &seed, 1, err);
+}
+
+bool exec_backward_more(struct exec *exec, int tensor, const float *gradient, struct error *err)
+{
+    struct exec_seed seed = {.tensor = tensor, .gradient = gradient};
+    return backward_pass(exec, &seed, 1, true, err);
 }
 
 const float *exec_gradient(const struct exec *exec, int tensor)

@@ -66,22 +66,9 @@ static void list_fields(struct tuning *tuning, struct keeper_field out_fields[st
     memcpy(out_fields, fields, sizeof(fields));
 }
 
-/* All activations of a sample and their gradients. */
-static int64_t sample_bytes(const struct graph *graph)
-{
-    int64_t elements = 0;
-    for (int i = 0; i < graph->tensor_count; i++)
-        if (graph->tensors[i].batched)
-            elements += tensor_elements(&graph->tensors[i], 1);
-    return 2 * elements * (int64_t)sizeof(float);
-}
-
 int64_t bias_tune_part(const struct graph *graph, int64_t batch)
 {
-    const int64_t most_bytes = INT64_C(512) << 20;
-    int64_t bytes = sample_bytes(graph), most = bytes > 0 ? most_bytes / bytes : batch;
-    most = most < 1 ? 1 : most;
-    return batch < most ? batch : most;
+    return sample_order_at_once(graph, batch, INT64_C(512) << 20);
 }
 
 static bool tuning_init(struct tuning *tuning, const struct bias_tune_options *options,

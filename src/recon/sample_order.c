@@ -39,3 +39,25 @@ int64_t sample_order_part(const struct sample_order *order, int64_t first)
     int64_t left = order->count - first;
     return left < order->batch ? left : order->batch;
 }
+
+/* All activations of a sample and their gradients. A unit's graph has more tensors than it
+ * computes.
+ */
+static int64_t sample_bytes(const struct graph *graph)
+{
+    int64_t elements = 0;
+    for (int i = 0; i < graph->tensor_count; i++) {
+        const struct tensor *tensor = &graph->tensors[i];
+        if (tensor->batched && (tensor->producer >= 0 || i == graph->input))
+            elements += tensor_elements(tensor, 1);
+    }
+    return 2 * elements * (int64_t)sizeof(float);
+}
+
+int64_t sample_order_at_once(const struct graph *graph, int64_t batch, int64_t most_bytes)
+{
+    int64_t bytes = sample_bytes(graph), count = batch;
+    while (count > 1 && bytes > most_bytes / count)
+        count = (count + 1) / 2;
+    return count;
+}

@@ -83,8 +83,8 @@ static bool trained_backward(const struct op_call *call, struct error *err)
                            call->fresh[0] && !drops, call->grad_in[0], &sums);
     if (drops && call->rest && call->grad_in[0])
         complete_gradient(call, count);
-    trained->grad_scale = sums.scale;
-    trained->grad_zero_point = sums.zero_point;
+    trained->grad_scale = sums.scale + (call->adds ? trained->grad_scale : 0.0);
+    trained->grad_zero_point = sums.zero_point + (call->adds ? trained->grad_zero_point : 0.0);
     return true;
 }
 

@@ -272,6 +272,40 @@ START_TEST(a_backward_pass_may_start_at_any_tensor)
 }
 END_TEST
 
+/* Law: gradients of constants are sums over the samples, whether these are executed at once or one
+ * after the other; a pass that does not add begins anew. */
+START_TEST(gradients_of_more_samples_are_added)
+{
+    enum { SAMPLES = 3 };
+    struct graph *graph = branched_network();
+    float *input = graph_run_values(arena, SAMPLES * INPUTS, 1);
+    float *gradient = graph_run_values(arena, SAMPLES * CLASSES, 2);
+    struct exec *whole = create(graph, SAMPLES, true), *parts = create(graph, 1, true);
+    static const char *const names[] = {"stem.weight", "body.bias", "dense.weight"};
+    for (int i = 0; i < 3; i++) {
+        int tensor = graph_find_tensor(graph, names[i]);
+        ck_assert_ok(exec_want_gradient(whole, tensor, &err), &err);
+        ck_assert_ok(exec_want_gradient(parts, tensor, &err), &err);
+    }
+    ck_assert_ok(exec_forward(whole, input, SAMPLES, &err), &err);
+    ck_assert_ok(exec_backward(whole, graph->output, gradient, &err), &err);
+    for (int pass = 0; pass < 2; pass++)
+        for (int i = 0; i < SAMPLES; i++) {
+            ck_assert_ok(exec_forward(parts, input + i * INPUTS, 1, &err), &err);
+            ck_assert_ok((i == 0 ? exec_backward : exec_backward_more)(
+                             parts, graph->output, gradient + i * CLASSES, &err),
+                         &err);
+        }
+    for (int i = 0; i < 3; i++) {
+        int tensor = graph_find_tensor(graph, names[i]);
+        graph_run_compare(exec_gradient(parts, tensor), exec_gradient(whole, tensor),
+                          shape_elements(&graph->tensors[tensor].shape), 1e-5);
+    }
+    exec_destroy(whole);
+    exec_destroy(parts);
+}
+END_TEST
+
 /* Law: gradients are linear in the loss, so those of a loss that sees two tensors are the sum of
  * those of two losses. The second tensor is on the way to the first. */
 START_TEST(a_loss_may_see_several_tensors)
@@ -463,6 +497,7 @@ int main(void)
     tcase_add_test(tcase, gradients_of_all_readers_are_added);
     tcase_add_test(tcase, a_gradient_does_not_depend_on_what_else_is_wanted);
     tcase_add_test(tcase, a_backward_pass_may_start_at_any_tensor);
+    tcase_add_test(tcase, gradients_of_more_samples_are_added);
     tcase_add_test(tcase, a_loss_may_see_several_tensors);
     tcase_add_test(tcase, a_seed_may_say_what_it_wants);
     tcase_add_test(tcase, joining_changes_no_value);

@@ -1,5 +1,6 @@
 #include "ptqd/recon/sample_order.h"
 
+#include "small_network.h"
 #include "support.h"
 
 static struct arena *arena;
@@ -67,6 +68,23 @@ START_TEST(a_batch_is_at_most_all_samples)
 }
 END_TEST
 
+/* Law: with twice the memory twice as many samples are executed at once, from one to all. */
+START_TEST(what_is_executed_at_once_follows_the_memory)
+{
+    enum { BATCH = 32 };
+    struct graph *graph = small_network_create(arena, 1);
+    ck_assert_int_eq(sample_order_at_once(graph, BATCH, 0), 1);
+    ck_assert_int_eq(sample_order_at_once(graph, BATCH, INT64_MAX), BATCH);
+    int64_t bytes = 1;
+    while (sample_order_at_once(graph, BATCH, bytes) < 2)
+        bytes++;
+    for (int64_t count = 2; count <= BATCH; count *= 2) {
+        ck_assert_int_eq(sample_order_at_once(graph, BATCH, count / 2 * bytes - 1), count / 2);
+        ck_assert_int_eq(sample_order_at_once(graph, BATCH, count / 2 * bytes), count);
+    }
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("sample_order");
@@ -75,6 +93,7 @@ int main(void)
     tcase_add_test(tcase, an_epoch_has_each_sample_once_at_most);
     tcase_add_test(tcase, parts_in_order_cover_all_samples);
     tcase_add_test(tcase, a_batch_is_at_most_all_samples);
+    tcase_add_test(tcase, what_is_executed_at_once_follows_the_memory);
     suite_add_tcase(suite, tcase);
     return support_run(suite);
 }

@@ -70,6 +70,10 @@ struct exec_seed {
 };
 bool exec_backward_from(struct exec *exec, const struct exec_seed *seeds, int count,
                         struct error *err);
+
+/* As exec_backward, for more samples of the same step: adds to the wanted gradients of constants
+ * and to what nodes learn themselves. */
+bool exec_backward_more(struct exec *exec, int tensor, const float *gradient, struct error *err);
 const float *exec_gradient(const struct exec *exec, int tensor);
 
 /* One node on the caller's own memory: `in` and `out` as in struct op_call. */

@@ -35,6 +35,7 @@ struct exec {
     bool *completed;    /* [node_count]: and that Relu */
     const struct exec_seed *seeds; /* of the present backward pass */
     int seed_count;
+    bool adds;             /* the pass adds to the gradients of the one before */
     const float **planted; /* [tensor_count]: a whole gradient, in the caller's memory; or NULL */
     bool prepared;
 };

@@ -31,7 +31,8 @@ struct op_call {
     float *const *grad_in;            /* backward: [input_count], NULL where not wanted; added to */
     const bool *fresh;                /* backward: [input_count]; see writes_fresh */
     const struct gradient_rest *rest; /* backward: see completes_gradient; else NULL */
-    bool relu;                        /* forward: see joins_relu */
+    bool adds;     /* backward: what the node learns itself is added to that of the pass before */
+    bool relu;     /* forward: see joins_relu */
     void *scratch; /* `scratch_bytes` bytes, 64-byte aligned, undefined content */
     void *plan;    /* from plan_create, or NULL */
 };

@@ -5,6 +5,7 @@
 
 #include "ptqd/base/arena.h"
 #include "ptqd/base/rng.h"
+#include "ptqd/nn/graph.h"
 
 struct sample_order {
     int64_t count, batch;    /* samples; those of one step, at most all */
@@ -24,3 +25,7 @@ const int64_t *sample_order_step(struct sample_order *order, int64_t step);
 
 /* How many samples the part of all samples in order has that begins with `first`. */
 int64_t sample_order_part(const struct sample_order *order, int64_t first);
+
+/* Samples of a mini-batch that are executed at once: a half, a quarter, … of it, so that all
+ * activations and their gradients take no more than `most_bytes`; but at least one. */
+int64_t sample_order_at_once(const struct graph *graph, int64_t batch, int64_t most_bytes);

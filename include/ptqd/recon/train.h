@@ -30,6 +30,9 @@ struct train_loss {
     double before, after;
 };
 
+/* Samples of a mini-batch that are executed at once. */
+int64_t train_part(const struct graph *unit, int64_t batch);
+
 /* Trains one unit. The error with hard rounding never grows: when it would, the network stays as it
  * was. Recorded (monitor.h) are the losses of mini-batches as they are trained on; the first and
  * the last are over all samples, everything rounded. Mini-batches and what is dropped come from

@@ -11,7 +11,7 @@
 struct trained_quantizer {
     struct quantizer *quantizer; /* the network's own: present scale and zero point; borrowed */
     int activation;              /* index in network->activations */
-    /* Of the last backward pass, with respect to scale and zero point. */
+    /* Of the last backward pass and those it added to, with respect to scale and zero point. */
     double grad_scale, grad_zero_point;
     /* Each element stays float with this probability, drawn anew in every forward pass (QDrop, Wei
      * et al., arXiv 2203.05740). 0: all are quantized. */
