@@ -23,9 +23,10 @@ struct workspace {
     struct gram_band band; /* the largest */
     int64_t samples;       /* of a plane */
     int64_t planes;        /* at once */
-    int64_t map_bytes, sums_bytes, inner_lanes_bytes, cross_lanes_bytes;
+    int64_t map_bytes, sums_bytes, table_bytes, inner_lanes_bytes, cross_lanes_bytes;
     int64_t inner_bytes, cross_bytes, inner_plan_bytes, cross_plan_bytes;
     double *sums, *sums_quantized;    /* [segments of rows][of columns][C] */
+    double *table, *table_quantized;  /* [H][W][C] sums of samples side by side */
     float *x, *x_quantized;           /* [planes][H][W][C] */
     float *inner_lanes, *cross_lanes; /* of gram_lanes.h, where samples are side by side */
     float *inner, *cross;             /* of gram_shift.h */
@@ -59,13 +60,15 @@ static struct workspace workspace_of(const struct conv_shape *shape)
 /* Maps have the same room however samples are folded, which depends on N. */
 static struct workspace workspace_of_lanes(const struct conv_shape *shape)
 {
+    enum { VECTORS = LANES / GRAM_LANES };
     struct workspace at = sized(shape);
     at.samples = GRAM_LANES;
-    at.band = gram_band_of(shape, LANES / GRAM_LANES, GRAM_BLOCK);
-    int64_t lanes = gram_band_lanes(shape, &at.band) * GRAM_LANES;
-    at.planes = lanes < LANES ? LANES / lanes : 1;
-    at.map_bytes =
-        lines(gram_lanes_map_vectors(shape, LANES / GRAM_LANES) * GRAM_VECTOR) + GRAM_BEYOND;
+    at.band = gram_band_of(shape, VECTORS, GRAM_BLOCK);
+    int64_t vectors = gram_band_lanes(shape, &at.band);
+    int64_t room = gram_lanes_map_vectors(shape, VECTORS);
+    at.planes = vectors < VECTORS ? VECTORS / vectors : 1;
+    at.map_bytes = room * GRAM_VECTOR;
+    at.table_bytes = lines(room * (int64_t)sizeof(double));
     at.inner_lanes_bytes = (int64_t)gram_lanes_sums_bytes(shape, false);
     at.cross_lanes_bytes = (int64_t)gram_lanes_sums_bytes(shape, true);
     return at;
@@ -73,7 +76,7 @@ static struct workspace workspace_of_lanes(const struct conv_shape *shape)
 
 static size_t bytes_of(const struct workspace *at)
 {
-    return (size_t)(2 * (at->map_bytes + at->sums_bytes) + at->inner_lanes_bytes +
+    return (size_t)(2 * (at->map_bytes + at->sums_bytes + at->table_bytes) + at->inner_lanes_bytes +
                     at->cross_lanes_bytes + at->inner_bytes + at->cross_bytes +
                     at->inner_plan_bytes + at->cross_plan_bytes);
 }
@@ -95,7 +98,9 @@ static void place_workspace(struct workspace *at, void *scratch)
     uint8_t *memory = scratch;
     at->sums = (double *)(void *)memory;
     at->sums_quantized = (double *)(void *)(memory += at->sums_bytes);
-    at->x = (float *)(void *)(memory += at->sums_bytes);
+    at->table = (double *)(void *)(memory += at->sums_bytes);
+    at->table_quantized = (double *)(void *)(memory += at->table_bytes);
+    at->x = (float *)(void *)(memory += at->table_bytes);
     at->x_quantized = (float *)(void *)(memory += at->map_bytes);
     at->inner_lanes = (float *)(void *)(memory += at->map_bytes);
     at->cross_lanes = (float *)(void *)(memory += at->inner_lanes_bytes);
@@ -140,16 +145,17 @@ static void add_channels(const struct gram_operands *at, double *out)
         }
 }
 
-/* The sums of the rectangles in which a tap meets itself: all that any tap sees is made of them. */
-static void add_sums(const struct job *job, const struct gram_shift *shift, const float *x,
-                     int64_t planes, double *sums)
+/* The sums of the rectangles in which a tap meets itself: all that any tap sees is made of them. Of
+ * some planes, or of the table of all. */
+static void add_sums(const struct gram_shift *shift, const float *x, int64_t planes,
+                     const double *table, double *sums)
 {
     for (int64_t a = 0; a < shift->rows.count; a++)
         for (int64_t b = 0; b < shift->columns.count; b++, sums += shift->shape->C) {
             if (shift->rows.segment[a].distance != 0 || shift->columns.segment[b].distance != 0)
                 continue;
-            if (job->lanes != NULL) {
-                gram_lanes_add_channels(shift, a, b, x, planes, sums);
+            if (table != NULL) {
+                gram_lanes_add_channels(shift, a, b, table, sums);
                 continue;
             }
             struct gram_operands places = gram_shift_operands(shift, a, b, x, x, planes);
@@ -211,16 +217,22 @@ static void use_cross(void *context, const struct gram_pair *pair)
 
 static void clear(const struct job *job)
 {
-    memset(job->at.sums_quantized, 0, (size_t)job->at.sums_bytes);
-    gram_shift_clear(&job->inner, job->at.inner);
-    if (job->lanes != NULL)
-        gram_lanes_clear(&job->inner, job->at.inner_lanes);
+    const struct workspace *at = &job->at;
+    size_t table = (size_t)gram_shift_lanes(&job->inner) * sizeof(double);
+    memset(at->sums_quantized, 0, (size_t)at->sums_bytes);
+    gram_shift_clear(&job->inner, at->inner);
+    if (job->lanes != NULL) {
+        memset(at->table_quantized, 0, table);
+        gram_lanes_clear(&job->inner, at->inner_lanes);
+    }
     if (!job->crossed)
         return;
-    memset(job->at.sums, 0, (size_t)job->at.sums_bytes);
-    gram_shift_clear(&job->cross, job->at.cross);
-    if (job->lanes != NULL)
-        gram_lanes_clear(&job->cross, job->at.cross_lanes);
+    memset(at->sums, 0, (size_t)at->sums_bytes);
+    gram_shift_clear(&job->cross, at->cross);
+    if (job->lanes != NULL) {
+        memset(at->table, 0, table);
+        gram_lanes_clear(&job->cross, at->cross_lanes);
+    }
 }
 
 /* Whether vectors that start in one of the planes end in the samples. */
@@ -247,35 +259,45 @@ static void add_planes(const struct job *job, int64_t first, int64_t planes)
         if (job->crossed)
             copy_planes(job, job->x, first, planes, at->x);
     }
-    add_sums(job, &inner, x_quantized, planes, at->sums_quantized);
+    add_sums(&inner, x_quantized, planes, NULL, at->sums_quantized);
     gram_shift_add(&inner, add, x_quantized, x_quantized, planes, at->inner);
     if (!job->crossed)
         return;
-    add_sums(job, &inner, x, planes, at->sums);
+    add_sums(&inner, x, planes, NULL, at->sums);
     gram_shift_add(&cross, add, x, x_quantized, planes, at->cross);
 }
 
 static void fill_lanes(const struct job *job, const float *x, int64_t first, int64_t planes,
-                       float *out)
+                       float *out, double *table)
 {
     int64_t step = gram_shift_lanes(&job->inner) * GRAM_LANES;
     for (int64_t i = 0; i < planes; i++, first += GRAM_LANES, out += step)
-        gram_lanes_fill(job->lanes, &job->inner, x, first, out);
+        gram_lanes_fill(job->lanes, &job->inner, x, first, out, table);
 }
 
-/* The same for planes of samples side by side. */
+/* The same for planes of samples side by side, whose sums wait in tables. */
 static void add_lanes(const struct job *job, int64_t first, int64_t planes)
 {
     const struct workspace *at = &job->at;
     gram_add_tile *add = job->version->add_float_tile;
-    fill_lanes(job, job->x_quantized, first, planes, at->x_quantized);
-    add_sums(job, &job->inner, at->x_quantized, planes, at->sums_quantized);
+    fill_lanes(job, job->x_quantized, first, planes, at->x_quantized, at->table_quantized);
     gram_lanes_add(&job->inner, add, at->x_quantized, at->x_quantized, planes, at->inner_lanes);
     if (!job->crossed)
         return;
-    fill_lanes(job, job->x, first, planes, at->x);
-    add_sums(job, &job->inner, at->x, planes, at->sums);
+    fill_lanes(job, job->x, first, planes, at->x, at->table);
     gram_lanes_add(&job->cross, add, at->x, at->x_quantized, planes, at->cross_lanes);
+}
+
+/* What all lanes give together. */
+static void add_up_lanes(const struct job *job)
+{
+    const struct workspace *at = &job->at;
+    gram_lanes_products_f32(&job->inner, at->inner_lanes, at->inner);
+    add_sums(&job->inner, NULL, 0, at->table_quantized, at->sums_quantized);
+    if (!job->crossed)
+        return;
+    gram_lanes_products_f32(&job->cross, at->cross_lanes, at->cross);
+    add_sums(&job->inner, NULL, 0, at->table, at->sums);
 }
 
 /* Samples first … of the band, as many as a block has room for. */
@@ -291,9 +313,7 @@ static void add_block(struct job *job, int64_t first, int64_t samples)
             add_planes(job, first + done, planes);
     }
     if (job->lanes != NULL)
-        gram_lanes_products_f32(&job->inner, at->inner_lanes, at->inner);
-    if (job->lanes != NULL && job->crossed)
-        gram_lanes_products_f32(&job->cross, at->cross_lanes, at->cross);
+        add_up_lanes(job);
     for (job->g = 0; job->g < job->shape->G; job->g++) {
         gram_shift_each_pair(&job->inner, at->inner, job->g, use_inner, job);
         if (job->crossed)

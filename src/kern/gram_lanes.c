@@ -8,7 +8,7 @@
 #include <string.h>
 
 enum {
-    PIECE = 256,    /* elements of a sample at once; a multiple of GRAM_LANES */
+    PIECE = 128,    /* elements of a sample at once; a multiple of GRAM_LANES */
     FOLD_MOST = 64, /* parts of a sample */
 };
 
@@ -95,6 +95,7 @@ static int64_t run_rows(const struct gram_lanes *lanes, const struct gram_shift 
 
 /* GRAM_LANES lanes at any address. */
 typedef uint32_t vector __attribute__((vector_size(GRAM_VECTOR), aligned(4), may_alias));
+typedef float floats __attribute__((vector_size(GRAM_VECTOR), aligned(4), may_alias));
 
 /* Eight steps that each bring rows i and i + 8 together, lane by lane; four of these turn the
  * matrix, as each one moves a bit of the row's number to that of the lane. */
@@ -106,14 +107,21 @@ typedef uint32_t vector __attribute__((vector_size(GRAM_VECTOR), aligned(4), may
                                                   11, 27, 12, 28, 13, 29, 14, 30, 15, 31);         \
     }
 
-/* out[i][lane] = from[lane][i] for i < count, a multiple of GRAM_LANES. */
+/* out[i][lane] = from[lane][i] for i < count, a multiple of GRAM_LANES; sums[i] = Σ from[lane][i]
+ * of floats, or NULL. */
 KERN_CLONES static void turn_whole(const uint32_t *const from[GRAM_LANES], int64_t count,
-                                   uint32_t *out)
+                                   uint32_t *out, float *sums)
 {
     for (int64_t done = 0; done < count; done += GRAM_LANES) {
         vector a[GRAM_LANES], b[GRAM_LANES];
         for (int i = 0; i < GRAM_LANES; i++)
             a[i] = *(const vector *)(from[i] + done);
+        if (sums != NULL) {
+            floats sum[2] = {(floats)a[0], (floats)a[1]};
+            for (int i = 2; i < GRAM_LANES; i++)
+                sum[i % 2] += (floats)a[i];
+            *(floats *)(sums + done) = sum[0] + sum[1];
+        }
         INTERLEAVE(a, b)
         INTERLEAVE(b, a)
         INTERLEAVE(a, b)
@@ -123,38 +131,56 @@ KERN_CLONES static void turn_whole(const uint32_t *const from[GRAM_LANES], int64
     }
 }
 
-/* The same for any count: the last elements may be turned twice. */
-static void turn(const uint32_t *const from[GRAM_LANES], int64_t count, uint32_t *out)
+static float float_of(uint32_t bits)
 {
-    int64_t whole = count / GRAM_LANES * GRAM_LANES;
-    const uint32_t *last[GRAM_LANES];
-    turn_whole(from, whole, out);
+    float value;
+    memcpy(&value, &bits, sizeof(value));
+    return value;
+}
+
+/* The same for any count: the last elements may be turned twice. */
+static void turn(const uint32_t *const from[GRAM_LANES], int64_t count, uint32_t *out, float *sums)
+{
+    int64_t whole = count / GRAM_LANES * GRAM_LANES, last = count - GRAM_LANES;
+    const uint32_t *end[GRAM_LANES];
+    turn_whole(from, whole, out, sums);
     if (whole == count)
         return;
     if (whole > 0) {
         for (int lane = 0; lane < GRAM_LANES; lane++)
-            last[lane] = from[lane] + count - GRAM_LANES;
-        turn_whole(last, GRAM_LANES, out + (count - GRAM_LANES) * GRAM_LANES);
+            end[lane] = from[lane] + last;
+        turn_whole(end, GRAM_LANES, out + last * GRAM_LANES, sums != NULL ? sums + last : NULL);
         return;
     }
-    for (int64_t i = 0; i < count; i++)
-        for (int lane = 0; lane < GRAM_LANES; lane++)
+    for (int64_t i = 0; i < count; i++) {
+        float sum = 0;
+        for (int lane = 0; lane < GRAM_LANES; lane++) {
             out[i * GRAM_LANES + lane] = from[lane][i];
+            sum += sums != NULL ? float_of(from[lane][i]) : 0;
+        }
+        if (sums != NULL)
+            sums[i] = sum;
+    }
 }
 
-static void fill_run(const int64_t start[GRAM_LANES], int64_t length, const float *x, float *out)
+static void fill_run(const int64_t start[GRAM_LANES], int64_t length, const float *x, float *out,
+                     double *sums)
 {
     static const float zeros[PIECE];
+    float sum[PIECE];
     for (int64_t done = 0; done < length; done += PIECE) {
         const uint32_t *from[GRAM_LANES];
         for (int64_t lane = 0; lane < GRAM_LANES; lane++)
             from[lane] = (const void *)(start[lane] == NONE ? zeros : x + start[lane] + done);
-        turn(from, least(PIECE, length - done), (void *)(out + done * GRAM_LANES));
+        int64_t count = least(PIECE, length - done);
+        turn(from, count, (void *)(out + done * GRAM_LANES), sum);
+        for (int64_t i = 0; i < count; i++)
+            sums[done + i] += (double)sum[i];
     }
 }
 
 void gram_lanes_fill(const struct gram_lanes *lanes, const struct gram_shift *shift, const float *x,
-                     int64_t first, float *out)
+                     int64_t first, float *out, double *sums)
 {
     struct part parts[GRAM_LANES];
     int64_t rows = run_rows(lanes, shift), start[GRAM_LANES];
@@ -162,7 +188,8 @@ void gram_lanes_fill(const struct gram_lanes *lanes, const struct gram_shift *sh
     for (int64_t row = 0; row < shift->H; row += rows) {
         for (int lane = 0; lane < GRAM_LANES; lane++)
             start[lane] = start_of(&lanes->samples, &parts[lane], shift->h + row);
-        fill_run(start, rows * shift->line, x, out + row * shift->line * GRAM_LANES);
+        int64_t at = row * shift->line;
+        fill_run(start, rows * shift->line, x, out + at * GRAM_LANES, sums + at);
     }
 }
 
@@ -221,7 +248,7 @@ static void fill_coded_run(struct coded_run *run, int64_t length, gram_add_sums 
             fill_quads(run->from + lane * GRAM_QUAD, count, quads[lane]);
             from[lane] = (const void *)quads[lane];
         }
-        turn(from, count, (void *)(out + done * GRAM_VECTOR));
+        turn(from, count, (void *)(out + done * GRAM_VECTOR), NULL);
         add_sums(quads[0], GRAM_LANES, QUADS, count, sums + done);
         for (int i = 0; i < GRAM_LANES * GRAM_QUAD; i++)
             run->from[i] += run->step[i];

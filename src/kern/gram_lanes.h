@@ -33,12 +33,12 @@ int64_t gram_lanes_products(const struct gram_lanes *lanes, int64_t vector);
 int64_t gram_lanes_map_vectors(const struct conv_shape *shape, int64_t most);
 
 /* One plane of a band of parts: [H][W][C] vectors of the parts from `first` on. Those that are
- * missing are 0. */
+ * missing are 0. Adds them up for each place and channel, too: sums [H][W][C]. */
 void gram_lanes_fill(const struct gram_lanes *lanes, const struct gram_shift *shift, const float *x,
-                     int64_t first, float *out);
+                     int64_t first, float *out, double *sums);
 
-/* The same of codes, GRAM_QUAD · GRAM_LANES parts; `zero` on the padding. Adds them up for each
- * place and channel, too: sums [H][W][C], behind which as much as GRAM_BEYOND may be written. */
+/* The same of codes, GRAM_QUAD · GRAM_LANES parts; `zero` on the padding. Behind the sums, as
+ * much as GRAM_BEYOND may be written. */
 struct gram_lanes_codes {
     const uint8_t *codes;
     int32_t zero;
@@ -62,7 +62,6 @@ void gram_lanes_products_f32(const struct gram_shift *shift, const float *sums, 
 void gram_lanes_products_codes(const struct gram_shift *shift, const int32_t *sums,
                                int32_t *products);
 
-/* out[c] += the sum over all lanes of the places of segment a of rows and b of columns, of all
- * channels; up to three vectors behind the maps may be read. */
-void gram_lanes_add_channels(const struct gram_shift *shift, int64_t a, int64_t b, const float *map,
-                             int64_t planes, double *out);
+/* out[c] += the sums of the places of segment a of rows and b of columns, of all channels. */
+void gram_lanes_add_channels(const struct gram_shift *shift, int64_t a, int64_t b,
+                             const double *sums, double *out);

@@ -12,7 +12,7 @@
 #include <string.h>
 
 enum {
-    PART = 128,                         /* places at once */
+    PART = 256,                         /* places at once */
     LISTED = 16,                        /* tiles of vectors on the right that are listed at once */
     COVERING = 2 * GRAM_LANES_TAPS - 1, /* segments of a place: one of each distance */
 };
@@ -36,54 +36,63 @@ void gram_lanes_clear(const struct gram_shift *shift, void *sums)
     memset(sums, 0, (size_t)(segments * segment_vectors(shift) * GRAM_VECTOR));
 }
 
-/* Channels of one group at the places of a cell, and vectors that they are multiplied with. */
+/* Channels of one group at the places of a cell, and tiles of what they are multiplied with. */
 struct list {
     gram_add_tile *add;
-    struct gram_tile tile; /* what all tiles have in common */
-    int64_t most;          /* vectors on the right of one */
-    int64_t count;
-    int64_t distance[LISTED * GRAM_TILE_COUNT];
-    uint8_t *out[LISTED * GRAM_TILE_COUNT];
+    struct gram_tile whole; /* what all tiles have in common */
+    int64_t most, count;    /* vectors on the right of a tile, and of all */
+    struct gram_tile tiles[LISTED];
 };
 
-/* Makes something of some places of a tile. */
-typedef void use_part(void *context, struct gram_tile *part);
-
-static void each_part(const struct gram_tile *whole, use_part *use, void *context)
+static void add_tiles(struct list *list, const struct gram_tile *part)
 {
-    const struct gram_span outer = whole->outer, middle = whole->middle, inner = whole->inner;
-    int64_t n_step = least(inner.count, PART), m_step = least(middle.count, PART / n_step);
-    int64_t o_step = least(outer.count, PART / (n_step * m_step));
-    struct gram_tile part = *whole;
-    for (int64_t o = 0; o < outer.count; o += o_step)
-        for (int64_t m = 0; m < middle.count; m += m_step)
-            for (int64_t n = 0; n < inner.count; n += n_step) {
-                int64_t place = o * outer.step + m * middle.step + n * inner.step;
-                part.left = whole->left + place;
-                part.right = whole->right + place;
-                part.outer.count = least(o_step, outer.count - o);
-                part.middle.count = least(m_step, middle.count - m);
-                part.inner.count = least(n_step, inner.count - n);
-                use(context, &part);
-            }
-}
-
-static void add_tiles(void *context, struct gram_tile *part)
-{
-    const struct list *list = context;
-    for (int64_t j = 0; j < list->count; j += list->most) {
-        part->count = least(list->most, list->count - j);
-        for (int64_t k = 0; k < GRAM_TILE_READ; k++)
-            part->distance[k] = list->distance[k < part->count ? j + k : j];
-        memcpy(part->out, list->out + j, (size_t)part->count * sizeof(*part->out));
-        list->add(part);
+    for (int64_t i = 0; i * list->most < list->count; i++) {
+        struct gram_tile *tile = &list->tiles[i];
+        tile->left = part->left;
+        tile->right = part->right;
+        tile->outer = part->outer;
+        tile->middle = part->middle;
+        tile->inner = part->inner;
+        list->add(tile);
     }
 }
 
 static void add_listed(struct list *list)
 {
-    each_part(&list->tile, add_tiles, list);
+    const struct gram_span outer = list->whole.outer, middle = list->whole.middle;
+    const struct gram_span inner = list->whole.inner;
+    int64_t n_step = least(inner.count, PART), m_step = least(middle.count, PART / n_step);
+    int64_t o_step = least(outer.count, PART / (n_step * m_step));
+    struct gram_tile part = list->whole;
+    for (int64_t o = 0; o < outer.count; o += o_step)
+        for (int64_t m = 0; m < middle.count; m += m_step)
+            for (int64_t n = 0; n < inner.count; n += n_step) {
+                int64_t place = o * outer.step + m * middle.step + n * inner.step;
+                part.left = list->whole.left + place;
+                part.right = list->whole.right + place;
+                part.outer.count = least(o_step, outer.count - o);
+                part.middle.count = least(m_step, middle.count - m);
+                part.inner.count = least(n_step, inner.count - n);
+                add_tiles(list, &part);
+            }
     list->count = 0;
+}
+
+/* Lists one more vector on the right. A tile that is not full multiplies with its first one. */
+static void push(struct list *list, int64_t distance, uint8_t *out)
+{
+    if (list->count == LISTED * list->most)
+        add_listed(list);
+    struct gram_tile *tile = &list->tiles[list->count / list->most];
+    int64_t i = list->count++ % list->most;
+    if (i == 0) {
+        *tile = list->whole;
+        for (int64_t k = 0; k < GRAM_TILE_READ; k++)
+            tile->distance[k] = distance;
+    }
+    tile->distance[i] = distance;
+    tile->out[i] = out;
+    tile->count = i + 1;
 }
 
 /* What one call adds up. */
@@ -126,12 +135,9 @@ static void list_segment(const struct job *job, int64_t g, int64_t c, int64_t a,
     int64_t segment = (g * shift->rows.count + a) * shift->columns.count + b, C = shift->C;
     int64_t place = down * shift->line + right * shift->shape->C;
     bool lower = !shift->all && down == 0 && right == 0;
-    for (int64_t j = 0; j < (lower ? c + list->tile.rows : C); j++) {
-        list->distance[list->count] = (place + j) * GRAM_VECTOR;
-        list->out[list->count++] = job->sums + ((segment * C + c) * C + j) * GRAM_VECTOR;
-        if (list->count == LISTED * GRAM_TILE_COUNT / list->most * list->most)
-            add_listed(list);
-    }
+    for (int64_t j = 0; j < (lower ? c + list->whole.rows : C); j++)
+        push(list, (place + j) * GRAM_VECTOR,
+             job->sums + ((segment * C + c) * C + j) * GRAM_VECTOR);
 }
 
 /* Channels c … of a group at the places of a cell, with all that they are multiplied with. */
@@ -171,7 +177,7 @@ static void add_cell(const struct job *job, const struct cell *cell)
             struct list list;
             list.add = job->add;
             list.count = 0;
-            list.tile = (struct gram_tile){
+            list.whole = (struct gram_tile){
                 .left = job->left + (place + g * C + c) * GRAM_VECTOR,
                 .right = job->right + (place + g * C) * GRAM_VECTOR,
                 .rows = least(rows, C - c),
@@ -180,9 +186,9 @@ static void add_cell(const struct job *job, const struct cell *cell)
                 .middle = cell->rows,
                 .inner = cell->places,
             };
-            list.most = gram_tile_most(list.tile.rows);
-            order(&list.tile.middle, &list.tile.inner);
-            order(&list.tile.outer, &list.tile.inner);
+            list.most = gram_tile_most(list.whole.rows);
+            order(&list.whole.middle, &list.whole.inner);
+            order(&list.whole.outer, &list.whole.inner);
             add_channels(job, cell, g, c, &list);
         }
 }
@@ -248,57 +254,17 @@ void gram_lanes_products_codes(const struct gram_shift *shift, const int32_t *su
             }
 }
 
-enum { CHANNELS = 4 }; /* whose sums are made at once */
-
-/* GRAM_LANES floats at any address. */
-typedef float lanes __attribute__((vector_size(GRAM_VECTOR), aligned(4), may_alias));
-
-/* Sums of CHANNELS neighbours at all places. */
-KERN_CLONES static void sum_places(const struct gram_tile *part, float *out)
-{
-    lanes sum[CHANNELS];
-    for (int c = 0; c < CHANNELS; c++)
-        sum[c] = (lanes){0};
-    for (int64_t o = 0; o < part->outer.count; o++)
-        for (int64_t m = 0; m < part->middle.count; m++) {
-            const uint8_t *place = part->left + o * part->outer.step + m * part->middle.step;
-            for (int64_t n = 0; n < part->inner.count; n++, place += part->inner.step)
-                for (int c = 0; c < CHANNELS; c++)
-                    sum[c] += *(const lanes *)(place + c * GRAM_VECTOR);
-        }
-    for (int c = 0; c < CHANNELS; c++)
-        *(lanes *)(out + c * GRAM_LANES) = sum[c];
-}
-
-static void add_part_sums(void *context, struct gram_tile *part)
-{
-    float sums[CHANNELS * GRAM_LANES];
-    double *out = context;
-    sum_places(part, sums);
-    for (int64_t c = 0; c < part->rows; c++)
-        for (int lane = 0; lane < GRAM_LANES; lane++)
-            out[c] += (double)sums[c * GRAM_LANES + lane];
-}
-
-void gram_lanes_add_channels(const struct gram_shift *shift, int64_t a, int64_t b, const float *map,
-                             int64_t planes, double *out)
+void gram_lanes_add_channels(const struct gram_shift *shift, int64_t a, int64_t b,
+                             const double *table, double *out)
 {
     const struct conv_shape *shape = shift->shape;
     const struct gram_segment *rows = &shift->rows.segment[a];
     const struct gram_segment *columns = &shift->columns.segment[b];
-    int64_t place = (rows->first - shift->h) * shift->line;
-    place += (columns->first - shift->w) * shape->C;
-    for (int64_t c = 0; c < shape->C; c += CHANNELS) {
-        struct gram_tile tile = {
-            .left = (const uint8_t *)(map + (place + c) * GRAM_LANES),
-            .rows = least(CHANNELS, shape->C - c),
-            .outer = {planes, shift->plane * GRAM_VECTOR},
-            .middle = {rows->count, shape->stride_h * shift->line * GRAM_VECTOR},
-            .inner = {columns->count, shape->stride_w * shape->C * GRAM_VECTOR},
-        };
-        tile.right = tile.left;
-        order(&tile.middle, &tile.inner);
-        order(&tile.outer, &tile.inner);
-        each_part(&tile, add_part_sums, out + c);
+    for (int64_t h = 0; h < rows->count; h++) {
+        int64_t row = rows->first - shift->h + h * shape->stride_h;
+        const double *line = table + (row * shift->W + columns->first - shift->w) * shape->C;
+        for (int64_t w = 0; w < columns->count; w++, line += shape->stride_w * shape->C)
+            for (int64_t c = 0; c < shape->C; c++)
+                out[c] += line[c];
     }
 }

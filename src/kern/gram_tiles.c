@@ -17,7 +17,7 @@ enum { COUNTS = 4 };
 static const int8_t counts[GRAM_TILE_ROWS][COUNTS] = {
     {4, 7, 10, 13},
     {4, 7, 10, 13},
-    {3, 5, 7, 9},
+    {3, 4, 6, 9},
     {2, 3, 4, 6},
 };
 
@@ -167,8 +167,8 @@ DEFINE_TILE(2, 7)
 DEFINE_TILE(2, 10)
 DEFINE_TILE(2, 13)
 DEFINE_TILE(3, 3)
-DEFINE_TILE(3, 5)
-DEFINE_TILE(3, 7)
+DEFINE_TILE(3, 4)
+DEFINE_TILE(3, 6)
 DEFINE_TILE(3, 9)
 DEFINE_TILE(4, 2)
 DEFINE_TILE(4, 3)
@@ -179,13 +179,13 @@ DEFINE_TILE(4, 6)
 static gram_add_tile *const floats_avx512[GRAM_TILE_ROWS][COUNTS] = {
     {floats_1_4, floats_1_7, floats_1_10, floats_1_13},
     {floats_2_4, floats_2_7, floats_2_10, floats_2_13},
-    {floats_3_3, floats_3_5, floats_3_7, floats_3_9},
+    {floats_3_3, floats_3_4, floats_3_6, floats_3_9},
     {floats_4_2, floats_4_3, floats_4_4, floats_4_6},
 };
 static gram_add_tile *const codes_avx512[GRAM_TILE_ROWS][COUNTS] = {
     {codes_1_4, codes_1_7, codes_1_10, codes_1_13},
     {codes_2_4, codes_2_7, codes_2_10, codes_2_13},
-    {codes_3_3, codes_3_5, codes_3_7, codes_3_9},
+    {codes_3_3, codes_3_4, codes_3_6, codes_3_9},
     {codes_4_2, codes_4_3, codes_4_4, codes_4_6},
 };
 
