@@ -1,11 +1,12 @@
 /* Products of channels that do not meet (gram_cells.h). A vector is some channels of a place. The
  * segments of rows and of columns of all distances are cut once more, into cells: rectangles of
  * places at which the products with the same other places are wanted, up to 13 of them for a 3 × 3
- * filter. All are made while the place is in a register; and as a place is read, a line of what
- * will be copied next is asked for. */
+ * filter. All are made while the place is in a register; and as a place is read, the same one of
+ * the maps that follow is asked for. Filters of three columns have a faster way (gram_threes.h). */
 
 #include "gram_cells.h"
 #include "gram_sizes.h"
+#include "gram_threes.h"
 #include "simd.h"
 
 enum {
@@ -36,8 +37,7 @@ struct cell {
 /* Some of the places of a cell, and one group's sums. */
 struct part {
     const float *left, *right;
-    uintptr_t ahead;    /* address of what is read next */
-    int64_t ahead_step; /* bytes */
+    int64_t ahead; /* from each place to one that is read next */
     struct gram_span outer, middle, inner;
     float *products, *sums; /* sums: or NULL */
 };
@@ -50,7 +50,7 @@ struct part {
         const struct gram_span inner = part->inner;                                                \
         lanes own = {0}, sum[COUNT];                                                               \
         const float *right[COUNT];                                                                 \
-        uintptr_t ahead = part->ahead, ahead_step = (uintptr_t)part->ahead_step;                   \
+        int64_t ahead = part->ahead;                                                               \
         for (int i = 0; i < COUNT; i++)                                                            \
             sum[i] = (lanes){0};                                                                   \
         for (int64_t o = 0; o < part->outer.count; o++)                                            \
@@ -62,8 +62,7 @@ struct part {
                 for (int64_t n = 0, w = 0; n < inner.count; n++, w += inner.step) {                \
                     lanes value = *(const lanes *)(left + w);                                      \
                     own += value;                                                                  \
-                    __builtin_prefetch((const void *)ahead, 0, 2);                                 \
-                    ahead += ahead_step;                                                           \
+                    __builtin_prefetch(left + w + ahead, 0, 2);                                    \
                     for (int i = 0; i < COUNT; i++)                                                \
                         sum[i] += value * *(const lanes *)(right[i] + w);                          \
                 }                                                                                  \
@@ -113,8 +112,6 @@ static void add_cell(const struct cell *cell, const struct part *all)
                 part.middle.count = least(m_step, all->middle.count - m);
                 part.inner.count = least(n_step, all->inner.count - n);
                 counts[cell->count - 1](cell, &part);
-                int64_t places = part.outer.count * part.middle.count * part.inner.count;
-                part.ahead += (uintptr_t)(places * part.ahead_step);
             }
 }
 
@@ -122,10 +119,11 @@ static void add_cell(const struct cell *cell, const struct part *all)
 struct job {
     const struct gram_shift *shift;
     const struct gram_cells *maps;
-    uintptr_t ahead;
     int distances; /* at once */
     struct cell cells[CELLS];
     int count;
+    bool has_threes; /* whole lines are taken instead of cells */
+    struct gram_threes threes;
 };
 
 /* Takes the outer loop inside if it is much longer. */
@@ -138,6 +136,12 @@ static void swap_if_longer(struct gram_span *span, struct gram_span *inner)
     *inner = longer;
 }
 
+/* Floats from a place to the same one of the maps that are read next; they may be anywhere. */
+static int64_t ahead_of(const struct gram_cells *maps)
+{
+    return (int64_t)((uintptr_t)maps->ahead - (uintptr_t)maps->left) / (int64_t)sizeof(float);
+}
+
 /* A cell of one group. */
 static void add_group(struct job *job, int64_t group, const struct cell *cell)
 {
@@ -146,19 +150,13 @@ static void add_group(struct job *job, int64_t group, const struct cell *cell)
     struct part part = {
         .left = maps->left + first,
         .right = maps->right + first,
-        .ahead = (uintptr_t)(maps->left + first), /* of no effect */
+        .ahead = cell->own != NONE ? ahead_of(maps) : 0,
         .outer = {maps->planes, job->shift->plane},
         .middle = cell->row,
         .inner = cell->place,
         .products = maps->products + out,
         .sums = cell->own != NONE ? maps->sums + out + cell->own : NULL,
     };
-    if (cell->own != NONE && maps->ahead != NULL) {
-        part.ahead = job->ahead;
-        part.ahead_step = maps->ahead_step * (int64_t)sizeof(float);
-        int64_t places = maps->planes * cell->row.count * cell->place.count;
-        job->ahead += (uintptr_t)(places * part.ahead_step);
-    }
     swap_if_longer(&part.middle, &part.inner);
     swap_if_longer(&part.outer, &part.inner);
     add_cell(cell, &part);
@@ -210,8 +208,65 @@ static void list_cell(struct job *job, struct cell *cell, int64_t row, int64_t c
     push(job, cell);
 }
 
+/* Some lines of all groups. */
+static void add_lines(struct job *job, const struct gram_threes_part *lines)
+{
+    const struct gram_cells *maps = job->maps;
+    for (int64_t group = 0; group < maps->groups; group++) {
+        struct gram_threes_part part = *lines;
+        part.left += group * maps->group_step;
+        part.right += group * maps->group_step;
+        for (int k = 0; k < part.distances; k++)
+            part.products[k] += group * maps->products_step;
+        if (part.sums != NULL) {
+            part.sums += group * maps->products_step;
+            part.ahead = ahead_of(maps);
+        }
+        gram_threes_add(&job->threes, &part);
+    }
+}
+
+/* Whole lines with all others, up to GRAM_THREES_ROWS at once; a line with itself comes first. */
+static void add_row(struct job *job, int64_t row, int64_t rows)
+{
+    const struct gram_shift *shift = job->shift;
+    const struct gram_cells *maps = job->maps;
+    int64_t first = (row - shift->h) * shift->line, matrices = shift->columns.count * LANES;
+    struct gram_threes_part part = {
+        .left = maps->left + first,
+        .right = maps->right + first,
+        .planes = {maps->planes, shift->plane},
+        .lines = {rows, shift->shape->stride_h * shift->line},
+    };
+    for (int own = 1; own >= 0; own--)
+        for (int64_t a = 0; a < shift->rows.count; a++) {
+            const struct gram_segment *down = &shift->rows.segment[a];
+            if (!gram_segment_covers(down, shift->shape->stride_h, row) ||
+                (down->distance == 0) != own)
+                continue;
+            part.distance[part.distances] = down->distance * shift->line;
+            part.products[part.distances++] = maps->products + a * matrices;
+            if (own) {
+                part.sums = maps->sums + a * matrices;
+                part.half = !shift->all;
+            }
+            if (part.distances < GRAM_THREES_ROWS)
+                continue;
+            add_lines(job, &part);
+            part.distances = 0;
+            part.sums = NULL;
+            part.half = false;
+        }
+    if (part.distances > 0)
+        add_lines(job, &part);
+}
+
 static void list_row(struct job *job, int64_t row, int64_t rows)
 {
+    if (job->has_threes) {
+        add_row(job, row, rows);
+        return;
+    }
     const struct gram_shift *shift = job->shift;
     int64_t stride = shift->shape->stride_w, cut, next;
     for (int64_t phase = 0; phase < stride; phase++)
@@ -241,9 +296,9 @@ void gram_cells_add(const struct gram_shift *shift, const struct gram_cells *map
     struct job job;
     job.shift = shift;
     job.maps = maps;
-    job.ahead = (uintptr_t)maps->ahead;
     job.distances = distances_at_once();
     job.count = 0;
+    job.has_threes = gram_threes_match(shift, &job.threes);
     int64_t stride = shift->shape->stride_h, cut, next;
     for (int64_t phase = 0; phase < stride; phase++)
         if (gram_segments_next_cut(&shift->rows, stride, phase - stride, &cut))

@@ -6,7 +6,7 @@
 
 enum { GRAM_CELL_LANES = 16 };
 
-/* Some planes of maps [groups][planes][H][W][GRAM_CELL_LANES], and what is made of them: for each
+/* Some planes of maps, of groups of GRAM_CELL_LANES channels, and what is made of them: for each
  * segment of rows and of columns whose products are made, products[group][row][column][…] of the
  * same lanes of `left` and `right`; of those where a tap meets itself, sums of `left`, too. */
 struct gram_cells {
@@ -15,10 +15,7 @@ struct gram_cells {
     int64_t group_step;    /* floats from a group's maps to the next one's, ... */
     int64_t products_step; /* ... and from its products and sums */
     float *products, *sums;
-    /* What is read next, brought to a cache meanwhile: so many floats for each place and group; or
-     * NULL. */
-    const float *ahead;
-    int64_t ahead_step;
+    const float *ahead; /* maps like `left` that are read next: brought to a cache meanwhile */
 };
 
 void gram_cells_add(const struct gram_shift *shift, const struct gram_cells *maps);

@@ -1,10 +1,10 @@
 /* Second moments for depthwise filters: per channel, all pairs of taps, by the shift structure
  * (gram_shift.h): 13 products of a place instead of 45 for a 3 × 3 filter.
  *
- * Samples are copied, as many as fit a second-level cache, into maps of LANES channels each, where
- * a vector is all channels of a place (gram_cells.h). Reading them is the bound: while products are
- * made of some samples, the next ones are on their way, but the products of a 3 × 3 filter take no
- * longer than that.
+ * A vector is LANES channels of a place, where the samples are (gram_cells.h); of the last ones,
+ * where there are fewer, those of the next place follow, and what comes of them is not used. As
+ * many samples and channels as fit a second-level cache are taken at once. Reading them is the
+ * bound: while products are made of some, the next ones are on their way.
  *
  * In float also where x̂ has codes: they would have to be made of x̂, which is read once for that. */
 
@@ -19,20 +19,16 @@
 
 enum {
     LANES = GRAM_CELL_LANES, /* channels of a vector */
-    PLACES = 1 << 12,        /* of a band, ... */
-    PLACES_FEW = 1 << 10,    /* ... and as many where all channels would not fit at once */
-    VECTORS = 6 << 10,       /* copied at once, if that is a plane: 384 KiB, of a second-level
-                                cache */
+    PLACES = 1 << 12,        /* of a band */
+    PLACES_LEAST = 1 << 9,   /* at once, of several samples: shorter loops cost more than they do */
+    VECTORS = 1 << 12,       /* at once, if that is a plane: 256 KiB, a quarter of a common
+                                second-level cache; twice as many take up to 2.4 times as long */
 };
 
-/* LANES floats at any address. */
-typedef float lanes __attribute__((vector_size(LANES * sizeof(float)), aligned(4), may_alias));
-
-/* The same filter on LANES channels that are not kept apart. */
-static struct conv_shape lanes_of(const struct conv_shape *shape)
+/* The same filter on channels that are not kept apart. */
+static struct conv_shape joined(const struct conv_shape *shape)
 {
     struct conv_shape one = *shape;
-    one.C = LANES;
     one.G = 1;
     return one;
 }
@@ -42,19 +38,18 @@ static int64_t at_least_one(int64_t count)
     return count < 1 ? 1 : count;
 }
 
-/* Vectors of so many channels. */
-static int64_t groups_of(int64_t channels)
+static int64_t divided_up(int64_t count, int64_t step)
 {
-    return (channels + LANES - 1) / LANES;
+    return (count + step - 1) / step;
 }
 
 /* The caller's scratch, cut up. */
 struct workspace {
-    struct gram_band band;               /* the largest */
-    int64_t planes, groups;              /* at once; a group is LANES channels */
-    int64_t map, inner_step, cross_step; /* floats of a group */
-    size_t map_bytes, inner_bytes, cross_bytes, inner_plan_bytes, cross_plan_bytes;
-    float *x, *x_quantized;           /* [groups][planes][H][W][LANES] */
+    struct gram_band band;          /* the largest */
+    int64_t planes, groups;         /* at once; a group is LANES channels */
+    int64_t inner_step, cross_step; /* floats of a group */
+    int64_t plane_bytes, inner_bytes, cross_bytes, inner_plan_bytes, cross_plan_bytes;
+    float *x, *x_quantized;           /* a plane: of a sample, and what is read beyond */
     float *inner, *cross;             /* [groups][segments of rows][of columns][LANES] of a block */
     float *sum_quantized, *sum_float; /* the same, where a tap meets itself */
     void *inner_plan, *cross_plan;
@@ -66,33 +61,40 @@ static int64_t segment_floats(const struct conv_shape *shape, bool all)
     return rows * columns * LANES;
 }
 
+/* Of the whole lines of a sample that a band sees, at most, and what is read beyond. */
+static int64_t plane_bytes(const struct conv_shape *shape, const struct gram_band *band)
+{
+    int64_t seen = (band->rows - 1) * shape->stride_h + (shape->R - 1) * shape->dilation_h + 1;
+    int64_t floats = least(seen, shape->H) * shape->W * shape->C + LANES;
+    return lines(floats * (int64_t)sizeof(float));
+}
+
 static struct workspace workspace_of(const struct conv_shape *shape)
 {
-    struct conv_shape one = lanes_of(shape);
-    int64_t places = least(PLACES, VECTORS / groups_of(shape->C));
-    places = places < PLACES_FEW ? PLACES_FEW : places;
+    struct conv_shape one = joined(shape);
     struct workspace at = {
-        .band = gram_band_of(&one, places * LANES, GRAM_BLOCK),
+        .band = gram_band_of(&one, PLACES * shape->C, GRAM_BLOCK),
         .inner_step = segment_floats(shape, false),
         .cross_step = segment_floats(shape, true),
-        .inner_plan_bytes = lines(gram_shift_plan_bytes(shape, false)),
-        .cross_plan_bytes = lines(gram_shift_plan_bytes(shape, true)),
+        .inner_plan_bytes = lines((int64_t)gram_shift_plan_bytes(shape, false)),
+        .cross_plan_bytes = lines((int64_t)gram_shift_plan_bytes(shape, true)),
     };
-    int64_t plane = gram_band_lanes(&one, &at.band);
-    at.groups = least(groups_of(shape->C), at_least_one(VECTORS * LANES / plane));
-    at.planes = at_least_one(VECTORS * LANES / (at.groups * plane));
-    at.map = at.planes * plane;
-    at.map_bytes = (size_t)(at.groups * at.map) * sizeof(float);
-    at.inner_bytes = (size_t)(at.groups * at.inner_step) * sizeof(float);
-    at.cross_bytes = (size_t)(at.groups * at.cross_step) * sizeof(float);
+    int64_t places = gram_band_lanes(&one, &at.band) / shape->C;
+    int64_t all = divided_up(shape->C, LANES), some = divided_up(PLACES_LEAST, places);
+    at.groups = least(all, at_least_one(VECTORS / (some * places)));
+    at.groups = divided_up(all, divided_up(all, at.groups)); /* as many each time */
+    at.planes = at_least_one(VECTORS / (at.groups * places));
+    at.plane_bytes = shape->C % LANES == 0 ? 0 : plane_bytes(shape, &at.band);
+    at.inner_bytes = at.groups * at.inner_step * (int64_t)sizeof(float);
+    at.cross_bytes = at.groups * at.cross_step * (int64_t)sizeof(float);
     return at;
 }
 
 size_t gram_depthwise_scratch_bytes(const struct conv_shape *shape)
 {
     struct workspace at = workspace_of(shape);
-    return 2 * (at.map_bytes + at.inner_bytes + at.cross_bytes) + at.inner_plan_bytes +
-           at.cross_plan_bytes;
+    return (size_t)(2 * (at.plane_bytes + at.inner_bytes + at.cross_bytes) + at.inner_plan_bytes +
+                    at.cross_plan_bytes);
 }
 
 static struct workspace workspace_at(const struct conv_shape *shape, void *scratch)
@@ -100,8 +102,8 @@ static struct workspace workspace_at(const struct conv_shape *shape, void *scrat
     struct workspace at = workspace_of(shape);
     uint8_t *memory = scratch;
     at.x = (float *)(void *)memory;
-    at.x_quantized = (float *)(void *)(memory += at.map_bytes);
-    at.inner = (float *)(void *)(memory += at.map_bytes);
+    at.x_quantized = (float *)(void *)(memory += at.plane_bytes);
+    at.inner = (float *)(void *)(memory += at.plane_bytes);
     at.sum_quantized = (float *)(void *)(memory += at.inner_bytes);
     at.cross = (float *)(void *)(memory += at.inner_bytes);
     at.sum_float = (float *)(void *)(memory += at.cross_bytes);
@@ -113,43 +115,13 @@ static struct workspace workspace_at(const struct conv_shape *shape, void *scrat
 /* What one call adds up. */
 struct job {
     const struct conv_shape *shape;
-    struct conv_shape one; /* of lanes_of */
+    struct conv_shape one; /* of joined */
     const float *x, *x_quantized;
     bool crossed; /* C is wanted and not H */
     struct workspace at;
-    struct gram_shift inner, cross;
-    int64_t channel, groups; /* of the maps: the first, and vectors of them */
+    struct gram_shift inner, cross; /* of samples where they are */
+    int64_t channel, groups;        /* at once: the first, and vectors of them */
 };
-
-/* The channels of a place, a vector to each group's maps. Where there are fewer, other places
- * follow, up to `end`: what comes of them is not used. */
-KERN_CLONES static void copy_line(const float *from, const float *end, int64_t step, int64_t count,
-                                  int64_t groups, int64_t map, float *out)
-{
-    for (int64_t w = 0; w < count; w++, from += step, out += LANES)
-        for (int64_t g = 0; g < groups; g++) {
-            const float *vector = from + g * LANES;
-            if (end - vector >= LANES)
-                *(lanes *)(out + g * map) = *(const lanes *)vector;
-            else
-                memcpy(out + g * map, vector, (size_t)(end - vector) * sizeof(float));
-        }
-}
-
-/* The channels of samples first …, one plane each. */
-static void copy_planes(const struct job *job, const float *x, int64_t first, int64_t planes,
-                        float *out)
-{
-    const struct conv_shape *shape = job->shape;
-    const struct gram_shift *shift = &job->inner;
-    const float *end = x + conv_input_elements(shape);
-    for (int64_t n = first; n < first + planes; n++)
-        for (int64_t h = 0; h < shift->H; h++, out += shift->line) {
-            int64_t line = (n * shape->H + shift->h + h) * shape->W + shift->w;
-            copy_line(x + line * shape->C + job->channel, end, shape->C, shift->W, job->groups,
-                      job->at.map, out);
-        }
-}
 
 /* What two taps see: the sum of some segments. */
 KERN_CLONES static void sum_segments(const struct gram_shift *shift, const float *segments,
@@ -197,12 +169,12 @@ static void flush_sums(const struct gram_shift *shift, const float *sums, int64_
 
 static void block_clear(const struct job *job)
 {
-    memset(job->at.inner, 0, job->at.inner_bytes);
-    memset(job->at.sum_quantized, 0, job->at.inner_bytes);
+    memset(job->at.inner, 0, (size_t)job->at.inner_bytes);
+    memset(job->at.sum_quantized, 0, (size_t)job->at.inner_bytes);
     if (!job->crossed)
         return;
-    memset(job->at.cross, 0, job->at.cross_bytes);
-    memset(job->at.sum_float, 0, job->at.cross_bytes);
+    memset(job->at.cross, 0, (size_t)job->at.cross_bytes);
+    memset(job->at.sum_float, 0, (size_t)job->at.cross_bytes);
 }
 
 static void group_flush(const struct job *job, int64_t group, struct gram *gram)
@@ -223,54 +195,86 @@ static void group_flush(const struct job *job, int64_t group, struct gram *gram)
     flush_sums(shift, sum_float, channels, gram->sum_float + row);
 }
 
-/* Where the planes behind those from `first` on are, if all that is copied of them is in one piece.
- */
-static const float *planes_behind(const struct job *job, const float *x, int64_t first,
-                                  int64_t planes)
+/* Planes first … of some channels. */
+struct batch {
+    int64_t first, planes, channel;
+};
+
+/* Whether the vectors of a batch end in the samples. */
+static bool ends_within(const struct job *job, const struct batch *batch)
 {
-    const struct gram_shift *shift = &job->inner;
-    bool whole = job->groups * LANES >= job->shape->C && shift->W == job->shape->W &&
-                 (shift->H == job->shape->H || job->at.planes == 1);
-    if (!whole || first + planes >= job->shape->N)
-        return NULL;
-    struct gram_shift all = job->inner;
-    all.shape = job->shape;
-    return x + gram_shift_origin(&all, first + planes);
+    return job->shape->C % LANES == 0 || batch->first + batch->planes < job->shape->N;
 }
 
-static void add_planes(const struct job *job, int64_t first, int64_t planes)
+static const float *batch_origin(const struct job *job, const float *x, const struct batch *batch)
+{
+    return x + gram_shift_origin(&job->inner, batch->first) + batch->channel;
+}
+
+/* Where its maps are: a last plane is copied, with its lines as far apart as they were. */
+static const float *maps_of(const struct job *job, const float *x, const struct batch *batch,
+                            float *copy)
+{
+    const struct gram_shift *shift = &job->inner;
+    const float *origin = batch_origin(job, x, batch);
+    if (ends_within(job, batch))
+        return origin;
+    int64_t floats = ((shift->H - 1) * shift->shape->W + shift->W) * shift->shape->C;
+    memcpy(copy, origin, (size_t)(floats - batch->channel) * sizeof(float));
+    return copy;
+}
+
+/* `next`: the batch that follows, or this one. */
+static void add_batch(const struct job *job, const struct batch *batch, const struct batch *next)
 {
     const struct workspace *at = &job->at;
+    const float *x_quantized = maps_of(job, job->x_quantized, batch, at->x_quantized);
     struct gram_cells maps = {
-        .left = at->x_quantized,
-        .right = at->x_quantized,
-        .planes = planes,
+        .left = x_quantized,
+        .right = x_quantized,
+        .planes = batch->planes,
         .groups = job->groups,
-        .group_step = at->map,
+        .group_step = LANES,
         .products_step = at->inner_step,
         .products = at->inner,
         .sums = at->sum_quantized,
-        .ahead = planes_behind(job, job->x_quantized, first, planes),
-        .ahead_step = job->shape->C / job->groups,
+        .ahead = batch_origin(job, job->x_quantized, next),
     };
-    copy_planes(job, job->x_quantized, first, planes, at->x_quantized);
     gram_cells_add(&job->inner, &maps);
     if (!job->crossed)
         return;
-    copy_planes(job, job->x, first, planes, at->x);
-    maps.left = at->x;
+    maps.left = maps_of(job, job->x, batch, at->x);
     maps.products_step = at->cross_step;
     maps.products = at->cross;
     maps.sums = at->sum_float;
-    maps.ahead = planes_behind(job, job->x, first, planes);
+    maps.ahead = batch_origin(job, job->x, next);
     gram_cells_add(&job->cross, &maps);
+}
+
+/* As many planes as fit, of those up to `end`; the last plane of all alone if it is copied. */
+static struct batch batch_at(const struct job *job, int64_t first, int64_t end)
+{
+    struct batch batch = {
+        .first = first,
+        .planes = least(job->at.planes, end - first),
+        .channel = job->channel,
+    };
+    if (batch.planes > 1 && !ends_within(job, &batch))
+        batch.planes--;
+    return batch;
 }
 
 static void add_block(const struct job *job, int64_t first, int64_t samples, struct gram *gram)
 {
+    int64_t end = first + samples;
     block_clear(job);
-    for (int64_t done = 0; done < samples; done += job->at.planes)
-        add_planes(job, first + done, least(job->at.planes, samples - done));
+    struct batch batch = batch_at(job, first, end), next = batch;
+    for (; batch.first < end; batch = next) {
+        next = batch_at(job, batch.first + batch.planes, end);
+        bool last = next.first == end;
+        struct batch ahead = last ? (struct batch){.first = first, .channel = job->channel} : next;
+        add_batch(job, &batch, &ahead);
+    }
     for (int64_t group = 0; group < job->groups; group++)
         group_flush(job, group, gram);
 }
@@ -282,10 +286,15 @@ static void add_band(struct job *job, const struct gram_band *band, struct gram 
     int64_t N = job->shape->N, block = GRAM_BLOCK / (band->rows * band->columns);
     gram_shift_plan(&job->one, band, false, job->at.inner_plan, &job->inner);
     gram_shift_plan(&job->one, band, true, job->at.cross_plan, &job->cross);
+    if (job->inner.H == 0 || job->inner.W == 0)
+        return; /* nothing but padding */
+    job->inner = gram_shift_in_place(&job->inner);
+    job->cross = gram_shift_in_place(&job->cross);
     for (int64_t first = 0; first < N; first += block)
         for (job->channel = 0; job->channel < job->shape->C;
              job->channel += job->at.groups * LANES) {
-            job->groups = least(job->at.groups, groups_of(job->shape->C - job->channel));
+            int64_t left = divided_up(job->shape->C - job->channel, LANES);
+            job->groups = least(job->at.groups, left);
             add_block(job, first, least(block, N - first), gram);
         }
 }
@@ -295,7 +304,7 @@ void gram_add_depthwise(struct gram *gram, const struct conv_shape *shape, const
 {
     struct job job = {
         .shape = shape,
-        .one = lanes_of(shape),
+        .one = joined(shape),
         .x = x,
         .x_quantized = x_quantized,
         .crossed = gram->cross != NULL && x != x_quantized,

@@ -201,7 +201,9 @@ START_TEST(moments_of_any_convolution_are_those_of_plain_loops)
 END_TEST
 
 /* More than one block, blocks cut within a sample and within a row; bands and their rest; filters
- * larger than the map, steps larger than filters, padding below zero. */
+ * larger than the map, steps larger than filters, padding below zero; for depthwise filters, steps
+ * of two with the padding at either end, more rows than are taken at once, vectors beyond the end.
+ */
 static const struct conv_shape long_shapes[] = {
     {2, 70, 70, 2, 1, 3, 3, 1, 1, 1, 1, 1, 1, 1, 1, 1, 70, 70},
     {3, 60, 50, 5, 5, 3, 3, 5, 1, 1, 1, 1, 1, 1, 1, 1, 60, 50},
@@ -220,6 +222,10 @@ static const struct conv_shape long_shapes[] = {
     {2, 50, 50, 80, 1, 1, 1, 1, 1, 2, 0, 0, 0, 0, 1, 1, 50, 25},
     {90, 4, 5, 40, 40, 3, 3, 40, 1, 1, 1, 1, 1, 1, 1, 1, 4, 5},
     {2, 40, 40, 100, 100, 3, 3, 100, 2, 2, 0, 1, 0, 1, 1, 1, 20, 20},
+    {5, 12, 8, 24, 24, 3, 3, 24, 2, 2, 1, 1, 0, 0, 1, 1, 6, 4},
+    {40, 7, 3, 33, 33, 3, 3, 33, 1, 1, 1, 1, 1, 1, 1, 1, 7, 3},
+    {3, 9, 6, 18, 18, 5, 3, 18, 2, 2, 2, 0, 2, 1, 1, 1, 5, 3},
+    {3, 2, 9, 16, 16, 5, 3, 16, 1, 1, 4, 1, 4, 1, 2, 1, 2, 9},
     {600, 1, 1, 5, 1, 1, 1, 1, 1, 1, 0, 0, 0, 0, 1, 1, 1, 1},
 };
 
