@@ -77,16 +77,11 @@ static bool shift_pays(const struct conv_shape *shape)
 /* As in gram.c. Measured against the other ways, with 32 samples: 0.1 of the time for 3 × 3 on one
  * channel, 0.16 on three, 0.27 on four, 0.77 on eight, 0.81 on twelve, 1.6 on 16; 0.38 with stride
  * 2 on three; 0.29 for 10 × 4 on one, 0.53 for 1 × 3 on nine. A single sample of 32 × 32 × 3: 2. */
-enum { TURNING = 40, COLUMN = 60000 };
+static const struct gram_lanes_prices lanes_prices = {.turning = 40, .column = 60000, .halves = 2};
 
 static bool lanes_pay(const struct conv_shape *shape)
 {
-    if (shape->N == 0 || !gram_lanes_may_pay(shape))
-        return false;
-    struct gram_lanes lanes = gram_lanes_of(shape, GRAM_LANES * GRAM_QUAD);
-    int64_t cost = gram_lanes_products(&lanes, GRAM_LANES * GRAM_QUAD);
-    cost += shape->H * shape->W * (shape->C / shape->G) * TURNING;
-    cost += conv_column_elements(shape) * COLUMN / shape->N;
+    int64_t cost = gram_lanes_cost(shape, GRAM_LANES * GRAM_QUAD, &lanes_prices);
     return cost < columns_cost(shape) && cost < gram_shift_products(shape);
 }
 

@@ -274,8 +274,9 @@ static void add_block(struct job *job, int64_t first, int64_t samples)
         gram_shift_each_pair(&job->shift, at->products, job->g, use_pair, job);
 }
 
-static void add_band(struct job *job, const struct gram_band *band)
+static void add_band(void *context, const struct gram_band *band)
 {
+    struct job *job = context;
     int64_t positions = band->rows * band->columns, samples = job->at.samples;
     int64_t N = job->shape->N, step = GRAM_CODES_BLOCK / positions / samples * samples;
     gram_shift_plan(job->shape, band, false, job->at.plan, &job->shift);
@@ -283,18 +284,6 @@ static void add_band(struct job *job, const struct gram_band *band)
         return; /* nothing but padding */
     for (int64_t n = 0; n < N; n += step)
         add_block(job, n, least(step, N - n));
-}
-
-static void add_bands(struct job *job)
-{
-    const struct conv_shape *shape = job->shape;
-    struct gram_band largest = job->at.band, band;
-    for (band.row = 0; band.row < shape->OH; band.row += largest.rows)
-        for (band.column = 0; band.column < shape->OW; band.column += largest.columns) {
-            band.rows = least(largest.rows, shape->OH - band.row);
-            band.columns = least(largest.columns, shape->OW - band.column);
-            add_band(job, &band);
-        }
 }
 
 void gram_codes_shift_add(const struct gram_version *version, struct gram *gram,
@@ -310,7 +299,7 @@ void gram_codes_shift_add(const struct gram_version *version, struct gram *gram,
         .codes = codes,
     };
     place_workspace(&job.at, scratch);
-    add_bands(&job);
+    gram_each_band(job.shape, &job.at.band, add_band, &job);
 }
 
 void gram_codes_lanes_add(const struct gram_version *version, struct gram *gram,
@@ -328,5 +317,5 @@ void gram_codes_lanes_add(const struct gram_version *version, struct gram *gram,
         .codes = codes,
     };
     place_workspace(&job.at, scratch);
-    add_bands(&job);
+    gram_each_band(job.shape, &job.at.band, add_band, &job);
 }

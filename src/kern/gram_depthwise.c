@@ -116,6 +116,7 @@ static struct workspace workspace_at(const struct conv_shape *shape, void *scrat
 struct job {
     const struct conv_shape *shape;
     struct conv_shape one; /* of joined */
+    struct gram *gram;
     const float *x, *x_quantized;
     bool crossed; /* C is wanted and not H */
     struct workspace at;
@@ -177,9 +178,10 @@ static void block_clear(const struct job *job)
     memset(job->at.sum_float, 0, (size_t)job->at.cross_bytes);
 }
 
-static void group_flush(const struct job *job, int64_t group, struct gram *gram)
+static void group_flush(const struct job *job, int64_t group)
 {
     const struct workspace *at = &job->at;
+    struct gram *gram = job->gram;
     int64_t first = job->channel + group * LANES, channels = least(LANES, job->shape->C - first);
     const float *inner = at->inner + group * at->inner_step;
     const float *sum = at->sum_quantized + group * at->inner_step;
@@ -264,7 +266,7 @@ static struct batch batch_at(const struct job *job, int64_t first, int64_t end)
     return batch;
 }
 
-static void add_block(const struct job *job, int64_t first, int64_t samples, struct gram *gram)
+static void add_block(const struct job *job, int64_t first, int64_t samples)
 {
     int64_t end = first + samples;
     block_clear(job);
@@ -276,13 +278,14 @@ static void add_block(const struct job *job, int64_t first, int64_t samples, str
         add_batch(job, &batch, &ahead);
     }
     for (int64_t group = 0; group < job->groups; group++)
-        group_flush(job, group, gram);
+        group_flush(job, group);
 }
 
 /* All samples of a band. All channels of a block of samples follow one another, while it is in a
  * cache. */
-static void add_band(struct job *job, const struct gram_band *band, struct gram *gram)
+static void add_band(void *context, const struct gram_band *band)
 {
+    struct job *job = context;
     int64_t N = job->shape->N, block = GRAM_BLOCK / (band->rows * band->columns);
     gram_shift_plan(&job->one, band, false, job->at.inner_plan, &job->inner);
     gram_shift_plan(&job->one, band, true, job->at.cross_plan, &job->cross);
@@ -295,7 +298,7 @@ static void add_band(struct job *job, const struct gram_band *band, struct gram 
              job->channel += job->at.groups * LANES) {
             int64_t left = divided_up(job->shape->C - job->channel, LANES);
             job->groups = least(job->at.groups, left);
-            add_block(job, first, least(block, N - first), gram);
+            add_block(job, first, least(block, N - first));
         }
 }
 
@@ -305,16 +308,11 @@ void gram_add_depthwise(struct gram *gram, const struct conv_shape *shape, const
     struct job job = {
         .shape = shape,
         .one = joined(shape),
+        .gram = gram,
         .x = x,
         .x_quantized = x_quantized,
         .crossed = gram->cross != NULL && x != x_quantized,
         .at = workspace_at(shape, scratch),
     };
-    struct gram_band largest = job.at.band, band;
-    for (band.row = 0; band.row < shape->OH; band.row += largest.rows)
-        for (band.column = 0; band.column < shape->OW; band.column += largest.columns) {
-            band.rows = least(largest.rows, shape->OH - band.row);
-            band.columns = least(largest.columns, shape->OW - band.column);
-            add_band(&job, &band, gram);
-        }
+    gram_each_band(shape, &job.at.band, add_band, &job);
 }

@@ -321,8 +321,9 @@ static void add_block(struct job *job, int64_t first, int64_t samples)
     }
 }
 
-static void add_band(struct job *job, const struct gram_band *band)
+static void add_band(void *context, const struct gram_band *band)
 {
+    struct job *job = context;
     int64_t N = job->shape->N, step = GRAM_BLOCK / (band->rows * band->columns);
     step *= job->at.samples;
     gram_shift_plan(job->shape, band, false, job->at.inner_plan, &job->inner);
@@ -331,18 +332,6 @@ static void add_band(struct job *job, const struct gram_band *band)
         return; /* nothing but padding */
     for (int64_t n = 0; n < N; n += step)
         add_block(job, n, least(step, N - n));
-}
-
-static void add_bands(struct job *job)
-{
-    const struct conv_shape *shape = job->shape;
-    struct gram_band largest = job->at.band, band;
-    for (band.row = 0; band.row < shape->OH; band.row += largest.rows)
-        for (band.column = 0; band.column < shape->OW; band.column += largest.columns) {
-            band.rows = least(largest.rows, shape->OH - band.row);
-            band.columns = least(largest.columns, shape->OW - band.column);
-            add_band(job, &band);
-        }
 }
 
 void gram_f32_shift_add(const struct gram_version *version, struct gram *gram,
@@ -359,7 +348,7 @@ void gram_f32_shift_add(const struct gram_version *version, struct gram *gram,
         .at = workspace_of(shape),
     };
     place_workspace(&job.at, scratch);
-    add_bands(&job);
+    gram_each_band(job.shape, &job.at.band, add_band, &job);
 }
 
 void gram_f32_lanes_add(const struct gram_version *version, struct gram *gram,
@@ -378,5 +367,5 @@ void gram_f32_lanes_add(const struct gram_version *version, struct gram *gram,
         .at = workspace_of_lanes(&lanes.parts),
     };
     place_workspace(&job.at, scratch);
-    add_bands(&job);
+    gram_each_band(job.shape, &job.at.band, add_band, &job);
 }

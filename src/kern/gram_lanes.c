@@ -52,6 +52,17 @@ struct gram_lanes gram_lanes_of(const struct conv_shape *samples, int64_t vector
     return best;
 }
 
+int64_t gram_lanes_cost(const struct conv_shape *samples, int64_t vector,
+                        const struct gram_lanes_prices *prices)
+{
+    if (samples->N == 0 || !gram_lanes_may_pay(samples))
+        return INT64_MAX;
+    struct gram_lanes lanes = gram_lanes_of(samples, vector);
+    return gram_lanes_products(&lanes, vector) * prices->halves / 2 +
+           samples->H * samples->W * (samples->C / samples->G) * prices->turning +
+           conv_column_elements(samples) * prices->column / samples->N;
+}
+
 int64_t gram_lanes_map_vectors(const struct conv_shape *shape, int64_t most)
 {
     int64_t rows = (shape->R - 1) * shape->dilation_h + 1;

@@ -29,6 +29,16 @@ struct gram_lanes gram_lanes_of(const struct conv_shape *samples, int64_t vector
 /* Products that vectors make, those of missing samples included, as gram_shift_products. */
 int64_t gram_lanes_products(const struct gram_lanes *lanes, int64_t vector);
 
+/* What a way takes beside its products, in products of the same time: turning an element, and for
+ * all samples, a column of the matrix; and how many halves of one its products take. */
+struct gram_lanes_prices {
+    int64_t turning, column, halves;
+};
+
+/* What a sample takes, to be compared with gram_shift_products; INT64_MAX where it can't pay. */
+int64_t gram_lanes_cost(const struct conv_shape *samples, int64_t vector,
+                        const struct gram_lanes_prices *prices);
+
 /* Vectors of maps of bands of at most so many, or of one position: the same whatever the fold. */
 int64_t gram_lanes_map_vectors(const struct conv_shape *shape, int64_t most);
 

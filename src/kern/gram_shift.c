@@ -78,6 +78,18 @@ struct gram_band gram_band_of(const struct conv_shape *shape, int64_t lanes, int
     return band;
 }
 
+void gram_each_band(const struct conv_shape *shape, const struct gram_band *largest,
+                    gram_use_band *use, void *context)
+{
+    struct gram_band band;
+    for (band.row = 0; band.row < shape->OH; band.row += largest->rows)
+        for (band.column = 0; band.column < shape->OW; band.column += largest->columns) {
+            band.rows = least(largest->rows, shape->OH - band.row);
+            band.columns = least(largest->columns, shape->OW - band.column);
+            use(context, &band);
+        }
+}
+
 int64_t gram_band_lanes(const struct conv_shape *shape, const struct gram_band *band)
 {
     struct gram_axis rows = rows_of(shape, 0, band->rows);

@@ -27,6 +27,11 @@ struct gram_shift {
  * position at least. */
 struct gram_band gram_band_of(const struct conv_shape *shape, int64_t lanes, int64_t positions);
 
+/* Calls `use` for bands of at most this size, which cover all positions. */
+typedef void gram_use_band(void *context, const struct gram_band *band);
+void gram_each_band(const struct conv_shape *shape, const struct gram_band *largest,
+                    gram_use_band *use, void *context);
+
 /* Lanes of a plane of a band of this size, at most. */
 int64_t gram_band_lanes(const struct conv_shape *shape, const struct gram_band *band);
 
