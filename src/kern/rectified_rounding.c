@@ -5,6 +5,7 @@
 #include "simd.h"
 
 #include <math.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -98,36 +99,48 @@ static inline float slope_of(float sigma, float h)
     return h > 0.0f && h < 1.0f ? slope : 0.0f;
 }
 
-KERN_CLONES static void grad(const float *restrict alpha, const float *restrict floors,
-                             size_t count, struct rounding_grid grid,
-                             const float *restrict grad_values, float *restrict grad_alpha)
-{
-    for (size_t i = 0; i < count; i++) {
-        float sigma = sigmoid_of(alpha[i]), h = stretched(sigma), code = floors[i] + h;
-        float by_h = code >= grid.low && code <= grid.high ? grid.scale * grad_values[i] : 0.0f;
-        grad_alpha[i] = slope_of(sigma, h) * by_h;
-    }
-}
-
-/* Adds ∂/∂α of λ (1 − |2h − 1|^β). */
-KERN_CLONES static void grad_pull(const float *restrict alpha, size_t count,
-                                  struct rounding_pull pull, float *restrict grad_alpha)
+/* `pulls` is a constant where this is inlined. */
+static inline __attribute__((always_inline)) void
+grad(const float *restrict alpha, const float *restrict floors, size_t count,
+     struct rounding_grid grid, struct rounding_pull pull, bool pulls,
+     const float *restrict grad_values, float *restrict grad_alpha)
 {
     float height = 2.0f * pull.lambda * pull.beta;
     for (size_t i = 0; i < count; i++) {
-        float sigma = sigmoid_of(alpha[i]), h = stretched(sigma), u = 2.0f * h - 1.0f;
-        float size = height * power_of_two((pull.beta - 1.0f) * logarithm_to_two(fabsf(u)));
-        grad_alpha[i] -= slope_of(sigma, h) * copysignf(size, u);
+        float sigma = sigmoid_of(alpha[i]), h = stretched(sigma), code = floors[i] + h;
+        float by_h = code >= grid.low && code <= grid.high ? grid.scale * grad_values[i] : 0.0f;
+        float slope = slope_of(sigma, h), sum = slope * by_h;
+        if (pulls) { /* ∂/∂α of λ (1 − |2h − 1|^β) */
+            float u = 2.0f * h - 1.0f;
+            float size = height * power_of_two((pull.beta - 1.0f) * logarithm_to_two(fabsf(u)));
+            sum -= slope * copysignf(size, u);
+        }
+        grad_alpha[i] = sum;
     }
+}
+
+KERN_CLONES static void grad_free(const float *alpha, const float *floors, size_t count,
+                                  struct rounding_grid grid, const float *grad_values,
+                                  float *grad_alpha)
+{
+    grad(alpha, floors, count, grid, (struct rounding_pull){0}, false, grad_values, grad_alpha);
+}
+
+KERN_CLONES static void grad_pulled(const float *alpha, const float *floors, size_t count,
+                                    struct rounding_grid grid, struct rounding_pull pull,
+                                    const float *grad_values, float *grad_alpha)
+{
+    grad(alpha, floors, count, grid, pull, true, grad_values, grad_alpha);
 }
 
 void rectified_rounding_f32_grad(const float *alpha, const float *floors, size_t count,
                                  const struct rounding_grid *grid, const struct rounding_pull *pull,
                                  const float *grad_values, float *grad_alpha)
 {
-    grad(alpha, floors, count, *grid, grad_values, grad_alpha);
     if (pull->lambda > 0.0f)
-        grad_pull(alpha, count, *pull, grad_alpha);
+        grad_pulled(alpha, floors, count, *grid, *pull, grad_values, grad_alpha);
+    else
+        grad_free(alpha, floors, count, *grid, grad_values, grad_alpha);
 }
 
 double rectified_sigmoid(double alpha)

@@ -18,7 +18,7 @@ float quant_bias_scale(const struct quant_network *network, const struct quant_l
 {
     const struct quantizer *weights = &layer->quantizer;
     return network->activations[layer->activation].quantizer.scales[0] *
-           weights->scales[weights->channels == 1 ? 0 : k];
+           weights->scales[quantizer_channel(weights, k)];
 }
 
 float quant_bias_nearest(const struct quant_network *network, const struct quant_layer *layer,

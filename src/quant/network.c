@@ -225,11 +225,6 @@ bool quant_network_create(struct arena *arena, const struct graph *folded,
     return true;
 }
 
-static int64_t channel_of(const struct quant_layer *layer, int64_t k)
-{
-    return layer->quantizer.channels == 1 ? 0 : k;
-}
-
 bool quant_layer_is_float(const struct quant_layer *layer)
 {
     return quantizer_format_is_float(&layer->quantizer.format);
@@ -243,7 +238,8 @@ void quant_layer_decode(struct quant_layer *layer)
         for (int64_t d = 0; d < layer->D; d++) {
             int64_t i = k * layer->D + d;
             layer->weight_values[i] =
-                quantizer_decode(&layer->quantizer, channel_of(layer, k), layer->codes[i]);
+                quantizer_decode(&layer->quantizer, quantizer_channel(&layer->quantizer, k),
+                                 layer->codes[i]);
         }
 }
 
@@ -254,8 +250,9 @@ void quant_layer_round(struct quant_layer *layer)
     for (int64_t k = 0; k < layer->K; k++)
         for (int64_t d = 0; d < layer->D; d++) {
             int64_t i = k * layer->D + d;
-            layer->codes[i] = (int8_t)quantizer_encode(&layer->quantizer, channel_of(layer, k),
-                                                       layer->float_weights[i]);
+            layer->codes[i] =
+                (int8_t)quantizer_encode(&layer->quantizer, quantizer_channel(&layer->quantizer, k),
+                                         layer->float_weights[i]);
         }
     quant_layer_decode(layer);
 }

@@ -2,8 +2,9 @@
 
 #include "ptqd/recon/trainee.h"
 
+#include "rounding_grid.h"
+
 #include "ptqd/kern/blended_quantize.h"
-#include "ptqd/kern/rectified_rounding.h"
 #include "ptqd/quant/bias.h"
 
 #include <math.h>
@@ -26,11 +27,6 @@ static struct trained_vector *add_vector(struct arena *arena, struct trainee *tr
     bool done = vector->values && vector->gradient && vector->best &&
                 (rate == 0.0 || adam_init(arena, (size_t)count, &vector->adam, err));
     return done ? vector : NULL;
-}
-
-static int64_t channel_of(const struct quantizer *quantizer, int64_t k)
-{
-    return quantizer->channels == 1 ? 0 : k;
 }
 
 /* w in codes, without the zero point: the float weight, or as near to it as rounds to the present
@@ -92,7 +88,7 @@ static bool create_layer(struct arena *arena, struct trainee *trainee, struct qu
         !trained->weights || !trained->scales || !trained->biases)
         return false;
     for (int64_t i = 0; !is_float && i < cells; i++) {
-        int64_t channel = channel_of(&layer->quantizer, i / layer->D);
+        int64_t channel = quantizer_channel(&layer->quantizer, i / layer->D);
         if (rounds)
             start_rounding(trained, channel, i);
         else
@@ -189,7 +185,7 @@ static void confine_channel(const struct trained_layer *trained, int64_t k)
 {
     const struct quant_layer *layer = trained->layer;
     const struct quantizer *quantizer = &layer->quantizer;
-    int64_t channel = channel_of(quantizer, k);
+    int64_t channel = quantizer_channel(quantizer, k);
     float lowest = (float)(quantizer->low - quantizer->zero_points[channel]) - 0.5f;
     float highest = (float)(quantizer->high - quantizer->zero_points[channel]) + 0.5f;
     float *values = trained->weights->values;
@@ -219,26 +215,17 @@ static void quantize_channel(const struct trained_layer *trained, int64_t k, dou
 {
     struct quant_layer *layer = trained->layer;
     int64_t first = k * layer->D;
-    struct blended_format format = format_of(trained, channel_of(&layer->quantizer, k), blend);
+    struct blended_format format =
+        format_of(trained, quantizer_channel(&layer->quantizer, k), blend);
     blended_quantize_f32(trained->weights->values + first, (size_t)layer->D, &format,
                          layer->codes + first, layer->weight_values + first);
-}
-
-static struct rounding_grid grid_of(const struct trained_layer *trained, int64_t k)
-{
-    const struct quantizer *quantizer = &trained->layer->quantizer;
-    int64_t channel = channel_of(quantizer, k);
-    int32_t zero_point = quantizer->zero_points[channel];
-    return (struct rounding_grid){.scale = quantizer->scales[channel],
-                                  .low = (float)(quantizer->low - zero_point),
-                                  .high = (float)(quantizer->high - zero_point)};
 }
 
 /* Codes and weights of channel k, each rounded to the side where its variable is. */
 static void round_channel(const struct trained_layer *trained, int64_t k)
 {
     struct quant_layer *layer = trained->layer;
-    struct rounding_grid grid = grid_of(trained, k);
+    struct rounding_grid grid = rounding_grid_of(&trained->layer->quantizer, k);
     int32_t zero_point = layer->quantizer.low - (int32_t)grid.low;
     for (int64_t i = k * layer->D; i < (k + 1) * layer->D; i++) {
         float code = trained->floors[i] + (trained->weights->values[i] >= 0.0f ? 1.0f : 0.0f);
@@ -252,7 +239,7 @@ static void round_channel(const struct trained_layer *trained, int64_t k)
 static void soften_channel(const struct trained_layer *trained, int64_t k)
 {
     int64_t D = trained->layer->D;
-    struct rounding_grid grid = grid_of(trained, k);
+    struct rounding_grid grid = rounding_grid_of(&trained->layer->quantizer, k);
     rectified_rounding_f32(trained->weights->values + k * D, trained->floors + k * D, (size_t)D,
                            &grid, trained->layer->weight_values + k * D);
 }
@@ -305,7 +292,7 @@ static void collect_straight(const struct trained_layer *trained, double blend,
 {
     const struct quant_layer *layer = trained->layer;
     for (int64_t k = 0; k < layer->K; k++) {
-        int64_t channel = channel_of(&layer->quantizer, k), first = k * layer->D;
+        int64_t channel = quantizer_channel(&layer->quantizer, k), first = k * layer->D;
         struct blended_format format = format_of(trained, channel, blend);
         trained->scales->gradient[channel] +=
             blended_quantize_f32_grad(trained->weights->values + first,
@@ -320,7 +307,7 @@ static void collect_rounding(const struct trained_layer *trained, const float *g
     const struct quant_layer *layer = trained->layer;
     struct rounding_pull pull = {.lambda = (float)step->lambda, .beta = (float)step->beta};
     for (int64_t k = 0; k < layer->K; k++) {
-        struct rounding_grid grid = grid_of(trained, k);
+        struct rounding_grid grid = rounding_grid_of(&trained->layer->quantizer, k);
         int64_t first = k * layer->D;
         rectified_rounding_f32_grad(trained->weights->values + first, trained->floors + first,
                                     (size_t)layer->D, &grid, &pull, gradient + first,

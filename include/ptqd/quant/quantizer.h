@@ -48,6 +48,12 @@ bool quantizer_create(struct arena *arena, const struct quantizer_format *format
 /* True once every channel has a scale; at once for float. */
 bool quantizer_ready(const struct quantizer *quantizer);
 
+/* The channel of the quantizer that channel k of what it quantizes is in: the only one, or k. */
+static inline int64_t quantizer_channel(const struct quantizer *quantizer, int64_t k)
+{
+    return quantizer->channels == 1 ? 0 : k;
+}
+
 /* Scale and zero point of one channel for the clipping range [min, max] (eq. 2), which is widened
  * to contain zero. A range that is not finite is E_INVALID. */
 bool quantizer_set_range(struct quantizer *quantizer, int64_t channel, double min, double max,

@@ -2,14 +2,9 @@
 
 #include "soft_rounding.h"
 
-#include "ptqd/kern/rectified_rounding.h"
+#include "rounding_grid.h"
 
 #include <math.h>
-
-static float scale_of(const struct quant_layer *layer, int64_t k)
-{
-    return layer->quantizer.scales[layer->quantizer.channels == 1 ? 0 : k];
-}
 
 static void start(struct soft_rounding *rounding)
 {
@@ -17,7 +12,7 @@ static void start(struct soft_rounding *rounding)
     int64_t D = problem->D, rows = problem->K / problem->G;
     double sum = 0.0;
     for (int64_t k = 0; k < problem->K; k++) {
-        float scale = scale_of(rounding->layer, k);
+        float scale = rounding_grid_of(&rounding->layer->quantizer, k).scale;
         const double *H = problem->H + k / rows * D * D;
         for (int64_t d = 0; d < D; d++) {
             float place = problem->weights[k * D + d] / scale;
@@ -49,20 +44,11 @@ bool soft_rounding_init(struct arena *arena, const struct linear_problem *proble
     return true;
 }
 
-static struct rounding_grid grid_of(const struct quant_layer *layer, int64_t k)
-{
-    const struct quantizer *quantizer = &layer->quantizer;
-    int32_t zero_point = quantizer->zero_points[quantizer->channels == 1 ? 0 : k];
-    return (struct rounding_grid){.scale = scale_of(layer, k),
-                                  .low = (float)(quantizer->low - zero_point),
-                                  .high = (float)(quantizer->high - zero_point)};
-}
-
 void soft_rounding_measure(const struct soft_rounding *rounding)
 {
     const struct quant_layer *layer = rounding->layer;
     for (int64_t k = 0; k < layer->K; k++) {
-        struct rounding_grid grid = grid_of(layer, k);
+        struct rounding_grid grid = rounding_grid_of(&layer->quantizer, k);
         int64_t first = k * layer->D;
         rectified_rounding_f32(rounding->alpha + first, rounding->floors + first, (size_t)layer->D,
                                &grid, rounding->gradient.values + first);
@@ -85,7 +71,7 @@ const float *soft_rounding_gradient(const struct soft_rounding *rounding, double
     const struct quant_layer *layer = rounding->layer;
     struct rounding_pull pull = {.lambda = (float)lambda, .beta = (float)beta};
     for (int64_t k = 0; k < layer->K; k++) {
-        struct rounding_grid grid = grid_of(layer, k);
+        struct rounding_grid grid = rounding_grid_of(&layer->quantizer, k);
         int64_t first = k * layer->D;
         grid.scale *= (float)(2.0 / rounding->unit); /* of half the gradient */
         rectified_rounding_f32_grad(rounding->alpha + first, rounding->floors + first,

@@ -21,14 +21,9 @@ static bool vector_init(struct arena *arena, int64_t count, double rate,
            (rate == 0.0 || adam_init(arena, (size_t)count, &out->adam, err));
 }
 
-static int64_t channel_of(const struct quant_layer *layer, int64_t k)
-{
-    return layer->quantizer.channels == 1 ? 0 : k;
-}
-
 static float start_scale(const struct straight_through *s, int64_t k)
 {
-    return s->layer->quantizer.scales[channel_of(s->layer, k)];
+    return s->layer->quantizer.scales[quantizer_channel(&s->layer->quantizer, k)];
 }
 
 static void set_units(const struct straight_through *s)
@@ -38,7 +33,7 @@ static void set_units(const struct straight_through *s)
     double cells = (double)(problem->K / s->quantizer.channels * D);
     for (int64_t i = 0; i < problem->K * D; i++) {
         double scale = (double)start_scale(s, i / D);
-        s->unit[channel_of(s->layer, i / D)] +=
+        s->unit[quantizer_channel(&s->layer->quantizer, i / D)] +=
             scale * scale * problem->H[(i / D / rows * D + i % D) * D + i % D] / cells;
     }
 }
@@ -98,8 +93,8 @@ void straight_through_apply(const struct straight_through *s)
         apply_format(s, channel);
     for (int64_t k = 0; k < s->layer->K; k++) {
         load_row(s, k);
-        quantizer_apply(&s->quantizer, channel_of(s->layer, k), s->row, (size_t)s->layer->D,
-                        s->error.values + k * s->layer->D);
+        quantizer_apply(&s->quantizer, quantizer_channel(&s->layer->quantizer, k), s->row,
+                        (size_t)s->layer->D, s->error.values + k * s->layer->D);
     }
     gram_gradient_measure(&s->error);
 }
@@ -107,7 +102,7 @@ void straight_through_apply(const struct straight_through *s)
 static void add_row_gradient(const struct straight_through *s, int64_t k)
 {
     const struct quantizer *quantizer = &s->quantizer;
-    int64_t D = s->layer->D, channel = channel_of(s->layer, k);
+    int64_t D = s->layer->D, channel = quantizer_channel(&s->layer->quantizer, k);
     float *half = s->error.half + k * D;
     float share = s->unit[channel] > 0.0 ? (float)(2.0 / s->unit[channel]) : 0.0f;
     float scale = quantizer->scales[channel];
