@@ -11,7 +11,6 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 enum { FEW_LAYERS = 4, MANY_LAYERS = 4000, ROUNDS = 25 };
 
@@ -87,22 +86,15 @@ static bool fits(const char *model, const char *layers, struct error *error)
     return check_fit(service.api, database, &viewer, &spec, service.arena, error);
 }
 
-static double cpu_seconds(void)
-{
-    struct timespec now;
-    ck_assert_int_eq(clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now), 0);
-    return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
-}
-
 /* Of a check, the least of several. */
 static double fit_seconds(const char *model)
 {
     double least = 1;
     for (int round = 0; round < ROUNDS; round++) {
         struct arena_mark mark = arena_mark(service.arena);
-        double start = cpu_seconds();
+        double start = support_cpu_seconds();
         ck_assert_ok(fits(model, "", &err), &err);
-        double seconds = cpu_seconds() - start;
+        double seconds = support_cpu_seconds() - start;
         least = seconds < least ? seconds : least;
         arena_reset(service.arena, mark);
     }
@@ -114,9 +106,9 @@ static double fit_seconds(const char *model)
 START_TEST(a_check_costs_less_than_reading_the_description)
 {
     const char *small = make_model(FEW_LAYERS), *large = make_model(MANY_LAYERS);
-    double start = cpu_seconds();
+    double start = support_cpu_seconds();
     ck_assert_ok(fits(large, "", &err), &err);
-    double first_seconds = cpu_seconds() - start;
+    double first_seconds = support_cpu_seconds() - start;
     double large_seconds = fit_seconds(large), small_seconds = fit_seconds(small);
     printf("# %d layers: %.0f us, then %.0f us; %d layers: %.0f us\n", MANY_LAYERS,
            1e6 * first_seconds, 1e6 * large_seconds, FEW_LAYERS, 1e6 * small_seconds);

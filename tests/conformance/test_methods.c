@@ -8,7 +8,6 @@
 
 #include <math.h>
 #include <string.h>
-#include <time.h>
 
 static struct arena *arena;
 static struct error err;
@@ -331,17 +330,10 @@ struct silence {
     double last, longest; /* seconds of this thread's work */
 };
 
-static double worked(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
-    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
-}
-
 static bool listen_for_silence(void *context, double fraction, double loss)
 {
     struct silence *silence = context;
-    double now = worked();
+    double now = support_cpu_seconds();
     ck_assert(fraction >= 0.0 && fraction <= 1.0);
     ck_assert(isnan(loss) || isfinite(loss));
     silence->longest = fmax(silence->longest, now - silence->last);
@@ -358,7 +350,7 @@ START_TEST(methods_report_often)
     layer_fixture_init(&f, arena, &large);
     options.iterations = 20;
     for (const struct method *const *row = method_table(); *row; row++) {
-        struct silence silence = {.last = worked()};
+        struct silence silence = {.last = support_cpu_seconds()};
         struct recon_monitor monitor = {.report = listen_for_silence, .context = &silence};
         quant_layer_round(&f.layer);
         ck_assert_ok(try_solve(*row, &f, &monitor), &err);

@@ -13,7 +13,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 
 /* CPU time: what else the machine does, does not count. A tenth of a second is what the interface
  * of the monitor promises; the check has room for slow machines and for builds with sanitizers. */
@@ -46,13 +45,6 @@ static const struct {
                     "\"report\":{\"sensitivity\":true}"},
 };
 
-static double cpu_now(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
-    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
-}
-
 /* The longest work between two questions, and between which. */
 struct gaps {
     double last, longest;
@@ -61,7 +53,7 @@ struct gaps {
 
 static void note(struct gaps *gaps, const char *step)
 {
-    double now = cpu_now();
+    double now = support_cpu_seconds();
     if (now - gaps->last > gaps->longest) {
         gaps->longest = now - gaps->last;
         (void)snprintf(gaps->at, sizeof(gaps->at), "%s to %s", gaps->step, step);
@@ -114,7 +106,7 @@ START_TEST(no_phase_is_deaf_for_long)
     struct execute_memory memory = {.run_bytes = MEMORY,
                                     .spill_directory = "/tmp",
                                     .admission = admission};
-    struct gaps gaps = {.last = cpu_now(), .step = "start"};
+    struct gaps gaps = {.last = support_cpu_seconds(), .step = "start"};
     const struct execute_request request = {
         .spec = &spec,
         .source = {.open = open_path},

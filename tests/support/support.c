@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 bool support_contains(const char *text, const char *fragment)
@@ -55,6 +56,13 @@ const char *support_source_path(const char *file, char *buffer, size_t size)
 bool support_short(void)
 {
     return getenv("PTQD_TEST_SHORT") != NULL;
+}
+
+double support_cpu_seconds(void)
+{
+    struct timespec now;
+    ck_assert_int_eq(clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now), 0);
+    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
 }
 
 const char *support_make_directory(char *buffer, size_t size)

@@ -54,6 +54,9 @@ const char *support_source_path(const char *file, char *buffer, size_t size);
  * form. */
 bool support_short(void);
 
+/* CPU time of this thread: what else the machine does, does not count. */
+double support_cpu_seconds(void);
+
 /* A new empty directory; removed with all it holds by support_remove_tree. */
 const char *support_make_directory(char *buffer, size_t size);
 void support_remove_tree(const char *path);
