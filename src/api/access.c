@@ -11,23 +11,23 @@
 
 #include <string.h>
 
-static const char *const role_names[] = {
-    [ACCESS_ANYBODY] = "",
-    [ACCESS_READ] = "read",
-    [ACCESS_SUBMIT] = "submit",
-    [ACCESS_ADMIN] = "admin",
+const char *const api_role_names[] = {
+    [ACCESS_READ - ACCESS_READ] = "read",
+    [ACCESS_SUBMIT - ACCESS_READ] = "submit",
+    [ACCESS_ADMIN - ACCESS_READ] = "admin",
+    NULL,
 };
 
 const char *api_role_name(enum api_access role)
 {
-    return role_names[role];
+    return role == ACCESS_ANYBODY ? "" : api_role_names[role - ACCESS_READ];
 }
 
 enum api_access api_role(const char *name)
 {
-    for (int role = ACCESS_READ; role <= ACCESS_ADMIN; role++) {
-        if (strcmp(role_names[role], name) == 0)
-            return (enum api_access)role;
+    for (int i = 0; api_role_names[i] != NULL; i++) {
+        if (strcmp(api_role_names[i], name) == 0)
+            return (enum api_access)(ACCESS_READ + i);
     }
     return ACCESS_ANYBODY;
 }

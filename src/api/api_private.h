@@ -132,6 +132,8 @@ bool poll_is_other(const struct http_request *request);
 
 /* ---- access ---- */
 
+extern const char *const api_role_names[]; /* from ACCESS_READ on; NULL ends them */
+
 enum { ACCESS_RENEW_MS = 1000 }; /* how long a request that waits may do so with a revoked token */
 
 /* Of a request that has waited: E_UNAUTHORIZED when the token is not valid any more. */

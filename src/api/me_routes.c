@@ -41,10 +41,9 @@ static const struct schema used_schema = {
     .members = used_members,
 };
 
-static const char *const roles[] = {"read", "submit", "admin", NULL};
 static const struct schema_member me_members[] = {
     {"owner", .type = SCHEMA_STRING, .help = "The token's name; \"local\" without tokens"},
-    {"role", .type = SCHEMA_STRING, .choices = roles},
+    {"role", .type = SCHEMA_STRING, .choices = api_role_names},
     {"quotas", .type = SCHEMA_OBJECT, .of = &quota_schema},
     {"used", .type = SCHEMA_OBJECT, .of = &used_schema},
     {0},
