@@ -49,9 +49,18 @@ const char *answer_key(struct http_request *request, struct error *err)
     return key;
 }
 
+/* While a commit is under way some readers see what was before, others what comes: a kept answer
+ * could be older than what its client has read already. */
+static bool is_settled(struct answer_version version)
+{
+    return version.store % 2 == 0;
+}
+
 bool reply_kept(struct http_request *request, struct api *api, const char *key,
                 struct answer_version version)
 {
+    if (!is_settled(version))
+        return false;
     struct answer_text *kept = answer_cache_find(api->answers, key, version, http_clock_ms());
     if (kept == NULL)
         return false;
@@ -73,6 +82,8 @@ bool reply_kept(struct http_request *request, struct api *api, const char *key,
 void keep_answer(struct api *api, const char *key, struct answer_version version, bool live,
                  const struct answer_draft *draft)
 {
+    if (!is_settled(version))
+        return;
     int64_t until_ms = live ? http_clock_ms() + LIVE_MS : INT64_MAX;
     answer_cache_put(api->answers, key, version, until_ms, draft);
 }

@@ -182,7 +182,7 @@ bool store_reader(struct store *store, struct database **out_database, struct er
 
 uint64_t store_changes(const struct store *store)
 {
-    return store_writer_groups(store->writer);
+    return store_writer_changes(store->writer);
 }
 
 uint64_t store_job_changes(const struct store *store, const char *job)

@@ -27,8 +27,8 @@
 
 struct store_writer {
     struct database *database;
-    _Atomic uint64_t groups;          /* that were committed, or not */
-    struct change_counts job_changes; /* groups again, by the jobs that they changed */
+    _Atomic uint64_t changes;         /* begins and ends of commits: odd while one is under way */
+    struct change_counts job_changes; /* the same by the jobs that they change */
     bool touched[CHANGE_PLACES];      /* by the present group; the thread's */
     uv_thread_t thread;
     uv_mutex_t mutex; /* guards what follows, and `answered` of writes that are waited for */
@@ -71,8 +71,42 @@ static bool apply(struct database *database, struct store_write *write, struct e
            database_run(database, "RELEASE one", err);
 }
 
-static bool apply_group(struct database *database, struct store_write *group, struct error *err)
+/* A row of any table is about to change. */
+static void note_change(void *context, int operation, const char *schema, const char *table,
+                        sqlite3_int64 number)
 {
+    struct store_writer *writer = context;
+    char id[JOB_ID_BYTES];
+    (void)operation;
+    (void)schema;
+    if (strcmp(table, "job") != 0)
+        return;
+    job_id_print(number, id);
+    writer->touched[change_place(id)] = true;
+}
+
+static void count_changes(struct store_writer *writer)
+{
+    atomic_fetch_add(&writer->changes, 1);
+    for (size_t i = 0; i < CHANGE_PLACES; i++) {
+        if (writer->touched[i])
+            change_count(&writer->job_changes, i);
+    }
+}
+
+/* Readers see the new rows at some moment of this, before anybody is answered. */
+static bool commit(struct store_writer *writer, struct error *err)
+{
+    count_changes(writer);
+    bool ok = database_run(writer->database, "COMMIT", err);
+    count_changes(writer);
+    return ok;
+}
+
+static bool apply_group(struct store_writer *writer, struct store_write *group, struct error *err)
+{
+    struct database *database = writer->database;
+    memset(writer->touched, 0, sizeof(writer->touched));
     /* A rollback that failed has left a transaction open. */
     if (in_transaction(database) && !database_run(database, "ROLLBACK", err))
         return false;
@@ -82,13 +116,14 @@ static bool apply_group(struct database *database, struct store_write *group, st
         if (!apply(database, write, err))
             return false;
     }
-    return database_run(database, "COMMIT", err);
+    return commit(writer, err);
 }
 
-static void commit_group(struct database *database, struct store_write *group)
+static void write_group(struct store_writer *writer, struct store_write *group)
 {
+    struct database *database = writer->database;
     struct error err = {.message = ""};
-    if (apply_group(database, group, &err))
+    if (apply_group(writer, group, &err))
         return;
     struct error ignored; /* the next group tries the rollback again */
     if (in_transaction(database))
@@ -120,31 +155,6 @@ static void answer_group(struct store_writer *writer, struct store_write *group)
         struct store_write *next = group->next; /* an answered write may be gone */
         answer(writer, group);
         group = next;
-    }
-}
-
-/* A row of any table is about to change. */
-static void note_change(void *context, int operation, const char *schema, const char *table,
-                        sqlite3_int64 number)
-{
-    struct store_writer *writer = context;
-    char id[JOB_ID_BYTES];
-    (void)operation;
-    (void)schema;
-    if (strcmp(table, "job") != 0)
-        return;
-    job_id_print(number, id);
-    writer->touched[change_place(id)] = true;
-}
-
-/* Counts the group, done or undone, before anybody hears of it. */
-static void count_group(struct store_writer *writer)
-{
-    atomic_fetch_add(&writer->groups, 1);
-    for (size_t i = 0; i < CHANGE_PLACES; i++) {
-        if (writer->touched[i])
-            change_count(&writer->job_changes, i);
-        writer->touched[i] = false;
     }
 }
 
@@ -205,8 +215,7 @@ static void run(void *context)
     while (take_turn(writer, &turn)) {
         if (turn.group != NULL) {
             uint64_t start_ns = uv_hrtime();
-            commit_group(writer->database, turn.group);
-            count_group(writer);
+            write_group(writer, turn.group);
             durations_add(&writer->commits, (int64_t)((uv_hrtime() - start_ns) / 1000));
         }
         answer_group(writer, turn.group);
@@ -272,9 +281,9 @@ void store_writer_destroy(struct store_writer *writer)
     free(writer);
 }
 
-uint64_t store_writer_groups(const struct store_writer *writer)
+uint64_t store_writer_changes(const struct store_writer *writer)
 {
-    return atomic_load(&writer->groups);
+    return atomic_load(&writer->changes);
 }
 
 uint64_t store_writer_job_changes(const struct store_writer *writer, const char *job)

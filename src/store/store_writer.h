@@ -24,7 +24,6 @@ void store_writer_read_stats(struct store_writer *writer, struct store_stats *st
 void store_writer_submit(struct store_writer *writer, struct store_write *write);
 bool store_writer_wait(struct store_writer *writer, struct store_write *write, struct error *err);
 void store_writer_collect(struct store_writer *writer);
-/* How many groups are done; those who are in one hear of it afterwards. */
-uint64_t store_writer_groups(const struct store_writer *writer);
-/* The same of groups that changed the job, or one that shares its count. */
+/* store_changes and store_job_changes. */
+uint64_t store_writer_changes(const struct store_writer *writer);
 uint64_t store_writer_job_changes(const struct store_writer *writer, const char *job);

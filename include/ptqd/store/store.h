@@ -81,8 +81,10 @@ void store_read_stats(struct store *store, struct store_stats *out_stats);
  * ends. Not for use inside a write, which has its own. */
 bool store_reader(struct store *store, struct database **out_database, struct error *err);
 
-/* Grows with each commit of this process, before the answer of any of its writes: what is read
- * after this returned a number is at least as new as every write answered until then. */
+/* Grows when a commit of this process begins and when it has ended, before the answer of any of its
+ * writes, so it is odd while one is under way. What is read between two calls that returned the
+ * same even number is what any other reader sees between them; and no reader has seen anything
+ * newer before the first. */
 uint64_t store_changes(const struct store *store);
 /* The same of commits that changed the job (or one of those that share its count). */
 uint64_t store_job_changes(const struct store *store, const char *job);
