@@ -1,10 +1,11 @@
 /* Second moments of codes (gram_codes.h). With q_i the code of column i, Z the code of zero and n
  * the number of positions,
  *
- *   Σ (q_i − Z)(q_j − Z) = P_ij + B S_j − Z (S_i + S_j) + n Z²
+ *   Σ (q_i − Z)(q_j − Z) = P_ij + B S_i − Z (S_i + S_j) + n Z²
  *
- * where P = Σ (q_i − B) q_j with B = GRAM_SHIFT is what gram_products.h gives, and S = Σ q. There
- * are several ways to them (gram_codes_ways.h); the fastest is taken. */
+ * where P = Σ q_i (q_j − B) with B = GRAM_SHIFT is what gram_products.h gives, and S = Σ q. Of P =
+ * Σ (q_i − B) q_j, which gram_tiles.h gives, it is B S_j. There are several ways to them
+ * (gram_codes_ways.h); the fastest is taken. */
 
 #include "gram_codes_ways.h"
 #include "gram_codes_with.h"

@@ -20,12 +20,12 @@ static_assert(GRAM_CODES_BLOCK % TILE == 0 && TILE % GRAM_QUAD == 0, "tiles are 
 /* The caller's scratch, cut up. */
 struct workspace {
     struct gram_maps maps;
-    int64_t rows, width;     /* of `products` */
-    int64_t stride;          /* of the tile's quads */
-    int32_t *products;       /* [rows][width], of the block */
-    int32_t *sums;           /* [width], of the block */
-    uint8_t *tile, *shifted; /* [TILE / GRAM_QUAD][stride] */
-    uint8_t *codes;          /* the maps */
+    int64_t rows, width; /* of `products` */
+    int64_t stride;      /* of the tile's quads */
+    int32_t *products;   /* [rows][width], of the block */
+    int32_t *sums;       /* [width], of the block */
+    uint8_t *tile;       /* [TILE / GRAM_QUAD][stride] */
+    uint8_t *codes;      /* the maps */
 };
 
 static struct workspace workspace_of(const struct conv_shape *shape)
@@ -52,7 +52,7 @@ static int64_t products_bytes(const struct workspace *at)
 size_t gram_codes_columns_scratch_bytes(const struct conv_shape *shape)
 {
     struct workspace at = workspace_of(shape);
-    return (size_t)(products_bytes(&at) + 2 * tile_bytes(&at) + GRAM_BEYOND +
+    return (size_t)(products_bytes(&at) + tile_bytes(&at) + GRAM_BEYOND +
                     gram_maps_bytes(&at.maps));
 }
 
@@ -62,8 +62,7 @@ static struct workspace workspace_at(const struct conv_shape *shape, void *scrat
     at.products = scratch;
     at.sums = at.products + at.rows * at.width;
     at.tile = (uint8_t *)scratch + products_bytes(&at);
-    at.shifted = at.tile + tile_bytes(&at);
-    at.codes = at.shifted + tile_bytes(&at);
+    at.codes = at.tile + tile_bytes(&at) + GRAM_BEYOND;
     return at;
 }
 
@@ -83,7 +82,7 @@ struct job {
 static void flush_tile(struct job *job)
 {
     struct gram_operands operands = {
-        .left = job->at.shifted,
+        .left = job->at.tile,
         .right = job->at.tile,
         .columns = job->D,
         .lower = true,
@@ -113,11 +112,11 @@ KERN_CLONES static void flush_square(const struct job *job, int64_t first_i, int
     for (int64_t i = first_i; i < end_i; i++) {
         const int32_t *products = job->at.products + i * job->at.width;
         double *inner = job->inner + i * D, *row = scaled[i - first_i];
-        double of_row = corner - zero * (double)job->at.sums[i];
+        double of_row = corner + ((double)GRAM_SHIFT - zero) * (double)job->at.sums[i];
         int64_t last = least(end_j, i + 1);
         for (int64_t j = first_j; j < last; j++) {
-            double of_column = ((double)GRAM_SHIFT - zero) * (double)job->at.sums[j];
-            row[j - first_j] = area * ((double)products[j] + of_row + of_column);
+            double of_column = zero * (double)job->at.sums[j];
+            row[j - first_j] = area * ((double)products[j] + of_row - of_column);
             inner[j] += row[j - first_j];
         }
     }
@@ -144,8 +143,7 @@ static void add_quad(struct job *job, const uint8_t *const from[GRAM_QUAD], int6
 {
     if (job->block == GRAM_CODES_BLOCK)
         flush_block(job);
-    int64_t place = job->quads * job->at.stride;
-    gram_pack_quad(&job->at.maps, from, count, job->at.tile + place, job->at.shifted + place);
+    gram_pack_quad(&job->at.maps, from, count, job->at.tile + job->quads * job->at.stride);
     job->positions += count;
     job->block += GRAM_QUAD;
     if (++job->quads == TILE / GRAM_QUAD)

@@ -19,8 +19,8 @@
 #include <string.h>
 
 enum {
-    LANES = 1 << 16, /* of the maps at once: half a MiB, left and right, of a second-level cache; as
-                        much of samples side by side, which have one map for both */
+    LANES = 1 << 16, /* of the maps at once: 256 KiB, a quarter of a common second-level cache; of
+                        samples side by side twice as much */
     SIDE_BY_SIDE = GRAM_LANES * GRAM_QUAD, /* samples */
 };
 
@@ -29,11 +29,11 @@ struct workspace {
     struct gram_band band; /* the largest */
     int64_t samples;       /* of a plane */
     int64_t planes;        /* at once */
-    int64_t map_bytes, shifted_bytes, products_bytes, lanes_bytes, table_bytes, plan_bytes;
-    int32_t *products;        /* of gram_shift.h */
-    int32_t *lanes;           /* sums of gram_lanes.h, where samples are side by side */
-    uint32_t *table;          /* [H][W][C] */
-    uint8_t *codes, *shifted; /* [planes][H][W][C] quads */
+    int64_t map_bytes, products_bytes, lanes_bytes, table_bytes, plan_bytes;
+    int32_t *products; /* of gram_shift.h */
+    int32_t *lanes;    /* sums of gram_lanes.h, where samples are side by side */
+    uint32_t *table;   /* [H][W][C] */
+    uint8_t *codes;    /* [planes][H][W][C] quads */
     void *plan;
 };
 
@@ -48,7 +48,7 @@ static struct workspace workspace_of(const struct conv_shape *shape)
     int64_t lanes = gram_band_lanes(shape, &at.band);
     at.planes = lanes < LANES ? LANES / lanes : 1;
     at.table_bytes = lines(lanes * GRAM_QUAD + GRAM_BEYOND);
-    at.map_bytes = at.shifted_bytes = lines(at.planes * lanes * GRAM_QUAD + GRAM_BEYOND);
+    at.map_bytes = lines(at.planes * lanes * GRAM_QUAD + GRAM_BEYOND);
     return at;
 }
 
@@ -74,7 +74,7 @@ static struct workspace workspace_of_lanes(const struct conv_shape *shape)
 static size_t bytes_of(const struct workspace *at)
 {
     return (size_t)(at->products_bytes + at->lanes_bytes + at->table_bytes + at->map_bytes +
-                    at->shifted_bytes + at->plan_bytes);
+                    at->plan_bytes);
 }
 
 size_t gram_codes_shift_scratch_bytes(const struct conv_shape *shape)
@@ -96,8 +96,7 @@ static void place_workspace(struct workspace *at, void *scratch)
     at->lanes = (int32_t *)(void *)(memory += at->products_bytes);
     at->table = (uint32_t *)(void *)(memory += at->lanes_bytes);
     at->codes = memory += at->table_bytes;
-    at->shifted = memory += at->map_bytes;
-    at->plan = memory + at->shifted_bytes;
+    at->plan = memory + at->map_bytes;
 }
 
 /* What one call adds up. */
@@ -118,7 +117,7 @@ static void pack_plane(const struct job *job, int64_t first, int64_t samples, in
 {
     const struct gram_shift *shift = &job->shift;
     int64_t bytes = gram_shift_lanes(shift) * GRAM_QUAD;
-    uint8_t *codes = job->at.codes + plane * bytes, *shifted = job->at.shifted + plane * bytes;
+    uint8_t *codes = job->at.codes + plane * bytes;
     for (int64_t i = 0; i < gram_shift_runs(shift); i++) {
         const uint8_t *from[GRAM_QUAD];
         struct gram_run run;
@@ -126,8 +125,7 @@ static void pack_plane(const struct job *job, int64_t first, int64_t samples, in
             run = gram_shift_run(shift, first + (t < samples ? t : 0), i);
             from[t] = job->codes + run.sample;
         }
-        gram_pack_run(from, run.length, codes + run.plane * GRAM_QUAD,
-                      shifted + run.plane * GRAM_QUAD);
+        gram_pack_run(from, run.length, codes + run.plane * GRAM_QUAD);
     }
     gram_quad_clear(samples, bytes, codes);
 }
@@ -182,6 +180,8 @@ KERN_CLONES static void fill_square_codes(const void *context, const struct gram
     const struct job *job = context;
     double zero = (double)job->grid->zero, scale = (double)job->grid->scale, area = scale * scale;
     double corner = (double)(job->samples * pair->rows.count * pair->columns.count) * zero * zero;
+    double shift_i = job->lanes != NULL ? 0 : (double)GRAM_SHIFT; /* which codes were shifted */
+    double shift_j = (double)GRAM_SHIFT - shift_i;
     double sum_i[GRAM_SQUARE], sum_j[GRAM_SQUARE];
     int64_t c = job->g * job->shift.C;
     rectangle_sums(job, pair, 0, 0, c + square->i, square->rows, sum_i);
@@ -196,9 +196,9 @@ KERN_CLONES static void fill_square_codes(const void *context, const struct gram
                 for (int64_t j = 0; j < square->columns; j++)
                     sum[j] += row[j];
             }
-        double of_row = corner - zero * sum_i[i];
+        double of_row = corner + (shift_i - zero) * sum_i[i];
         for (int64_t j = 0; j < square->columns; j++) {
-            double of_column = ((double)GRAM_SHIFT - zero) * sum_j[j];
+            double of_column = (shift_j - zero) * sum_j[j];
             square->value[i][j] = area * ((double)sum[j] + of_row + of_column);
         }
     }
@@ -232,7 +232,7 @@ static void add_planes(const struct job *job, int64_t first, int64_t end, int64_
     int64_t lanes = gram_shift_lanes(&job->shift);
     for (int64_t i = 0, n = first; i < planes; i++, n += GRAM_QUAD)
         pack_plane(job, n, least(GRAM_QUAD, end - n), i);
-    gram_shift_add(&job->shift, job->version->add_codes, at->shifted, at->codes, planes,
+    gram_shift_add(&job->shift, job->version->add_codes, at->codes, at->codes, planes,
                    at->products);
     job->version->add_sums(at->codes, planes, lanes * GRAM_QUAD, lanes, (int32_t *)at->table);
 }

@@ -103,26 +103,20 @@ static inline run_codes high_halves(run_codes a, run_codes b)
                                    31);
 }
 
-static inline void store_run(run_codes codes, int64_t offset, uint8_t *out, uint8_t *shifted)
-{
-    *(run_codes *)(out + offset) = codes;
-    *(run_codes *)(shifted + offset) = codes ^ GRAM_SHIFT; /* − 128 modulo 256 */
-}
-
 /* RUN codes of each of four positions, side by side. */
-static inline void pack_run(const uint8_t *const from[GRAM_QUAD], int64_t offset, uint8_t *out,
-                            uint8_t *shifted)
+static inline void pack_run(const uint8_t *const from[GRAM_QUAD], int64_t offset, uint8_t *out)
 {
+    run_codes *to = (run_codes *)out;
     run_codes a = *(const run_codes *)(from[0] + offset);
     run_codes b = *(const run_codes *)(from[1] + offset);
     run_codes c = *(const run_codes *)(from[2] + offset);
     run_codes d = *(const run_codes *)(from[3] + offset);
     run_codes ac = low_halves(a, c), bd = low_halves(b, d);
-    store_run(low_halves(ac, bd), 0, out, shifted);
-    store_run(high_halves(ac, bd), RUN, out, shifted);
+    to[0] = low_halves(ac, bd);
+    to[1] = high_halves(ac, bd);
     ac = high_halves(a, c), bd = high_halves(b, d);
-    store_run(low_halves(ac, bd), 2 * RUN, out, shifted);
-    store_run(high_halves(ac, bd), 3 * RUN, out, shifted);
+    to[2] = low_halves(ac, bd);
+    to[3] = high_halves(ac, bd);
 }
 
 void gram_quad_clear(int64_t count, int64_t bytes, uint8_t *out)
@@ -133,25 +127,23 @@ void gram_quad_clear(int64_t count, int64_t bytes, uint8_t *out)
 }
 
 void gram_pack_quad(const struct gram_maps *maps, const uint8_t *const from[GRAM_QUAD],
-                    int64_t count, uint8_t *out, uint8_t *shifted)
+                    int64_t count, uint8_t *out)
 {
     int64_t at = 0;
     for (int64_t r = 0; r < maps->rows; r++)
         for (int64_t s = 0; s < maps->runs; s++, at += maps->length * GRAM_QUAD) {
             int64_t offset = r * maps->row_step + s * maps->run_step;
             for (int64_t done = 0; done < maps->length; done += RUN)
-                pack_run(from, offset + done, out + at + done * GRAM_QUAD,
-                         shifted + at + done * GRAM_QUAD);
+                pack_run(from, offset + done, out + at + done * GRAM_QUAD);
         }
     gram_quad_clear(count, at, out);
 }
 
-void gram_pack_run(const uint8_t *const from[GRAM_QUAD], int64_t length, uint8_t *out,
-                   uint8_t *shifted)
+void gram_pack_run(const uint8_t *const from[GRAM_QUAD], int64_t length, uint8_t *out)
 {
     int64_t whole = length / RUN * RUN;
     for (int64_t done = 0; done < whole; done += RUN)
-        pack_run(from, done, out + done * GRAM_QUAD, shifted + done * GRAM_QUAD);
+        pack_run(from, done, out + done * GRAM_QUAD);
     if (whole == length)
         return;
     uint8_t rest[GRAM_QUAD][RUN] = {{0}};
@@ -160,5 +152,5 @@ void gram_pack_run(const uint8_t *const from[GRAM_QUAD], int64_t length, uint8_t
         memcpy(rest[t], from[t] + whole, (size_t)(length - whole));
         rests[t] = rest[t];
     }
-    pack_run(rests, 0, out + whole * GRAM_QUAD, shifted + whole * GRAM_QUAD);
+    pack_run(rests, 0, out + whole * GRAM_QUAD);
 }

@@ -32,13 +32,12 @@ void gram_pack_column(const struct gram_maps *maps, const float *from, float *ou
 int64_t gram_quad_bytes(int64_t D);
 
 /* The columns of `count` positions, given by the first code that the filter reads at each; all four
- * must be ones in the maps. The others' codes are 0 in `out`. */
+ * must be ones in the maps. The others' codes are 0. */
 void gram_pack_quad(const struct gram_maps *maps, const uint8_t *const from[GRAM_QUAD],
-                    int64_t count, uint8_t *out, uint8_t *shifted);
+                    int64_t count, uint8_t *out);
 
 /* Codes of 0 in those of the four that are not there, of so many bytes. */
 void gram_quad_clear(int64_t count, int64_t bytes, uint8_t *out);
 
 /* `length` codes from each of four places side by side; up to 15 lanes beyond are written. */
-void gram_pack_run(const uint8_t *const from[GRAM_QUAD], int64_t length, uint8_t *out,
-                   uint8_t *shifted);
+void gram_pack_run(const uint8_t *const from[GRAM_QUAD], int64_t length, uint8_t *out);

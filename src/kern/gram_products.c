@@ -77,7 +77,8 @@ static void add_codes_plain(const struct gram_operands *at, void *products, int6
         for (int64_t i = 0; i < at->columns; i++)
             for (int64_t j = 0; j < (at->lower ? i + 1 : at->columns); j++)
                 for (int t = 0; t < GRAM_QUAD; t++)
-                    out[i * row + j] += (int8_t)left[i * GRAM_QUAD + t] * right[j * GRAM_QUAD + t];
+                    out[i * row + j] +=
+                        left[i * GRAM_QUAD + t] * (right[j * GRAM_QUAD + t] - GRAM_SHIFT);
     }
 }
 
@@ -114,16 +115,23 @@ static bool has_avx512_vnni(void)
            __builtin_cpu_supports("avx512vnni");
 }
 
-/* sum + the products of four codes and four factors, or of two floats, in each lane. Around the
- * intrinsics GCC 12 copies sums, some through memory, where a block takes most registers: that
+/* sum + the products of four signed bytes and four codes, or of two floats, in each lane. Around
+ * the intrinsics GCC 12 copies sums, some through memory, where a block takes most registers: that
  * halves the speed. */
 AVX512 static INLINE __m512i add_lanes_avx512(bool floats, __m512i sum, __m512i right, __m512i left)
 {
     if (floats)
         __asm__("vfmadd231ps %2, %1, %0" : "+v"(sum) : "v"(right), "v"(left));
     else
-        __asm__("vpdpbusd %2, %1, %0" : "+v"(sum) : "v"(right), "v"(left));
+        __asm__("vpdpbusd %1, %2, %0" : "+v"(sum) : "v"(right), "v"(left));
     return sum;
+}
+
+/* A vector on the right; codes − 128 modulo 256. */
+AVX512 static INLINE __m512i right_avx512(bool floats, const uint8_t *right)
+{
+    __m512i lanes = _mm512_loadu_si512(right);
+    return floats ? lanes : _mm512_xor_si512(lanes, _mm512_set1_epi8((char)GRAM_SHIFT));
 }
 
 AVX512 static INLINE void add_to_avx512(bool floats, __m512i sum, uint32_t *out)
@@ -152,7 +160,7 @@ AVX512 static INLINE void add_block_avx512(bool floats, const struct gram_operan
             for (int64_t n = 0; n < inner.count; n++, left += inner.step, right += inner.step) {
                 __m512i lanes[AVX512_VECTORS];
                 for (int v = 0; v < vectors; v++)
-                    lanes[v] = _mm512_loadu_si512(right + v * GRAM_LANES * GRAM_QUAD);
+                    lanes[v] = right_avx512(floats, right + v * GRAM_LANES * GRAM_QUAD);
                 for (int r = 0; r < GRAM_ROWS; r++) {
                     __m512i factor = _mm512_set1_epi32(lane_at(left + r * GRAM_QUAD));
                     for (int v = 0; v < vectors; v++)
@@ -206,8 +214,8 @@ AVX512 static void add_sums_avx512(const uint8_t *codes, int64_t quads, int64_t 
     for (int64_t j = 0; j < D; j += GRAM_LANES) {
         __m512i sum = _mm512_loadu_si512(sums + j);
         for (int64_t quad = 0; quad < quads; quad++)
-            sum = add_lanes_avx512(false, sum,
-                                   _mm512_loadu_si512(codes + quad * stride + j * GRAM_QUAD), ones);
+            sum = add_lanes_avx512(false, sum, ones,
+                                   _mm512_loadu_si512(codes + quad * stride + j * GRAM_QUAD));
         _mm512_storeu_si512(sums + j, sum);
     }
 }
@@ -225,6 +233,11 @@ static bool has_avx2(void)
 AVX2 static INLINE __m256i codes_avx2(const uint8_t *codes)
 {
     return _mm256_cvtepu8_epi16(_mm_loadu_si128((const __m128i *)(const void *)codes));
+}
+
+AVX2 static INLINE __m256i right_avx2(const uint8_t *codes)
+{
+    return _mm256_sub_epi16(codes_avx2(codes), _mm256_set1_epi16(GRAM_SHIFT));
 }
 
 /* out[0 … 3] += the sums of neighbours in `sum`. */
@@ -249,10 +262,10 @@ AVX2 static void add_codes_block_avx2(const struct gram_operands *at, int64_t i,
                 const uint8_t *right = at->right + position_at(at, o, m, n) + j * GRAM_QUAD;
                 __m256i codes[AVX2_VECTORS];
                 for (int v = 0; v < AVX2_VECTORS; v++)
-                    codes[v] = codes_avx2(right + v * AVX2_CODES * GRAM_QUAD);
+                    codes[v] = right_avx2(right + v * AVX2_CODES * GRAM_QUAD);
                 for (int r = 0; r < AVX2_ROWS; r++) {
                     __m128i bytes = _mm_set1_epi32(lane_at(left + r * GRAM_QUAD));
-                    __m256i factor = _mm256_cvtepi8_epi16(bytes);
+                    __m256i factor = _mm256_cvtepu8_epi16(bytes);
                     for (int v = 0; v < AVX2_VECTORS; v++)
                         sum[r][v] =
                             _mm256_add_epi32(sum[r][v], _mm256_madd_epi16(codes[v], factor));

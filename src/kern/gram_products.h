@@ -11,7 +11,7 @@ enum {
     GRAM_QUAD = 4,        /* positions side by side in a lane of codes, bytes of any lane */
     GRAM_ROWS = 8,        /* columns that a version may read in steps of: on the left, ... */
     GRAM_LANES = 16,      /* ... and on the right */
-    GRAM_SHIFT = 128,     /* of the codes on the left, so that they fit a signed byte */
+    GRAM_SHIFT = 128,     /* of the codes on the right, so that they fit a signed byte */
     GRAM_BEYOND = 64 * 3, /* bytes behind an operand that may be read */
 };
 
@@ -23,16 +23,15 @@ struct gram_span {
 /* Columns of two operands at the positions of three nested loops. A column is a lane of each
  * position, neighbours are neighbours in memory. */
 struct gram_operands {
-    const uint8_t *left;  /* floats, or codes q − GRAM_SHIFT as signed bytes */
-    const uint8_t *right; /* floats, or codes q */
-    int64_t columns;      /* of either */
-    bool lower;           /* only j ≤ i is wanted */
+    const uint8_t *left, *right; /* floats, or codes */
+    int64_t columns;             /* of either */
+    bool lower;                  /* only j ≤ i is wanted */
     struct gram_span outer, middle, inner;
 };
 
 /* For i, j < columns, over all positions,
  *
- *     products[i][j] += Σ left_i right_j
+ *     products[i][j] += Σ left_i right_j, of codes Σ left_i (right_j − GRAM_SHIFT)
  *
  * with rows `row` lanes apart: int32_t of codes, whose sums may not exceed 32 bits, or float. There
  * `columns` is rounded up to GRAM_ROWS i and GRAM_LANES j: what is beyond, or above the diagonal of
