@@ -52,6 +52,23 @@ static struct workspace workspace_of(const struct conv_shape *shape)
     return at;
 }
 
+/* A filter of one tap sees places a stride apart, and no others: without padding they are a smaller
+ * map, of which all is seen. */
+static struct conv_shape seen_of(const struct conv_shape *samples)
+{
+    struct conv_shape seen = *samples;
+    int64_t bottom = (samples->OH - 1) * samples->stride_h;
+    int64_t right = (samples->OW - 1) * samples->stride_w;
+    if (samples->R * samples->S > 1 || samples->pad_top != 0 || samples->pad_left != 0 ||
+        bottom >= samples->H || right >= samples->W)
+        return seen;
+    seen.H = seen.OH;
+    seen.W = seen.OW;
+    seen.stride_h = seen.stride_w = 1;
+    seen.pad_bottom = seen.pad_right = 0;
+    return seen;
+}
+
 /* Maps have the same room however samples are folded, which depends on N. */
 static struct workspace workspace_of_lanes(const struct conv_shape *shape)
 {
@@ -79,7 +96,8 @@ static size_t bytes_of(const struct workspace *at)
 
 size_t gram_codes_shift_scratch_bytes(const struct conv_shape *shape)
 {
-    struct workspace at = workspace_of(shape);
+    struct conv_shape seen = seen_of(shape);
+    struct workspace at = workspace_of(&seen);
     return bytes_of(&at);
 }
 
@@ -102,8 +120,9 @@ static void place_workspace(struct workspace *at, void *scratch)
 /* What one call adds up. */
 struct job {
     const struct gram_version *version;
-    const struct conv_shape *shape; /* of samples, or parts of them */
-    const struct gram_lanes *lanes; /* or NULL: four samples side by side */
+    const struct conv_shape *source; /* samples as they are */
+    const struct conv_shape *shape;  /* of the places seen, or of parts of samples */
+    const struct gram_lanes *lanes;  /* or NULL: four samples side by side */
     const struct gram_grid *grid;
     const struct gram *gram;
     struct workspace at;
@@ -112,21 +131,51 @@ struct job {
     int64_t g, samples;   /* of the block that is flushed */
 };
 
+/* A run of up to four samples; the others' is that of the first. */
+static void samples_at(const struct job *job, int64_t samples, int64_t offset,
+                       const uint8_t *out[GRAM_QUAD])
+{
+    const struct conv_shape *source = job->source;
+    int64_t sample = source->H * source->W * source->C;
+    for (int64_t t = 0; t < GRAM_QUAD; t++)
+        out[t] = job->codes + offset + (t < samples ? t : 0) * sample;
+}
+
+/* The places of a plane that are seen, where they are not all. */
+static void pack_seen(const struct job *job, int64_t first, int64_t samples, uint8_t *out)
+{
+    const struct conv_shape *source = job->source;
+    const struct gram_shift *shift = &job->shift;
+    int64_t C = source->C, w = shift->w * source->stride_w;
+    for (int64_t row = 0; row < shift->H; row++, out += shift->line * GRAM_QUAD) {
+        const uint8_t *from[GRAM_QUAD];
+        int64_t h = (shift->h + row) * source->stride_h;
+        samples_at(job, samples, ((first * source->H + h) * source->W + w) * C, from);
+        gram_pack_places(from, shift->W, source->stride_w * C, C, out);
+    }
+}
+
+static void pack_all(const struct job *job, int64_t first, int64_t samples, uint8_t *out)
+{
+    const struct gram_shift *shift = &job->shift;
+    for (int64_t i = 0; i < gram_shift_runs(shift); i++) {
+        const uint8_t *from[GRAM_QUAD];
+        struct gram_run run = gram_shift_run(shift, first, i);
+        samples_at(job, samples, run.sample, from);
+        gram_pack_places(from, 1, 0, run.length, out + run.plane * GRAM_QUAD);
+    }
+}
+
 /* One plane: up to four samples. */
 static void pack_plane(const struct job *job, int64_t first, int64_t samples, int64_t plane)
 {
-    const struct gram_shift *shift = &job->shift;
-    int64_t bytes = gram_shift_lanes(shift) * GRAM_QUAD;
+    const struct conv_shape *source = job->source, *seen = job->shape;
+    int64_t bytes = gram_shift_lanes(&job->shift) * GRAM_QUAD;
     uint8_t *codes = job->at.codes + plane * bytes;
-    for (int64_t i = 0; i < gram_shift_runs(shift); i++) {
-        const uint8_t *from[GRAM_QUAD];
-        struct gram_run run;
-        for (int64_t t = 0; t < GRAM_QUAD; t++) {
-            run = gram_shift_run(shift, first + (t < samples ? t : 0), i);
-            from[t] = job->codes + run.sample;
-        }
-        gram_pack_run(from, run.length, codes + run.plane * GRAM_QUAD);
-    }
+    if (source->H == seen->H && source->W == seen->W)
+        pack_all(job, first, samples, codes);
+    else
+        pack_seen(job, first, samples, codes);
     gram_quad_clear(samples, bytes, codes);
 }
 
@@ -290,12 +339,14 @@ void gram_codes_shift_add(const struct gram_version *version, struct gram *gram,
                           const struct conv_shape *shape, const struct gram_grid *grid,
                           const uint8_t *codes, void *scratch)
 {
+    struct conv_shape seen = seen_of(shape);
     struct job job = {
         .version = version,
-        .shape = shape,
+        .source = shape,
+        .shape = &seen,
         .grid = grid,
         .gram = gram,
-        .at = workspace_of(shape),
+        .at = workspace_of(&seen),
         .codes = codes,
     };
     place_workspace(&job.at, scratch);
@@ -309,6 +360,7 @@ void gram_codes_lanes_add(const struct gram_version *version, struct gram *gram,
     struct gram_lanes lanes = gram_lanes_of(shape, SIDE_BY_SIDE);
     struct job job = {
         .version = version,
+        .source = shape,
         .shape = &lanes.parts,
         .lanes = &lanes,
         .grid = grid,

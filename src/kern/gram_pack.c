@@ -139,18 +139,27 @@ void gram_pack_quad(const struct gram_maps *maps, const uint8_t *const from[GRAM
     gram_quad_clear(count, at, out);
 }
 
-void gram_pack_run(const uint8_t *const from[GRAM_QUAD], int64_t length, uint8_t *out)
+/* What is left of a run after whole RUNs. */
+static void pack_rest(const uint8_t *const from[GRAM_QUAD], int64_t offset, int64_t length,
+                      uint8_t *out)
 {
-    int64_t whole = length / RUN * RUN;
-    for (int64_t done = 0; done < whole; done += RUN)
-        pack_run(from, done, out + done * GRAM_QUAD);
-    if (whole == length)
-        return;
     uint8_t rest[GRAM_QUAD][RUN] = {{0}};
     const uint8_t *rests[GRAM_QUAD];
     for (int t = 0; t < GRAM_QUAD; t++) {
-        memcpy(rest[t], from[t] + whole, (size_t)(length - whole));
+        memcpy(rest[t], from[t] + offset, (size_t)length);
         rests[t] = rest[t];
     }
-    pack_run(rests, 0, out + whole * GRAM_QUAD);
+    pack_run(rests, 0, out);
+}
+
+void gram_pack_places(const uint8_t *const from[GRAM_QUAD], int64_t count, int64_t step,
+                      int64_t length, uint8_t *out)
+{
+    int64_t whole = length / RUN * RUN;
+    for (int64_t i = 0; i < count; i++, out += length * GRAM_QUAD) {
+        for (int64_t done = 0; done < whole; done += RUN)
+            pack_run(from, i * step + done, out + done * GRAM_QUAD);
+        if (whole < length)
+            pack_rest(from, i * step + whole, length - whole, out + whole * GRAM_QUAD);
+    }
 }

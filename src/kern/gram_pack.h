@@ -39,5 +39,7 @@ void gram_pack_quad(const struct gram_maps *maps, const uint8_t *const from[GRAM
 /* Codes of 0 in those of the four that are not there, of so many bytes. */
 void gram_quad_clear(int64_t count, int64_t bytes, uint8_t *out);
 
-/* `length` codes from each of four places side by side; up to 15 lanes beyond are written. */
-void gram_pack_run(const uint8_t *const from[GRAM_QUAD], int64_t length, uint8_t *out);
+/* `count` times `length` codes, `step` codes apart, from each of four places on side by side; up to
+ * 15 lanes beyond are written. */
+void gram_pack_places(const uint8_t *const from[GRAM_QUAD], int64_t count, int64_t step,
+                      int64_t length, uint8_t *out);
