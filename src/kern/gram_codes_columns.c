@@ -89,9 +89,9 @@ static void flush_tile(struct job *job)
         .outer = {1, 0},
         .middle = {1, 0},
         .inner = {job->quads, job->at.stride},
+        .sums = job->at.sums,
     };
     job->version->add_codes(&operands, job->at.products, job->at.width);
-    job->version->add_sums(job->at.tile, job->quads, job->at.stride, job->D, job->at.sums);
     job->quads = 0;
 }
 

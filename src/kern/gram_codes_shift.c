@@ -281,8 +281,8 @@ static void add_planes(const struct job *job, int64_t first, int64_t end, int64_
     int64_t lanes = gram_shift_lanes(&job->shift);
     for (int64_t i = 0, n = first; i < planes; i++, n += GRAM_QUAD)
         pack_plane(job, n, least(GRAM_QUAD, end - n), i);
-    gram_shift_add(&job->shift, job->version->add_codes, at->codes, at->codes, planes,
-                   at->products);
+    gram_shift_add(&job->shift, job->version->add_codes, at->codes, at->codes, planes, at->products,
+                   NULL);
     job->version->add_sums(at->codes, planes, lanes * GRAM_QUAD, lanes, (int32_t *)at->table);
 }
 

@@ -24,10 +24,11 @@ struct workspace {
     int64_t samples;       /* of a plane */
     int64_t planes;        /* at once */
     int64_t map_bytes, sums_bytes, table_bytes, inner_lanes_bytes, cross_lanes_bytes;
-    int64_t inner_bytes, cross_bytes, inner_plan_bytes, cross_plan_bytes;
-    double *sums, *sums_quantized;    /* [segments of rows][of columns][C] */
-    double *table, *table_quantized;  /* [H][W][C] sums of samples side by side */
-    float *x, *x_quantized;           /* [planes][H][W][C] */
+    int64_t column_bytes, inner_bytes, cross_bytes, inner_plan_bytes, cross_plan_bytes;
+    double *sums, *sums_quantized;   /* [segments of rows][of columns][C] */
+    float *column_sums;              /* [G][C, rounded up] where there is one rectangle of places */
+    double *table, *table_quantized; /* [H][W][C] sums of samples side by side */
+    float *x, *x_quantized;          /* [planes][H][W][C] */
     float *inner_lanes, *cross_lanes; /* of gram_lanes.h, where samples are side by side */
     float *inner, *cross;             /* of gram_shift.h */
     void *inner_plan, *cross_plan;
@@ -40,6 +41,8 @@ static struct workspace sized(const struct conv_shape *shape)
     return (struct workspace){
         .samples = 1,
         .sums_bytes = lines(segments * shape->C * (int64_t)sizeof(double)),
+        .column_bytes =
+            shape->G * round_up(shape->C / shape->G, GRAM_LANES) * (int64_t)sizeof(float),
         .inner_bytes = lines((int64_t)gram_shift_products_bytes(shape, false)),
         .cross_bytes = lines((int64_t)gram_shift_products_bytes(shape, true)),
         .inner_plan_bytes = lines((int64_t)gram_shift_plan_bytes(shape, false)),
@@ -77,7 +80,7 @@ static struct workspace workspace_of_lanes(const struct conv_shape *shape)
 static size_t bytes_of(const struct workspace *at)
 {
     return (size_t)(2 * (at->map_bytes + at->sums_bytes + at->table_bytes) + at->inner_lanes_bytes +
-                    at->cross_lanes_bytes + at->inner_bytes + at->cross_bytes +
+                    at->cross_lanes_bytes + at->column_bytes + at->inner_bytes + at->cross_bytes +
                     at->inner_plan_bytes + at->cross_plan_bytes);
 }
 
@@ -98,7 +101,8 @@ static void place_workspace(struct workspace *at, void *scratch)
     uint8_t *memory = scratch;
     at->sums = (double *)(void *)memory;
     at->sums_quantized = (double *)(void *)(memory += at->sums_bytes);
-    at->table = (double *)(void *)(memory += at->sums_bytes);
+    at->column_sums = (float *)(void *)(memory += at->sums_bytes);
+    at->table = (double *)(void *)(memory += at->column_bytes);
     at->table_quantized = (double *)(void *)(memory += at->table_bytes);
     at->x = (float *)(void *)(memory += at->table_bytes);
     at->x_quantized = (float *)(void *)(memory += at->map_bytes);
@@ -220,6 +224,7 @@ static void clear(const struct job *job)
     const struct workspace *at = &job->at;
     size_t table = (size_t)gram_shift_lanes(&job->inner) * sizeof(double);
     memset(at->sums_quantized, 0, (size_t)at->sums_bytes);
+    memset(at->column_sums, 0, (size_t)at->column_bytes);
     gram_shift_clear(&job->inner, at->inner);
     if (job->lanes != NULL) {
         memset(at->table_quantized, 0, table);
@@ -233,6 +238,13 @@ static void clear(const struct job *job)
         memset(at->table, 0, table);
         gram_lanes_clear(&job->cross, at->cross_lanes);
     }
+}
+
+/* Whether each column is of the same places: then its sum is made with its products, as they are
+ * read. */
+static bool is_single(const struct gram_shift *shift)
+{
+    return shift->rows.count * shift->columns.count == 1;
 }
 
 /* Whether vectors that start in one of the planes end in the samples. */
@@ -259,12 +271,25 @@ static void add_planes(const struct job *job, int64_t first, int64_t planes)
         if (job->crossed)
             copy_planes(job, job->x, first, planes, at->x);
     }
-    add_sums(&inner, x_quantized, planes, NULL, at->sums_quantized);
-    gram_shift_add(&inner, add, x_quantized, x_quantized, planes, at->inner);
+    bool single = is_single(&inner);
+    if (!single)
+        add_sums(&inner, x_quantized, planes, NULL, at->sums_quantized);
+    gram_shift_add(&inner, add, x_quantized, x_quantized, planes, at->inner,
+                   single ? at->column_sums : NULL);
     if (!job->crossed)
         return;
     add_sums(&inner, x, planes, NULL, at->sums);
-    gram_shift_add(&cross, add, x, x_quantized, planes, at->cross);
+    gram_shift_add(&cross, add, x, x_quantized, planes, at->cross, NULL);
+}
+
+/* What add_planes has left in sums of all its products. */
+static void add_up_columns(const struct job *job)
+{
+    const struct gram_shift *shift = &job->inner;
+    const float *from = job->at.column_sums;
+    for (int64_t g = 0; g < shift->shape->G; g++, from += shift->width)
+        for (int64_t c = 0; c < shift->C; c++)
+            job->at.sums_quantized[g * shift->C + c] = (double)from[c];
 }
 
 static void fill_lanes(const struct job *job, const float *x, int64_t first, int64_t planes,
@@ -314,6 +339,8 @@ static void add_block(struct job *job, int64_t first, int64_t samples)
     }
     if (job->lanes != NULL)
         add_up_lanes(job);
+    else if (is_single(&job->inner))
+        add_up_columns(job);
     for (job->g = 0; job->g < job->shape->G; job->g++) {
         gram_shift_each_pair(&job->inner, at->inner, job->g, use_inner, job);
         if (job->crossed)

@@ -1,7 +1,8 @@
 /* Products of columns (gram_products.h), a block of registers at a time.
  *
  * A block is some columns i, one after the other, against vectors of columns j; its sums stay in
- * registers over all positions.
+ * registers over all positions. Where i and j are the same vector, half of them would be made
+ * twice: by AVX-512 it is multiplied with itself turned by 0 … 8 lanes, 9 products instead of 16.
  *
  *   AVX-512        vfmadd; of codes vpdpbusd: four products of an unsigned and a signed byte, added
  *                  in 32 bits
@@ -53,9 +54,33 @@ static inline float float_at(const uint8_t *lane)
     return value;
 }
 
+/* Sums of columns, from position to position. */
+static void add_sums_of_floats(const struct gram_operands *at)
+{
+    float *sums = at->sums;
+    for (int64_t j = 0; j < at->columns; j++) {
+        float sum = 0;
+        for (int64_t p = 0; p < positions_of(at); p++)
+            sum += float_at(at->right + position_of_index(at, p) + j * GRAM_QUAD);
+        sums[j] += sum;
+    }
+}
+
+static void add_sums_of_codes(const struct gram_operands *at)
+{
+    int32_t *sums = at->sums;
+    for (int64_t p = 0; p < positions_of(at); p++) {
+        const uint8_t *right = at->right + position_of_index(at, p);
+        for (int64_t i = 0; i < at->columns * GRAM_QUAD; i++)
+            sums[i / GRAM_QUAD] += right[i];
+    }
+}
+
 static void add_floats_plain(const struct gram_operands *at, void *products, int64_t row)
 {
     float *out = products;
+    if (at->sums != NULL)
+        add_sums_of_floats(at);
     for (int64_t i = 0; i < at->columns; i++)
         for (int64_t j = 0; j < (at->lower ? i + 1 : at->columns); j++) {
             float sum = 0; /* of these positions alone: as exact as in registers */
@@ -71,6 +96,8 @@ static void add_floats_plain(const struct gram_operands *at, void *products, int
 static void add_codes_plain(const struct gram_operands *at, void *products, int64_t row)
 {
     int32_t *out = products;
+    if (at->sums != NULL)
+        add_sums_of_codes(at);
     for (int64_t p = 0; p < positions_of(at); p++) {
         int64_t offset = position_of_index(at, p);
         const uint8_t *left = at->left + offset, *right = at->right + offset;
@@ -173,6 +200,136 @@ AVX512 static INLINE void add_block_avx512(bool floats, const struct gram_operan
             add_to_avx512(floats, sum[r][v], out + (i + r) * row + j + v * GRAM_LANES);
 }
 
+/* The products of a vector with itself turned by `lanes`. */
+#define ADD_TURNED(lanes)                                                                          \
+    sum[lanes] = add_lanes_avx512(floats, sum[lanes], right, _mm512_alignr_epi32(left, left, lanes))
+
+enum { TURNED = GRAM_LANES / 2 + 1 };
+
+/* Sums of turned vectors to a square of the lower triangle. Lane l has i = l + t and j = l, or,
+ * where that is beyond the last lane, i = l and j = l + t − GRAM_LANES ... */
+static void add_turned_floats(const float *sum, int64_t columns, float *out, int64_t row)
+{
+    for (int64_t t = 0; t < TURNED; t++, sum += GRAM_LANES) {
+        for (int64_t j = 0; j + t < columns; j++)
+            out[(j + t) * row + j] += sum[j];
+        for (int64_t i = GRAM_LANES - t; i < columns && t < TURNED - 1; i++)
+            out[i * row + i + t - GRAM_LANES] += sum[i];
+    }
+}
+
+/* ... and Σ q_j (q_i − B), which is Σ q_i (q_j − B) + B (S_i − S_j), sums of these positions. */
+static void add_turned_codes(const int32_t *sum, const int32_t *own, int64_t columns, int32_t *out,
+                             int64_t row)
+{
+    for (int64_t t = 0; t < TURNED; t++, sum += GRAM_LANES) {
+        for (int64_t j = 0; j + t < columns; j++)
+            out[(j + t) * row + j] += sum[j];
+        for (int64_t i = GRAM_LANES - t; i < columns && t < TURNED - 1; i++) {
+            int64_t j = i + t - GRAM_LANES;
+            out[i * row + j] += sum[i] + GRAM_SHIFT * (own[j] - own[i]);
+        }
+    }
+}
+
+/* From a position to one that is far behind these, where they follow one another in memory. */
+static int64_t ahead_of(const struct gram_operands *at)
+{
+    if (at->outer.count > 1)
+        return at->outer.count * at->outer.step;
+    return at->middle.count > 1 ? at->middle.count * at->middle.step
+                                : at->inner.count * at->inner.step;
+}
+
+/* Columns j … j + GRAM_LANES − 1 with themselves, and their sums. */
+AVX512 static INLINE void add_diagonal_avx512(bool floats, const struct gram_operands *at,
+                                              int64_t j, uint32_t *out, int64_t row)
+{
+    const __m512i ones = _mm512_set1_epi8(1);
+    const struct gram_span inner = at->inner;
+    const int64_t ahead = ahead_of(at), columns = least(at->columns - j, GRAM_LANES);
+    __m512i sum[TURNED], own = _mm512_setzero_si512();
+    uint32_t sums[TURNED + 1][GRAM_LANES];
+    for (int t = 0; t < TURNED; t++)
+        sum[t] = _mm512_setzero_si512();
+    for (int64_t o = 0; o < at->outer.count; o++)
+        for (int64_t m = 0; m < at->middle.count; m++) {
+            const uint8_t *from = at->right + position_at(at, o, m, 0) + j * GRAM_QUAD;
+            for (int64_t n = 0; n < inner.count; n++, from += inner.step) {
+                __m512i left = _mm512_loadu_si512(from), right = right_avx512(floats, from);
+                __builtin_prefetch(from + ahead, 0, 2);
+                own = floats ? _mm512_castps_si512(_mm512_add_ps(_mm512_castsi512_ps(own),
+                                                                 _mm512_castsi512_ps(left)))
+                             : add_lanes_avx512(false, own, ones, left);
+                sum[0] = add_lanes_avx512(floats, sum[0], right, left);
+                ADD_TURNED(1);
+                ADD_TURNED(2);
+                ADD_TURNED(3);
+                ADD_TURNED(4);
+                ADD_TURNED(5);
+                ADD_TURNED(6);
+                ADD_TURNED(7);
+                ADD_TURNED(8);
+            }
+        }
+    for (int t = 0; t < TURNED; t++)
+        _mm512_storeu_si512(sums[t], sum[t]);
+    _mm512_storeu_si512(sums[TURNED], own);
+    out += j * row + j;
+    if (floats)
+        add_turned_floats((const void *)sums, columns, (void *)out, row);
+    else
+        add_turned_codes((const void *)sums, (const void *)sums[TURNED], columns, (void *)out, row);
+    if (at->sums != NULL)
+        add_to_avx512(floats, own, (uint32_t *)at->sums + j);
+}
+
+/* Sums of the columns of a vector alone. */
+AVX512 static INLINE void add_own_avx512(bool floats, const struct gram_operands *at, int64_t j)
+{
+    const __m512i ones = floats ? _mm512_castps_si512(_mm512_set1_ps(1)) : _mm512_set1_epi8(1);
+    __m512i own = _mm512_setzero_si512();
+    for (int64_t o = 0; o < at->outer.count; o++)
+        for (int64_t m = 0; m < at->middle.count; m++)
+            for (int64_t n = 0; n < at->inner.count; n++) {
+                const uint8_t *from = at->right + position_at(at, o, m, n) + j * GRAM_QUAD;
+                own = add_lanes_avx512(floats, own, ones, _mm512_loadu_si512(from));
+            }
+    add_to_avx512(floats, own, (uint32_t *)at->sums + j);
+}
+
+AVX512 static INLINE void add_strip_avx512(bool floats, const struct gram_operands *at, int64_t i,
+                                           int64_t j, int64_t vectors, uint32_t *out, int64_t row)
+{
+    if (vectors >= 3)
+        add_block_avx512(floats, at, i, j, 3, out, row);
+    else if (vectors == 2)
+        add_block_avx512(floats, at, i, j, 2, out, row);
+    else if (vectors == 1)
+        add_block_avx512(floats, at, i, j, 1, out, row);
+}
+
+/* Columns j … of a strip against all that follow, and those of each vector with themselves. Of a
+ * last vector with few columns all are multiplied with all. */
+AVX512 static INLINE void add_lower_avx512(bool floats, const struct gram_operands *at, int64_t j,
+                                           int64_t wide, uint32_t *out, int64_t row)
+{
+    for (int64_t i = j; i < at->columns; i += GRAM_ROWS) {
+        int64_t within = (i - j) / GRAM_LANES, first = i / GRAM_LANES * GRAM_LANES;
+        if (within >= wide) {
+            add_strip_avx512(floats, at, i, j, wide, out, row);
+        } else if (at->columns - first <= GRAM_ROWS) {
+            add_strip_avx512(floats, at, i, j, within + 1, out, row);
+            if (at->sums != NULL)
+                add_own_avx512(floats, at, i);
+        } else {
+            if (i == first)
+                add_diagonal_avx512(floats, at, i, out, row);
+            add_strip_avx512(floats, at, i, j, within, out, row);
+        }
+    }
+}
+
 /* Vectors of the next strip, of those that are left: 3, or 2 where 1 would follow. */
 static int64_t strip_vectors(int64_t left)
 {
@@ -185,15 +342,11 @@ AVX512 static INLINE void add_all_avx512(bool floats, const struct gram_operands
     int64_t end = vectors_of(at->columns);
     for (int64_t strip = 0; strip < end; strip += strip_vectors(end - strip)) {
         int64_t j = strip * GRAM_LANES, wide = strip_vectors(end - strip);
-        for (int64_t i = at->lower ? j : 0; i < at->columns; i += GRAM_ROWS) {
-            int64_t vectors = at->lower ? least(wide, vectors_of(i + GRAM_ROWS) - strip) : wide;
-            if (vectors >= 3)
-                add_block_avx512(floats, at, i, j, 3, out, row);
-            else if (vectors == 2)
-                add_block_avx512(floats, at, i, j, 2, out, row);
-            else
-                add_block_avx512(floats, at, i, j, 1, out, row);
-        }
+        if (at->lower)
+            add_lower_avx512(floats, at, j, wide, out, row);
+        else
+            for (int64_t i = 0; i < at->columns; i += GRAM_ROWS)
+                add_strip_avx512(floats, at, i, j, wide, out, row);
     }
 }
 
@@ -278,6 +431,8 @@ AVX2 static void add_codes_block_avx2(const struct gram_operands *at, int64_t i,
 
 AVX2 static void add_codes_avx2(const struct gram_operands *at, void *products, int64_t row)
 {
+    if (at->sums != NULL)
+        add_sums_of_codes(at);
     enum { STEP = AVX2_VECTORS * AVX2_CODES };
     for (int64_t i = 0; i < at->columns; i += AVX2_ROWS)
         for (int64_t j = 0; j < (at->lower ? i + AVX2_ROWS : at->columns); j += STEP)
@@ -314,6 +469,8 @@ AVX2 static void add_floats_block_avx2(const struct gram_operands *at, int64_t i
 
 AVX2 static void add_floats_avx2(const struct gram_operands *at, void *products, int64_t row)
 {
+    if (at->sums != NULL)
+        add_sums_of_floats(at);
     enum { STEP = AVX2_VECTORS * AVX2_FLOATS };
     for (int64_t i = 0; i < at->columns; i += AVX2_ROWS)
         for (int64_t j = 0; j < (at->lower ? i + AVX2_ROWS : at->columns); j += STEP)

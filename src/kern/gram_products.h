@@ -25,7 +25,8 @@ struct gram_span {
 struct gram_operands {
     const uint8_t *left, *right; /* floats, or codes */
     int64_t columns;             /* of either */
-    bool lower;                  /* only j ≤ i is wanted */
+    bool lower;                  /* only j ≤ i is wanted, of a matrix that is symmetric */
+    void *sums;                  /* with `lower`, where sums of columns go, too; or NULL */
     struct gram_span outer, middle, inner;
 };
 
@@ -35,7 +36,7 @@ struct gram_operands {
  *
  * with rows `row` lanes apart: int32_t of codes, whose sums may not exceed 32 bits, or float. There
  * `columns` is rounded up to GRAM_ROWS i and GRAM_LANES j: what is beyond, or above the diagonal of
- * `lower`, is overwritten at will. */
+ * `lower`, is overwritten at will. And sums[j] += Σ right_j, codes as they are, for the same j. */
 typedef void gram_add_products(const struct gram_operands *operands, void *products, int64_t row);
 
 /* sums[d] += Σ codes[quad][d], all four of each, for d < D rounded up to GRAM_LANES; quads are

@@ -267,7 +267,7 @@ struct gram_operands gram_shift_operands(const struct gram_shift *shift, int64_t
 }
 
 void gram_shift_add(const struct gram_shift *shift, gram_add_products *add, const void *left,
-                    const void *right, int64_t planes, void *products)
+                    const void *right, int64_t planes, void *products, void *sums)
 {
     int64_t group = shift->C * GRAM_QUAD;
     uint8_t *matrix = products;
@@ -280,6 +280,8 @@ void gram_shift_add(const struct gram_shift *shift, gram_add_products *add, cons
                     operands.left += g * group;
                     operands.right += g * group;
                     operands.columns = shift->C;
+                    if (sums != NULL)
+                        operands.sums = (uint8_t *)sums + g * shift->width * GRAM_QUAD;
                     add_parts(add, &operands, matrix, shift->width);
                 }
                 matrix += matrix_lanes(shift) * GRAM_QUAD;

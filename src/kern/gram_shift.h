@@ -69,9 +69,10 @@ void gram_shift_clear(const struct gram_shift *shift, void *products);
 struct gram_operands gram_shift_operands(const struct gram_shift *shift, int64_t a, int64_t b,
                                          const void *left, const void *right, int64_t planes);
 
-/* Adds the products of some planes of maps: `left` and `right` as in gram_products.h. */
+/* Adds the products of some planes of maps: `left` and `right` as in gram_products.h. `sums` of the
+ * columns [G][C, rounded up], where there is a single rectangle of places; or NULL. */
 void gram_shift_add(const struct gram_shift *shift, gram_add_products *add, const void *left,
-                    const void *right, int64_t planes, void *products);
+                    const void *right, int64_t planes, void *products, void *sums);
 
 /* Two taps (r, s) and (r', s'), and the matrices of their products: as many rows and columns of
  * them as the ranges have segments. */
