@@ -5,6 +5,7 @@ import {subscribe} from './events.js';
 
 const TOKEN = 'ptqd-token';
 const KEPT = 200; // answers
+const EARLY = 5000; // ms from the start of the page
 
 /** A request that failed. `problem` is the document of RFC 9457, or one like it for a failure of
  * the network, which has the status 0. */
@@ -77,17 +78,26 @@ async function problemOf(response) {
     }
 }
 
+// What early.js has asked with the same token: for the first view only, later it would be old.
+function takeEarly(path, {method}, auth) {
+    const early = globalThis.askedEarly?.get(path);
+    if (!early || method || performance.now() > EARLY)
+        return null;
+    globalThis.askedEarly.delete(path);
+    return early.authorization === auth.Authorization ? early.answer : null;
+}
+
 /** fetch with the token; throws ApiError. 304 passes. */
 export async function request(path, options = {}) {
     for (;;) {
         const auth = authorization();
         let response;
         try {
-            response = await fetch(path, {
+            response = await (takeEarly(path, options, auth) ?? fetch(path, {
                 cache: 'no-store',
                 ...options,
                 headers: {...options.headers, ...auth},
-            });
+            }));
         } catch (error) {
             if (isAbort(error))
                 throw error;

@@ -3,7 +3,12 @@
 import {announce, h, replace} from './dom.js';
 import {NOTHING} from './format.js';
 
-const order = new Intl.Collator('en', {numeric: true, sensitivity: 'base'});
+let collator = null; // made when it is needed: that takes a while
+
+function order(a, b) {
+    collator ??= new Intl.Collator('en', {numeric: true, sensitivity: 'base'});
+    return collator.compare(a, b);
+}
 
 // What is not known comes last, whichever way it is sorted.
 function compare(a, b, descending) {
@@ -13,7 +18,7 @@ function compare(a, b, descending) {
     const sign = descending ? -1 : 1;
     if (typeof a === 'number' && typeof b === 'number')
         return sign * (a - b);
-    return sign * order.compare(String(a), String(b));
+    return sign * order(String(a), String(b));
 }
 
 export function sorted(rows, column, descending) {

@@ -34,29 +34,45 @@ test('an empty queue says what to do', async () => {
     assert.equal(await page.locator('.nothing a').getAttribute('href'), '#/submit');
 });
 
-test('the first view is small and fast', async () => {
+/* A first view in a profile that has nothing yet. What a driver puts into a page takes time of it, so
+ * it is left alone until it asks for what it shows behind the list. */
+async function firstView() {
     const fresh = await openPage(browser);
-    const times = [];
-    let sent = 0;
-    for (let i = 0; i < 5; i++) {
-        await visit(fresh, daemon, '');
-        const seen = await fresh.evaluate(() => {
-            const entries = [...performance.getEntriesByType('navigation'),
-                ...performance.getEntriesByType('resource')];
-            const paint = performance.getEntriesByName('first-contentful-paint')[0];
-            return {bytes: entries.reduce((sum, entry) => sum + entry.transferSize, 0),
-                ready: performance.getEntriesByName('ptqd-shown')[0].startTime,
-                paint: paint?.startTime ?? 0};
-        });
-        sent = Math.max(sent, seen.bytes);
-        times.push(Math.max(seen.ready, seen.paint));
-    }
-    console.log(`# ${sent} bytes, ${times.map(Math.round)} ms`);
-    assert.ok(sent > 10000 && sent < 100000, `${sent} bytes`);
+    const behind = fresh.waitForEvent('requestfinished', request =>
+        request.url().endsWith('/metrics'));
+    await fresh.goto(daemon.url, {waitUntil: 'commit'});
+    await behind;
+    const seen = await fresh.evaluate(() => {
+        const [page] = performance.getEntriesByType('navigation');
+        const files = performance.getEntriesByType('resource');
+        const ready = performance.getEntriesByName('ptqd-shown')[0].startTime;
+        const paint = performance.getEntriesByName('first-contentful-paint')[0]?.startTime ?? 0;
+        return {
+            bytes: [page, ...files].reduce((sum, entry) => sum + entry.transferSize, 0),
+            time: Math.max(ready, paint),
+            asked: files.filter(file => file.startTime < ready && /v1.(me|jobs)/.test(file.name))
+                .map(file => [new URL(file.name).pathname,
+                    file.startTime < page.domContentLoadedEventStart]),
+        };
+    });
+    await fresh.context().close();
+    return seen;
+}
+
+test('the first view is small and fast', async () => {
+    const views = [];
+    for (let i = 0; i < 8; i++)
+        views.push(await firstView());
+    const bytes = Math.max(...views.map(view => view.bytes));
+    const times = views.map(view => Math.round(view.time));
+    console.log(`# ${bytes} bytes, ${times} ms`);
+    assert.ok(bytes > 10000 && bytes < 100000, `${bytes} bytes`);
     // The best of several, and what others leave of the machine.
     const share = Math.max(1, loadavg()[0] / cpus().length);
     assert.ok(Math.min(...times) < 300 * share, `${times} ms, load ${loadavg()[0]}`);
-    await fresh.context().close();
+    // What it shows is asked for once, and before its modules run.
+    for (const {asked} of views)
+        assert.deepEqual(asked.sort(), [['/v1/jobs', true], ['/v1/me', true]]);
 });
 
 // ---- submitting ----

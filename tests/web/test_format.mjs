@@ -21,7 +21,9 @@ test('what is not known is a dash', () => {
 });
 
 test('numbers have thin spaces and a true minus', () => {
-    check(format.number, [[0, '0'], [1234, '1 234'], [-12, '−12']]);
+    check(format.number, [[0, '0'], [1234, '1 234'], [-12, '−12'], [-0.4, '0'], [999999.5, '1 000 000'],
+        [-1234567, '−1 234 567']]);
+    check(value => format.number(value, 3), [[1234.5678, '1 234.568'], [-0.0004, '0.000']]);
     check(format.short, [[0, '0'], [0.00412, '0.00412'], [3.14159, '3.14'], [1234, '1 234'],
         [-0.5, '−0.500'], [1e12, '1.00e+12']]);
 });
@@ -42,6 +44,13 @@ test('accuracies are percentages, their differences points with a sign', () => {
 test('durations have their two largest units', () => {
     check(format.duration, [[12, '12 s'], [60, '1 min'], [185, '3 min 5 s'], [7800, '2 h 10 min'],
         [86400 * 4 + 3 * 3600, '4 d 3 h'], [59.7, '1 min']]);
+});
+
+test('times are in the zone of the reader, with the year when it is another', () => {
+    const year = new Date().getFullYear();
+    const at = (...parts) => new Date(...parts).toISOString();
+    check(format.time, [[at(year, 0, 7, 3, 4, 5), '7 Jan, 03:04:05'],
+        [at(2019, 10, 27, 23, 10, 4), '27 Nov 2019, 23:10:04']]);
 });
 
 test('choices are words, and one of them has no plural', () => {
