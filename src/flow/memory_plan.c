@@ -16,9 +16,9 @@
 #include "ptqd/flow/final_walk.h"
 #include "ptqd/nn/exec.h"
 #include "ptqd/nn/npy.h"
-#include "ptqd/recon/bias_tune.h"
 #include "ptqd/recon/layer_moments.h"
 #include "ptqd/recon/method.h"
+#include "ptqd/recon/sample_order.h"
 #include "ptqd/recon/train.h"
 #include "ptqd/recon/unit_graph.h"
 
@@ -211,7 +211,8 @@ static bool unit_bytes(struct planner *planner, const struct unit *unit, size_t 
                                                                        : planner->samples->count;
     if (!unit_graph_create(planner->arena, planner->network, unit, &graph, planner->err))
         return false;
-    int64_t part = whole ? batch : train_part(graph.graph, batch);
+    int64_t part = whole ? sample_order_of_network(planner->network->folded, batch)
+                         : train_part(graph.graph, batch);
     if (!executor_bytes(planner, graph.graph, part, true, unit, &executor))
         return false;
     size_t weights = weight_bytes(planner->network, unit->layer, unit->layer_count);
@@ -257,6 +258,8 @@ static bool plan_training(struct planner *planner)
     const struct pipeline *pipeline = planner->pipeline;
     struct unit *units;
     size_t student, teacher;
+    const struct graph *folded = planner->network->folded;
+    int64_t part = sample_order_of_network(folded, pipeline->optimize.batch);
     int count;
     static const enum unit_granularity granularities[] = {
         [OPTIMIZE_LAYER] = UNIT_LAYER,
@@ -273,8 +276,7 @@ static bool plan_training(struct planner *planner)
     if (count == 0)
         return true;
     if (!unit_bytes(planner, &units[0], &student) ||
-        !executor_bytes(planner, planner->network->folded, pipeline->optimize.batch, true, NULL,
-                        &teacher))
+        !executor_bytes(planner, folded, part, true, NULL, &teacher))
         return false;
     note(planner, student + teacher);
     return true;
@@ -298,7 +300,7 @@ static bool plan_tuning(struct planner *planner)
     if (bias == BIAS_NONE || network->layer_count == 0)
         return true;
     const struct unit all = {.layer_count = network->layer_count};
-    int64_t part = bias_tune_part(network->graph, planner->pipeline->postprocess.batch);
+    int64_t part = sample_order_of_network(network->graph, planner->pipeline->postprocess.batch);
     if (!executor_bytes(planner, network->graph, part, true, &all, &bytes))
         return false;
     note(planner, bytes);

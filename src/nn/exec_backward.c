@@ -346,8 +346,8 @@ static void clear_wanted(struct exec *exec)
     }
 }
 
-static bool backward_pass(struct exec *exec, const struct exec_seed *seeds, int count, bool adds,
-                          struct error *err)
+bool exec_backward_from(struct exec *exec, const struct exec_seed *seeds, int count, bool adds,
+                        struct error *err)
 {
     const struct graph *graph = exec->graph;
     if (!exec->options.gradients || exec->samples == 0)
@@ -373,22 +373,10 @@ static bool backward_pass(struct exec *exec, const struct exec_seed *seeds, int 
     return true;
 }
 
-bool exec_backward_from(struct exec *exec, const struct exec_seed *seeds, int count,
-                        struct error *err)
-{
-    return backward_pass(exec, seeds, count, false, err);
-}
-
 bool exec_backward(struct exec *exec, int tensor, const float *gradient, struct error *err)
 {
     struct exec_seed seed = {.tensor = tensor, .gradient = gradient};
-    return exec_backward_from(exec, &seed, 1, err);
-}
-
-bool exec_backward_more(struct exec *exec, int tensor, const float *gradient, struct error *err)
-{
-    struct exec_seed seed = {.tensor = tensor, .gradient = gradient};
-    return backward_pass(exec, &seed, 1, true, err);
+    return exec_backward_from(exec, &seed, 1, false, err);
 }
 
 const float *exec_gradient(const struct exec *exec, int tensor)

@@ -66,11 +66,6 @@ static void list_fields(struct tuning *tuning, struct keeper_field out_fields[st
     memcpy(out_fields, fields, sizeof(fields));
 }
 
-int64_t bias_tune_part(const struct graph *graph, int64_t batch)
-{
-    return sample_order_at_once(graph, batch, INT64_C(512) << 20);
-}
-
 static bool tuning_init(struct tuning *tuning, const struct bias_tune_options *options,
                         struct arena *scratch, struct error *err)
 {
@@ -79,7 +74,7 @@ static bool tuning_init(struct tuning *tuning, const struct bias_tune_options *o
     if (!sample_order_create(scratch, tuning->samples->count, graph->batchable ? options->batch : 1,
                              tuning->rng, &tuning->order, err))
         return false;
-    tuning->part = bias_tune_part(graph, tuning->order.batch);
+    tuning->part = sample_order_of_network(graph, tuning->order.batch);
     tuning->input_elements = tensor_elements(&graph->tensors[graph->input], 1);
     tuning->output_elements = tensor_elements(&graph->tensors[graph->output], 1);
     tuning->loss_tensor = graph_before_softmax(graph, graph->output);
@@ -124,7 +119,6 @@ static void apply_biases(struct tuning *tuning)
     }
 }
 
-/* Adds those of a part. */
 static void collect_slopes(struct tuning *tuning)
 {
     int64_t place = 0;
@@ -133,7 +127,7 @@ static void collect_slopes(struct tuning *tuning)
         const float *gradient = exec_gradient(tuning->exec, layer->bias);
         float scale = (float)tuning->target->output_scale[i];
         for (int64_t k = 0; k < layer->K; k++, place++)
-            tuning->slopes[place] += scale * gradient[k];
+            tuning->slopes[place] = scale * gradient[k];
     }
 }
 
@@ -176,7 +170,7 @@ static bool mean_loss(struct tuning *tuning, double *out_loss, struct error *err
     double loss = 0.0, unit = 0.0;
     const struct sample_order *order = &tuning->order;
     for (int64_t first = 0; first < order->count; first += tuning->part) {
-        int64_t left = order->count - first, count = left < tuning->part ? left : tuning->part;
+        int64_t count = sample_order_part(first, order->count, tuning->part);
         if (!compare(tuning, order->in_order + first, count, count, &loss, &unit, err) ||
             !recon_monitor_report(tuning->monitor, tuning->now, tuning->best_loss, err))
             return false;
@@ -222,14 +216,14 @@ static bool train_step(struct tuning *tuning, int64_t step, double learning_rate
     const int64_t *samples = sample_order_step(&tuning->order, step);
     int64_t batch = tuning->order.batch;
     double loss = 0.0, unit = 0.0;
-    memset(tuning->slopes, 0, (size_t)tuning->count * sizeof(float));
+    const struct exec_seed seed = {tuning->loss_tensor, .gradient = tuning->gradient};
     for (int64_t first = 0; first < batch; first += tuning->part) {
-        int64_t left = batch - first, count = left < tuning->part ? left : tuning->part;
+        int64_t count = sample_order_part(first, batch, tuning->part);
         if (!compare(tuning, samples + first, count, batch, &loss, &unit, err) ||
-            !exec_backward(tuning->exec, tuning->loss_tensor, tuning->gradient, err))
+            !exec_backward_from(tuning->exec, &seed, 1, first > 0, err))
             return false;
-        collect_slopes(tuning);
     }
+    collect_slopes(tuning);
     if (step > 0)
         recon_monitor_record(tuning->monitor, step, unit > 0.0 ? loss / unit : loss);
     adam_step(&tuning->adam, learning_rate, tuning->slopes, tuning->biases);

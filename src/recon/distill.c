@@ -38,14 +38,15 @@ struct distillation {
     struct exec *teacher, *student;
     bool *kept; /* [tensor_count]: read from both */
     struct sample_order order;
+    int64_t part;            /* samples executed at once */
     int64_t inputs, outputs; /* elements of one sample */
-    float *input;            /* [batch][inputs], of the student */
+    float *input;            /* [batch][inputs] */
     float *tempered;         /* [outputs] */
     struct augmenter augmenter;
     struct exec_seed *seeds; /* the output's, then those of the activations */
-    float *gradient;         /* [batch][outputs], of the output */
+    double *squares;         /* [seed_count]: means over the teacher's values of those tensors */
+    float *gradient;         /* [part][outputs], of the output */
     int seed_count;
-    double unit;  /* mean square of the teacher's output */
     double doubt; /* running mean of the steps' divergence, in units of that of pure chance */
     struct rng *rng;
     const struct recon_monitor *monitor;
@@ -75,8 +76,9 @@ static bool create_networks(struct distillation *d, const struct unit *unit,
     if (!unit_graph_create(scratch, d->network, unit, &d->graph, err) ||
         !choose_tensors(d, scratch, err))
         return false;
+    d->part = sample_order_of_network(d->network->folded, d->order.batch);
     struct exec_options options = {
-        .batch = d->order.batch,
+        .batch = d->part,
         .gradients = true, /* keeps activations */
         .joins = true,
         .kept = d->kept,
@@ -86,7 +88,6 @@ static bool create_networks(struct distillation *d, const struct unit *unit,
         !exec_create(d->network->folded, &options, &d->teacher, err) ||
         !exec_create(d->graph.graph, &options, &d->student, err))
         return false;
-    d->input = exec_input(d->student);
     return trainee_want_gradients(&d->trainee, d->student, err);
 }
 
@@ -95,8 +96,9 @@ static bool create_seeds(struct distillation *d, struct arena *scratch, struct e
 {
     const struct graph *graph = d->graph.graph;
     d->seeds = ARENA_ARRAY(scratch, struct exec_seed, d->graph.quantizer_count + 1, err);
-    d->gradient = ARENA_ARRAY(scratch, float, d->order.batch * d->outputs, err);
-    if (!d->seeds || !d->gradient)
+    d->squares = ARENA_ARRAY(scratch, double, d->graph.quantizer_count + 1, err);
+    d->gradient = ARENA_ARRAY(scratch, float, d->part * d->outputs, err);
+    if (!d->seeds || !d->squares || !d->gradient)
         return false;
     d->seeds[d->seed_count++] = (struct exec_seed){graph->output, .gradient = d->gradient};
     for (int i = 0; d->options->share > 0.0 && i < d->graph.quantizer_count; i++) {
@@ -123,23 +125,29 @@ static bool distillation_init(struct distillation *d, const double *output_scale
         return false;
     d->inputs = tensor_elements(&graph->tensors[graph->input], 1);
     d->outputs = tensor_elements(&graph->tensors[units[0].output], 1);
+    d->input = ARENA_ARRAY(scratch, float, d->order.batch * d->inputs, err);
     d->tempered = ARENA_ARRAY(scratch, float, d->outputs, err);
-    return d->tempered &&
+    return d->input && d->tempered &&
            augmenter_create(scratch, graph, &d->options->augment, &d->augmenter, err) &&
            create_networks(d, &units[0], output_scales, scratch, err) &&
            create_seeds(d, scratch, err);
 }
 
-/* The float network on the given samples, or (with `rng`) on what is made of them. */
-static bool teach(struct distillation *d, const int64_t *order, int64_t count, struct rng *rng,
-                  struct error *err)
+/* The given samples, at most a batch. */
+static bool read_samples(struct distillation *d, const int64_t *order, int64_t count,
+                         struct error *err)
 {
     for (int64_t i = 0; i < count; i++)
         samples_read(d->samples, order[i], d->input + i * d->inputs);
-    if (rng)
-        augmenter_apply(&d->augmenter, rng, count, d->input);
-    return recon_monitor_report(d->monitor, d->now, d->result.after, err) &&
-           exec_forward(d->teacher, d->input, count, err);
+    return recon_monitor_report(d->monitor, d->now, d->result.after, err);
+}
+
+/* Both networks on a part of the samples that were read. */
+static bool forward(struct distillation *d, int64_t first, int64_t count, struct error *err)
+{
+    const float *input = d->input + first * d->inputs;
+    return exec_forward(d->teacher, input, count, err) &&
+           exec_forward(d->student, input, count, err);
 }
 
 /* log Σ exp of a row over a temperature. */
@@ -187,7 +195,7 @@ static double tempered_share(const struct distillation *d)
                                           : 0.5 * fmin(fmax(2.0 - d->doubt / DOUBT, 0.0), 1.0);
 }
 
-/* Adds what the step's loss says at the higher temperature to the gradient of the output. */
+/* Adds what the loss of a part says at the higher temperature to the gradient of the output. */
 static void temper(struct distillation *d, int64_t count)
 {
     double share = tempered_share(d);
@@ -199,11 +207,12 @@ static void temper(struct distillation *d, int64_t count)
                          d->options->temperature, d->tempered); /* for its gradient */
         for (int64_t j = 0; j < d->outputs; j++)
             gradient[j] = (float)((1.0 - share) * (double)gradient[j] +
-                                  share / (double)count * (double)d->tempered[j]);
+                                  share / (double)d->order.batch * (double)d->tempered[j]);
     }
 }
 
-/* Sum of the output's loss over the samples of the last forward pass; fills its seed. */
+/* Sum of the output's loss over the samples of the last forward pass; fills its seed: a gradient of
+ * the mean over a batch. */
 static double compare_outputs(struct distillation *d, int64_t count)
 {
     int tensor = d->seeds[0].tensor;
@@ -215,23 +224,22 @@ static double compare_outputs(struct distillation *d, int64_t count)
         float *gradient = d->gradient + at;
         loss += d->options->loss == DISTILL_PROBABILITIES
                     ? divergence(wanted + at, given + at, d->outputs, 1.0, gradient)
-                    : relative_square(wanted + at, given + at, d->outputs, d->unit, gradient);
+                    : relative_square(wanted + at, given + at, d->outputs, d->squares[0], gradient);
         for (int64_t j = 0; j < d->outputs; j++)
-            gradient[j] /= (float)count;
+            gradient[j] /= (float)d->order.batch;
     }
     return loss;
 }
 
-/* Sets the seeds of the intermediate activations. */
-static void compare_activations(struct distillation *d, int64_t count)
+/* Sets the seeds of the intermediate activations, also of the mean over a batch. */
+static void compare_activations(struct distillation *d)
 {
     for (int i = 1; i < d->seed_count; i++) {
         int tensor = d->seeds[i].tensor;
-        int64_t elements = tensor_elements(&d->graph.graph->tensors[tensor], count);
-        const float *wanted = exec_values(d->teacher, tensor);
-        double squares = dot_f32(wanted, wanted, elements);
+        int64_t elements = tensor_elements(&d->graph.graph->tensors[tensor], d->order.batch);
+        double squares = d->squares[i] * (double)elements;
         double factor = 2.0 * d->options->share / (double)(d->seed_count - 1);
-        d->seeds[i].wanted = wanted;
+        d->seeds[i].wanted = exec_values(d->teacher, tensor);
         d->seeds[i].factor = squares > 0.0 ? (float)(factor / squares) : 0.0f;
     }
 }
@@ -240,10 +248,9 @@ static void compare_activations(struct distillation *d, int64_t count)
 static bool measure(struct distillation *d, double *out_loss, struct error *err)
 {
     double sum = 0.0;
-    for (int64_t first = 0; first < d->order.count; first += d->order.batch) {
-        int64_t count = sample_order_part(&d->order, first);
-        if (!teach(d, d->order.in_order + first, count, NULL, err) ||
-            !exec_forward(d->student, d->input, count, err))
+    for (int64_t first = 0; first < d->order.count; first += d->part) {
+        int64_t count = sample_order_part(first, d->order.count, d->part);
+        if (!read_samples(d, d->order.in_order + first, count, err) || !forward(d, 0, count, err))
             return false;
         sum += compare_outputs(d, count);
     }
@@ -251,40 +258,53 @@ static bool measure(struct distillation *d, double *out_loss, struct error *err)
     return true;
 }
 
-/* The mean square of the teacher's output over all samples. */
-static bool measure_unit(struct distillation *d, struct error *err)
+/* The mean squares of the teacher's values over all samples. */
+static bool measure_teacher(struct distillation *d, struct error *err)
 {
-    double squares = 0.0;
-    for (int64_t first = 0; first < d->order.count; first += d->order.batch) {
-        int64_t count = sample_order_part(&d->order, first);
-        if (!teach(d, d->order.in_order + first, count, NULL, err))
+    const struct tensor *tensors = d->graph.graph->tensors;
+    for (int64_t first = 0; first < d->order.count; first += d->part) {
+        int64_t count = sample_order_part(first, d->order.count, d->part);
+        if (!read_samples(d, d->order.in_order + first, count, err) ||
+            !exec_forward(d->teacher, d->input, count, err))
             return false;
-        const float *wanted = exec_values(d->teacher, d->seeds[0].tensor);
-        squares += dot_f32(wanted, wanted, count * d->outputs);
+        for (int i = 0; i < d->seed_count; i++) {
+            const float *values = exec_values(d->teacher, d->seeds[i].tensor);
+            int64_t elements = tensor_elements(&tensors[d->seeds[i].tensor], count);
+            d->squares[i] += dot_f32(values, values, elements);
+        }
     }
-    d->unit = squares / (double)(d->samples->count * d->outputs);
+    for (int i = 0; i < d->seed_count; i++)
+        d->squares[i] /= (double)tensor_elements(&tensors[d->seeds[i].tensor], d->samples->count);
     return true;
 }
 
 static bool train_step(struct distillation *d, const struct trainee_step *step, struct error *err)
 {
     const int64_t *samples = sample_order_step(&d->order, d->step);
-    int64_t count = d->order.batch;
+    int64_t batch = d->order.batch;
+    bool may_temper = d->options->loss == DISTILL_PROBABILITIES && d->outputs > 1;
+    double loss = 0.0;
     d->trainee.hard = false;
     trainee_apply(&d->trainee);
-    if (!teach(d, samples, count, d->rng, err) || !exec_forward(d->student, d->input, count, err))
+    if (!read_samples(d, samples, batch, err))
         return false;
-    double loss = compare_outputs(d, count) / (double)count;
+    augmenter_apply(&d->augmenter, d->rng, batch, d->input);
+    for (int64_t first = 0; first < batch; first += d->part) {
+        int64_t count = sample_order_part(first, batch, d->part);
+        if (!forward(d, first, count, err))
+            return false;
+        loss += compare_outputs(d, count) / (double)batch;
+        if (may_temper)
+            temper(d, count);
+        compare_activations(d);
+        if (!exec_backward_from(d->student, d->seeds, d->seed_count, first > 0, err))
+            return false;
+    }
     if (d->step > 0)
         recon_monitor_record(d->monitor, d->step, loss);
-    if (d->options->loss == DISTILL_PROBABILITIES && d->outputs > 1) {
-        double chance = log((double)d->outputs);
-        d->doubt = DOUBT_INERTIA * d->doubt + (1.0 - DOUBT_INERTIA) * loss / chance;
-        temper(d, count);
-    }
-    compare_activations(d, count);
-    if (!exec_backward_from(d->student, d->seeds, d->seed_count, err))
-        return false;
+    if (may_temper)
+        d->doubt =
+            DOUBT_INERTIA * d->doubt + (1.0 - DOUBT_INERTIA) * loss / log((double)d->outputs);
     trainee_step(&d->trainee, d->student, step);
     return true;
 }
@@ -316,7 +336,6 @@ static bool list_fields(struct distillation *d, struct arena *scratch, struct er
         {"train.measured", KEEP_I64, 1, &d->measured},
         {"train.before", KEEP_F64, 1, &d->result.before},
         {"train.after", KEEP_F64, 1, &d->result.after},
-        {"train.unit", KEEP_F64, 1, &d->unit},
         {"train.doubt", KEEP_F64, 1, &d->doubt},
         {"train.order", KEEP_I64, d->order.count, d->order.shuffled},
         {"train.rng", KEEP_U64, 4, d->rng->state},
@@ -333,15 +352,15 @@ static bool list_fields(struct distillation *d, struct arena *scratch, struct er
 static bool begin(struct distillation *d, struct error *err)
 {
     bool found;
-    if (!recon_keeper_load(d->options->keeper, d->fields, d->field_count, &found, err))
+    if (!measure_teacher(d, err) ||
+        !recon_keeper_load(d->options->keeper, d->fields, d->field_count, &found, err))
         return false;
     if (found)
         return true; /* the next step applies it */
     trainee_keep(&d->trainee);
     d->trainee.hard = true;
     trainee_apply(&d->trainee);
-    if ((d->options->loss == DISTILL_VALUES && !measure_unit(d, err)) ||
-        !measure(d, &d->result.before, err))
+    if (!measure(d, &d->result.before, err))
         return false;
     d->result.after = d->result.before;
     recon_monitor_record(d->monitor, 0, d->result.before);

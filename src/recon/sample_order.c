@@ -34,10 +34,9 @@ const int64_t *sample_order_step(struct sample_order *order, int64_t step)
     return order->shuffled + place * order->batch;
 }
 
-int64_t sample_order_part(const struct sample_order *order, int64_t first)
+int64_t sample_order_part(int64_t first, int64_t count, int64_t part)
 {
-    int64_t left = order->count - first;
-    return left < order->batch ? left : order->batch;
+    return count - first < part ? count - first : part;
 }
 
 /* All activations of a sample and their gradients. A unit's graph has more tensors than it
@@ -60,4 +59,13 @@ int64_t sample_order_at_once(const struct graph *graph, int64_t batch, int64_t m
     while (count > 1 && bytes > most_bytes / count)
         count = (count + 1) / 2;
     return count;
+}
+
+/* A ceiling for memory only. Parts that the caches hold do not pay: the deep layers, of small maps
+ * and many weights, lose what the first ones gain. Milliseconds of a step of distillation, 32, 16
+ * and 8 samples at once: MobileNetV1 36.5, 37.3, 39.4; ResNet-8 26.9, 26.4, 26.7; DS-CNN 9.5, 9.6,
+ * 8.9. */
+int64_t sample_order_of_network(const struct graph *graph, int64_t batch)
+{
+    return sample_order_at_once(graph, batch, INT64_C(512) << 20);
 }

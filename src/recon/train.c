@@ -177,12 +177,6 @@ static bool add_squares(struct training *training, const int64_t *order, int64_t
     return true;
 }
 
-/* Of `count` samples, how many are executed at once from `first` on. */
-static int64_t part_from(const struct training *training, int64_t first, int64_t count)
-{
-    return count - first < training->part ? count - first : training->part;
-}
-
 /* Relative error over all samples, everything quantized and hard. */
 static bool measure(struct training *training, double *out_loss, struct error *err)
 {
@@ -192,7 +186,7 @@ static bool measure(struct training *training, double *out_loss, struct error *e
     unit_graph_set_drop(&training->graph, 0.0);
     const struct sample_order *order = &training->order;
     for (int64_t first = 0; first < order->count; first += training->part) {
-        int64_t count = part_from(training, first, order->count);
+        int64_t count = sample_order_part(first, order->count, training->part);
         const int64_t *samples = order->in_order + first;
         if (!forward(training, samples, count, 0.0, err) ||
             !add_squares(training, samples, count, &total, err) ||
@@ -215,14 +209,14 @@ static bool train_step(struct training *training, int64_t step, double unit, str
     int64_t every = (options->steps + RECORDED_STEPS - 1) / RECORDED_STEPS;
     bool recorded = step > 0 && step % every == 0;
     double squares = 0.0;
+    const struct exec_seed seed = {training->gradient_of, .gradient = training->gradient};
     trainee_apply(&training->trainee);
     for (int64_t first = 0; first < batch; first += training->part) {
-        int64_t count = part_from(training, first, batch);
+        int64_t count = sample_order_part(first, batch, training->part);
         if (!forward(training, samples + first, count, options->drop, err) ||
             !differentiate(training, samples + first, count, factor, recorded ? &squares : NULL,
                            err) ||
-            !(first == 0 ? exec_backward : exec_backward_more)(
-                training->exec, training->gradient_of, training->gradient, err))
+            !exec_backward_from(training->exec, &seed, 1, first > 0, err))
             return false;
     }
     if (recorded)

@@ -273,13 +273,19 @@ START_TEST(a_backward_pass_may_start_at_any_tensor)
 END_TEST
 
 /* Law: gradients of constants are sums over the samples, whether these are executed at once or one
- * after the other; a pass that does not add begins anew. */
+ * after the other, also where the loss sees several tensors; a pass that does not add begins anew.
+ */
 START_TEST(gradients_of_more_samples_are_added)
 {
     enum { SAMPLES = 3 };
     struct graph *graph = branched_network();
     float *input = graph_run_values(arena, SAMPLES * INPUTS, 1);
+    int relu = graph_find_tensor(graph, "relu");
+    int64_t inner = tensor_elements(&graph->tensors[relu], 1);
     float *gradient = graph_run_values(arena, SAMPLES * CLASSES, 2);
+    float *wanted = graph_run_values(arena, SAMPLES * inner, 3);
+    struct exec_seed seeds[] = {{graph->output, .gradient = gradient},
+                                {relu, .wanted = wanted, .factor = 0.5f}};
     struct exec *whole = create(graph, SAMPLES, true), *parts = create(graph, 1, true);
     static const char *const names[] = {"stem.weight", "body.bias", "dense.weight"};
     for (int i = 0; i < 3; i++) {
@@ -288,13 +294,13 @@ START_TEST(gradients_of_more_samples_are_added)
         ck_assert_ok(exec_want_gradient(parts, tensor, &err), &err);
     }
     ck_assert_ok(exec_forward(whole, input, SAMPLES, &err), &err);
-    ck_assert_ok(exec_backward(whole, graph->output, gradient, &err), &err);
+    ck_assert_ok(exec_backward_from(whole, seeds, 2, false, &err), &err);
     for (int pass = 0; pass < 2; pass++)
         for (int i = 0; i < SAMPLES; i++) {
             ck_assert_ok(exec_forward(parts, input + i * INPUTS, 1, &err), &err);
-            ck_assert_ok((i == 0 ? exec_backward : exec_backward_more)(
-                             parts, graph->output, gradient + i * CLASSES, &err),
-                         &err);
+            seeds[0].gradient = gradient + i * CLASSES;
+            seeds[1].wanted = wanted + i * inner;
+            ck_assert_ok(exec_backward_from(parts, seeds, 2, i > 0, &err), &err);
         }
     for (int i = 0; i < 3; i++) {
         int tensor = graph_find_tensor(graph, names[i]);
@@ -328,7 +334,7 @@ START_TEST(a_loss_may_see_several_tensors)
         for (int64_t j = 0; j < count; j++)
             sum[j] += exec_gradient(exec, weight)[j];
     }
-    ck_assert_ok(exec_backward_from(exec, seeds, 2, &err), &err);
+    ck_assert_ok(exec_backward_from(exec, seeds, 2, false, &err), &err);
     graph_run_compare(exec_gradient(exec, weight), sum, count, 1e-5);
     exec_destroy(exec);
 }
@@ -360,10 +366,10 @@ START_TEST(a_seed_may_say_what_it_wants)
         by_gradient[i] = (struct exec_seed){.tensor = tensors[i], .gradient = gradient};
         by_target[i] = (struct exec_seed){.tensor = tensors[i], .wanted = wanted, .factor = 0.5F};
     }
-    ck_assert_ok(exec_backward_from(exec, by_gradient, SEEDS, &err), &err);
+    ck_assert_ok(exec_backward_from(exec, by_gradient, SEEDS, false, &err), &err);
     float *expected =
         arena_memdup(arena, exec_gradient(exec, weight), (size_t)weights * sizeof(float), &err);
-    ck_assert_ok(exec_backward_from(exec, by_target, SEEDS, &err), &err);
+    ck_assert_ok(exec_backward_from(exec, by_target, SEEDS, false, &err), &err);
     graph_run_compare(exec_gradient(exec, weight), expected, weights, 1e-6);
     exec_destroy(exec);
 }

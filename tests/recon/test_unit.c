@@ -288,7 +288,8 @@ START_TEST(completed_gradients_are_those_of_single_nodes)
             rng_init(&rngs[i], 9, 0);
             unit_graph_set_drop(&graphs[i], way % 2 == 0 ? 0.0 : 0.5);
             ck_assert_ok(exec_forward(execs[i], input, 1, &err), &err);
-            ck_assert_ok(exec_backward_from(execs[i], seeds, way < 2 ? 1 : seed_count, &err), &err);
+            ck_assert_ok(exec_backward_from(execs[i], seeds, way < 2 ? 1 : seed_count, false, &err),
+                         &err);
         }
         for (int i = 0; i < network->layer_count; i++) {
             const struct quant_layer *layer = &network->layers[i];
@@ -304,8 +305,9 @@ START_TEST(completed_gradients_are_those_of_single_nodes)
     }
     ck_assert(exec_bytes(execs[1]) < exec_bytes(execs[0]));
     struct exec_seed twice[] = {seeds[0], seeds[1], seeds[1]};
-    ck_assert_ok(exec_backward_from(execs[0], twice, 3, &err), &err);
-    ck_assert_fails(exec_backward_from(execs[1], twice, 3, &err), &err, E_INTERNAL, "one loss");
+    ck_assert_ok(exec_backward_from(execs[0], twice, 3, false, &err), &err);
+    ck_assert_fails(exec_backward_from(execs[1], twice, 3, false, &err), &err, E_INTERNAL,
+                    "one loss");
     exec_destroy(execs[0]);
     exec_destroy(execs[1]);
 }
@@ -344,7 +346,8 @@ START_TEST(the_inputs_quantizer_learns_without_the_inputs_gradient)
         ck_assert(graphs[0].quantizers[i].grad_scale == graphs[1].quantizers[i].grad_scale);
     }
     double once = graphs[1].quantizers[0].grad_scale;
-    ck_assert_ok(exec_backward_more(execs[1], graphs[1].graph->output, gradient, &err), &err);
+    const struct exec_seed seed = {graphs[1].graph->output, .gradient = gradient};
+    ck_assert_ok(exec_backward_from(execs[1], &seed, 1, true, &err), &err);
     ck_assert(graphs[1].quantizers[0].grad_scale == 2.0 * once);
     ck_assert_ptr_nonnull(exec_gradient(execs[0], graphs[0].graph->input));
     ck_assert_ptr_null(exec_gradient(execs[1], graphs[1].graph->input));

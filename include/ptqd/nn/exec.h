@@ -61,19 +61,17 @@ size_t exec_bytes(const struct exec *exec);
  * the samples of the last forward pass. Wanted gradients are set, not added to, by each call. */
 bool exec_backward(struct exec *exec, int tensor, const float *gradient, struct error *err);
 
-/* The same for a loss that sees several tensors: the gradient with respect to each. */
+/* The same for a loss that sees several tensors: the gradient with respect to each. With `adds`
+ * these are more samples of the same step: adds to the wanted gradients of constants and to what
+ * nodes learn themselves. */
 struct exec_seed {
     int tensor;
     const float *gradient; /* or NULL: factor · (values of the tensor − wanted) */
     const float *wanted;
     float factor;
 };
-bool exec_backward_from(struct exec *exec, const struct exec_seed *seeds, int count,
+bool exec_backward_from(struct exec *exec, const struct exec_seed *seeds, int count, bool adds,
                         struct error *err);
-
-/* As exec_backward, for more samples of the same step: adds to the wanted gradients of constants
- * and to what nodes learn themselves. */
-bool exec_backward_more(struct exec *exec, int tensor, const float *gradient, struct error *err);
 const float *exec_gradient(const struct exec *exec, int tensor);
 
 /* One node on the caller's own memory: `in` and `out` as in struct op_call. */

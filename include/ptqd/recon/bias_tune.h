@@ -24,10 +24,6 @@ struct bias_tune_target {
     const double *output_scale; /* [layers] size of each layer's output; a step is relative to it */
 };
 
-/* Samples of a mini-batch that are executed at once: all, unless activations and gradients would
- * take more than 512 MiB. */
-int64_t bias_tune_part(const struct graph *graph, int64_t batch);
-
 /* Changes the layers' bias_values. The order of the mini-batches comes from `rng`. The loss over
  * all samples is measured after every epoch, and the best biases stay, so it never grows; before
  * and after it is given per sample (divergence), or relative to the squared target; either pointer

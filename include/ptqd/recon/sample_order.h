@@ -23,9 +23,12 @@ int64_t sample_order_epoch(const struct sample_order *order);
 /* The samples of step `step`, [batch]; steps are asked for one after the other. */
 const int64_t *sample_order_step(struct sample_order *order, int64_t step);
 
-/* How many samples the part of all samples in order has that begins with `first`. */
-int64_t sample_order_part(const struct sample_order *order, int64_t first);
+/* Of `count` samples in parts of `part`, how many those have that begin with `first`. */
+int64_t sample_order_part(int64_t first, int64_t count, int64_t part);
 
 /* Samples of a mini-batch that are executed at once: a half, a quarter, … of it, so that all
  * activations and their gradients take no more than `most_bytes`; but at least one. */
 int64_t sample_order_at_once(const struct graph *graph, int64_t batch, int64_t most_bytes);
+
+/* The same where a whole network is trained: all, unless that takes too much memory. */
+int64_t sample_order_of_network(const struct graph *graph, int64_t batch);
