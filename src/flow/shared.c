@@ -220,6 +220,15 @@ bool shared_get(struct shared *shared, const struct shared_key *key, size_t size
     return computed;
 }
 
+bool shared_is_under_way(struct shared *shared, const struct shared_key *key, size_t size)
+{
+    pthread_mutex_lock(&shared->lock);
+    const struct entry *entry = *find(shared, key, size);
+    bool under_way = entry && !entry->ready;
+    pthread_mutex_unlock(&shared->lock);
+    return under_way;
+}
+
 struct shared_counts shared_count(struct shared *shared)
 {
     pthread_mutex_lock(&shared->lock);

@@ -74,22 +74,49 @@ static bool execute(void *context, void *out_outputs, struct error *err)
     return evaluate_outputs(at->graph, at->samples, at->monitor, at->arena, out_outputs, err);
 }
 
+static int64_t output_count(const struct graph *folded, const struct samples *samples)
+{
+    return samples->count * tensor_elements(&folded->tensors[folded->output], 1);
+}
+
+static bool name_outputs(const struct shared_scope *scope, const struct samples *samples,
+                         const char *origin, struct shared_key *out_key, struct error *err)
+{
+    struct shared_key selection;
+    return shared_key_samples(samples, origin, &selection, err) &&
+           shared_key_print(out_key, err, "float outputs %s %s", scope->network.hex, selection.hex);
+}
+
 bool shared_float_outputs(const struct shared_scope *scope, const struct graph *folded,
                           const struct samples *samples, const char *origin,
                           const struct recon_monitor *monitor, struct arena *arena,
                           float **out_outputs, struct error *err)
 {
-    int64_t count = samples->count * tensor_elements(&folded->tensors[folded->output], 1);
+    int64_t count = output_count(folded, samples);
     float *outputs = *out_outputs = ARENA_ARRAY(arena, float, count, err);
     struct execution execution = {folded, samples, monitor, arena};
     const struct shared_work work = {execute, &execution};
-    struct shared_key selection, key;
+    struct shared_key key;
     if (!outputs)
         return false;
     if (!scope->cache || !origin)
         return execute(&execution, outputs, err);
-    return shared_key_samples(samples, origin, &selection, err) &&
-           shared_key_print(&key, err, "float outputs %s %s", scope->network.hex, selection.hex) &&
+    return name_outputs(scope, samples, origin, &key, err) &&
            shared_get(scope->cache, &key, (size_t)count * sizeof(float), &work, monitor, outputs,
                       err);
+}
+
+bool shared_float_outputs_wait(const struct shared_scope *scope, const struct graph *folded,
+                               const struct samples *samples, const char *origin, bool *out_wait,
+                               struct error *err)
+{
+    struct shared_key key;
+    *out_wait = false;
+    if (!scope->cache || !origin)
+        return true;
+    if (!name_outputs(scope, samples, origin, &key, err))
+        return false;
+    *out_wait = shared_is_under_way(scope->cache, &key,
+                                    (size_t)output_count(folded, samples) * sizeof(float));
+    return true;
 }

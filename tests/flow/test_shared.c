@@ -197,10 +197,12 @@ static bool watch(void *context, double fraction, double loss)
 }
 
 /* The first asker is in its computation when the second one starts to wait; it goes on when the
- * second one is seen waiting. */
+ * second one is seen waiting. Only until then is the value under way. */
 static void let_two_ask(struct asker *first, struct asker *second, struct witness *witness)
 {
     sem_t begun, go_on;
+    struct shared_key key = key_of("a");
+    ck_assert(!shared_is_under_way(shared, &key, sizeof(int)));
     sem_init(&begun, 0, 0);
     sem_init(&go_on, 0, 0);
     const struct recon_monitor monitor = {.report = watch, .context = witness};
@@ -210,6 +212,7 @@ static void let_two_ask(struct asker *first, struct asker *second, struct witnes
     start(first);
     while (sem_wait(&begun) != 0) /* a signal may interrupt it */
         ;
+    ck_assert(shared_is_under_way(shared, &key, sizeof(int)));
     if (!witness->stop_at)
         witness->go_on = &go_on;
     start(second);
@@ -217,6 +220,7 @@ static void let_two_ask(struct asker *first, struct asker *second, struct witnes
     if (witness->stop_at)
         sem_post(&go_on);
     pthread_join(first->thread, NULL);
+    ck_assert(!shared_is_under_way(shared, &key, sizeof(int)));
     sem_destroy(&begun);
     sem_destroy(&go_on);
 }

@@ -43,6 +43,9 @@ bool shared_get(struct shared *shared, const struct shared_key *key, size_t size
                 const struct shared_work *work, const struct recon_monitor *monitor,
                 void *out_value, struct error *err);
 
+/* Whether another thread computes it now: who has something else to do need not wait. */
+bool shared_is_under_way(struct shared *shared, const struct shared_key *key, size_t size);
+
 struct shared_counts {
     int64_t found, computed; /* answers so far */
     size_t bytes;            /* kept now */

@@ -35,3 +35,8 @@ bool shared_float_outputs(const struct shared_scope *scope, const struct graph *
                           const struct samples *samples, const char *origin,
                           const struct recon_monitor *monitor, struct arena *arena,
                           float **out_outputs, struct error *err);
+
+/* Whether these are computed by another run now, and would have to be waited for. */
+bool shared_float_outputs_wait(const struct shared_scope *scope, const struct graph *folded,
+                               const struct samples *samples, const char *origin, bool *out_wait,
+                               struct error *err);
