@@ -20,9 +20,8 @@ static int channel_axis(const struct graph *graph)
     return perm ? (int)perm->integers[shape->rank - 1] : shape->rank - 1;
 }
 
-bool augmenter_create(struct arena *arena, const struct graph *graph,
-                      const struct augment_options *options, struct augmenter *out_augmenter,
-                      struct error *err)
+void augmenter_init(const struct graph *graph, const struct augment_options *options,
+                    struct augmenter *out_augmenter)
 {
     const struct shape *shape = &graph->tensors[graph->input].shape;
     int channels = channel_axis(graph);
@@ -30,10 +29,7 @@ bool augmenter_create(struct arena *arena, const struct graph *graph,
         .options = *options,
         .elements = shape_elements(shape),
         .rank = shape->rank - 1,
-        .other = ARENA_ARRAY(arena, float, shape_elements(shape), err),
     };
-    if (!augmenter.other)
-        return false;
     for (int axis = 1; axis < shape->rank; axis++) {
         augmenter.extent[axis - 1] = shape->dim[axis];
         if (shape->rank == 2 || axis == channels)
@@ -43,39 +39,60 @@ bool augmenter_create(struct arena *arena, const struct graph *graph,
     }
     augmenter.is_image = shape->rank == 4 && shape->dim[channels] == 3;
     *out_augmenter = augmenter;
-    return true;
 }
 
-/* The place that comes to place `to` when an axis is moved, or turned round. */
-static int64_t source_of(int64_t to, int64_t extent, int64_t places, bool mirrored)
-{
-    int64_t from = mirrored ? extent - 1 - to : to - places;
-    return from < 0 ? 0 : from >= extent ? extent - 1 : from;
-}
+/* Rows of an axis in a sample: [outer][extent][inner]. */
+struct rows {
+    int64_t outer, extent, inner;
+};
 
-/* Cells are often single values, too small for a call. */
-static void copy_cell(const float *from, int64_t count, float *to)
+static struct rows rows_of(const struct augmenter *augmenter, int axis)
 {
-    if (count == 1)
-        *to = *from;
-    else
-        memcpy(to, from, (size_t)count * sizeof(float));
-}
-
-/* Moves a sample by `places` along one axis, or mirrors it: [outer][extent][inner]. */
-static void rearrange(const struct augmenter *augmenter, int axis, int64_t places, bool mirrored,
-                      float *sample)
-{
-    int64_t extent = augmenter->extent[axis], inner = 1;
+    struct rows rows = {.extent = augmenter->extent[axis], .inner = 1};
     for (int i = axis + 1; i < augmenter->rank; i++)
-        inner *= augmenter->extent[i];
-    int64_t outer = augmenter->elements / (extent * inner);
-    memcpy(augmenter->other, sample, (size_t)augmenter->elements * sizeof(float));
-    for (int64_t o = 0; o < outer; o++)
-        for (int64_t e = 0; e < extent; e++)
-            copy_cell(augmenter->other +
-                          (o * extent + source_of(e, extent, places, mirrored)) * inner,
-                      inner, sample + (o * extent + e) * inner);
+        rows.inner *= augmenter->extent[i];
+    rows.outer = augmenter->elements / (rows.extent * rows.inner);
+    return rows;
+}
+
+/* Writes a cell, which stays where it is, over `count` others. */
+static void repeat(const float *cell, int64_t inner, int64_t count, float *to)
+{
+    for (int64_t i = 0; i < count; i++)
+        for (int64_t j = 0; j < inner; j++)
+            to[i * inner + j] = cell[j];
+}
+
+/* Moves a sample along one axis, forward or (places < 0) back; what is left free at an edge gets
+ * the edge's values. */
+static void shift(struct rows rows, int64_t places, float *sample)
+{
+    int64_t distance = places < 0 ? -places : places, stay = rows.extent - distance;
+    size_t bytes = (size_t)(stay * rows.inner) * sizeof(float);
+    for (int64_t o = 0; o < rows.outer; o++) {
+        float *first = sample + o * rows.extent * rows.inner;
+        float *moved = first + distance * rows.inner;
+        float *last = first + (rows.extent - 1) * rows.inner;
+        memmove(places > 0 ? moved : first, places > 0 ? first : moved, bytes);
+        if (places > 0)
+            repeat(first, rows.inner, distance - 1, first + rows.inner);
+        else
+            repeat(last, rows.inner, distance - 1, first + stay * rows.inner);
+    }
+}
+
+static void mirror(struct rows rows, float *sample)
+{
+    for (int64_t o = 0; o < rows.outer; o++) {
+        float *low = sample + o * rows.extent * rows.inner;
+        float *high = low + (rows.extent - 1) * rows.inner;
+        for (; low < high; low += rows.inner, high -= rows.inner)
+            for (int64_t j = 0; j < rows.inner; j++) {
+                float value = low[j];
+                low[j] = high[j];
+                high[j] = value;
+            }
+    }
 }
 
 static void move_sample(const struct augmenter *augmenter, struct rng *rng, float *sample)
@@ -84,13 +101,14 @@ static void move_sample(const struct augmenter *augmenter, struct rng *rng, floa
         int64_t reach = augmenter->reach[axis];
         int64_t places = reach > 0 ? (int64_t)rng_below(rng, (uint64_t)(2 * reach + 1)) - reach : 0;
         if (places != 0)
-            rearrange(augmenter, axis, places, false, sample);
+            shift(rows_of(augmenter, axis), places, sample);
     }
     if (augmenter->options.mirror && augmenter->is_image && rng_below(rng, 2) == 1)
-        rearrange(augmenter, augmenter->width_axis, 0, true, sample);
+        mirror(rows_of(augmenter, augmenter->width_axis), sample);
 }
 
-void augmenter_apply(struct augmenter *augmenter, struct rng *rng, int64_t count, float *samples)
+void augmenter_apply(const struct augmenter *augmenter, struct rng *rng, int64_t count,
+                     float *samples)
 {
     int64_t elements = augmenter->elements;
     for (int64_t i = 0; i < count; i++)

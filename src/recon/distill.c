@@ -127,9 +127,8 @@ static bool distillation_init(struct distillation *d, const double *output_scale
     d->outputs = tensor_elements(&graph->tensors[units[0].output], 1);
     d->input = ARENA_ARRAY(scratch, float, d->order.batch * d->inputs, err);
     d->tempered = ARENA_ARRAY(scratch, float, d->outputs, err);
-    return d->input && d->tempered &&
-           augmenter_create(scratch, graph, &d->options->augment, &d->augmenter, err) &&
-           create_networks(d, &units[0], output_scales, scratch, err) &&
+    augmenter_init(graph, &d->options->augment, &d->augmenter);
+    return d->input && d->tempered && create_networks(d, &units[0], output_scales, scratch, err) &&
            create_seeds(d, scratch, err);
 }
 

@@ -25,14 +25,13 @@ struct augmenter {
     int64_t reach[SHAPE_RANK_MAX];  /* most places along the axis; 0: it is not spatial */
     bool is_image;                  /* it is mirrored along its last spatial axis */
     int width_axis;                 /* which that is */
-    float *other;                   /* [elements] */
 };
 
 /* For the input of a finished graph. Spatial axes are those that are neither batch nor channels;
- * an input of rank 2 has none. Memory in `arena`. */
-bool augmenter_create(struct arena *arena, const struct graph *graph,
-                      const struct augment_options *options, struct augmenter *out_augmenter,
-                      struct error *err);
+ * an input of rank 2 has none. */
+void augmenter_init(const struct graph *graph, const struct augment_options *options,
+                    struct augmenter *out_augmenter);
 
 /* Changes `count` samples [count][elements] in place. */
-void augmenter_apply(struct augmenter *augmenter, struct rng *rng, int64_t count, float *samples);
+void augmenter_apply(const struct augmenter *augmenter, struct rng *rng, int64_t count,
+                     float *samples);
