@@ -129,6 +129,8 @@ struct http_server {
     bool sweeper_end;             /* the sweeper returns */
     unsigned ticks;               /* of the sweeper */
     pthread_t sweeper;
+    pthread_t acceptor;
+    int acceptor_end; /* an event: the acceptor returns */
 
     atomic_uint_least64_t active, cut, evicted, turned_away, body_bytes, by_class[6];
     atomic_uint_least64_t last_id; /* of requests whose client gave none; starts at random */
@@ -255,6 +257,11 @@ void http_sweeper_stop(struct http_server *server);
 int64_t http_clock_us(void);
 /* Allowed until `start_ms` plus the grace plus `bytes` at the slowest rate. */
 int64_t http_transfer_deadline(const struct http_server *server, int64_t start_ms, uint64_t bytes);
+
+/* acceptor.c */
+bool http_acceptor_start(struct http_server *server, struct error *err);
+/* Closes the listening socket as well. */
+void http_acceptor_stop(struct http_server *server);
 
 /* http_suspend without timeout in the middle of a body; false when the server is about to end, and
  * nothing was done. */

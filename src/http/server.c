@@ -8,9 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
-#include <sys/socket.h>
 #include <time.h>
-#include <unistd.h>
 
 enum {
     CONNECTION_MEMORY_BYTES = 64 * 1024, /* bounds a header (431 above) and the chunks of a body */
@@ -66,7 +64,6 @@ static struct MHD_Daemon *start_daemon(struct http_server *server)
 {
     const struct http_options *options = &server->options;
     const struct MHD_OptionItem items[] = {
-        {MHD_OPTION_LISTEN_SOCKET, options->listen_fd, NULL},
         {MHD_OPTION_THREAD_POOL_SIZE, options->threads, NULL},
         {MHD_OPTION_CONNECTION_LIMIT, daemon_limit(options), NULL},
         {MHD_OPTION_PER_IP_CONNECTION_LIMIT, options->connections_per_ip, NULL},
@@ -74,7 +71,8 @@ static struct MHD_Daemon *start_daemon(struct http_server *server)
         {MHD_OPTION_CONNECTION_MEMORY_LIMIT, CONNECTION_MEMORY_BYTES, NULL},
         {MHD_OPTION_END, 0, NULL},
     };
-    unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG;
+    unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_NO_LISTEN_SOCKET |
+                     MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG;
     if (options->tls == NULL)
         return MHD_start_daemon(flags, 0, NULL, NULL, http_on_request, server, COMMON_OPTIONS,
                                 MHD_OPTION_ARRAY, items, MHD_OPTION_END);
@@ -93,10 +91,14 @@ static bool start_parts(struct http_server *server, struct error *err)
     if (!http_pool_start(&server->writers, server->options.sink_threads, err))
         goto no_writers;
     server->daemon = start_daemon(server);
-    if (server->daemon != NULL)
+    if (server->daemon == NULL) {
+        FAIL(err, E_UNAVAILABLE, "the HTTP server does not start");
+        goto no_daemon;
+    }
+    if (http_acceptor_start(server, err))
         return true;
-    FAIL(err, E_UNAVAILABLE, "the HTTP server does not start on descriptor %d",
-         server->options.listen_fd);
+    MHD_stop_daemon(server->daemon);
+no_daemon:
     http_pool_stop(&server->writers);
 no_writers:
     http_pool_stop(&server->pool);
@@ -157,16 +159,12 @@ static void wait_for_requests(struct http_server *server, int64_t deadline_ms)
     }
 }
 
-/* libmicrohttpd aborts the process when it is stopped with a suspended connection. Its threads may
- * still take the listening socket out of their epoll set after MHD_quiesce_daemon has returned, so
- * that is shut down, which refuses new clients, and closed when the threads are gone. */
+/* libmicrohttpd aborts the process when it is stopped with a suspended connection. */
 void http_server_stop(struct http_server *server, unsigned drain_ms)
 {
     if (server == NULL)
         return;
-    int fd = MHD_quiesce_daemon(server->daemon);
-    if (fd >= 0)
-        (void)shutdown(fd, SHUT_RDWR); /* nobody is connected to it: nothing to lose */
+    http_acceptor_stop(server);
     pthread_mutex_lock(&server->lock);
     server->stopping = true;
     pthread_cond_signal(&server->tick);
@@ -180,8 +178,6 @@ void http_server_stop(struct http_server *server, unsigned drain_ms)
     pthread_mutex_unlock(&server->lock);
     wait_for_requests(server, -1);
     MHD_stop_daemon(server->daemon);
-    if (fd >= 0)
-        close(fd);
     http_pool_stop(&server->writers);
     http_pool_stop(&server->pool);
     http_sweeper_stop(server);

@@ -5,11 +5,15 @@
 
 #include "support.h"
 
+#include "ptqd/http/listen.h"
+
+#include <fcntl.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
-enum { PLACES = 16 };
+enum { PLACES = 16, FAR_FD = 200 };
 
 static struct small_server server;
 
@@ -155,6 +159,90 @@ START_TEST(clients_that_vanish_while_they_wait_are_noticed)
 }
 END_TEST
 
+static bool answer_thread(struct http_request *request, void *context, struct error *err)
+{
+    (void)context;
+    (void)err;
+    const pthread_t thread = pthread_self();
+    http_answer(request, 200, "application/octet-stream", &thread, sizeof(thread), true);
+    return true;
+}
+
+/* The thread that serves a connection. */
+static pthread_t thread_of(int fd)
+{
+    client_send_text(fd, "GET /thread HTTP/1.1\r\nHost: h\r\n\r\n");
+    struct reply reply = client_receive(fd, false);
+    pthread_t thread;
+    ck_assert_uint_eq(reply.size, sizeof(thread));
+    memcpy(&thread, reply.body, sizeof(thread));
+    reply_free(&reply);
+    return thread;
+}
+
+/* Law: connections that come at once are dealt out evenly. Those of the client have far numbers:
+ * the server's are next to each other, as in a process of its own; one may have come between. */
+START_TEST(every_thread_has_its_share_of_the_connections)
+{
+    enum { THREADS = 4, EACH = 4, COUNT = THREADS * EACH };
+    static const struct http_route route = {.method = "GET",
+                                            .pattern = "/thread",
+                                            .handle = answer_thread};
+    static const struct http_table table = {&route, 1};
+    static const struct http_table *const tables[] = {&table, NULL};
+    struct http_options options = small_server_options();
+    struct small_server dealing;
+    options.tables = tables;
+    options.threads = THREADS;
+    small_server_start(&dealing, &options);
+    int fds[COUNT];
+    for (int i = 0; i < COUNT; i++) {
+        int near = client_connect(dealing.port);
+        fds[i] = fcntl(near, F_DUPFD_CLOEXEC, FAR_FD);
+        ck_assert_int_ge(fds[i], FAR_FD);
+        close(near);
+    }
+    pthread_t threads[COUNT];
+    for (int i = 0; i < COUNT; i++)
+        threads[i] = thread_of(fds[i]);
+    for (int i = 0; i < COUNT; i++) {
+        int together = 0;
+        for (int j = 0; j < COUNT; j++)
+            together += pthread_equal(threads[i], threads[j]) != 0;
+        ck_assert_int_ge(together, EACH - 1);
+        ck_assert_int_le(together, EACH + 1);
+    }
+    for (int i = 0; i < COUNT; i++)
+        close(fds[i]);
+    small_server_stop(&dealing);
+}
+END_TEST
+
+/* Law: a socket that others hold as well, as the service manager does, still listens when the
+ * server has ended: who connects meanwhile is served by the next. */
+START_TEST(a_socket_that_was_handed_over_outlives_the_server)
+{
+    struct http_options options = small_server_options();
+    struct http_server *http;
+    struct error err = {0};
+    int held;
+    ck_assert_ok(http_listen("127.0.0.1", 0, &held, &err), &err);
+    int port = http_listen_port(held);
+    options.listen_fd = dup(held);
+    ck_assert_ok(http_server_start(&options, &http, &err), &err);
+    http_server_stop(http, 2000);
+
+    int early = client_connect(port);
+    ck_assert_int_ge(early, 0);
+    options.listen_fd = held;
+    ck_assert_ok(http_server_start(&options, &http, &err), &err);
+    ck_assert_int_eq(exchange(early, "GET", "/echo/a"), 200);
+    close(early);
+    http_server_stop(http, 2000);
+    ck_assert_int_lt(client_connect(port), 0); /* nobody holds it now */
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("connections");
@@ -166,6 +254,8 @@ int main(void)
     tcase_add_test(tcase, a_connection_that_is_used_stays);
     tcase_add_test(tcase, requests_under_way_are_not_evicted);
     tcase_add_test(tcase, clients_that_vanish_while_they_wait_are_noticed);
+    tcase_add_test(tcase, every_thread_has_its_share_of_the_connections);
+    tcase_add_test(tcase, a_socket_that_was_handed_over_outlives_the_server);
     suite_add_tcase(suite, tcase);
     return support_run(suite);
 }

@@ -2,6 +2,7 @@
 
 /* The HTTP server: libmicrohttpd with its own epoll threads, and what it does not do by itself.
  *
+ *   accepting one thread deals the connections out to the HTTP threads
  *   framing   what two programs may read differently is 400: two lengths or Hosts, no Host, NULs,
  *             lines that do not end in CRLF, folded lines
  *   places    when all connections are taken, the one that is idle longest makes place
@@ -26,8 +27,8 @@ struct http_server;
 struct http_tls;
 
 struct http_options {
-    int listen_fd;                          /* belongs to the server after a successful start */
-    struct http_tls *tls;                   /* borrowed; NULL: without TLS */
+    int listen_fd;        /* does not block; belongs to the server after a successful start */
+    struct http_tls *tls; /* borrowed; NULL: without TLS */
     const struct http_table *const *tables; /* NULL-terminated, borrowed */
     void *context;                          /* borrowed; of every callback and handler */
 
