@@ -252,7 +252,7 @@ static bool negotiates(const struct http_route *route)
 
 bool openapi_is_problem(const struct http_route *route, int status)
 {
-    static const int any[] = {400, 412, 413, 417, 422, 500, 503, 507};
+    static const int any[] = {400, 412, 413, 417, 422, 431, 500, 503, 507};
     switch (status) {
     case 401:
     case 403:

@@ -36,6 +36,8 @@ int problem_status(enum error_code code)
         return 417;
     case E_LIMIT:
         return 429;
+    case E_HEADER_TOO_LARGE:
+        return 431;
     case E_IO:
     case E_INTERNAL:
     case ERROR_CODE_COUNT:
@@ -69,6 +71,7 @@ static const char *title_of(int status)
         {417, "Expectation Failed"},
         {422, "Unprocessable Content"},
         {429, "Too Many Requests"},
+        {431, "Request Header Fields Too Large"},
         {503, "Service Unavailable"},
         {507, "Insufficient Storage"},
     };

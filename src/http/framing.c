@@ -23,7 +23,7 @@ struct framing {
     uintptr_t line_end; /* address behind the last line so far */
 };
 
-enum { LINE_END_BYTES = 2 }; /* CR LF */
+enum { LINE_END_BYTES = 2 /* CR LF */, HEADER_BYTES_MAX = 16 * 1024 };
 
 /* token of RFC 9110 section 5.6.2 */
 static bool is_token(const char *text, size_t size)
@@ -87,13 +87,19 @@ static bool line_is_plain(const struct peer *peer, const struct request_line *li
            (uintptr_t)line->version == (uintptr_t)line->url + peer->target_bytes + 1;
 }
 
+/* Bytes of the header, with the request line. */
+static size_t header_bytes(struct MHD_Connection *connection)
+{
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
+    return info != NULL ? info->header_size : 0;
+}
+
 static bool check_lines(struct MHD_Connection *connection, const struct request_line *line,
                         const struct framing *framing, struct error *err)
 {
     const struct peer *peer = http_peer_of(connection);
-    const union MHD_ConnectionInfo *info =
-        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
-    uintptr_t end = info != NULL ? (uintptr_t)line->method + info->header_size : 0;
+    uintptr_t end = (uintptr_t)line->method + header_bytes(connection);
     if (!is_token(line->method, strlen(line->method)) || !line_is_plain(peer, line))
         return FAIL(err, E_SYNTAX, "the request line is not \"METHOD target HTTP/1.1\"");
     if (framing->bad_line || framing->line_end + LINE_END_BYTES != end)
@@ -118,6 +124,10 @@ bool http_check_framing(struct MHD_Connection *connection, const struct request_
 {
     struct framing framing = {.line_end = (uintptr_t)line->version + strlen(line->version) +
                                           LINE_END_BYTES};
+    size_t bytes = header_bytes(connection);
+    if (bytes > HEADER_BYTES_MAX)
+        return FAIL(err, E_HEADER_TOO_LARGE, "the header has %zu bytes; %d are allowed", bytes,
+                    HEADER_BYTES_MAX);
     (void)MHD_get_connection_values_n(connection, MHD_HEADER_KIND, note_header, &framing);
     if (framing.bad_name)
         return FAIL(err, E_SYNTAX, "a header's name has a character in it that no name has");

@@ -175,8 +175,8 @@ bool http_origin_form(struct MHD_Connection *connection, const char *url, const 
 struct request_line {
     const char *method, *url, *version;
 };
-/* E_SYNTAX for a header that two programs may read differently, E_FORBIDDEN for a change that a
- * page of another site asks for. */
+/* E_HEADER_TOO_LARGE; E_SYNTAX for a header that two programs may read differently; E_FORBIDDEN for
+ * a change that a page of another site asks for. */
 bool http_check_framing(struct MHD_Connection *connection, const struct request_line *line,
                         struct error *err);
 bool http_check_site(struct MHD_Connection *connection, const char *method, struct error *err);

@@ -11,7 +11,9 @@
 #include <time.h>
 
 enum {
-    CONNECTION_MEMORY_BYTES = 64 * 1024, /* bounds a header (431 above) and the chunks of a body */
+    /* Bounds the chunks of a body, and a header that is far above our own limit: then libmicrohttpd
+     * answers, with a page. All of it is overwritten after each request. */
+    CONNECTION_MEMORY_BYTES = 32 * 1024,
     DRAIN_STEP_MS = 5,
 };
 

@@ -150,10 +150,11 @@ static void problem(struct http_request *request, void *context, const struct er
 {
     (void)context;
     static const int status[ERROR_CODE_COUNT] = {
-        [E_INVALID] = 422,      [E_SYNTAX] = 400,         [E_NOT_FOUND] = 404,
-        [E_METHOD] = 405,       [E_TOO_LARGE] = 413,      [E_CONFLICT] = 409,
-        [E_FORBIDDEN] = 403,    [E_NOT_ACCEPTABLE] = 406, [E_INTERNAL] = 500,
-        [E_PRECONDITION] = 412, [E_EXPECTATION] = 417,    [E_LIMIT] = 429,
+        [E_INVALID] = 422,          [E_SYNTAX] = 400,         [E_NOT_FOUND] = 404,
+        [E_METHOD] = 405,           [E_TOO_LARGE] = 413,      [E_CONFLICT] = 409,
+        [E_FORBIDDEN] = 403,        [E_NOT_ACCEPTABLE] = 406, [E_INTERNAL] = 500,
+        [E_PRECONDITION] = 412,     [E_EXPECTATION] = 417,    [E_LIMIT] = 429,
+        [E_HEADER_TOO_LARGE] = 431,
     };
     int found = status[error->code] != 0 ? status[error->code] : 503;
     http_answer(request, found, "text/plain", error->message, strlen(error->message), true);

@@ -149,7 +149,7 @@ END_TEST
 /* The header is read in pieces into a buffer that grows meanwhile. */
 START_TEST(a_large_header_in_pieces_is_answered)
 {
-    enum { LINES = 300, LINE_BYTES = 120 };
+    enum { LINES = 120, LINE_BYTES = 120 };
     int fd = client_connect(server.port);
     client_send_text(fd, GET_ECHO HOST);
     for (int i = 0; i < LINES; i++) {
@@ -158,7 +158,7 @@ START_TEST(a_large_header_in_pieces_is_answered)
         memset(line + head, 'a', LINE_BYTES);
         memcpy(line + head + LINE_BYTES, "\r\n", 3);
         client_send_text(fd, line);
-        if (i % 50 == 0)
+        if (i % 20 == 0)
             usleep(2000); /* not a wait: so that it comes in pieces */
     }
     client_send_text(fd, "\r\n");
