@@ -149,6 +149,8 @@ void answer_cache_destroy(struct answer_cache *cache)
 struct answer_text *answer_cache_find(struct answer_cache *cache, const char *key,
                                       struct answer_version version, int64_t now_ms)
 {
+    if (version.moving)
+        return NULL;
     pthread_mutex_lock(&cache->lock);
     struct entry *entry = *find_link(cache, key);
     if (entry != NULL && (entry->version.store != version.store ||
@@ -197,7 +199,7 @@ void answer_cache_put(struct answer_cache *cache, const char *key, struct answer
                       int64_t until_ms, const struct answer_draft *draft)
 {
     enum { LARGEST_PART = 10 };
-    if (draft->size > cache->limit_bytes / LARGEST_PART)
+    if (version.moving || draft->size > cache->limit_bytes / LARGEST_PART)
         return;
     struct entry *entry = create_entry(cache, key, draft->text, draft->size, draft->etag);
     if (entry == NULL)

@@ -17,6 +17,7 @@ struct answer_cache;
 
 struct answer_version {
     uint64_t store, jobs; /* counters of changes; both must be the same */
+    bool moving;          /* a change is under way: nothing is found, nothing is kept */
 };
 
 enum { ANSWER_ETAG_BYTES = 17 }; /* 64 bits tell the versions of one object apart */

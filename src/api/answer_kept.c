@@ -18,18 +18,29 @@ static const char json_media_type[] = "application/json";
 /* How old the time left may be that a kept answer shows. */
 enum { LIVE_MS = 100 };
 
+/* While a commit is under way some readers see what was before, others what comes: a kept answer
+ * could be older than what its client has read already. */
+static struct answer_version version_of(uint64_t store, uint64_t jobs)
+{
+    return (struct answer_version){.store = store, .jobs = jobs, .moving = store % 2 == 1};
+}
+
 struct answer_version answer_version_now(const struct api *api)
 {
     /* The store's first: what is read later is at least as new as either says. */
     uint64_t store = store_changes(api->options.store);
-    return (struct answer_version){.store = store, .jobs = jobs_changes(api->options.jobs)};
+    return version_of(store, jobs_changes(api->options.jobs));
 }
 
 struct answer_version answer_version_of_job(const struct api *api, const char *job)
 {
     uint64_t store = store_job_changes(api->options.store, job); /* first, too */
-    return (struct answer_version){.store = store,
-                                   .jobs = jobs_job_changes(api->options.jobs, job)};
+    return version_of(store, jobs_job_changes(api->options.jobs, job));
+}
+
+struct answer_version answer_version_of_objects(const struct api *api)
+{
+    return version_of(store_object_changes(api->options.store), 0);
 }
 
 /* Lengths stand before what comes from outside, so that two requests never make the same key. */
@@ -49,18 +60,9 @@ const char *answer_key(struct http_request *request, struct error *err)
     return key;
 }
 
-/* While a commit is under way some readers see what was before, others what comes: a kept answer
- * could be older than what its client has read already. */
-static bool is_settled(struct answer_version version)
-{
-    return version.store % 2 == 0;
-}
-
 bool reply_kept(struct http_request *request, struct api *api, const char *key,
                 struct answer_version version)
 {
-    if (!is_settled(version))
-        return false;
     struct answer_text *kept = answer_cache_find(api->answers, key, version, http_clock_ms());
     if (kept == NULL)
         return false;
@@ -82,8 +84,6 @@ bool reply_kept(struct http_request *request, struct api *api, const char *key,
 void keep_answer(struct api *api, const char *key, struct answer_version version, bool live,
                  const struct answer_draft *draft)
 {
-    if (!is_settled(version))
-        return;
     int64_t until_ms = live ? http_clock_ms() + LIVE_MS : INT64_MAX;
     answer_cache_put(api->answers, key, version, until_ms, draft);
 }

@@ -73,6 +73,8 @@ bool reply_nothing(struct http_request *request); /* 204 */
 struct answer_version answer_version_now(const struct api *api);
 /* The same of an answer that shows one job and nothing else that changes. */
 struct answer_version answer_version_of_job(const struct api *api, const char *job);
+/* The same of what depends on models, data sets and who holds them. */
+struct answer_version answer_version_of_objects(const struct api *api);
 /* A key for what depends on the path, on the query string, and on who asks. NULL on failure. */
 const char *answer_key(struct http_request *request, struct error *err);
 /* True when the request was answered with what is kept. */

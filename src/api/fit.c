@@ -14,6 +14,7 @@
 
 struct fit {
     struct answer_cache *kept;
+    struct answer_version version; /* of what models and data sets there are, and whose */
     struct database *database;
     const struct store_viewer *viewer;
     struct arena *arena;
@@ -41,6 +42,15 @@ static const struct answer_version no_version = {.store = 0};
 static const char *kept_key(const struct fit *fit, const char *id)
 {
     return arena_printf(fit->arena, fit->err, "fit %s", id);
+}
+
+/* Of what a viewer sees of a model or data set, which counts as long as nobody uploads or deletes
+ * any: a flood of jobs about the same files would read their rows anew after every commit. */
+static const char *viewed_key(const struct fit *fit, const char *kind, const char *id)
+{
+    const struct store_viewer *viewer = fit->viewer;
+    return arena_printf(fit->arena, fit->err, "fit %s %d %s %s", kind, viewer->own_only, id,
+                        viewer->owner);
 }
 
 /* `*out_model` stays NULL when it is not kept. */
@@ -82,13 +92,29 @@ static bool condense(const struct fit *fit, const char *id, const char *key,
     return true;
 }
 
+static bool check_model(const struct fit *fit, const char *id)
+{
+    const char *key = viewed_key(fit, "model", id);
+    if (key == NULL)
+        return false;
+    struct answer_text *kept = answer_cache_find(fit->kept, key, fit->version, 0);
+    bool known = kept != NULL;
+    answer_cache_release(kept);
+    if (known)
+        return true;
+    if (!model_row_check(fit->database, fit->viewer, id, fit->err))
+        return false;
+    answer_cache_put(fit->kept, key, fit->version, INT64_MAX, &(struct answer_draft){"", 0, "", 0});
+    return true;
+}
+
 static bool read_model(struct fit *fit, const struct job_file *file)
 {
     struct json *model;
     const char *key = kept_key(fit, file->id);
     if (key == NULL)
         return false;
-    if (!model_row_check(fit->database, fit->viewer, file->id, fit->err))
+    if (!check_model(fit, file->id))
         return fail_field(fit, "/model");
     if (!find_kept(fit, key, &model) || (model == NULL && !condense(fit, file->id, key, &model)))
         return false;
@@ -115,17 +141,44 @@ static bool check_rules(const struct fit *fit, const struct job_spec *spec)
            error_pointer_prefix(fit->err, "/pipeline");
 }
 
-static bool read_dataset(const struct fit *fit, const char *id, const char *pointer,
-                         struct dataset_row *out_row, struct described_dataset *out)
+static bool read_dataset_row(const struct fit *fit, const char *id, const char *pointer,
+                             struct described_dataset *out)
 {
+    struct dataset_row row;
     struct json *detail;
-    if (!dataset_row_find(fit->database, fit->viewer, id, fit->arena, out_row, fit->err))
+    if (!dataset_row_find(fit->database, fit->viewer, id, fit->arena, &row, fit->err))
         return fail_field(fit, pointer);
-    if (!json_parse(fit->arena, out_row->detail, strlen(out_row->detail), NULL, &detail,
-                    fit->err) ||
+    if (!json_parse(fit->arena, row.detail, strlen(row.detail), NULL, &detail, fit->err) ||
         !describe_read_dataset(detail, out, fit->err))
         return false;
-    out->dataset.samples = out_row->samples;
+    out->dataset.samples = row.samples;
+    out->dataset.scale = row.scale;
+    out->dataset.zero_point = row.zero_point;
+    return true;
+}
+
+/* A description has no pointers, so it is kept as it is. */
+static bool read_dataset(const struct fit *fit, const char *id, const char *pointer,
+                         struct described_dataset *out)
+{
+    const char *key = viewed_key(fit, "dataset", id);
+    if (key == NULL)
+        return false;
+    struct answer_text *kept = answer_cache_find(fit->kept, key, fit->version, 0);
+    bool known = kept != NULL && kept->size == sizeof(*out);
+    if (known)
+        memcpy(out, kept->text, sizeof(*out));
+    answer_cache_release(kept);
+    if (known)
+        return true;
+    if (!read_dataset_row(fit, id, pointer, out))
+        return false;
+    const union {
+        const struct described_dataset *described;
+        const char *bytes;
+    } copied = {.described = out};
+    answer_cache_put(fit->kept, key, fit->version, INT64_MAX,
+                     &(struct answer_draft){copied.bytes, sizeof(*out), "", 0});
     return true;
 }
 
@@ -133,9 +186,8 @@ static bool read_dataset(const struct fit *fit, const char *id, const char *poin
 static bool join_labels(const struct fit *fit, const char *id, const char *pointer,
                         struct described_dataset *samples)
 {
-    struct dataset_row row;
     struct described_dataset labels;
-    if (!read_dataset(fit, id, pointer, &row, &labels))
+    if (!read_dataset(fit, id, pointer, &labels))
         return false;
     if (!labels.labels_only) {
         FAIL(fit->err, E_INVALID,
@@ -159,9 +211,8 @@ struct field {
 static bool check_data(const struct fit *fit, struct job_data *data, const struct field *field,
                        bool labels_needed)
 {
-    struct dataset_row row;
     struct described_dataset described;
-    if (!read_dataset(fit, data->samples.id, field->samples, &row, &described))
+    if (!read_dataset(fit, data->samples.id, field->samples, &described))
         return false;
     if (described.labels_only) {
         FAIL(fit->err, E_INVALID, "%s has labels only; samples are needed", data->samples.id);
@@ -180,8 +231,8 @@ static bool check_data(const struct fit *fit, struct job_data *data, const struc
     }
     if (described.labels && !dataset_check_labels(&described.dataset, fit->ends, fit->err))
         return error_at(fit->err, "%s", data->labels.id != NULL ? field->labels : field->samples);
-    data->scale = data->has_scale ? data->scale : row.scale;
-    data->zero_point = data->has_zero_point ? data->zero_point : row.zero_point;
+    data->scale = data->has_scale ? data->scale : described.dataset.scale;
+    data->zero_point = data->has_zero_point ? data->zero_point : described.dataset.zero_point;
     data->has_scale = data->has_zero_point = true;
     return true;
 }
@@ -191,8 +242,12 @@ bool check_fit(struct api *api, struct database *database, const struct store_vi
 {
     static const struct field calibration = {"/calibration", "/calibration/labels"};
     static const struct field evaluation = {"/evaluation", "/evaluation/labels"};
-    struct fit fit = {
-        .kept = api->answers, .database = database, .viewer = viewer, .arena = arena, .err = err};
+    struct fit fit = {.kept = api->answers,
+                      .version = answer_version_of_objects(api),
+                      .database = database,
+                      .viewer = viewer,
+                      .arena = arena,
+                      .err = err};
     return read_model(&fit, &spec->model) && check_rules(&fit, spec) &&
            check_data(&fit, &spec->calibration, &calibration, false) &&
            (!spec->has_evaluation || check_data(&fit, &spec->evaluation, &evaluation, true));

@@ -105,26 +105,44 @@ bool submit_error(const struct error *error, struct error *err)
     return false;
 }
 
-bool reply_job(struct http_request *request, struct api *api, const char *job, bool replayed,
-               const struct json *spec, struct error *err)
+static bool reply_job(struct http_request *request, struct api *api, const struct job_row *row,
+                      const struct json *object, struct error *err)
 {
-    struct arena *arena = http_arena(request);
-    struct database *database;
-    struct job_row row;
-    struct json *object = json_object(arena);
-    if (!store_reader(api->options.store, &database, err) ||
-        !job_row_find(database, job, arena, &row, err) ||
-        !(spec != NULL ? add_job_of(object, api, database, &row, spec, arena, err)
-                       : add_job(object, api, database, &row, arena, err)))
-        return false;
-    const char *location = arena_printf(arena, err, "/v1/jobs/%s", job);
+    const char *location = arena_printf(http_arena(request), err, "/v1/jobs/%s", row->id);
     if (location == NULL)
         return false;
     http_add_header(request, "Location", location);
-    reply_retry_after(request, jobs_job_progress(api->options.jobs, &row).eta_seconds);
-    if (replayed)
-        http_add_header(request, "Idempotency-Replayed", "true");
+    reply_retry_after(request, jobs_job_progress(api->options.jobs, row).eta_seconds);
     return reply_json(request, 202, object, err);
+}
+
+/* Nothing is read: after each commit the database would be, page by page. */
+bool reply_submitted(struct http_request *request, struct api *api,
+                     const struct prepared_job *prepared, const struct job_inserted *inserted,
+                     struct error *err)
+{
+    if (inserted->replayed)
+        return reply_replayed(request, api, inserted->id, err);
+    struct arena *arena = http_arena(request);
+    struct json *object = json_object(arena);
+    const struct job_row row = job_row_of(&prepared->insert, inserted);
+    return add_job_of(object, api, NULL, &row, prepared->spec, arena, err) &&
+           reply_job(request, api, &row, object, err);
+}
+
+bool reply_replayed(struct http_request *request, struct api *api, const char *job,
+                    struct error *err)
+{
+    struct arena *arena = http_arena(request);
+    struct json *object = json_object(arena);
+    struct database *database;
+    struct job_row row;
+    if (!store_reader(api->options.store, &database, err) ||
+        !job_row_find(database, job, arena, &row, err) ||
+        !add_job(object, api, database, &row, arena, err))
+        return false;
+    http_add_header(request, "Idempotency-Replayed", "true");
+    return reply_job(request, api, &row, object, err);
 }
 
 /* ---- a JSON body ---- */
@@ -149,11 +167,10 @@ static void on_submitted(void *context, const struct error *failure)
 static bool after_submission(struct http_request *request, void *context, struct error *err)
 {
     const struct submission *submission = http_state(request);
-    const struct jobs_change *change = &submission->change;
     if (submission->failed)
         return submit_error(&submission->error, err);
-    return reply_job(request, context, change->job, change->replayed,
-                     change->replayed ? NULL : submission->prepared.spec, err);
+    return reply_submitted(request, context, &submission->prepared, &submission->change.inserted,
+                           err);
 }
 
 static bool post_json(struct http_request *request, struct api *api, struct error *err)
@@ -171,7 +188,7 @@ static bool post_json(struct http_request *request, struct api *api, struct erro
     if (!prepare_job(request, api, &wanted, prepared, err))
         return false;
     if (prepared->replayed[0] != '\0')
-        return reply_job(request, api, prepared->replayed, true, NULL, err);
+        return reply_replayed(request, api, prepared->replayed, err);
     submission->change.done = on_submitted;
     submission->change.context = request;
     http_set_state(request, submission, NULL);

@@ -42,6 +42,10 @@ bool prepare_job(struct http_request *request, struct api *api, const struct job
 /* An error of the insertion as an error of the request; always false. */
 bool submit_error(const struct error *error, struct error *err);
 
-/* 202, Location, the job. `spec` NULL: the stored specification is read. */
-bool reply_job(struct http_request *request, struct api *api, const char *job, bool replayed,
-               const struct json *spec, struct error *err);
+/* 202, Location, the job. */
+bool reply_submitted(struct http_request *request, struct api *api,
+                     const struct prepared_job *prepared, const struct job_inserted *inserted,
+                     struct error *err);
+/* The same of a job that the key made before. */
+bool reply_replayed(struct http_request *request, struct api *api, const char *job,
+                    struct error *err);

@@ -295,13 +295,12 @@ static bool submit(struct http_request *request, struct api *api, const struct j
         !prepare_job(request, api, &wanted, prepared, err))
         return false;
     if (prepared->replayed[0] != '\0')
-        return reply_job(request, api, prepared->replayed, true, NULL, err);
+        return reply_replayed(request, api, prepared->replayed, err);
     struct error failure = {0};
     jobs_submit(api->options.jobs, &prepared->insert, change);
     if (!jobs_wait(change, &failure))
         return submit_error(&failure, err);
-    return reply_job(request, api, change->job, change->replayed,
-                     change->replayed ? NULL : prepared->spec, err);
+    return reply_submitted(request, api, prepared, &change->inserted, err);
 }
 
 bool form_handle(struct http_request *request, void *context, struct error *err)

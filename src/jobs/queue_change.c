@@ -75,12 +75,20 @@ static void answer(void *context, const struct error *failure)
         done(change->context, failure); /* the change may be gone after this */
 }
 
+static bool submit(struct database *database, struct jobs_change *change, struct error *err)
+{
+    if (!job_row_insert(database, change->insert, &change->inserted, err))
+        return false;
+    memcpy(change->job, change->inserted.id, sizeof(change->job));
+    return true;
+}
+
 static bool apply(struct database *database, void *context, struct error *err)
 {
     struct jobs_change *change = context;
     switch (change->kind) {
     case JOBS_SUBMIT:
-        return job_row_insert(database, change->insert, change->job, &change->replayed, err);
+        return submit(database, change, err);
     case JOBS_CANCEL:
         return job_row_cancel(database, change->job, &change->runs, err);
     case JOBS_RETRY:
@@ -103,7 +111,7 @@ static void ask(struct jobs *jobs, enum jobs_change_kind kind, struct jobs_chang
 {
     change->jobs = jobs;
     change->kind = kind;
-    change->failed = change->answered = change->replayed = false;
+    change->failed = change->answered = false;
     change->runs = 0;
     change->write = (struct store_write){.apply = apply, .done = answer, .context = change};
     store_submit(jobs->store, &change->write);

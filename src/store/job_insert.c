@@ -148,15 +148,16 @@ static bool insert_key(struct database *database, int64_t number, const struct j
 }
 
 bool job_row_insert(struct database *database, const struct job_insert *insert,
-                    char out_id[static JOB_ID_BYTES], bool *out_replayed, struct error *err)
+                    struct job_inserted *out_inserted, struct error *err)
 {
     const struct job_row *row = &insert->row;
-    bool replayed = false;
-    if (insert->key != NULL && !job_key_find(database, row->owner, insert->key,
-                                             insert->request_digest, out_id, &replayed, err))
+    struct job_inserted inserted = {.replayed = false};
+    if (insert->key != NULL &&
+        !job_key_find(database, row->owner, insert->key, insert->request_digest, inserted.id,
+                      &inserted.replayed, err))
         return false;
-    if (replayed) {
-        *out_replayed = true;
+    if (inserted.replayed) {
+        *out_inserted = inserted;
         return true;
     }
 
@@ -172,7 +173,19 @@ bool job_row_insert(struct database *database, const struct job_insert *insert,
         !insert_runs(database, number, insert, now_ms, err) ||
         !insert_key(database, number, insert, err))
         return false;
-    job_id_print(number, out_id);
-    *out_replayed = false;
+    job_id_print(number, inserted.id);
+    inserted.created_ms = now_ms;
+    *out_inserted = inserted;
     return true;
+}
+
+struct job_row job_row_of(const struct job_insert *insert, const struct job_inserted *inserted)
+{
+    struct job_row row = insert->row;
+    memcpy(row.id, inserted->id, sizeof(row.id));
+    row.state = JOB_QUEUED;
+    row.counts =
+        (struct job_counts){.queued = (int64_t)(insert->variant_count * insert->seed_count)};
+    row.created_ms = inserted->created_ms;
+    return row;
 }

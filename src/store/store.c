@@ -190,6 +190,11 @@ uint64_t store_job_changes(const struct store *store, const char *job)
     return store_writer_job_changes(store->writer, job);
 }
 
+uint64_t store_object_changes(const struct store *store)
+{
+    return store_writer_object_changes(store->writer);
+}
+
 void store_submit(struct store *store, struct store_write *write)
 {
     store_writer_submit(store->writer, write);

@@ -29,7 +29,9 @@ struct store_writer {
     struct database *database;
     _Atomic uint64_t changes;         /* begins and ends of commits: odd while one is under way */
     struct change_counts job_changes; /* the same by the jobs that they change */
+    _Atomic uint64_t object_changes;  /* the same of models, data sets and their holders */
     bool touched[CHANGE_PLACES];      /* by the present group; the thread's */
+    bool touched_objects;             /* the same */
     uv_thread_t thread;
     uv_mutex_t mutex; /* guards what follows, and `answered` of writes that are waited for */
     uv_cond_t submitted, answered;
@@ -71,6 +73,16 @@ static bool apply(struct database *database, struct store_write *write, struct e
            database_run(database, "RELEASE one", err);
 }
 
+static bool is_object(const char *table)
+{
+    static const char *const names[] = {"model", "model_holder", "dataset", "dataset_holder"};
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        if (strcmp(table, names[i]) == 0)
+            return true;
+    }
+    return false;
+}
+
 /* A row of any table is about to change. */
 static void note_change(void *context, int operation, const char *schema, const char *table,
                         sqlite3_int64 number)
@@ -79,6 +91,7 @@ static void note_change(void *context, int operation, const char *schema, const 
     char id[JOB_ID_BYTES];
     (void)operation;
     (void)schema;
+    writer->touched_objects |= is_object(table);
     if (strcmp(table, "job") != 0)
         return;
     job_id_print(number, id);
@@ -88,6 +101,8 @@ static void note_change(void *context, int operation, const char *schema, const 
 static void count_changes(struct store_writer *writer)
 {
     atomic_fetch_add(&writer->changes, 1);
+    if (writer->touched_objects)
+        atomic_fetch_add(&writer->object_changes, 1);
     for (size_t i = 0; i < CHANGE_PLACES; i++) {
         if (writer->touched[i])
             change_count(&writer->job_changes, i);
@@ -107,6 +122,7 @@ static bool apply_group(struct store_writer *writer, struct store_write *group, 
 {
     struct database *database = writer->database;
     memset(writer->touched, 0, sizeof(writer->touched));
+    writer->touched_objects = false;
     /* A rollback that failed has left a transaction open. */
     if (in_transaction(database) && !database_run(database, "ROLLBACK", err))
         return false;
@@ -289,6 +305,11 @@ uint64_t store_writer_changes(const struct store_writer *writer)
 uint64_t store_writer_job_changes(const struct store_writer *writer, const char *job)
 {
     return change_read(&writer->job_changes, job);
+}
+
+uint64_t store_writer_object_changes(const struct store_writer *writer)
+{
+    return atomic_load(&writer->object_changes);
 }
 
 /* Appends the write; false with a reason when it can't be taken. */

@@ -24,6 +24,7 @@ void store_writer_read_stats(struct store_writer *writer, struct store_stats *st
 void store_writer_submit(struct store_writer *writer, struct store_write *write);
 bool store_writer_wait(struct store_writer *writer, struct store_write *write, struct error *err);
 void store_writer_collect(struct store_writer *writer);
-/* store_changes and store_job_changes. */
+/* store_changes and its relatives. */
 uint64_t store_writer_changes(const struct store_writer *writer);
 uint64_t store_writer_job_changes(const struct store_writer *writer, const char *job);
+uint64_t store_writer_object_changes(const struct store_writer *writer);

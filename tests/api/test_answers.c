@@ -53,6 +53,10 @@ START_TEST(a_text_is_found_by_its_version_until_its_time_is_over)
     ck_assert(!finds("b", first, 0));
     ck_assert(!finds("a", (struct answer_version){.store = 2, .jobs = 1}, 0));
     ck_assert(!finds("a", (struct answer_version){.store = 1, .jobs = 2}, 0));
+    const struct answer_version moving = {.store = 1, .jobs = 1, .moving = true};
+    ck_assert(!finds("a", moving, 0));
+    answer_cache_put(cache, "c", moving, INT64_MAX, &(struct answer_draft){"text", 4, "", 0});
+    ck_assert(!finds("c", first, 0));
     put("a", "newer");
     ck_assert_str_eq(found->text, "text"); /* it is being sent */
     answer_cache_release(found);

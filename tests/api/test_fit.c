@@ -70,20 +70,26 @@ static const char *make_model(int layers)
     return row.id;
 }
 
-static bool fits(const char *model, const char *layers, struct error *error)
+static bool fits_as(const char *model, const char *layers, struct job_spec *out_spec,
+                    struct error *error)
 {
     static const struct job_spec_options options = {.allow_paths = false};
     const struct store_viewer viewer = {.owner = "local"};
     struct database *database;
-    struct job_spec spec;
     const char *text =
         arena_printf(service.arena, &err,
                      "{\"model\":\"%s\",\"calibration\":\"%s\",\"pipeline\":{\"layers\":[%s]}}",
                      model, calibration, layers);
-    ck_assert_ok(job_spec_parse_text(text, strlen(text), &options, service.arena, &spec, &err),
+    ck_assert_ok(job_spec_parse_text(text, strlen(text), &options, service.arena, out_spec, &err),
                  &err);
     ck_assert_ok(store_reader(service.store, &database, &err), &err);
-    return check_fit(service.api, database, &viewer, &spec, service.arena, error);
+    return check_fit(service.api, database, &viewer, out_spec, service.arena, error);
+}
+
+static bool fits(const char *model, const char *layers, struct error *error)
+{
+    struct job_spec spec;
+    return fits_as(model, layers, &spec, error);
 }
 
 /* Of a check, the least of several. */
@@ -134,11 +140,33 @@ START_TEST(what_is_kept_answers_as_the_description_does)
 }
 END_TEST
 
+/* Law: of a data set that is deleted nothing is left, and one that comes again counts as it is now;
+ * neither stands for a model. */
+START_TEST(a_data_set_is_as_it_was_uploaded_last)
+{
+    const char *model = make_model(FEW_LAYERS);
+    const char *target = arena_printf(service.arena, &err, "/v1/datasets/%s", calibration);
+    struct job_spec spec;
+    ck_assert_ok(fits_as(model, "", &spec, &err), &err);
+    ck_assert_double_eq(spec.calibration.scale, 1);
+    ck_assert_fails(fits(calibration, "", &err), &err, E_INVALID, calibration);
+    ck_assert_str_eq(err.pointer, "/model");
+    service_call(&service, "DELETE", target, NULL, NULL, 0, 204);
+    ck_assert_fails(fits(model, "", &err), &err, E_INVALID, calibration);
+    ck_assert_str_eq(err.pointer, "/calibration");
+    service_upload(&service, "/v1/datasets?scale=0.5", &service.files.calibration);
+    ck_assert_ok(fits_as(model, "", &spec, &err), &err);
+    ck_assert_double_eq(spec.calibration.scale, 0.5);
+}
+END_TEST
+
 /* Law: the answer to a submission is the job as it is read later. */
 START_TEST(a_new_job_is_shown_as_it_is_stored)
 {
-    static const char *const members[] = {"model",    "calibration", "evaluation", "seeds",
-                                          "pipeline", "labels",      "name",       "priority"};
+    static const char *const members[] = {"model",   "calibration", "evaluation",
+                                          "seeds",   "pipeline",    "labels",
+                                          "name",    "priority",    "owner",
+                                          "created", "paused",      "cancel_requested"};
     atomic_store(&service.mode, SERVICE_WAIT);
     const char *spec =
         service_spec(&service,
@@ -165,6 +193,7 @@ int main(void)
     tcase_add_checked_fixture(tcase, setup, teardown);
     tcase_add_test(tcase, a_check_costs_less_than_reading_the_description);
     tcase_add_test(tcase, what_is_kept_answers_as_the_description_does);
+    tcase_add_test(tcase, a_data_set_is_as_it_was_uploaded_last);
     tcase_add_test(tcase, a_new_job_is_shown_as_it_is_stored);
     suite_add_tcase(suite, tcase);
     return support_run(suite);

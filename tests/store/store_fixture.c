@@ -190,7 +190,12 @@ struct call {
 static bool apply_submit(struct database *database, void *context, struct error *err)
 {
     struct call *call = context;
-    return job_row_insert(database, call->insert, call->out_id, &call->flag, err);
+    struct job_inserted inserted;
+    if (!job_row_insert(database, call->insert, &inserted, err))
+        return false;
+    memcpy(call->out_id, inserted.id, sizeof(inserted.id));
+    call->flag = inserted.replayed;
+    return true;
 }
 
 bool store_fixture_try_submit(struct store_fixture *fixture, const struct job_insert *insert,

@@ -164,7 +164,7 @@ static void pass_one_job(struct database *database, size_t unused)
 {
     static const struct job_label label = {"team", "green"};
     struct job_insert insert = store_fixture_job(&fixture, "ada", 1, 1);
-    char id[JOB_ID_BYTES];
+    struct job_inserted inserted;
     bool flag;
     struct run_row run;
     struct job_row job;
@@ -172,11 +172,11 @@ static void pass_one_job(struct database *database, size_t unused)
     (void)unused;
     insert.labels = &label;
     insert.label_count = 1;
-    ck_assert_ok(job_row_insert(database, &insert, id, &flag, &err), &err);
+    ck_assert_ok(job_row_insert(database, &insert, &inserted, &err), &err);
     ck_assert_ok(run_row_claim(database, "w", fixture.arena, &run, &job, &flag, &err), &err);
     ck_assert(flag);
     ck_assert_ok(run_row_fail(database, run.id, &problem, &err), &err);
-    ck_assert_ok(job_row_delete(database, id, &err), &err);
+    ck_assert_ok(job_row_delete(database, inserted.id, &err), &err);
 }
 
 /* ---- costs ---- */

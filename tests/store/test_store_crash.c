@@ -30,8 +30,11 @@ struct flight {
 static bool apply(struct database *database, void *context, struct error *err)
 {
     struct flight *flight = context;
-    bool replayed;
-    return job_row_insert(database, &flight->insert, flight->id, &replayed, err);
+    struct job_inserted inserted;
+    if (!job_row_insert(database, &flight->insert, &inserted, err))
+        return false;
+    memcpy(flight->id, inserted.id, sizeof(inserted.id));
+    return true;
 }
 
 /* A pipe write of few bytes is whole or fails; a child that can't print must not go on. */

@@ -60,8 +60,8 @@ struct jobs_change {
     bool now;      /* pause: what runs goes back into the queue, and later on from where it was */
 
     char job[JOB_ID_BYTES];
-    bool replayed; /* submit: the key was used before, `job` is the job of then */
-    int64_t runs;  /* cancel, retry, pause, resume: how many runs it touches */
+    struct job_inserted inserted; /* submit: `job` again, and more */
+    int64_t runs;                 /* cancel, retry, pause, resume: how many runs it touches */
 
     struct jobs *jobs; /* the rest is the queue's */
     enum jobs_change_kind kind;

@@ -73,11 +73,17 @@ struct job_insert {
     const char *request_digest; /* hex SHA-256 of the request, when there is a key */
 };
 
-/* In a write. Writes the new job's id, or, when the owner used the key for the same request before,
- * that job's (`*out_replayed` true). E_KEY_REUSED for another request, E_NOT_FOUND with a pointer
- * when a model or data set does not exist, E_LIMIT above the owner's queued runs. */
+struct job_inserted {
+    char id[JOB_ID_BYTES];
+    bool replayed; /* the owner used the key for the same request before, which made this job */
+    int64_t created_ms; /* of a new job */
+};
+/* In a write. E_KEY_REUSED for another request with the key, E_NOT_FOUND with a pointer when a
+ * model or data set does not exist, E_LIMIT above the owner's queued runs. */
 bool job_row_insert(struct database *database, const struct job_insert *insert,
-                    char out_id[static JOB_ID_BYTES], bool *out_replayed, struct error *err);
+                    struct job_inserted *out_inserted, struct error *err);
+/* The row of a new job as it is before anything happens to it. */
+struct job_row job_row_of(const struct job_insert *insert, const struct job_inserted *inserted);
 
 /* The job of an idempotency key, for an early answer: `*out_found` false when the key is new,
  * E_KEY_REUSED when it was used for another request. */

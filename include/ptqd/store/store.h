@@ -88,6 +88,8 @@ bool store_reader(struct store *store, struct database **out_database, struct er
 uint64_t store_changes(const struct store *store);
 /* The same of commits that changed the job (or one of those that share its count). */
 uint64_t store_job_changes(const struct store *store, const char *job);
+/* The same of commits that changed a model, a data set, or who holds one. */
+uint64_t store_object_changes(const struct store *store);
 
 /* One change. It stays in the caller's memory, untouched by the caller, until it is answered. */
 struct store_write {
