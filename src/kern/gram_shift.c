@@ -325,11 +325,14 @@ void gram_shift_each_pair(const struct gram_shift *shift, const void *products, 
 int64_t gram_shift_places(const struct conv_shape *shape)
 {
     struct gram_axis rows = rows_of(shape, 0, shape->OH), columns = columns_of(shape, 0, shape->OW);
-    int64_t places = 0;
-    for (int64_t down = 0; down < shape->R; down++)
-        for (int64_t right = down > 0 ? 1 - shape->S : 0; right < shape->S; right++)
-            places += gram_axis_places(&rows, down) * gram_axis_places(&columns, right);
-    return places;
+    int64_t before = 0, behind = 0, below = 0; /* of distances < 0 and ≥ 0, and of rows > 0 */
+    for (int64_t right = 1; right < shape->S; right++)
+        before += gram_axis_places(&columns, -right);
+    for (int64_t right = 0; right < shape->S; right++)
+        behind += gram_axis_places(&columns, right);
+    for (int64_t down = 1; down < shape->R; down++)
+        below += gram_axis_places(&rows, down);
+    return gram_axis_places(&rows, 0) * behind + below * (before + behind);
 }
 
 int64_t gram_shift_own_places(const struct conv_shape *shape)
