@@ -17,6 +17,10 @@
 
 #include <assert.h>
 
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
 /* The code of one value; anything for a NaN. */
 static inline int32_t code_at(float x, float inverse, float lowest, float highest)
 {
@@ -40,13 +44,66 @@ KERN_CLONES static int32_t encode(const struct gram_grid *grid, const float *res
     return misses;
 }
 
+typedef int32_t encode_values(const struct gram_grid *grid, const float *x, size_t count,
+                              uint8_t *codes);
+
+#if defined(__x86_64__)
+
+#define AVX512 __attribute__((target("avx512f,avx512bw,avx512vl")))
+
+/* Codes of 16 values, and a bit for each of those that are not on the grid. */
+AVX512 static inline __m128i codes_avx512(const struct gram_grid *grid, __m512 values,
+                                          __mmask16 *misses)
+{
+    __m512 steps = _mm512_mul_ps(values, _mm512_set1_ps(1.0f / grid->scale));
+    steps = _mm512_roundscale_ps(steps, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+    steps = _mm512_max_ps(steps, _mm512_set1_ps((float)-grid->zero)); /* that for NaN */
+    steps = _mm512_min_ps(steps, _mm512_set1_ps((float)(grid->last - grid->zero)));
+    __m512 on_grid = _mm512_mul_ps(_mm512_set1_ps(grid->scale), steps);
+    *misses |= _mm512_cmp_ps_mask(on_grid, values, _CMP_NEQ_UQ);
+    __m512i codes = _mm512_add_epi32(_mm512_cvtps_epi32(steps), _mm512_set1_epi32(grid->zero));
+    return _mm512_cvtepi32_epi8(codes);
+}
+
+/* The same, bit for bit. Masked stores are slow: of the last values alone. */
+AVX512 static int32_t encode_avx512(const struct gram_grid *grid, const float *x, size_t count,
+                                    uint8_t *codes)
+{
+    const struct gram_grid here = *grid; /* the codes may not be it */
+    __mmask16 misses = 0;
+    size_t i = 0;
+    for (; i + 16 <= count; i += 16)
+        _mm_storeu_si128((void *)(codes + i), codes_avx512(&here, _mm512_loadu_ps(x + i), &misses));
+    __mmask16 rest = (__mmask16)((1U << (count - i)) - 1);
+    _mm_mask_storeu_epi8(codes + i, rest,
+                         codes_avx512(&here, _mm512_maskz_loadu_ps(rest, x + i), &misses));
+    return misses;
+}
+
+static encode_values *encode_here(void)
+{
+    bool has_avx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+                      __builtin_cpu_supports("avx512vl");
+    return has_avx512 ? encode_avx512 : encode;
+}
+
+#else
+
+static encode_values *encode_here(void)
+{
+    return encode;
+}
+
+#endif
+
 bool gram_codes_of(const struct gram_grid *grid, const float *x_quantized, size_t count,
                    uint8_t *codes)
 {
     enum { STEP = 4096 };
+    encode_values *count_misses = encode_here();
     for (size_t first = 0; first < count; first += STEP) {
         size_t left = count - first;
-        if (encode(grid, x_quantized + first, left < STEP ? left : STEP, codes + first) > 0)
+        if (count_misses(grid, x_quantized + first, left < STEP ? left : STEP, codes + first) > 0)
             return false;
     }
     return true;
