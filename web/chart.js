@@ -3,12 +3,14 @@
 
 import uPlot from './uplot.js';
 
+import {barPlace, capOf, markBox, movedLine, movedPoints, placeOf} from './chart_places.js';
 import {chartSvg} from './chart_svg.js';
 import {download, h} from './dom.js';
 import {short} from './format.js';
 import {table} from './table.js';
 
 const COLORS = 8; // --series-1 … of style.css
+const POINT = 6, MARK = 7; // pixels: of a point, of the one under the pointer
 
 export const css = name => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
@@ -16,7 +18,8 @@ export const css = name => getComputedStyle(document.documentElement).getPropert
 export const color = which => css(typeof which === 'string' ? which
     : `--series-${which % COLORS + 1}`);
 
-const slug = text => text.toLowerCase().replace(/[^a-z0-9]+/g, '-').replace(/^-|-$/g, '');
+/** A title as the name of a file. */
+export const slug = text => text.toLowerCase().replace(/[^a-z0-9]+/g, '-').replace(/^-|-$/g, '');
 
 // ---- downloads ----
 
@@ -45,24 +48,24 @@ function downloadPng(name, plot) {
 
 // ---- what is drawn over a plot ----
 
-/** Calls `draw(context, x, y, error, color)` for each point with a deviation, in pixels. */
 function errorBars(spec) {
     return plot => {
         const {ctx} = plot;
+        const toX = value => plot.valToPos(value, 'x', true);
+        const cap = capOf(spec, toX, devicePixelRatio);
         ctx.save();
         spec.series.forEach((series, i) => {
             if (!series.error || !plot.series[i + 1].show)
                 return;
             ctx.strokeStyle = color(series.color ?? i);
-            ctx.lineWidth = devicePixelRatio;
+            ctx.lineWidth = 1.25 * devicePixelRatio;
             ctx.setLineDash([]); // a series before may have been dashed
             spec.x.forEach((x, j) => {
                 const value = series.values[j];
                 const error = series.error[j];
                 if (value === null || value === undefined || !error)
                     return;
-                const at = plot.valToPos(x, 'x', true);
-                const cap = 3 * devicePixelRatio;
+                const at = placeOf(spec, i, x, toX, devicePixelRatio);
                 const [low, high] = [value - error, value + error]
                     .map(end => plot.valToPos(end, 'y', true));
                 ctx.beginPath();
@@ -197,7 +200,8 @@ function options(spec, width) {
         axes: [axis(spec.xlabel, spec.formatX ?? short, 'x', spec.stepsX),
             axis(spec.ylabel, spec.formatY ?? short, 'y', spec.stepsY)],
         legend: {show: false},
-        cursor: {drag: {x: true, y: false}, points: {size: 7}, y: false},
+        cursor: {drag: {x: true, y: false}, y: false, points: {size: MARK,
+            ...(spec.apart || spec.categories) && {bbox: markBox(spec, MARK)}}},
         series: [{}, ...spec.series.map((series, i) => ({
             label: series.label,
             scale: 'y',
@@ -207,10 +211,11 @@ function options(spec, width) {
             width: series.width ?? (series.columns ? 0 : 1.75),
             dash: series.dash,
             paths: series.columns ? uPlot.paths.bars({size: [1, Infinity], gap: 0})
-                : series.paths,
+                : series.paths ?? (spec.apart ? movedLine(spec, i) : undefined),
             spanGaps: series.spanGaps ?? false,
             points: {show: series.points ?? (!series.columns && spec.x.length <= 40),
-                size: series.size ?? 6, fill: () => color(series.color ?? i)},
+                size: series.size ?? POINT, fill: () => color(series.color ?? i),
+                ...spec.apart && {paths: movedPoints(spec, i, series.size ?? POINT)}},
         }))],
         hooks: {draw: [errorBars(spec), marks(spec)]},
         plugins: [tip(spec)],
@@ -315,10 +320,11 @@ function seriesNumbers(spec, first) {
 }
 
 /** {title, x: [ascending numbers], series: [{label, values, error: [± …], color, dash, points,
- * fill, columns}], xlabel, ylabel, formatX, nameX(index), formatY, logX, logY, rangeX, rangeY,
- * stepsX, stepsY ('bytes' or 'whole'), height, marks: [{x, label, color, solid}], note, label,
- * onselect(index)}: an element. A missing value is null; `columns` stand side by side, for x at
- * equal distances; `nameX` is the name of a point where that is more than its x. */
+ * fill, columns}], apart, xlabel, ylabel, formatX, nameX(index), formatY, logX, logY, rangeX,
+ * rangeY, stepsX, stepsY ('bytes' or 'whole'), height, marks: [{x, label, color, solid}], note,
+ * label, onselect(index)}: an element. A missing value is null; `columns` stand side by side,
+ * for x at equal distances; with `apart` lines with an error stand side by side at each x; `nameX`
+ * is the name of a point where that is more than its x. */
 export function line(spec) {
     const own = {...spec};
     const formatX = spec.formatX ?? short;
@@ -337,20 +343,22 @@ export function bars(spec) {
         stepsX: 'whole'};
     own.rangeX = () => [-0.6, spec.categories.length - 0.4];
     own.rangeY = spec.rangeY ?? ((plot, low, high) => {
-        const [least, most] = [Math.min(0, low ?? 0), Math.max(0, high ?? 1)];
+        const ends = reach(own, plot, low, high);
+        const [least, most] = [Math.min(0, ends[0] ?? 0), Math.max(0, ends[1] ?? 1)];
         return [least - (least < 0 ? (most - least) * 0.05 : 0), most + (most - least) * 0.05];
     });
-    // Beside each other: each series has its share of the width, moved by its place.
-    own.series = spec.series.map((series, i) => ({points: false, ...series, fill: true,
-        paths: uPlot.paths.bars({size: [0.8 / count, 60], align: 0, gap: 1,
-            disp: {x0: {unit: 1, values: plot => plot.data[0].map(x =>
-                x - 0.4 + 0.8 * i / count)},
-            size: {unit: 1, values: plot => plot.data[0].map(() => 0.8 / count * 0.94)}}})}));
-    own.series.forEach(series => { if (count > 1) delete series.error; });
+    own.series = spec.series.map((series, i) => {
+        const [start, width] = barPlace(i, count);
+        return {points: false, ...series, fill: true,
+            paths: uPlot.paths.bars({size: [width, 60], align: 0, gap: 1, disp: {
+                x0: {unit: 1, values: plot => plot.data[0].map(x => x + start)},
+                size: {unit: 1, values: plot => plot.data[0].map(() => width * 0.94)},
+            }})};
+    });
     own.formatX = value => Number.isInteger(value) ? spec.categories[value] ?? '' : '';
     own.tip = seriesTip(own, idx => spec.categories[idx]);
-    own.numbers = seriesNumbers(spec.series === own.series ? own : {...own, series: spec.series},
-        {title: spec.xlabel || 'name', value: i => spec.categories[i]});
+    own.numbers = seriesNumbers(own, {title: spec.xlabel || 'name',
+        value: i => spec.categories[i]});
     return figure(own);
 }
 

@@ -1,6 +1,7 @@
 // A chart as an SVG file: the same scales, ticks and colours as on the page, as shapes and text.
 
 import {color, css} from './chart.js';
+import {barPlace, capOf, placeOf} from './chart_places.js';
 
 const FONT = 'font-family="sans-serif" font-size="11"';
 
@@ -51,20 +52,22 @@ function axes(plot, spec, box) {
     return parts;
 }
 
-function errorBar(plot, x, series, j, box, stroke) {
+function errorBar(plot, x, spec, i, j, box, stroke) {
+    const series = spec.series[i];
     const error = series.error?.[j];
     if (!error)
         return '';
+    const cap = capOf(spec, value => plot.valToPos(value, 'x'));
     const [low, high] = [series.values[j] - error, series.values[j] + error]
         .map(value => at(box.top + plot.valToPos(value, 'y')));
-    return `<path d="M${at(x)} ${low}V${high}M${at(x - 3)} ${low}h6M${at(x - 3)} ${high}h6"` +
-        ` stroke="${stroke}" fill="none"/>`;
+    return `<path d="M${at(x)} ${low}V${high}M${at(x - cap)} ${low}h${at(2 * cap)}` +
+        `M${at(x - cap)} ${high}h${at(2 * cap)}" stroke="${stroke}" fill="none"/>`;
 }
 
 function bar(plot, spec, i, j, box, fill) {
-    const count = spec.series.length;
-    const from = plot.valToPos(j - 0.4 + 0.8 * i / count, 'x');
-    const width = plot.valToPos(j - 0.4 + 0.8 * (i + 1) / count, 'x') - from;
+    const [start, share] = barPlace(i, spec.series.length);
+    const from = plot.valToPos(j + start, 'x');
+    const width = plot.valToPos(j + start + share, 'x') - from;
     const [y, zero] = [spec.series[i].values[j], 0].map(value => plot.valToPos(value, 'y'));
     return `<rect x="${at(box.left + from)}" y="${at(box.top + Math.min(y, zero))}"` +
         ` width="${at(width * 0.94)}" height="${at(Math.abs(zero - y))}" fill="${fill}"/>`;
@@ -104,11 +107,12 @@ function drawSeries(plot, spec, series, i, box) {
             joined &&= Boolean(series.spanGaps);
             return;
         }
+        const px = box.left + placeOf(spec, i, value, x => plot.valToPos(x, 'x'));
         if (spec.categories) {
-            parts.push(bar(plot, spec, i, j, box, stroke));
+            parts.push(bar(plot, spec, i, j, box, stroke),
+                errorBar(plot, px, spec, i, j, box, stroke));
             return;
         }
-        const px = box.left + plot.valToPos(value, 'x');
         const py = box.top + plot.valToPos(y, 'y');
         if (series.columns) {
             parts.push(column(plot, spec, j, py, box, stroke));
@@ -118,7 +122,7 @@ function drawSeries(plot, spec, series, i, box) {
         joined = true;
         if (series.points ?? spec.x.length <= 40)
             parts.push(`<circle cx="${at(px)}" cy="${at(py)}" r="3" fill="${stroke}"/>`);
-        parts.push(errorBar(plot, px, series, j, box, stroke));
+        parts.push(errorBar(plot, px, spec, i, j, box, stroke));
     });
     const isPoints = series.points === true && series.paths;
     if (path && !isPoints)

@@ -38,13 +38,15 @@ export function widthPlot(report) {
         note: found.best ? 'The best variant at each width; bars are one standard deviation.'
             : 'Bars are one standard deviation over the seeds.',
         x,
-        series,
+        series: series.map(each => ({size: 5, ...each})),
+        apart: true,
+        height: 340,
         xlabel: widths[found.key] ?? found.key,
         ylabel: measure.title,
         formatX: String,
         stepsX: 'whole',
         formatY: asPercent,
-        padX: 0.04,
+        padX: 0.06,
     });
 }
 

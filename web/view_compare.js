@@ -93,12 +93,13 @@ function widthsPlot(items) {
         series: lines.map(({label, points}) => ({label,
             values: x.map(bits => points.get(bits)?.mean ?? null),
             error: x.map(bits => points.get(bits)?.std ?? null)})),
+        apart: true,
         xlabel: 'bits',
         ylabel: 'accuracy',
         formatX: String,
         stepsX: 'whole',
         formatY: value => percent(value, 1),
-        padX: 0.04,
+        padX: 0.06,
     });
 }
 

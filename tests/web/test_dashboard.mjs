@@ -34,8 +34,8 @@ test('an empty queue says what to do', async () => {
     assert.equal(await page.locator('.nothing a').getAttribute('href'), '#/submit');
 });
 
-/* A first view in a profile that has nothing yet. What a driver puts into a page takes time of it, so
- * it is left alone until it asks for what it shows behind the list. */
+/* A first view in a profile that has nothing yet. What a driver puts into a page takes time of it,
+ * so it is left alone until it asks for what it shows behind the list. */
 async function firstView() {
     const fresh = await openPage(browser);
     const behind = fresh.waitForEvent('requestfinished', request =>

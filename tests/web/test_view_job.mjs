@@ -101,6 +101,21 @@ test('the plot over bits has the means and deviations of the report', async () =
     }
 });
 
+/* Law: at one width each line has a place of its own, and its bar stands there. */
+test('the deviations of one width stand side by side', async () => {
+    const {bytes: got} = await downloaded(page, () =>
+        page.getByRole('button', {name: 'Download Accuracy by bits as SVG'}).click());
+    const numbers = pattern => [...got.toString().matchAll(pattern)].map(([, x]) => Number(x));
+    const points = numbers(/<circle cx="([\d.]+)"/g);
+    assert.equal(points.length, report.variants.length);
+    points.sort((a, b) => a - b);
+    for (let i = 1; i < points.length; i++)
+        assert.ok(points[i] - points[i - 1] >= 6, `${points[i]} beside ${points[i - 1]}`);
+    const bars = numbers(/<path d="M([\d.]+) [\d.]+V[\d.]+M/g);
+    assert.equal(bars.length, report.variants.filter(({accuracy: {std}}) => std > 0).length);
+    assert.ok(bars.every(bar => points.includes(bar)));
+});
+
 test('the plots over costs have a point for each variant', async () => {
     for (const [title, cost, format] of [['Accuracy by bit operations', 'bops', bops],
         ['Accuracy by peak memory', 'peak_bytes', bytes]]) {
