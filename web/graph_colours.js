@@ -37,7 +37,7 @@ export const colours = [
         text: bytes},
 ];
 
-/** Gives `valueOf(node)` for drawGraph, {text, heat} or null; `layers` maps names to the layers of
+/** Gives `valueOf(node)` for drawGraph, {text, heat, warmth: 0 to 1} or null; `layers` maps names to the layers of
  * the chosen run, null without one. */
 export function colouring(colour, nodes, layers) {
     const numberOf = node => {
@@ -55,7 +55,7 @@ export function colouring(colour, nodes, layers) {
         if (value === null)
             return null;
         const share = extent > 0 ? (value - low) / extent : 0;
-        return {text: colour.text(value),
-            heat: Math.round(heats * (colour.lessIsHot && extent > 0 ? 1 - share : share))};
+        const warmth = colour.lessIsHot && extent > 0 ? 1 - share : share;
+        return {text: colour.text(value), warmth, heat: Math.round(heats * warmth)};
     };
 }

@@ -2,10 +2,12 @@
 // known of a chosen layer.
 
 import {get, isAbort} from './api.js';
-import {h, notify, replace} from './dom.js';
+import {slug} from './chart.js';
+import {download, h, notify, replace} from './dom.js';
 import {bytes, count, number, plural, time} from './format.js';
 import {colouring, colours} from './graph_colours.js';
 import {drawGraph, shapeText} from './graph_drawing.js';
+import {graphSvg} from './graph_svg.js';
 import {layerDetails} from './layer_details.js';
 import {maySubmit} from './me.js';
 import {facts, missing, section} from './panels.js';
@@ -122,15 +124,26 @@ function colourField(page) {
 
 // ---- the drawing ----
 
-function legend(page, valueOf, nodes) {
-    const values = nodes.filter(node => node.layer)
-        .map(node => valueOf(node)).filter(value => value !== null);
-    if (values.length === 0)
-        return null;
-    const byHeat = [...values].sort((a, b) => a.heat - b.heat);
-    return h('p', {class: 'heat-legend note'}, byHeat[0].text,
+// The texts of the coldest and the warmest layer; null where nothing is coloured.
+function endsOf(nodes, valueOf) {
+    const values = nodes.filter(node => node.layer).map(valueOf)
+        .filter(value => value !== null).sort((a, b) => a.warmth - b.warmth);
+    return values.length === 0 ? null : [values[0].text, values.at(-1).text];
+}
+
+function legend(ends) {
+    return ends && h('p', {class: 'heat-legend note'}, ends[0],
         h('span', {class: 'scale', 'aria-hidden': 'true'}, [0, 1, 2, 3, 4, 5, 6].map(heat =>
-            h('span', {class: `heat-${heat}`}))), byHeat.at(-1).text);
+            h('span', {class: `heat-${heat}`}))), ends[1]);
+}
+
+function downloadDrawing(page, ends) {
+    const name = nameOf(page.model);
+    const parts = [name, ...page.colour.run ? [page.run.id] : [], ...ends ? [page.colour.key] : []];
+    const note = ends && `${page.colour.title}${page.colour.run ? ` in ${page.run.id}` : ''}: ` +
+        ends.join(' to ');
+    download(`${slug(parts.join(' '))}.svg`, graphSvg(page.drawing.element, name, note),
+        'image/svg+xml');
 }
 
 function showLayer(page) {
@@ -163,7 +176,11 @@ function drawNetwork(page) {
         },
     });
     const canvas = h('div', {class: 'canvas'}, page.drawing.element);
-    replace(page.places.drawing, legend(page, valueOf, page.drawing.nodes), canvas);
+    const ends = endsOf(page.drawing.nodes, valueOf);
+    replace(page.places.drawing, h('div', {class: 'drawing-head'}, legend(ends),
+        h('div', {class: 'tools'}, h('button', {type: 'button', class: 'plain',
+            'aria-label': 'Download the drawing as SVG',
+            onclick: () => downloadDrawing(page, ends)}, 'SVG'))), canvas);
     canvas.scrollTop = top;
 }
 

@@ -6,7 +6,7 @@ import assert from 'node:assert/strict';
 import {count, decibel} from '../../web/format.js';
 import {Daemon, makeExample, openBrowser, openPage, runTests, settle, test, until, visit}
     from './lab.mjs';
-import {shown, tableOf, testLooks} from './page_parts.mjs';
+import {downloaded, shown, tableOf, testLooks} from './page_parts.mjs';
 
 const HOSTILE = '<img src=x onerror="window.hacked=1">';
 
@@ -79,8 +79,48 @@ test('it is coloured by the errors and bits of a run', async () => {
     assert.equal(await heat(layers[1].name), 6);
 });
 
+test('the legend goes from the least to the largest error', async () => {
+    await colourBy('error of the output');
+    const errors = layers.map(layer => layer.output_sqnr_final_db);
+    assert.equal(shown(await page.locator('.heat-legend').textContent()),
+        shown(decibel(Math.max(...errors)) + decibel(Math.min(...errors))));
+});
+
+/* Law: the file stands alone: it has what is seen, and no class, whose style would be missing. */
+test('the drawing is a file, too, with its colours', async () => {
+    const {name, bytes} = await downloaded(page, () =>
+        page.getByRole('button', {name: 'Download the drawing as SVG'}).click());
+    assert.equal(name, `img-src-x-onerror-window-hacked-1-${run}-error.svg`);
+    const drawn = await page.evaluate(text => {
+        const file = new DOMParser().parseFromString(text, 'image/svg+xml');
+        const all = [...file.querySelectorAll('*')];
+        return {
+            kinds: [...new Set(all.map(node => node.localName))].sort(),
+            texts: [...file.querySelectorAll('text')].map(node => node.textContent).join(' '),
+            fills: [...file.querySelectorAll('rect')].map(node => node.getAttribute('fill')),
+            edges: file.querySelectorAll('path[marker-end]').length,
+            foreign: all.flatMap(node => [...node.attributes].map(each => each.name))
+                .filter(each => /^(class|style|role|tabindex|on|aria|data)/.test(each)),
+            names: [...file.querySelectorAll('title')].map(node => node.textContent),
+        };
+    }, bytes.toString());
+    assert.deepEqual(drawn.kinds, ['defs', 'g', 'marker', 'path', 'rect', 'svg', 'text', 'title']);
+    assert.deepEqual(drawn.foreign, []);
+    assert.ok(drawn.texts.startsWith(HOSTILE), drawn.texts);
+    for (const layer of layers) {
+        assert.ok(drawn.names.includes(layer.name));
+        assert.ok(shown(drawn.texts).includes(shown(decibel(layer.output_sqnr_final_db))));
+    }
+    assert.equal(drawn.edges, await page.locator('path.edge').count());
+    // Behind the ground: the colours that are seen.
+    assert.deepEqual(drawn.fills.slice(1), await page.locator('.graph rect').evaluateAll(shapes =>
+        shapes.map(shape => getComputedStyle(shape).fill)));
+    assert.ok(new Set(drawn.fills).size > 3, drawn.fills.join(' '));
+});
+
 test('a click shows the layer with its plots, and the address keeps it', async () => {
     const {name} = layers[1];
+    await colourBy('bits of the weights');
     await node(name).click();
     assert.equal(await page.locator('.one-layer h3').first().innerText(), name);
     await tableOf(page, `Weights of ${name}: numbers`);
@@ -99,6 +139,7 @@ test('the keyboard goes from node to node and chooses', async () => {
     await visit(page, daemon, address);
     const focused = () => page.evaluate(() => document.activeElement.dataset?.name);
     await page.getByLabel('Colour by').focus();
+    await page.keyboard.press('Tab'); // the download
     await page.keyboard.press('Tab');
     assert.equal(await focused(), graph.input.name);
     await page.keyboard.press('ArrowDown');
