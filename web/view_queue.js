@@ -187,6 +187,7 @@ class Queue {
     showPages(next) {
         this.pages.hidden = !next && !this.cursor;
         const step = (label, enabled, act) => h('button', {type: 'button', disabled: !enabled,
+            'aria-label': `${label} jobs`, // by which the focus stays on it
             onclick: () => { act(); this.reload().then(() => scrollTo(0, 0)); }}, label);
         replace(this.pages,
             step('Newest', Boolean(this.cursor), () => { this.cursor = ''; this.before = []; }),
