@@ -40,7 +40,7 @@ struct distillation {
     struct sample_order order;
     int64_t part;            /* samples executed at once */
     int64_t inputs, outputs; /* elements of one sample */
-    float *input;            /* [batch][inputs] */
+    float *input;            /* [batch][inputs], of the student where it executes all at once */
     float *tempered;         /* [outputs] */
     struct augmenter augmenter;
     struct exec_seed *seeds; /* the output's, then those of the activations */
@@ -125,11 +125,15 @@ static bool distillation_init(struct distillation *d, const double *output_scale
         return false;
     d->inputs = tensor_elements(&graph->tensors[graph->input], 1);
     d->outputs = tensor_elements(&graph->tensors[units[0].output], 1);
-    d->input = ARENA_ARRAY(scratch, float, d->order.batch * d->inputs, err);
     d->tempered = ARENA_ARRAY(scratch, float, d->outputs, err);
     augmenter_init(graph, &d->options->augment, &d->augmenter);
-    return d->input && d->tempered && create_networks(d, &units[0], output_scales, scratch, err) &&
-           create_seeds(d, scratch, err);
+    if (!d->tempered || !create_networks(d, &units[0], output_scales, scratch, err) ||
+        !create_seeds(d, scratch, err))
+        return false;
+    d->input = d->part == d->order.batch
+                   ? exec_input(d->student)
+                   : ARENA_ARRAY(scratch, float, d->order.batch * d->inputs, err);
+    return d->input != NULL;
 }
 
 /* The given samples, at most a batch. */
