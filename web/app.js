@@ -82,8 +82,8 @@ function fail(error) {
     replace(main, h('div', {class: 'view'}, heading(title),
         problem(reason, offline ? 'No connection' : 'The reason'),
         offline && h('p', {class: 'note'}, 'It is tried again by itself.'),
-        h('div', null, h('button', {type: 'button', onclick: () => again(reason)},
-            'Try again'))));
+        h('div', {class: 'actions'}, h('button', {type: 'button', onclick: () => again(reason)},
+            'Try again'), !offline && h('a', {class: 'button', href: '#/'}, 'To the queue'))));
     if (offline)
         comeBack(shown, reason);
 }

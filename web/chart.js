@@ -3,7 +3,8 @@
 
 import uPlot from './uplot.js';
 
-import {barPlace, capOf, markBox, movedLine, movedPoints, placeOf} from './chart_places.js';
+import {barPlace, capOf, markBox, movedLine, movedPoints, placeOf, tiltHeight, tiltOf}
+    from './chart_places.js';
 import {chartSvg} from './chart_svg.js';
 import {download, h} from './dom.js';
 import {short} from './format.js';
@@ -163,6 +164,15 @@ function axis(label, format, scale, kind) {
     };
 }
 
+// Of names that have no room beside each other: turned, every one of them.
+function categoryAxis(spec) {
+    return {
+        space: 16,
+        rotate: plot => -tiltOf(spec, plot.width), // it counts the other way round
+        size: plot => (tiltOf(spec, plot.width) === 0 ? 34 : tiltHeight(spec)),
+    };
+}
+
 const known = value => typeof value === 'number' && Number.isFinite(value);
 
 const logarithmic = on => on ? {distr: 3} : {};
@@ -197,8 +207,9 @@ function options(spec, width) {
         width,
         height: spec.height ?? 280,
         scales: ranges(spec),
-        axes: [axis(spec.xlabel, spec.formatX ?? short, 'x', spec.stepsX),
-            axis(spec.ylabel, spec.formatY ?? short, 'y', spec.stepsY)],
+        axes: [{...axis(spec.xlabel, spec.formatX ?? short, 'x', spec.stepsX),
+            ...spec.categories && categoryAxis(spec)},
+        axis(spec.ylabel, spec.formatY ?? short, 'y', spec.stepsY)],
         legend: {show: false},
         cursor: {drag: {x: true, y: false}, y: false, points: {size: MARK,
             ...(spec.apart || spec.categories) && {bbox: markBox(spec, MARK)}}},

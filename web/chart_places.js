@@ -42,6 +42,27 @@ export function capOf(spec, toX, pixel = 1) {
     return Math.max(pixel, Math.min(CAP * pixel, room / 2 - pixel));
 }
 
+// ---- the names of categories ----
+
+const CHARACTER = 6.2; // pixels, on the mean
+const TILT = -40; // degrees
+
+/** By how much the names of categories are turned, in degrees: not at all where they fit beside
+ * each other. */
+export function tiltOf(spec, width) {
+    const longest = Math.max(...spec.categories.map(name => name.length));
+    const sides = 90; // pixels that the plot leaves to the axis
+    return longest * CHARACTER + 8 > (width - sides) / spec.categories.length ? TILT : 0;
+}
+
+/** How high the names are when they are turned, in pixels. */
+export function tiltHeight(spec) {
+    const longest = Math.max(...spec.categories.map(name => name.length));
+    return Math.ceil(longest * CHARACTER * Math.sin(-TILT * Math.PI / 180)) + 14;
+}
+
+// ---- moved lines ----
+
 // The points that are known, in pixels of the canvas; null where there is a gap.
 function pixelsOf(spec, i, plot) {
     const toX = value => plot.valToPos(value, 'x', true);

@@ -1,7 +1,7 @@
 // A chart as an SVG file: the same scales, ticks and colours as on the page, as shapes and text.
 
 import {color, css} from './chart.js';
-import {barPlace, capOf, placeOf} from './chart_places.js';
+import {barPlace, capOf, placeOf, tiltHeight, tiltOf} from './chart_places.js';
 
 const FONT = 'font-family="sans-serif" font-size="11"';
 
@@ -30,12 +30,15 @@ function axes(plot, spec, box) {
     const grid = css('--grid');
     const parts = [];
     const bottom = box.top + box.height;
+    const tilt = spec.categories ? tiltOf(spec, plot.width) : 0;
     for (const [x, text] of texts(plot, 0, spec)) {
         const place = box.left + x;
+        const turned = tilt === 0 ? `x="${at(place)}" y="${at(bottom + 16)}" text-anchor="middle"`
+            : `transform="translate(${at(place + 3)} ${at(bottom + 14)}) rotate(${tilt})"` +
+                ' text-anchor="end"';
         parts.push(`<line x1="${at(place)}" y1="${at(box.top)}" x2="${at(place)}"` +
             ` y2="${at(bottom)}" stroke="${grid}"/>`,
-        `<text x="${at(place)}" y="${at(bottom + 16)}" text-anchor="middle" fill="${muted}"` +
-            ` ${FONT}>${escape(text)}</text>`);
+        `<text ${turned} fill="${muted}" ${FONT}>${escape(text)}</text>`);
     }
     for (const [y, text] of texts(plot, 1, spec)) {
         const place = box.top + y;
@@ -45,7 +48,8 @@ function axes(plot, spec, box) {
             ` ${FONT}>${escape(text)}</text>`);
     }
     const middle = box.top + box.height / 2;
-    parts.push(`<text x="${at(box.left + box.width / 2)}" y="${at(bottom + 34)}"` +
+    const below = bottom + (tilt === 0 ? 34 : tiltHeight(spec) + 14);
+    parts.push(`<text x="${at(box.left + box.width / 2)}" y="${at(below)}"` +
         ` text-anchor="middle" fill="${muted}" ${FONT}>${escape(spec.xlabel ?? '')}</text>`,
     `<text transform="translate(12 ${at(middle)}) rotate(-90)" text-anchor="middle"` +
         ` fill="${muted}" ${FONT}>${escape(spec.ylabel ?? '')}</text>`);

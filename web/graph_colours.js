@@ -37,8 +37,8 @@ export const colours = [
         text: bytes},
 ];
 
-/** Gives `valueOf(node)` for drawGraph, {text, heat, warmth: 0 to 1} or null; `layers` maps names to the layers of
- * the chosen run, null without one. */
+/** Gives `valueOf(node)` for drawGraph, {text, heat, warmth: 0 to 1} or null; `layers` maps names
+ * to the layers of the chosen run, null without one. */
 export function colouring(colour, nodes, layers) {
     const numberOf = node => {
         if (!colour.of || (colour.run && layers === null))

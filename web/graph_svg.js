@@ -1,5 +1,5 @@
-// The drawing of a network as an SVG file: what the style sheet says of each shape is written at the
-// shape, and what only a page needs is left out.
+// The drawing of a network as an SVG file: what the style sheet says of each shape is written at
+// the shape, and what only a page needs is left out.
 
 import {css} from './chart.js';
 import {svg} from './dom.js';
@@ -24,7 +24,8 @@ function writeStyle(copy, drawn) {
     }
 }
 
-/** The text of the file: `drawing` as drawGraph() makes it, on the page, below `title` and `note`. */
+/** The text of the file: `drawing` as drawGraph() makes it, on the page, below `title` and
+ * `note`. */
 export function graphSvg(drawing, title, note) {
     const copy = drawing.cloneNode(true);
     const shapes = [...drawing.querySelectorAll('*')];

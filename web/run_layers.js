@@ -73,6 +73,7 @@ export function sensitivityPlot(layers, sensitivity) {
             `${number(sensitivity.samples)} samples of the ${sensitivity.set} set.` +
             (worst ? ` The ${worst.part} of ${worst.name} leaves the largest error.` : ''),
         categories: axisNames(layers.map(layer => layer.name)),
+        height: 320,
         series: [
             {label: 'weights', values: layers.map(layer => dropOf(layer.sensitivity?.weights))},
             {label: 'input', values: layers.map(layer => dropOf(layer.sensitivity?.input))},

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 
-import {barPlace, capOf, placeOf, stepOf} from '../../web/chart_places.js';
+import {barPlace, capOf, placeOf, stepOf, tiltHeight, tiltOf} from '../../web/chart_places.js';
 
 const CAP = 6; // pixels: as wide as the ends of an error bar are drawn
 
@@ -63,4 +63,13 @@ test('bars of a category are neighbours, and their deviations are over their mid
         const [start] = barPlace(i, 3);
         assert.ok(Math.abs(placeOf(spec, i, 1, x => 90 * x) - 90 * (1 + start + width / 2)) < 1e-9);
     }
+});
+
+test('names of categories are turned where they have no room, and have it then', () => {
+    const spec = {categories: ['first', 'block1.depthwise', 'block1.pointwise', 'classifier']};
+    assert.equal(tiltOf(spec, 900), 0);
+    assert.equal(tiltOf(spec, 330), -40);
+    const length = 6.2 * 'block1.depthwise'.length;
+    assert.ok(tiltHeight(spec) > length * Math.sin(40 * Math.PI / 180));
+    assert.equal(tiltOf({categories: ['W2', 'W3', 'W4', 'W6', 'W8']}, 330), 0);
 });
