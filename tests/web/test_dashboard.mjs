@@ -174,7 +174,8 @@ test('the estimate of the daemon is asked for and shown', async () => {
         return route.fulfill({status: refused ? 422 : 200, json: refused
             ? {status: 422, code: 'invalid', detail: 'three is refused here',
                 pointer: '/pipeline/weights/bits'}
-            : {variants: 2, runs: 4, seconds: 185, memory_bytes: 5 << 20, basis: 'four runs'}});
+            : {variants: 2, runs: 4, seconds: 185, basis: 'four runs',
+                memory_bytes: spec.pipeline.weights.bits === 4 ? null : 5 << 20}});
     });
     await visit(page, daemon, `#/submit?from=${job}`);
     await page.getByText('about 3 min 5 s').waitFor();
@@ -185,6 +186,7 @@ test('the estimate of the daemon is asked for and shown', async () => {
     assert.equal(await weightBits().getAttribute('aria-invalid'), 'true');
     await weightBits().fill('4');
     await page.getByText('about 3 min 5 s').waitFor();
+    assert.match(await text('aside .note[title="four runs"]'), /memory: known when/);
     assert.equal(await weightBits().getAttribute('aria-invalid'), 'false');
     await page.unroute('**/v1/jobs/estimate');
 });
