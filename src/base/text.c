@@ -77,18 +77,23 @@ void text_printf(struct text *text, const char *format, ...)
     va_end(arguments);
 }
 
+/* Most of what is printed fits into the room that there is; else that tells how much is needed. */
 void text_vprintf(struct text *text, const char *format, va_list arguments)
 {
+    size_t room = text->broken ? 0 : text->capacity - text->length;
     va_list again;
     va_copy(again, arguments);
-    int length = vsnprintf(NULL, 0, format, again);
+    int length = vsnprintf(room > 0 ? text->bytes + text->length : NULL, room, format, again);
     va_end(again);
 
+    bool fits = length >= 0 && (size_t)length < room;
+    if (!fits && room > 0)
+        text->bytes[text->length] = '\0';
     if (length < 0)
         text->broken = true;
-    else if (text_reserve(text, (size_t)length)) {
-        /* The length was measured above. */
-        (void)vsnprintf(text->bytes + text->length, (size_t)length + 1, format, arguments);
+    else if (fits || text_reserve(text, (size_t)length)) {
+        if (!fits) /* the length was measured above */
+            (void)vsnprintf(text->bytes + text->length, (size_t)length + 1, format, arguments);
         text->length += (size_t)length;
     }
 }

@@ -2,17 +2,44 @@
 
 #include "node.h"
 
-#include <inttypes.h>
+#include <math.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum { COMPACT = -1 }; /* indentation of text on one line */
 
+/* The digits are made from the end. */
+static void print_integer(int64_t value, char out[static JSON_NUMBER_BYTES])
+{
+    char digits[JSON_NUMBER_BYTES];
+    char *at = digits + sizeof(digits);
+    uint64_t rest = value < 0 ? -(uint64_t)value : (uint64_t)value;
+    *--at = '\0';
+    do
+        *--at = (char)('0' + rest % 10);
+    while ((rest /= 10) > 0);
+    if (value < 0)
+        *--at = '-';
+    memcpy(out, at, (size_t)(digits + sizeof(digits) - at));
+}
+
+/* Below 10^15, and with a zero that has no sign: as 15 digits would print it. */
+static bool is_plain_integer(double value)
+{
+    return fabs(value) < 1e15 && (value > 0 || value < 0 || !signbit(value)) &&
+           !(trunc(value) < value) && !(trunc(value) > value);
+}
+
 /* 15 digits always read back as themselves, 17 always give the double back; the least that does is
- * printed. */
+ * printed. Most numbers are whole, and need no trial. */
 void json_number_print(double value, char out[static JSON_NUMBER_BYTES])
 {
+    if (is_plain_integer(value)) {
+        print_integer((int64_t)value, out);
+        return;
+    }
     for (int digits = 15; digits <= 17; digits++) {
         (void)snprintf(out, JSON_NUMBER_BYTES, "%.*g", digits, value); /* at most 24 characters */
         double read = strtod(out, NULL);
@@ -39,8 +66,27 @@ static const char *escape_of(unsigned char c)
     }
 }
 
+/* Its length when it is ASCII that stands for itself, which nearly all of it is; else 0. */
+static size_t plain_length(const char *string)
+{
+    size_t length = 0;
+    for (; string[length] != '\0'; length++) {
+        unsigned char c = (unsigned char)string[length];
+        if (c < 0x20 || c > 0x7e || c == '"' || c == '\\')
+            return 0;
+    }
+    return length;
+}
+
 static void print_text(const char *string, struct text *text)
 {
+    size_t plain = plain_length(string);
+    if (plain > 0) {
+        text_append(text, "\"", 1);
+        text_append(text, string, plain);
+        text_append(text, "\"", 1);
+        return;
+    }
     if (!text_is_utf8(string, strlen(string))) { /* out of a URL, or the name of a layer */
         text_put_json_string(text, string);
         return;
@@ -65,12 +111,11 @@ static void print_text(const char *string, struct text *text)
 static void print_number(const struct json *value, struct text *text)
 {
     char number[JSON_NUMBER_BYTES];
-    if (value->is_integer) {
-        text_printf(text, "%" PRId64, value->integer);
-    } else {
+    if (value->is_integer)
+        print_integer(value->integer, number);
+    else
         json_number_print(value->number, number);
-        text_puts(text, number);
-    }
+    text_puts(text, number);
 }
 
 static void new_line(int indent, struct text *text)

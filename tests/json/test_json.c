@@ -4,6 +4,7 @@
 
 #include "support.h"
 
+#include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -71,6 +72,31 @@ START_TEST(doubles_are_printed_shortest_and_exact)
     char text[JSON_NUMBER_BYTES];
     json_number_print(0.1, text);
     ck_assert_str_eq(text, "0.1");
+}
+END_TEST
+
+/* Law: whole numbers have the digits that the C library gives them, at the ends of their ranges,
+ * too.
+ */
+START_TEST(whole_numbers_are_printed_as_the_library_does)
+{
+    const double doubles[] = {0,    -0.0, 1,     -1,   9,    10,    99,  -1234567, 999999999999999,
+                              1e14, 1e15, -1e15, 1e16, 1e22, 1e300, 0.5, -1e14,    1e15 - 1};
+    for (size_t i = 0; i < sizeof(doubles) / sizeof(doubles[0]); i++) {
+        char text[JSON_NUMBER_BYTES], expected[JSON_NUMBER_BYTES];
+        json_number_print(doubles[i], text);
+        (void)snprintf(expected, sizeof(expected), "%.15g", doubles[i]);
+        ck_assert_str_eq(text, expected);
+    }
+    const int64_t integers[] = {0, 7, -7, 10, INT64_MAX, INT64_MIN};
+    for (size_t i = 0; i < sizeof(integers) / sizeof(integers[0]); i++) {
+        struct json *list = json_array(arena);
+        char expected[64];
+        size_t size;
+        json_add_integer(list, NULL, integers[i]);
+        (void)snprintf(expected, sizeof(expected), "[%" PRId64 "]", integers[i]);
+        ck_assert_str_eq(json_print_string(list, arena, &size, &err), expected);
+    }
 }
 END_TEST
 
@@ -328,6 +354,7 @@ int main(void)
     tcase_add_checked_fixture(tcase, setup, teardown);
     tcase_add_test(tcase, printing_and_parsing_are_inverse);
     tcase_add_test(tcase, doubles_are_printed_shortest_and_exact);
+    tcase_add_test(tcase, whole_numbers_are_printed_as_the_library_does);
     tcase_add_test(tcase, escapes_become_utf8);
     tcase_add_loop_test(tcase, text_that_is_not_json_is_refused_with_its_place, 0,
                         (int)(sizeof(bad) / sizeof(bad[0])));
