@@ -92,20 +92,35 @@ static bool condense(const struct fit *fit, const char *id, const char *key,
     return true;
 }
 
+/* True when so many bytes are kept, which it copies. */
+static bool find_viewed(const struct fit *fit, const char *key, void *out, size_t size)
+{
+    struct answer_text *kept = answer_cache_find(fit->kept, key, fit->version, 0);
+    bool found = kept != NULL && kept->size == size;
+    if (found)
+        memcpy(out, kept->text, size);
+    answer_cache_release(kept);
+    return found;
+}
+
+static void keep_viewed(const struct fit *fit, const char *key, const void *bytes, size_t size)
+{
+    answer_cache_put(fit->kept, key, fit->version, INT64_MAX,
+                     &(struct answer_draft){bytes, size, "", 0});
+}
+
 static bool check_model(const struct fit *fit, const char *id)
 {
     const char *key = viewed_key(fit, "model", id);
+    bool seen;
     if (key == NULL)
         return false;
-    struct answer_text *kept = answer_cache_find(fit->kept, key, fit->version, 0);
-    bool known = kept != NULL;
-    answer_cache_release(kept);
-    if (known)
-        return true;
-    if (!model_row_check(fit->database, fit->viewer, id, fit->err))
-        return false;
-    answer_cache_put(fit->kept, key, fit->version, INT64_MAX, &(struct answer_draft){"", 0, "", 0});
-    return true;
+    if (find_viewed(fit, key, &seen, sizeof(seen)))
+        return true; /* only those that are seen are kept */
+    seen = model_row_check(fit->database, fit->viewer, id, fit->err);
+    if (seen)
+        keep_viewed(fit, key, &seen, sizeof(seen));
+    return seen;
 }
 
 static bool read_model(struct fit *fit, const struct job_file *file)
@@ -164,21 +179,11 @@ static bool read_dataset(const struct fit *fit, const char *id, const char *poin
     const char *key = viewed_key(fit, "dataset", id);
     if (key == NULL)
         return false;
-    struct answer_text *kept = answer_cache_find(fit->kept, key, fit->version, 0);
-    bool known = kept != NULL && kept->size == sizeof(*out);
-    if (known)
-        memcpy(out, kept->text, sizeof(*out));
-    answer_cache_release(kept);
-    if (known)
+    if (find_viewed(fit, key, out, sizeof(*out)))
         return true;
     if (!read_dataset_row(fit, id, pointer, out))
         return false;
-    const union {
-        const struct described_dataset *described;
-        const char *bytes;
-    } copied = {.described = out};
-    answer_cache_put(fit->kept, key, fit->version, INT64_MAX,
-                     &(struct answer_draft){copied.bytes, sizeof(*out), "", 0});
+    keep_viewed(fit, key, out, sizeof(*out));
     return true;
 }
 
