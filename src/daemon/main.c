@@ -68,15 +68,11 @@ static int run_command(const struct command *command, int count, char *const *li
 }
 
 /* A large block goes back to the system when it is freed, whatever was freed before: what a run
- * took is not kept for the next one, and its peak can be predicted. Of small ones each worker keeps
- * a little. Given back from 128 KiB on, as is usual, they were cleared by the kernel again for the
- * next unit while other workers waited to change the address space: eight block-wise runs of DS-CNN
- * had 54000 page faults, and have 37000. */
+ * took is not kept for the next one, and its peak can be predicted. */
 static void return_large_blocks(void)
 {
-    enum { LARGE_BYTES = 1 << 20, KEPT_BYTES = 4 << 20 };
+    enum { LARGE_BYTES = 1 << 20 };
     (void)mallopt(M_MMAP_THRESHOLD, LARGE_BYTES); /* what is refused stays as it is */
-    (void)mallopt(M_TRIM_THRESHOLD, KEPT_BYTES);
 }
 
 int main(int argc, char **argv)

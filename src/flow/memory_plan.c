@@ -42,9 +42,10 @@ struct planner {
     const struct pipeline *pipeline;
     struct quant_network *network;
     const struct samples *samples;
-    size_t walk_bytes; /* for values of walks in memory */
-    bool spills;       /* some are not */
-    size_t peak_bytes; /* of the steps so far, on top of what is there anyway */
+    size_t walk_bytes;   /* for values of walks in memory */
+    bool spills;         /* some are not */
+    size_t peak_bytes;   /* of the steps so far, on top of what is there anyway */
+    size_t beside_bytes; /* of these without values of walks, at one time */
     size_t spilled_bytes;
     struct error *err;
 };
@@ -54,9 +55,11 @@ static size_t larger(size_t a, size_t b)
     return a > b ? a : b;
 }
 
-static void note(struct planner *planner, size_t bytes)
+/* Values of a walk in memory, and what else is there for a moment. */
+static void note(struct planner *planner, size_t walk_bytes, size_t beside_bytes)
 {
-    planner->peak_bytes = larger(planner->peak_bytes, bytes);
+    planner->peak_bytes = larger(planner->peak_bytes, walk_bytes + beside_bytes);
+    planner->beside_bytes = larger(planner->beside_bytes, beside_bytes);
 }
 
 static size_t tensor_bytes(const struct graph *graph, int tensor, int64_t samples)
@@ -85,17 +88,11 @@ static bool open_walk(struct planner *planner, int64_t samples, struct walk **ou
     return walk_create(planner->network, &options, out_walk, planner->err);
 }
 
-/* Values in memory beside what else is there for a moment. */
-static void note_beside(struct planner *planner, const struct walk *walk, size_t more_bytes)
-{
-    note(planner, walk_memory(walk).used_bytes + more_bytes);
-}
-
 static void close_walk(struct planner *planner, struct walk *walk)
 {
     struct walk_memory memory = walk_memory(walk);
     size_t executors = 2 * weight_bytes(planner->network, 0, planner->network->layer_count);
-    note(planner, memory.peak_bytes + executors);
+    note(planner, memory.peak_bytes, executors);
     planner->spilled_bytes += memory.spilled_bytes;
     walk_destroy(walk);
 }
@@ -153,7 +150,8 @@ static bool plan_reconstruction(struct planner *planner)
         int output = network->graph->nodes[node].outputs[0];
         done = walk_nodes(planner, walk, node, node, false);
         if (done && is_layer) {
-            note_beside(planner, walk, layer_bytes(planner, &network->layers[layer++]));
+            note(planner, walk_memory(walk).used_bytes,
+                 layer_bytes(planner, &network->layers[layer++]));
             walk_keep(walk, output);
         }
         done = done && walk_nodes(planner, walk, node, node, true);
@@ -244,7 +242,7 @@ static bool plan_units(struct planner *planner, const struct unit *units, int co
                walk_nodes(planner, walk, unit->first, unit->start - 1, true);
         if (!done)
             break;
-        note_beside(planner, walk, bytes);
+        note(planner, walk_memory(walk).used_bytes, bytes);
         done = walk_nodes(planner, walk, unit->start, unit->last, true);
         walk_release(walk, unit->input);
         walk_release(walk, unit->output);
@@ -278,7 +276,7 @@ static bool plan_training(struct planner *planner)
     if (!unit_bytes(planner, &units[0], &student) ||
         !executor_bytes(planner, folded, part, true, NULL, &teacher))
         return false;
-    note(planner, student + teacher);
+    note(planner, 0, student + teacher);
     return true;
 }
 
@@ -303,7 +301,7 @@ static bool plan_tuning(struct planner *planner)
     int64_t part = sample_order_of_network(network->graph, planner->pipeline->postprocess.batch);
     if (!executor_bytes(planner, network->graph, part, true, &all, &bytes))
         return false;
-    note(planner, bytes);
+    note(planner, 0, bytes);
     return true;
 }
 
@@ -318,12 +316,12 @@ static bool plan_evaluation(struct planner *planner)
         return false;
     walk_keep(walk, network->graph->output);
     bool done = walk_all(planner, walk);
-    note(planner, walk_memory(walk).peak_bytes + 2 * (size_t)samples * outputs);
+    note(planner, walk_memory(walk).peak_bytes, 2 * (size_t)samples * outputs);
     close_walk(planner, walk);
     if (!done || !executor_bytes(planner, network->graph, EVALUATE_BATCH, false, NULL, &executor))
         return false;
     if (evaluation)
-        note(planner, executor + 2 * (size_t)evaluation->samples * outputs);
+        note(planner, 0, executor + 2 * (size_t)evaluation->samples * outputs);
     return true;
 }
 
@@ -338,7 +336,7 @@ static bool plan_steps(struct planner *planner, size_t walk_bytes)
 {
     planner->walk_bytes = walk_bytes;
     planner->spills = walk_bytes != SIZE_MAX;
-    planner->peak_bytes = planner->spilled_bytes = 0;
+    planner->peak_bytes = planner->beside_bytes = planner->spilled_bytes = 0;
     return plan_reconstruction(planner) && plan_training(planner) && plan_tuning(planner) &&
            plan_evaluation(planner);
 }
@@ -385,6 +383,7 @@ bool memory_plan_make(struct arena *arena, const struct run_request *request,
         .predicted_bytes = there + planner.peak_bytes,
         .spilled_bytes = planner.spilled_bytes,
         .walk_bytes = walk_bytes,
+        .kept_bytes = planner.peak_bytes - planner.beside_bytes,
     };
     return true;
 }

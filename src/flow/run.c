@@ -20,6 +20,7 @@
 #include "ptqd/recon/bias_tune.h"
 #include "ptqd/recon/equalize.h"
 #include "ptqd/recon/split_channels.h"
+#include "ptqd/recon/value_pool.h"
 
 #include <math.h>
 
@@ -117,11 +118,13 @@ static bool open_state(struct run *run)
     return run->packed != NULL;
 }
 
-/* What of the steps fits into memory, before anything is computed. */
+/* What of the steps fits into memory, before anything is computed, and room for its tensors. */
 static bool plan_memory(struct run *run)
 {
     struct memory_plan plan;
     if (!memory_plan_make(run->arena, run->request, run->network, &run->samples, &plan, run->err))
+        return false;
+    if (!value_pool_create(plan.kept_bytes, &run->data.pool, run->err))
         return false;
     run->data.memory_bytes = plan.walk_bytes;
     run->result->predicted_bytes = plan.predicted_bytes;
@@ -426,10 +429,12 @@ bool run_execute(struct arena *arena, const struct run_request *request,
     run.progress.skipped[STEP_TRAIN] = !pipeline_trains(request->pipeline);
     run.progress.skipped[STEP_TUNE] = request->pipeline->postprocess.bias == BIAS_NONE;
     run.progress.skipped[STEP_SENSITIVITY] = !request->pipeline->report.sensitivity;
-    if (!pipeline_check(request->pipeline, err) || !prepare(&run) || !open_state(&run) ||
-        !plan_memory(&run) || !decide(&run, STEP_TUNE) ||
-        !quant_network_round_biases(run.network, err) || !evaluate(&run) ||
-        !measure_sensitivity(&run) || !export_artifacts(&run))
+    bool done = pipeline_check(request->pipeline, err) && prepare(&run) && open_state(&run) &&
+                plan_memory(&run) && decide(&run, STEP_TUNE) &&
+                quant_network_round_biases(run.network, err) && evaluate(&run) &&
+                measure_sensitivity(&run) && export_artifacts(&run);
+    value_pool_destroy(run.data.pool);
+    if (!done)
         return false;
     describe_layers(&run);
     if (!losses_report(arena, &run.state.losses, run.pipeline, run.network, &result->losses,

@@ -9,10 +9,10 @@
 
 #include "ptqd/base/mem.h"
 #include "ptqd/nn/op.h"
+#include "ptqd/recon/value_pool.h"
 
 #include <math.h>
 #include <stdlib.h>
-#include <sys/mman.h>
 
 struct buffer_ref {
     struct captured captured;
@@ -27,20 +27,11 @@ struct stream { /* one of the two networks */
     struct buffer_ref **of;    /* [tensors of network->graph] */
 };
 
-enum { SPARES_MAX = 8 };
-
-struct spare {
-    float *values;
-    size_t bytes;
-};
-
 struct walk {
     const struct quant_network *network;
     struct walk_options options;
     struct stream real, quantized;
     struct walk_memory memory;
-    struct spare spares[SPARES_MAX];
-    int spare_count;
     struct arena *buffers; /* chunks of what is not in memory, while a node is executed, ... */
     size_t chunk_bytes;    /* ... and their size */
     int *readers;          /* [tensors] nodes that will still read it, in the quantized network */
@@ -70,52 +61,6 @@ static void count_memory(struct walk *walk, size_t more_bytes)
 
 /* ---- memory ---- */
 
-/* What was released waits for a tensor of the same size: to be touched for the first time takes
- * memory as long as the float network's arithmetic. With the values in use it is never more than
- * these were before, because what does not fit anything new goes first. */
-
-static void spares_free(struct walk *walk)
-{
-    while (walk->spare_count > 0)
-        free(walk->spares[--walk->spare_count].values);
-}
-
-static void spares_put(struct walk *walk, float *values, size_t bytes)
-{
-    if (walk->spare_count == SPARES_MAX)
-        spares_free(walk);
-    walk->spares[walk->spare_count++] = (struct spare){values, bytes};
-}
-
-/* NULL when there is none. */
-static float *spares_take(struct walk *walk, size_t bytes)
-{
-    for (int i = 0; i < walk->spare_count; i++) {
-        float *values = walk->spares[i].values;
-        if (walk->spares[i].bytes != bytes)
-            continue;
-        walk->spares[i] = walk->spares[--walk->spare_count];
-        return values;
-    }
-    return NULL;
-}
-
-/* Large ones in large pages. */
-static float *values_create(struct walk *walk, size_t bytes)
-{
-    const size_t large = (size_t)2 << 20;
-    size_t alignment = bytes >= large ? large : 64;
-    size_t rounded = bytes ? (bytes + alignment - 1) / alignment * alignment : alignment;
-    float *values = spares_take(walk, bytes);
-    if (values)
-        return values;
-    spares_free(walk);
-    values = aligned_alloc(alignment, rounded);
-    if (values && alignment == large)
-        (void)madvise(values, rounded, MADV_HUGEPAGE); /* a wish: without, pages are small */
-    return values;
-}
-
 static void release(struct walk *walk, struct stream *stream, int tensor)
 {
     struct buffer_ref *buffer = stream->of[tensor];
@@ -123,7 +68,7 @@ static void release(struct walk *walk, struct stream *stream, int tensor)
     if (buffer && --buffer->users == 0) {
         walk->memory.used_bytes -= buffer->bytes;
         if (buffer->captured.values)
-            spares_put(walk, buffer->captured.values, buffer->bytes);
+            value_pool_give(walk->options.pool, buffer->captured.values, buffer->bytes);
         spill_destroy(buffer->captured.spill);
         free(buffer);
     }
@@ -147,7 +92,7 @@ static bool place(struct walk *walk, struct buffer_ref *buffer, const char *tens
                     options->memory_bytes);
     }
     if (!options->counts_only)
-        buffer->captured.values = values_create(walk, bytes);
+        buffer->captured.values = value_pool_take(walk->options.pool, bytes);
     if (!options->counts_only && !buffer->captured.values)
         return FAIL(err, E_MEMORY, "%zu bytes for tensor '%s' of %lld calibration samples", bytes,
                     tensor, (long long)options->count);
@@ -257,7 +202,6 @@ void walk_destroy(struct walk *walk)
         return;
     stream_finish(walk, &walk->real);
     stream_finish(walk, &walk->quantized);
-    spares_free(walk);
     arena_destroy(walk->buffers);
     free(walk->readers);
     free(walk);

@@ -11,6 +11,7 @@ struct memory_plan {
     size_t predicted_bytes; /* peak of a process that does this run alone */
     size_t spilled_bytes;   /* to files, all in all */
     size_t walk_bytes;      /* for values of walks in memory, at most */
+    size_t kept_bytes;      /* these and what waits for others: leaves room for all beside them */
 };
 
 /* Of a run whose network is made (its quantizers need not be ready), with what is in `arena` so

@@ -22,6 +22,7 @@ struct walk_options {
     const struct samples *samples; /* borrowed; those from `first` on, `count` of them */
     int64_t first, count;
     size_t memory_bytes;         /* of the values in memory at one time, at most */
+    struct value_pool *pool;     /* for these; NULL: the system */
     const char *spill_directory; /* for the others; NULL: E_MEMORY names tensor, samples, bytes */
     bool counts_only; /* nodes do nothing but take memory and let it go: for walk_memory */
 };
