@@ -209,7 +209,7 @@ static bool unit_bytes(struct planner *planner, const struct unit *unit, size_t 
                                                                        : planner->samples->count;
     if (!unit_graph_create(planner->arena, planner->network, unit, &graph, planner->err))
         return false;
-    int64_t part = whole ? sample_order_of_network(planner->network->folded, batch)
+    int64_t part = whole ? sample_order_of_network(planner->network->folded, batch, 0)
                          : train_part(graph.graph, batch);
     if (!executor_bytes(planner, graph.graph, part, true, unit, &executor))
         return false;
@@ -257,7 +257,7 @@ static bool plan_training(struct planner *planner)
     struct unit *units;
     size_t student, teacher;
     const struct graph *folded = planner->network->folded;
-    int64_t part = sample_order_of_network(folded, pipeline->optimize.batch);
+    int64_t part = sample_order_of_network(folded, pipeline->optimize.batch, 0);
     int count;
     static const enum unit_granularity granularities[] = {
         [OPTIMIZE_LAYER] = UNIT_LAYER,
@@ -298,7 +298,7 @@ static bool plan_tuning(struct planner *planner)
     if (bias == BIAS_NONE || network->layer_count == 0)
         return true;
     const struct unit all = {.layer_count = network->layer_count};
-    int64_t part = sample_order_of_network(network->graph, planner->pipeline->postprocess.batch);
+    int64_t part = sample_order_of_network(network->graph, planner->pipeline->postprocess.batch, 0);
     if (!executor_bytes(planner, network->graph, part, true, &all, &bytes))
         return false;
     note(planner, 0, bytes);

@@ -74,7 +74,7 @@ static bool tuning_init(struct tuning *tuning, const struct bias_tune_options *o
     if (!sample_order_create(scratch, tuning->samples->count, graph->batchable ? options->batch : 1,
                              tuning->rng, &tuning->order, err))
         return false;
-    tuning->part = sample_order_of_network(graph, tuning->order.batch);
+    tuning->part = sample_order_of_network(graph, tuning->order.batch, options->most_bytes);
     tuning->input_elements = tensor_elements(&graph->tensors[graph->input], 1);
     tuning->output_elements = tensor_elements(&graph->tensors[graph->output], 1);
     tuning->loss_tensor = graph_before_softmax(graph, graph->output);

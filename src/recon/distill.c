@@ -76,7 +76,7 @@ static bool create_networks(struct distillation *d, const struct unit *unit,
     if (!unit_graph_create(scratch, d->network, unit, &d->graph, err) ||
         !choose_tensors(d, scratch, err))
         return false;
-    d->part = sample_order_of_network(d->network->folded, d->order.batch);
+    d->part = sample_order_of_network(d->network->folded, d->order.batch, d->options->most_bytes);
     struct exec_options options = {
         .batch = d->part,
         .gradients = true, /* keeps activations */

@@ -1,6 +1,7 @@
 #include "ptqd/recon/bias_tune.h"
 
 #include "calibrated_network.h"
+#include "loss_curve.h"
 #include "support.h"
 
 #include "ptqd/quant/bias.h"
@@ -84,6 +85,34 @@ START_TEST(weights_and_ranges_stay_as_they_are)
 }
 END_TEST
 
+/* Law: parts of a mini-batch, the last one smaller, add up to what all of it gives: each step has
+ * the loss that it has when all samples are executed at once. The tolerance is for the gradients'
+ * sums, which float32 rounds elsewhere. */
+START_TEST(parts_make_the_steps_that_all_samples_make)
+{
+    enum { BATCH = 15 };
+    static const double tolerance = 1e-6;
+    struct loss_curve curves[3];
+    const int64_t bytes[3] = {0, loss_curve_bytes_for_parts(network->graph, BATCH),
+                              1 /* a sample each */};
+    for (int i = 0; i < 3; i++) {
+        struct calibrated_network c;
+        struct rng rng;
+        double before, after;
+        struct recon_monitor monitor = loss_curve_monitor(&curves[i]);
+        const struct bias_tune_options in_parts = {
+            .epochs = 2, .batch = BATCH, .learning_rate = 0.01, .most_bytes = bytes[i]};
+        calibrated_network_init(&c, arena, 4, 6);
+        rng_init(&rng, 1, 0);
+        ck_assert_ok(bias_tune(c.network, &samples, &target, &in_parts, &rng, &monitor, arena,
+                               &before, &after, &err),
+                     &err);
+        loss_curve_check_close(&curves[i], &curves[0], tolerance);
+    }
+    ck_assert_int_gt(curves[0].count, 2);
+}
+END_TEST
+
 static bool refuse(void *context, double fraction, double loss)
 {
     int *calls = context;
@@ -110,6 +139,7 @@ int main(void)
     tcase_add_test(tcase, the_loss_falls);
     tcase_add_test(tcase, biases_stay_on_their_grid);
     tcase_add_test(tcase, weights_and_ranges_stay_as_they_are);
+    tcase_add_test(tcase, parts_make_the_steps_that_all_samples_make);
     tcase_add_test(tcase, tuning_stops_when_it_is_told);
     suite_add_tcase(suite, tcase);
     return support_run(suite);

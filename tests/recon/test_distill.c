@@ -1,6 +1,7 @@
 #include "ptqd/recon/distill.h"
 
 #include "calibrated_network.h"
+#include "loss_curve.h"
 #include "small_network.h"
 #include "support.h"
 
@@ -181,6 +182,33 @@ START_TEST(distillation_is_deterministic)
 }
 END_TEST
 
+/* Law: parts of a mini-batch, the last one smaller, add up to what all of it gives: each step has
+ * the loss that it has when all samples are executed at once. The tolerance is for the gradients'
+ * sums, which float32 rounds elsewhere. */
+START_TEST(parts_make_the_steps_that_all_samples_make)
+{
+    enum { BATCH = 15 };
+    static const double tolerance = 1e-6;
+    struct loss_curve curves[3];
+    const int64_t bytes[3] = {0, loss_curve_bytes_for_parts(calibrated.network->folded, BATCH),
+                              1 /* a sample each */};
+    for (int i = 0; i < 3; i++) {
+        struct calibrated_network c;
+        struct distill_result result;
+        struct distill_options options = plain;
+        struct recon_monitor monitor = loss_curve_monitor(&curves[i]);
+        options.epochs = 2;
+        options.batch = BATCH;
+        options.most_bytes = bytes[i];
+        calibrated_network_init(&c, arena, 3, 4);
+        ck_assert_ok(quant_network_round_biases(c.network, &err), &err);
+        ck_assert_ok(run(&c, &options, &monitor, &result), &err);
+        loss_curve_check_close(&curves[i], &curves[0], tolerance);
+    }
+    ck_assert_int_gt(curves[0].count, 2);
+}
+END_TEST
+
 static bool refuse(void *context, double fraction, double loss)
 {
     (void)fraction, (void)loss;
@@ -211,6 +239,7 @@ int main(void)
     tcase_add_test(tcase, what_gets_worse_is_taken_back);
     tcase_add_test(tcase, the_inputs_quantizer_stays);
     tcase_add_test(tcase, distillation_is_deterministic);
+    tcase_add_test(tcase, parts_make_the_steps_that_all_samples_make);
     tcase_add_test(tcase, it_stops_when_asked);
     suite_add_tcase(suite, tcase);
     return support_run(suite);

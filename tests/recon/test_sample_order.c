@@ -74,8 +74,9 @@ START_TEST(what_is_executed_at_once_follows_the_memory)
     struct graph *graph = small_network_create(arena, 1);
     ck_assert_int_eq(sample_order_at_once(graph, BATCH, 0), 1);
     ck_assert_int_eq(sample_order_at_once(graph, BATCH, INT64_MAX), BATCH);
-    ck_assert_int_eq(sample_order_of_network(graph, BATCH), BATCH);
-    ck_assert_int_lt(sample_order_of_network(graph, INT64_C(1) << 40), INT64_C(1) << 40);
+    ck_assert_int_eq(sample_order_of_network(graph, BATCH, 0), BATCH);
+    ck_assert_int_eq(sample_order_of_network(graph, BATCH, 1), 1);
+    ck_assert_int_lt(sample_order_of_network(graph, INT64_C(1) << 40, 0), INT64_C(1) << 40);
     int64_t bytes = 1;
     while (sample_order_at_once(graph, BATCH, bytes) < 2)
         bytes++;

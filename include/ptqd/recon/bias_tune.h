@@ -14,7 +14,8 @@
 struct bias_tune_options {
     int64_t epochs;
     int64_t batch;
-    double learning_rate;              /* relative to the layer's output scale */
+    double learning_rate; /* relative to the layer's output scale */
+    int64_t most_bytes;   /* of what is executed at once (sample_order.h); 0: the usual ceiling */
     const struct recon_keeper *keeper; /* of epochs; NULL: nothing is kept */
 };
 
@@ -25,10 +26,10 @@ struct bias_tune_target {
 };
 
 /* Changes the layers' bias_values. The order of the mini-batches comes from `rng`. The loss over
- * all samples is measured after every epoch, and the best biases stay, so it never grows; before
- * and after it is given per sample (divergence), or relative to the squared target; either pointer
- * may be NULL. Recorded (monitor.h) are the losses of mini-batches; the first and the last are over
- * all samples. E_UNSUPPORTED names an operator without a gradient. */
+ * all samples is measured several times on the way, and the best biases stay, so it never grows;
+ * before and after it is given per sample (divergence), or relative to the squared target. Recorded
+ * (monitor.h) are the losses of mini-batches; the first and the last are over all samples.
+ * E_UNSUPPORTED names an operator without a gradient. */
 bool bias_tune(struct quant_network *network, const struct samples *samples,
                const struct bias_tune_target *target, const struct bias_tune_options *options,
                struct rng *rng, const struct recon_monitor *monitor, struct arena *scratch,

@@ -26,6 +26,7 @@ struct distill_options {
     enum distill_loss loss;
     double temperature; /* ≥ 1, of a second comparison of the probabilities; 1: none */
     double share;       /* of the intermediate activations */
+    int64_t most_bytes; /* of what is executed at once (sample_order.h); 0: the usual ceiling */
     struct augment_options augment;
     struct trainee_options trainee;
     const struct recon_keeper *keeper; /* asked to save after every epoch; NULL: nothing is kept */

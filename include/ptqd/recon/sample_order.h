@@ -30,5 +30,6 @@ int64_t sample_order_part(int64_t first, int64_t count, int64_t part);
  * activations and their gradients take no more than `most_bytes`; but at least one. */
 int64_t sample_order_at_once(const struct graph *graph, int64_t batch, int64_t most_bytes);
 
-/* The same where a whole network is trained: all, unless that takes too much memory. */
-int64_t sample_order_of_network(const struct graph *graph, int64_t batch);
+/* The same where a whole network is trained: all, unless that takes more than `most_bytes`; 0: than
+ * the usual ceiling. */
+int64_t sample_order_of_network(const struct graph *graph, int64_t batch, int64_t most_bytes);
