@@ -4,8 +4,8 @@
 
 #include "ptqd/kern/difference.h"
 #include "ptqd/kern/dot.h"
-#include "ptqd/nn/op.h"
 #include "ptqd/recon/sample_order.h"
+#include "ptqd/recon/unit_loss.h"
 
 #include <math.h>
 #include <string.h>
@@ -34,9 +34,9 @@ struct training {
     int64_t part;            /* samples executed at once */
     int64_t inputs, outputs; /* elements of one sample */
     float *input;            /* [part][inputs], of the executor */
-    int gradient_of;         /* the output, or what is in front of its Relu */
-    float *gradient;         /* [part][outputs] */
-    double target_square;    /* mean over all elements */
+    struct unit_loss unit_loss;
+    float *gradient;      /* [part][outputs], of unit_loss.tensor */
+    double target_square; /* mean over all elements */
     struct rng *rng;
     const struct recon_monitor *monitor;
     double now, loss; /* share of the steps done, and what was measured last */
@@ -64,16 +64,6 @@ static bool measure_target(struct training *training, struct error *err)
     return true;
 }
 
-/* The tensor that a step's gradient is of. Where the output is a Relu's that slope is taken with
- * the difference: a pass over memory instead of two. */
-static int gradient_tensor(const struct graph *graph)
-{
-    int producer = graph->tensors[graph->output].producer;
-    bool rectified = producer >= 0 && graph->nodes[producer].op->rectifies &&
-                     graph_reader_count(graph, graph->output) == 1;
-    return rectified ? graph->nodes[producer].inputs[0] : graph->output;
-}
-
 static bool training_init(struct training *training, struct quant_network *network,
                           const struct unit *unit, const double *output_scales,
                           struct arena *scratch, struct error *err)
@@ -88,7 +78,7 @@ static bool training_init(struct training *training, struct quant_network *netwo
     int64_t part = training->part = train_part(graph, training->order.batch);
     training->inputs = tensor_elements(&graph->tensors[graph->input], 1);
     training->outputs = tensor_elements(&graph->tensors[graph->output], 1);
-    training->gradient_of = gradient_tensor(graph);
+    training->unit_loss = unit_loss_of(graph);
     training->gradient = ARENA_ARRAY(scratch, float, part * training->outputs, err);
     if (!training->gradient || !measure_target(training, err) ||
         !unit_graph_prepare_drop(&training->graph, scratch, part, options->drop, training->rng,
@@ -142,15 +132,12 @@ static const float *output_of(const struct training *training, int64_t i)
 static bool differentiate(struct training *training, const int64_t *order, int64_t count,
                           float factor, double *squares, struct error *err)
 {
-    bool plain = training->gradient_of == training->graph.graph->output;
-    void (*differ)(const float *, const float *, int64_t, float, float *) =
-        plain ? difference_f32 : difference_f32_rectified;
     for (int64_t i = 0; i < count; i++) {
         const float *target = captured_at(&training->target, order[i], 1, err);
         if (!target)
             return false;
-        differ(output_of(training, i), target, training->outputs, factor,
-               training->gradient + i * training->outputs);
+        training->unit_loss.differ(output_of(training, i), target, training->outputs, factor,
+                                   training->gradient + i * training->outputs);
         if (squares)
             *squares += difference_squares_f32(output_of(training, i), target, training->outputs);
     }
@@ -209,7 +196,7 @@ static bool train_step(struct training *training, int64_t step, double unit, str
     int64_t every = (options->steps + RECORDED_STEPS - 1) / RECORDED_STEPS;
     bool recorded = step > 0 && step % every == 0;
     double squares = 0.0;
-    const struct exec_seed seed = {training->gradient_of, .gradient = training->gradient};
+    const struct exec_seed seed = {training->unit_loss.tensor, .gradient = training->gradient};
     trainee_apply(&training->trainee);
     for (int64_t first = 0; first < batch; first += training->part) {
         int64_t count = sample_order_part(first, batch, training->part);
