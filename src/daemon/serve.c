@@ -28,6 +28,8 @@
 #include <unistd.h>
 #include <uv.h>
 
+enum { LOOK_EVERY_MS = 1000 }; /* for limits that a command has changed */
+
 struct service {
     const struct settings *settings; /* borrowed */
     struct store *store;
@@ -38,8 +40,9 @@ struct service {
     struct api *api;
     struct http_tls *tls; /* NULL: not configured */
     struct http_server *server;
-    bool open;     /* no token is configured */
-    int listen_fd; /* handed over by the service manager; −1: none, or the server's */
+    bool open;            /* no token is configured */
+    int64_t data_version; /* of the store, when workers were last told to look */
+    int listen_fd;        /* handed over by the service manager; −1: none, or the server's */
 };
 
 /* What runs share. libuv reads what the machine has from files, see the end of command_serve, so
@@ -252,6 +255,22 @@ static void on_watchdog(uv_timer_t *timer)
     notify_alive();
 }
 
+/* `ptqd token change` is another process: what it commits may let a run start that a limit held
+ * back, and nobody tells the workers. What this process commits wakes them once more, which costs
+ * each idle one a look. */
+static void on_look(uv_timer_t *timer)
+{
+    struct service *service = timer->data;
+    int64_t version;
+    struct error err = {.message = ""};
+    if (!store_data_version(service->store, &version, &err)) {
+        log_failure("daemon", "can't see whether limits have changed", &err);
+    } else if (version != service->data_version) {
+        service->data_version = version;
+        jobs_wake(service->jobs);
+    }
+}
+
 static void close_handle(uv_handle_t *handle, void *context)
 {
     (void)context;
@@ -272,14 +291,15 @@ static struct retention_limits retention_limits(const struct settings *settings)
 static bool wait_for_end(struct service *service, uv_loop_t *loop, struct error *err)
 {
     uv_signal_t term, interrupt, hangup;
-    uv_timer_t watchdog;
+    uv_timer_t watchdog, look;
     struct retention_timer retention = {.working = false};
     /* Initialising these can't fail on a fresh loop. */
     (void)uv_signal_init(loop, &term);
     (void)uv_signal_init(loop, &interrupt);
     (void)uv_signal_init(loop, &hangup);
     (void)uv_timer_init(loop, &watchdog);
-    hangup.data = service;
+    (void)uv_timer_init(loop, &look);
+    hangup.data = look.data = service;
     int status = uv_signal_start(&term, on_signal, SIGTERM);
     if (status == 0)
         status = uv_signal_start(&interrupt, on_signal, SIGINT);
@@ -288,6 +308,8 @@ static bool wait_for_end(struct service *service, uv_loop_t *loop, struct error 
     uint64_t interval_ms = notify_interval_ms();
     if (status == 0 && interval_ms > 0)
         status = uv_timer_start(&watchdog, on_watchdog, interval_ms, interval_ms);
+    if (status == 0)
+        status = uv_timer_start(&look, on_look, LOOK_EVERY_MS, LOOK_EVERY_MS);
     struct retention_limits limits = retention_limits(service->settings);
     if (status == 0)
         status = retention_timer_start(&retention, loop, service->store, &limits);

@@ -24,6 +24,13 @@ void queue_wake(struct jobs *jobs)
     uv_cond_broadcast(&jobs->claimable);
 }
 
+void jobs_wake(struct jobs *jobs)
+{
+    uv_mutex_lock(&jobs->mutex);
+    queue_wake(jobs);
+    uv_mutex_unlock(&jobs->mutex);
+}
+
 /* ---- life ---- */
 
 static bool recover(struct database *database, void *context, struct error *err)

@@ -180,6 +180,13 @@ bool store_reader(struct store *store, struct database **out_database, struct er
     return store_readers_get(store->readers, store->blobs, &store->limits, out_database, err);
 }
 
+bool store_data_version(struct store *store, int64_t *out_version, struct error *err)
+{
+    struct database *database;
+    return store_reader(store, &database, err) &&
+           database_number(database, "PRAGMA data_version", out_version, err);
+}
+
 uint64_t store_changes(const struct store *store)
 {
     return store_writer_changes(store->writer);

@@ -23,7 +23,8 @@ void session_close(struct session *session)
 static const struct json *exchange(struct session *session, const char *method, const char *target,
                                    const void *body, size_t size, int status)
 {
-    struct reply reply = client_call(session->program.port, method, target, NULL, body, size);
+    struct reply reply =
+        client_call(session->program.port, method, target, session->headers, body, size);
     ck_assert_msg(reply.status == status, "%s %s: %d %s", method, target, reply.status, reply.body);
     struct json *value = NULL;
     if (reply.size > 0)
@@ -60,8 +61,8 @@ double session_number(const struct json *object, const char *key)
 static const char *upload(struct session *session, const char *target,
                           const struct sample_file *file)
 {
-    struct reply reply =
-        client_call(session->program.port, "POST", target, NULL, file->bytes, file->size);
+    struct reply reply = client_call(session->program.port, "POST", target, session->headers,
+                                     file->bytes, file->size);
     ck_assert_msg(reply.status == 200 || reply.status == 201, "%d %s", reply.status, reply.body);
     struct json *value = NULL;
     ck_assert_ok(json_parse(session->arena, reply.body, reply.size, NULL, &value, &err), &err);

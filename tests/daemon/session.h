@@ -17,6 +17,7 @@ struct session {
     char directory[256]; /* of the daemon */
     struct sample_files files;
     struct program program;
+    const char *headers; /* of every request; NULL: none */
 };
 
 /* Makes directory and files, `samples` in each set; the daemon is not started. */

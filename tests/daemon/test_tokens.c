@@ -1,7 +1,7 @@
 /* ptqd token, beside a running daemon. */
 
 #include "client.h"
-#include "program.h"
+#include "session.h"
 #include "support.h"
 
 #include <signal.h>
@@ -9,22 +9,25 @@
 #include <stdlib.h>
 #include <string.h>
 
-static char directory[256];
+enum { SAMPLES = 48 };
+
+static struct session session;
 
 static void setup(void)
 {
-    (void)support_make_directory(directory, sizeof(directory));
+    session_open(&session, SAMPLES);
 }
 
 static void teardown(void)
 {
-    support_remove_tree(directory);
+    session_close(&session);
 }
 
 static int run_token(const char *verb, const char *name, const char *role, char *out_text,
                      size_t size)
 {
-    const char *line[9] = {"token", "--config", "/dev/null", "--data", directory, verb, name, role};
+    const char *line[9] = {"token",           "--config", "/dev/null", "--data",
+                           session.directory, verb,       name,        role};
     return program_run(line, out_text, size);
 }
 
@@ -53,7 +56,7 @@ START_TEST(tokens_take_effect_at_once)
 {
     char anna[512], bert[512], text[512];
     struct program program;
-    program_serve(&program, directory);
+    program_serve(&program, session.directory);
     ck_assert_int_eq(status_of(program.port, ""), 200);
     ck_assert_int_eq(status_of(program.port, "no-token"), 200);
 
@@ -79,10 +82,11 @@ END_TEST
 /* Law: a token has the limits of its command line, and only those; the rest is the daemon's. */
 START_TEST(a_token_has_limits_of_its_own)
 {
-    const char *add[16] = {"token",         "--config", "/dev/null",      "--data",   directory,
-                           "add",           "anna",     "submit",         "--stored", "500",
-                           "--queued-runs", "7",        "--running-runs", "unlimited"};
-    const char *change[12] = {"token",  "--config", "/dev/null", "--data",        directory,
+    const char *add[16] = {"token",           "--config", "/dev/null",     "--data",
+                           session.directory, "add",      "anna",          "submit",
+                           "--stored",        "500",      "--queued-runs", "7",
+                           "--running-runs",  "unlimited"};
+    const char *change[12] = {"token",  "--config", "/dev/null", "--data",        session.directory,
                               "change", "anna",     "read",      "--queued-runs", "8"};
     char text[512];
     setenv("PTQD_RUNNING_RUNS", "3", 1); /* a setting is nobody's own */
@@ -117,17 +121,53 @@ static bool is_told(int port, const char *token, const char *words)
 
 START_TEST(limits_take_effect_at_once)
 {
-    const char *change[12] = {"token",  "--config", "/dev/null", "--data",        directory,
+    const char *change[12] = {"token",  "--config", "/dev/null", "--data",        session.directory,
                               "change", "anna",     "read",      "--queued-runs", "8"};
     char anna[512], text[512];
     struct program program;
-    program_serve(&program, directory);
+    program_serve(&program, session.directory);
     add("anna", anna, sizeof(anna));
     ck_assert(
         is_told(program.port, anna, "\"role\":\"submit\",\"quotas\":{\"queued_runs\":100000,"));
     ck_assert_int_eq(program_run(change, text, sizeof(text)), 0);
     ck_assert(is_told(program.port, anna, "\"role\":\"read\",\"quotas\":{\"queued_runs\":8,"));
     ck_assert_int_eq(program_end(&program, SIGTERM), 0);
+}
+END_TEST
+
+static void limit_running(const char *runs)
+{
+    const char *change[12] = {"token",           "--config", "/dev/null", "--data",
+                              session.directory, "change",   "anna",      "submit",
+                              "--running-runs",  runs};
+    char text[512];
+    ck_assert_int_eq(program_run(change, text, sizeof(text)), 0);
+}
+
+/* Law: a run that a limit held back starts soon after the limit was raised, also where nothing else
+ * happens: the first run, which takes minutes, still runs. */
+START_TEST(a_raised_limit_lets_runs_start)
+{
+    static const char *const two[] = {"--workers", "2", NULL};
+    char anna[512], header[600];
+    program_serve_with(&session.program, session.directory, two);
+    add("anna", anna, sizeof(anna));
+    limit_running("1");
+    (void)snprintf(header, sizeof(header), "Authorization: Bearer %s\r\n", anna);
+    session.headers = header;
+    const char *job = session_submit(&session, "\"seeds\":2,\"pipeline\":{\"optimize\":"
+                                               "{\"variable\":\"weights\",\"granularity\":"
+                                               "\"block\",\"iterations\":100000}}");
+    ck_assert_str_eq(job, "j1");
+    session_wait_for(&session, "j1-v000-s0", NULL, -1, -1);
+    ck_assert_str_eq(session_text(session_get(&session, "/v1/runs/j1-v000-s1"), "state"), "queued");
+    limit_running("2");
+    session_wait_for(&session, "j1-v000-s1", NULL, -1, -1);
+    ck_assert_str_eq(session_text(session_get(&session, "/v1/runs/j1-v000-s0"), "state"),
+                     "running");
+    session_call(&session, "POST", "/v1/jobs/j1/cancel", "", 200);
+    ck_assert_str_eq(session_finish(&session, job), "cancelled");
+    ck_assert_int_eq(program_end(&session.program, SIGTERM), 0);
 }
 END_TEST
 
@@ -154,6 +194,7 @@ int main(void)
     tcase_add_test(tcase, tokens_take_effect_at_once);
     tcase_add_test(tcase, a_token_has_limits_of_its_own);
     tcase_add_test(tcase, limits_take_effect_at_once);
+    tcase_add_test(tcase, a_raised_limit_lets_runs_start);
     tcase_add_test(tcase, what_is_no_token_command_is_refused);
     suite_add_tcase(suite, tcase);
     return support_run(suite);

@@ -89,6 +89,8 @@ void jobs_delete(struct jobs *jobs, const char *job, struct jobs_change *change)
  * nothing. */
 void jobs_pause_all(struct jobs *jobs, struct jobs_change *change);
 void jobs_resume_all(struct jobs *jobs, struct jobs_change *change);
+/* Workers without a run look for one again: a limit may have been raised beside the queue. */
+void jobs_wake(struct jobs *jobs);
 /* Blocks until a change without `done` is answered. */
 bool jobs_wait(struct jobs_change *change, struct error *err);
 

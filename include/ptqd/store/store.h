@@ -91,6 +91,10 @@ uint64_t store_job_changes(const struct store *store, const char *job);
 /* The same of commits that changed a model, a data set, or who holds one. */
 uint64_t store_object_changes(const struct store *store);
 
+/* Another number than the calling thread was given before when anybody, in this process or another,
+ * has committed in between. */
+bool store_data_version(struct store *store, int64_t *out_version, struct error *err);
+
 /* One change. It stays in the caller's memory, untouched by the caller, until it is answered. */
 struct store_write {
     /* Runs on the writer thread in its transaction, once; what it returns false for is undone. What
