@@ -115,7 +115,7 @@ static void add_layer(struct json *list, const struct graph *graph, const struct
     add_tensor_shape(layer, "output_shape", graph, node->outputs[0]);
     add_kernel(layer, graph, node);
     json_add_integer(layer, "groups", groups != NULL ? groups->integer : 1);
-    json_add_integer(layer, "macs", node->op->macs != NULL ? node->op->macs(graph, node) : 0);
+    json_add_integer(layer, "macs", node_macs(graph, node));
     json_add_integer(layer, "parameters", parameters_of(graph, node));
 }
 
@@ -133,7 +133,7 @@ bool describe_model(struct json *object, const struct graph *graph, struct arena
     int64_t macs = 0, parameters = 0;
     for (int i = 0; i < graph->node_count; i++) {
         const struct node *node = &graph->nodes[i];
-        macs += node->op->macs != NULL ? node->op->macs(graph, node) : 0;
+        macs += node_macs(graph, node);
         parameters += parameters_of(graph, node);
     }
     add_end(object, "input", graph, graph->input);
@@ -193,7 +193,7 @@ static void add_node(struct json *list, const struct numbering *numbering, int i
 {
     const struct graph *graph = numbering->graph;
     const struct node *node = &graph->nodes[index];
-    int64_t macs = node->op->macs != NULL ? node->op->macs(graph, node) : 0;
+    int64_t macs = node_macs(graph, node);
     bool from_input = false;
     struct json *object = json_add_object(list, NULL);
     json_add_integer(object, "id", numbering->ids[index]);

@@ -32,6 +32,16 @@ static bool check_depends_on_input(const struct graph *graph, struct error *err)
     return true;
 }
 
+/* A small file can have maps of 2^40 elements under large filters. */
+static bool check_macs(const struct graph *graph, struct error *err)
+{
+    int64_t sum = 0;
+    for (int i = 0; i < graph->node_count; i++)
+        if (__builtin_add_overflow(sum, node_macs(graph, &graph->nodes[i]), &sum))
+            return FAIL(err, E_INVALID, "more than 2^63 multiply-accumulates");
+    return true;
+}
+
 static bool check_constant(const struct tensor *tensor, struct error *err)
 {
     if (tensor->values == NULL)
@@ -198,7 +208,8 @@ bool graph_finish(struct graph *graph, struct error *err)
 {
     if (!check_ends(graph, err) || !graph_sort(graph, err) || !graph_prune(graph, err) ||
         !graph_resolve(graph, err) || !graph_infer_constants(graph, err) ||
-        !check_depends_on_input(graph, err) || !check_constants(graph, err))
+        !check_depends_on_input(graph, err) || !check_macs(graph, err) ||
+        !check_constants(graph, err))
         return false;
     if (!graph_sink_transposes(graph, err) || !graph_layout(graph, err) ||
         !graph_merge_transposes(graph, err) || !graph_compact(graph, err))
@@ -211,7 +222,7 @@ bool graph_refinish(struct graph *graph, struct error *err)
 {
     if (!check_ends(graph, err) || !graph_sort(graph, err) || !graph_prune(graph, err) ||
         !graph_resolve(graph, err) || !graph_infer(graph, err) ||
-        !check_depends_on_input(graph, err))
+        !check_depends_on_input(graph, err) || !check_macs(graph, err))
         return false;
     graph->finished = true;
     return true;

@@ -25,3 +25,8 @@ const struct op *op_find(const char *op_type)
             return *row;
     return NULL;
 }
+
+int64_t node_macs(const struct graph *graph, const struct node *node)
+{
+    return node->op->macs != NULL ? node->op->macs(graph, node) : 0;
+}

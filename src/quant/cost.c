@@ -57,7 +57,7 @@ static void cost_layer_init(struct cost_layer *layer, const struct graph *graph,
     *layer = (struct cost_layer){
         .name = node->name,
         .op = node->op->name,
-        .macs = node->op->macs(graph, node),
+        .macs = node_macs(graph, node),
         .weights = constant_elements(graph, node, 1),
         .biases = constant_elements(graph, node, 2),
         .weight_bits = quantized ? quantized->quantizer.format.bits : QUANTIZER_BITS_FLOAT,
@@ -75,17 +75,12 @@ static void cost_layer_init(struct cost_layer *layer, const struct graph *graph,
         layer->weight_bytes + (quantized ? quantizer_bytes(&quantized->quantizer) : 0);
 }
 
-static bool has_macs(const struct graph *graph, const struct node *node)
-{
-    return node->op->macs && node->op->macs(graph, node) > 0;
-}
-
 static void add_layers(const struct graph *graph, const struct quant_network *network,
                        const struct lifetime *lifetime, struct cost *cost)
 {
     int next = 0; /* layers of the network are in the order of their nodes */
     for (int n = 0; n < graph->node_count; n++) {
-        if (!has_macs(graph, &graph->nodes[n]))
+        if (node_macs(graph, &graph->nodes[n]) == 0)
             continue;
         bool quantized = network && next < network->layer_count && network->layers[next].node == n;
         struct cost_layer *layer = &cost->layers[cost->layer_count++];
@@ -106,7 +101,7 @@ static void add_layers(const struct graph *graph, const struct quant_network *ne
 static void add_other_constants(const struct graph *graph, struct cost *cost)
 {
     for (int n = 0; n < graph->node_count; n++) {
-        if (has_macs(graph, &graph->nodes[n]))
+        if (node_macs(graph, &graph->nodes[n]) > 0)
             continue;
         for (int i = 0; i < graph->nodes[n].input_count; i++) {
             int64_t elements = constant_elements(graph, &graph->nodes[n], i);

@@ -210,6 +210,48 @@ START_TEST(an_output_of_overflowing_shape_is_refused)
 }
 END_TEST
 
+/* 2^40 outputs under 2^20 weights: eight of these layers have 2^63 products, seven can be counted.
+ */
+START_TEST(more_products_than_can_be_counted_are_refused)
+{
+    enum { SIDE = 1 << 20, FILTER = 1 << 10, LAYERS = 7 };
+    for (int more = 0; more <= 1; more++) {
+        struct arena *own = arena_create(0);
+        sketch_init(&sketch, own, 13);
+        int y = sketch_input(&sketch, "x", SKETCH(1, 1, SIDE, SIDE));
+        int weights = sketch_constant(&sketch, "w", SKETCH(1, 1, FILTER, FILTER));
+        for (int i = 0; i < LAYERS + more; i++) {
+            sketch_text(&sketch, "auto_pad", "SAME_UPPER");
+            y = sketch_node(&sketch, "Conv", "y", y, weights, SKETCH_END);
+        }
+        sketch.graph->output = y;
+        if (more == 0)
+            ck_assert_ok(graph_finish(sketch.graph, &err), &err);
+        else
+            finish_fails(y, E_INVALID, "more than 2^63 multiply-accumulates");
+        arena_destroy(own);
+    }
+}
+END_TEST
+
+/* The same for one layer, of which a file may ask for many samples at once. */
+START_TEST(samples_count_for_the_products_of_a_layer)
+{
+    enum { SAMPLES = 1 << 10, SIDE = 1 << 15, ROWS = 1 << 12, COLUMNS = 1 << 11 };
+    static const char *const types[] = {"Conv", "ConvTranspose"};
+    for (int t = 0; t < 2; t++) {
+        struct arena *own = arena_create(0);
+        sketch_init(&sketch, own, 13);
+        int x = sketch_input(&sketch, "x", SKETCH(SAMPLES, 1, SIDE, SIDE));
+        int weights = sketch_constant(&sketch, "w", SKETCH(1, 1, ROWS, COLUMNS));
+        sketch_text(&sketch, "auto_pad", "SAME_UPPER");
+        int y = sketch_node(&sketch, types[t], "y", x, weights, SKETCH_END);
+        finish_fails(y, E_INVALID, "more than 2^63 multiply-accumulates");
+        arena_destroy(own);
+    }
+}
+END_TEST
+
 START_TEST(a_weight_that_is_not_finite_is_refused_with_its_place)
 {
     int x = sketch_input(&sketch, "x", SKETCH(1, 4)), w = -1;
@@ -495,6 +537,8 @@ int main(void)
     tcase_add_test(tcase, an_input_with_an_extent_of_zero_is_refused);
     tcase_add_test(tcase, an_input_of_overflowing_shape_is_refused);
     tcase_add_test(tcase, an_output_of_overflowing_shape_is_refused);
+    tcase_add_test(tcase, more_products_than_can_be_counted_are_refused);
+    tcase_add_test(tcase, samples_count_for_the_products_of_a_layer);
     tcase_add_test(tcase, a_weight_that_is_not_finite_is_refused_with_its_place);
     tcase_add_test(tcase, a_network_without_nodes_input_or_output_is_refused);
     tcase_add_test(tcase, an_output_that_does_not_depend_on_the_input_is_refused);

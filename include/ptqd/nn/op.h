@@ -107,5 +107,9 @@ struct op {
 
 /* The operator of an ONNX op_type; NULL when it is not supported. */
 const struct op *op_find(const char *op_type);
+/* Multiply-accumulates of a node for one sample, 0 for one that has none. Those of all nodes of a
+ * finished graph together fit an int64. */
+int64_t node_macs(const struct graph *graph, const struct node *node);
+
 /* All rows of ops.def, NULL-terminated, in alphabetical order. */
 const struct op *const *op_table(void);

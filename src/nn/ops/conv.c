@@ -107,7 +107,7 @@ static bool conv_infer(struct graph *graph, struct node *node, struct error *err
     };
     node->detail = detail;
     const struct conv_shape *shape = &detail->shape;
-    const int64_t factors[] = {shape->R, shape->S,  shape->C / shape->G,
+    const int64_t factors[] = {shape->N, shape->R,  shape->S, shape->C / shape->G,
                                shape->K, shape->OH, shape->OW};
     return filter_check_macs(factors, sizeof(factors) / sizeof(factors[0]), err);
 }

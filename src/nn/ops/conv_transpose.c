@@ -192,8 +192,13 @@ static bool infer(struct graph *graph, struct node *node, struct error *err)
         .OW = window.output[1],
     };
     node->detail = detail;
-    const int64_t factors[] = {map.extent[0],    map.extent[1],    weights.C,
-                               window.kernel[0], window.kernel[1], weights.K / weights.G};
+    const int64_t factors[] = {map.N,
+                               map.extent[0],
+                               map.extent[1],
+                               weights.C,
+                               window.kernel[0],
+                               window.kernel[1],
+                               weights.K / weights.G};
     return filter_check_macs(factors, sizeof(factors) / sizeof(factors[0]), err);
 }
 
@@ -229,7 +234,7 @@ static bool relayout(struct graph *graph, struct node *node, struct error *err)
     return relayout_replace(graph, node, 1, &moved, values, suffix, err);
 }
 
-static int64_t node_macs(const struct graph *graph, const struct node *node)
+static int64_t macs(const struct graph *graph, const struct node *node)
 {
     struct deconv_shape shape = conv_transpose_node_shape(graph, node, 1);
     return shape.N * deconv_macs(&shape);
@@ -281,7 +286,7 @@ const struct op op_conv_transpose = {
     .mac = true,
     .infer = infer,
     .relayout = relayout,
-    .macs = node_macs,
+    .macs = macs,
     .plan_create = plan_create,
     .plan_destroy = plan_destroy,
     .forward = forward,
