@@ -43,10 +43,6 @@ struct tuning {
     struct adam adam; /* its step is the tuning's */
 };
 
-/* Moments at which the loss over all samples is measured, evenly over the epochs, the last one at
- * the end. With a rate that falls to zero the end is nearly always the best. */
-enum { MEASUREMENTS = 4 };
-
 /* What changes while the tuning runs. */
 enum { FIELDS = 10 };
 static void list_fields(struct tuning *tuning, struct keeper_field out_fields[static FIELDS])
@@ -243,8 +239,8 @@ static bool train(struct tuning *tuning, const struct bias_tune_options *options
             return false;
         bool epoch_ends = step % per_epoch == per_epoch - 1;
         int64_t epoch = step / per_epoch;
-        bool is_moment =
-            (epoch + 1) * MEASUREMENTS / options->epochs > epoch * MEASUREMENTS / options->epochs;
+        bool is_moment = sample_order_moment(epoch + 1, options->epochs) >
+                         sample_order_moment(epoch, options->epochs);
         if (epoch_ends && is_moment && !keep_best(tuning, err))
             return false;
         if (epoch_ends)

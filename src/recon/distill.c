@@ -25,10 +25,6 @@ static const double BLEND_BEGINS = 0.15, BLEND_ENDS = 0.65, RATE_FALLS = 0.5;
  * standard error is 2 points.) MobileNetV1 at 2 bits has a doubt of 0.25, above either. */
 static const double DOUBT = 0.1, DOUBT_INERTIA = 0.95;
 
-/* Moments at which the loss over all samples is measured, evenly over the epochs, the last one at
- * the end. With a rate that falls to zero the end is nearly always the best. */
-enum { MEASUREMENTS = 4 };
-
 struct distillation {
     struct quant_network *network;
     const struct samples *samples;
@@ -387,8 +383,9 @@ static bool train(struct distillation *d, struct error *err)
         if (!train_step(d, &how, err))
             return false;
         d->step++;
-        if (d->trainee.blend == 1.0 && d->step * MEASUREMENTS / steps > d->measured) {
-            d->measured = d->step * MEASUREMENTS / steps;
+        int64_t moment = sample_order_moment(d->step, steps);
+        if (d->trainee.blend == 1.0 && moment > d->measured) {
+            d->measured = moment;
             if (!keep_better(d, err))
                 return false;
         }

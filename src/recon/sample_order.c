@@ -34,6 +34,14 @@ const int64_t *sample_order_step(struct sample_order *order, int64_t step)
     return order->shuffled + place * order->batch;
 }
 
+/* With a learning rate that falls to zero the end is nearly always the best. */
+enum { MOMENTS = 4 };
+
+int64_t sample_order_moment(int64_t done, int64_t all)
+{
+    return done * MOMENTS / all;
+}
+
 int64_t sample_order_part(int64_t first, int64_t count, int64_t part)
 {
     return count - first < part ? count - first : part;

@@ -87,6 +87,22 @@ START_TEST(what_is_executed_at_once_follows_the_memory)
 }
 END_TEST
 
+/* Law: the last moment is the end, whatever the number of steps; no step has come to one earlier
+ * than its share. */
+START_TEST(the_last_moment_is_the_end)
+{
+    for (int64_t all = 1; all <= 9; all++) {
+        int64_t most = sample_order_moment(all, all);
+        ck_assert_int_gt(most, 1);
+        ck_assert_int_eq(sample_order_moment(0, all), 0);
+        for (int64_t done = 1; done <= all; done++) {
+            ck_assert_int_ge(sample_order_moment(done, all), sample_order_moment(done - 1, all));
+            ck_assert_int_le(sample_order_moment(done, all) * all, done * most);
+        }
+    }
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("sample_order");
@@ -94,6 +110,7 @@ int main(void)
     tcase_add_checked_fixture(tcase, setup, teardown);
     tcase_add_test(tcase, an_epoch_has_each_sample_once_at_most);
     tcase_add_test(tcase, parts_in_order_cover_all_samples);
+    tcase_add_test(tcase, the_last_moment_is_the_end);
     tcase_add_test(tcase, a_batch_is_at_most_all_samples);
     tcase_add_test(tcase, what_is_executed_at_once_follows_the_memory);
     suite_add_tcase(suite, tcase);

@@ -23,6 +23,10 @@ int64_t sample_order_epoch(const struct sample_order *order);
 /* The samples of step `step`, [batch]; steps are asked for one after the other. */
 const int64_t *sample_order_step(struct sample_order *order, int64_t step);
 
+/* How many of the moments at which the loss over all samples is measured have come when `done` of
+ * `all` steps are done: they are spread evenly, and the last one is the end. */
+int64_t sample_order_moment(int64_t done, int64_t all);
+
 /* Of `count` samples in parts of `part`, how many those have that begin with `first`. */
 int64_t sample_order_part(int64_t first, int64_t count, int64_t part);
 
