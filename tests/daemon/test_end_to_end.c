@@ -1,14 +1,11 @@
 /* The program as a user meets it: a daemon in a directory of its own, curl's requests, and what
  * happens when it is killed. */
 
-#include "program.h"
+#include "session.h"
 
-#include "client.h"
-#include "sample_files.h"
 #include "support.h"
 
 #include "ptqd/base/file.h"
-#include "ptqd/json/json.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -17,104 +14,40 @@
 
 enum { SAMPLES = 48 };
 
-static struct arena *arena;
-static char directory[256];
-static struct sample_files files;
+static struct session session;
 static struct error err;
 
 static void setup(void)
 {
-    arena = arena_create(0);
-    support_make_directory(directory, sizeof(directory));
-    sample_files_create(arena, SAMPLES, &files);
+    session_open(&session, SAMPLES);
     err = (struct error){0};
 }
 
 static void teardown(void)
 {
-    support_remove_tree(directory);
-    arena_destroy(arena);
+    session_close(&session);
 }
 
-/* ---- requests ---- */
-
-static const struct json *call(int port, const char *method, const char *target,
-                               const char *headers, const void *body, size_t size, int status)
+/* What a call says of a job or run: its id is where the target has a star. */
+static const struct json *get(struct session *of, const char *target, const char *id)
 {
-    struct reply reply = client_call(port, method, target, headers, body, size);
-    ck_assert_msg(reply.status == status, "%s %s: %d %s", method, target, reply.status, reply.body);
-    struct json *value = NULL;
-    if (reply.size > 0)
-        ck_assert_ok(json_parse(arena, reply.body, reply.size, NULL, &value, &err), &err);
-    reply_free(&reply);
-    return value;
-}
-
-static const char *text_of(const struct json *object, const char *key)
-{
-    const char *text = NULL;
-    ck_assert_ok(json_as_string(json_find(object, key), &text, &err), &err);
-    return text;
-}
-
-static double number_of(const struct json *object, const char *key)
-{
-    double number = 0;
-    ck_assert_ok(json_as_number(json_find(object, key), -1e300, 1e300, &number, &err), &err);
-    return number;
-}
-
-static const char *upload(int port, const char *target, const struct sample_file *file)
-{
-    return text_of(call(port, "POST", target, NULL, file->bytes, file->size, 201), "id");
-}
-
-/* Uploads everything and submits; the job's id. */
-static const char *submit(int port, const char *more)
-{
-    const char *spec = arena_printf(
-        arena, &err,
-        "{\"model\":\"%s\",\"calibration\":\"%s\",\"evaluation\":{\"id\":\"%s\",\"labels\":\"%s\"},"
-        "%s}",
-        upload(port, "/v1/models", &files.model), upload(port, "/v1/datasets", &files.calibration),
-        upload(port, "/v1/datasets", &files.evaluation),
-        upload(port, "/v1/datasets", &files.labels), more);
-    return text_of(call(port, "POST", "/v1/jobs", NULL, spec, strlen(spec), 202), "id");
-}
-
-static const struct json *get(int port, const char *format, const char *id)
-{
-    char target[256];
-    (void)snprintf(target, sizeof(target), "/v1/%s", format);
-    char *name = strchr(target, '*');
+    const char *name = strchr(target, '*');
     ck_assert_ptr_nonnull(name);
-    const char *path =
-        arena_printf(arena, &err, "%.*s%s%s", (int)(name - target), target, id, name + 1);
-    return call(port, "GET", path, NULL, NULL, 0, 200);
-}
-
-static const char *finish(int port, const char *job)
-{
-    const char *state = "queued";
-    for (int i = 0; i < 6 && (strcmp(state, "queued") == 0 || strcmp(state, "running") == 0); i++)
-        state = text_of(get(port, "jobs/*?wait=8", job), "state");
-    return state;
+    return session_get(of, arena_printf(of->arena, &err, "/v1/%.*s%s%s", (int)(name - target),
+                                        target, id, name + 1));
 }
 
 /* Waits until the job's only run is past `fraction`. */
-static void wait_for_progress(int port, const char *job, double fraction)
+static void wait_for_progress(const char *job, double fraction)
 {
-    const char *run = arena_printf(arena, &err, "%s-v000-s0", job);
-    long end = client_now_ms() + CLIENT_DEADLINE_MS;
-    while (client_now_ms() < end) {
-        const struct json *object = get(port, "runs/*", run);
-        const struct json *progress = json_find(object, "progress");
-        if (strcmp(text_of(object, "state"), "running") == 0 &&
-            number_of(progress, "fraction") > fraction)
-            return;
-        usleep(2000);
-    }
-    ck_abort_msg("the run has not come to %g", fraction);
+    session_wait_for(&session, arena_printf(session.arena, &err, "%s-v000-s0", job), NULL, -1,
+                     fraction);
+}
+
+static void cancel(const char *job)
+{
+    session_call(&session, "POST", arena_printf(session.arena, &err, "/v1/jobs/%s/cancel", job), "",
+                 200);
 }
 
 /* ---- jobs ---- */
@@ -134,92 +67,89 @@ static const char endless[] = "\"seeds\":1,\"pipeline\":{\"optimize\":{\"iterati
 
 START_TEST(a_job_goes_from_upload_to_artifact)
 {
-    struct program program;
-    program_serve(&program, directory);
-    const char *job = submit(program.port, quick);
-    ck_assert_str_eq(finish(program.port, job), "succeeded");
+    program_serve(&session.program, session.directory);
+    const char *job = session_submit(&session, quick);
+    ck_assert_str_eq(session_finish(&session, job), "succeeded");
 
-    const struct json *report = get(program.port, "jobs/*/report", job);
+    const struct json *report = get(&session, "jobs/*/report", job);
     const struct json *variants = json_find(report, "variants");
     ck_assert_uint_eq(json_count(variants), 2);
     /* The labels are what the network itself says. */
-    ck_assert_double_eq_tol(number_of(json_find(report, "float"), "accuracy"), 1, 1e-12);
+    ck_assert_double_eq_tol(session_number(json_find(report, "float"), "accuracy"), 1, 1e-12);
     for (const struct json *v = json_first(variants); v != NULL; v = json_next(v)) {
-        double accuracy = number_of(json_find(v, "accuracy"), "mean");
+        double accuracy = session_number(json_find(v, "accuracy"), "mean");
         ck_assert_double_gt(accuracy, 0.2);
-        ck_assert_double_eq_tol(accuracy + number_of(json_find(v, "loss"), "mean"), 1, 1e-12);
-        ck_assert_double_gt(number_of(json_find(v, "cost"), "bops"), 0);
-        ck_assert_double_eq(number_of(json_find(v, "accuracy"), "n"), 2);
+        ck_assert_double_eq_tol(accuracy + session_number(json_find(v, "loss"), "mean"), 1, 1e-12);
+        ck_assert_double_gt(session_number(json_find(v, "cost"), "bops"), 0);
+        ck_assert_double_eq(session_number(json_find(v, "accuracy"), "n"), 2);
     }
 
-    const char *run = arena_printf(arena, &err, "%s-v001-s1", job);
+    const char *run = arena_printf(session.arena, &err, "%s-v001-s1", job);
     struct reply artifact =
-        client_get(program.port,
-                   arena_printf(arena, &err, "/v1/runs/%s/artifacts/model.onnx", run));
+        client_get(session.program.port,
+                   arena_printf(session.arena, &err, "/v1/runs/%s/artifacts/model.onnx", run));
     ck_assert_int_eq(artifact.status, 200);
     ck_assert_uint_gt(artifact.size, 1000);
     /* What the daemon made is a network that it accepts in turn, or refuses by operator. */
     struct reply again =
-        client_call(program.port, "POST", "/v1/models", NULL, artifact.body, artifact.size);
+        client_call(session.program.port, "POST", "/v1/models", NULL, artifact.body, artifact.size);
     ck_assert_int_eq(again.status, 422);
     ck_assert_msg(support_contains(again.body, "QuantizeLinear"), "%s", again.body);
     reply_free(&again);
     reply_free(&artifact);
-    ck_assert_int_eq(program_end(&program, SIGTERM), 0);
+    ck_assert_int_eq(program_end(&session.program, SIGTERM), 0);
 }
 END_TEST
 
 /* Ids of the artifacts, SHA-256 of their bytes, and what else the run leaves. */
-static const char *bits_of(int port, const char *job)
+static const char *bits_of(struct session *of, const char *job)
 {
     static const char *const details[] = {"runs/*/losses", "runs/*/histograms", "runs/*/memory"};
-    const char *id = arena_printf(arena, &err, "%s-v000-s0", job);
-    const struct json *artifacts = json_find(get(port, "runs/*", id), "artifacts");
-    const char *bits = json_print_string(artifacts, arena, NULL, &err);
+    const char *id = arena_printf(session.arena, &err, "%s-v000-s0", job);
+    const struct json *artifacts = json_find(get(of, "runs/*", id), "artifacts");
+    const char *bits = json_print_string(artifacts, session.arena, NULL, &err);
     for (size_t i = 0; i < sizeof(details) / sizeof(details[0]); i++)
-        bits = arena_printf(arena, &err, "%s\n%s", bits,
-                            json_print_string(get(port, details[i], id), arena, NULL, &err));
+        bits = arena_printf(session.arena, &err, "%s\n%s", bits,
+                            json_print_string(get(of, details[i], id), session.arena, NULL, &err));
     return bits;
 }
 
 /* What the same job gives when nothing happens. */
 static const char *undisturbed(const char *more)
 {
-    char other[256];
-    struct program program;
-    support_make_directory(other, sizeof(other));
-    program_serve(&program, other);
-    const char *job = submit(program.port, more);
-    ck_assert_str_eq(finish(program.port, job), "succeeded");
-    const char *bits = bits_of(program.port, job);
-    ck_assert_int_eq(program_end(&program, SIGTERM), 0);
-    support_remove_tree(other);
+    struct session other = session; /* the same files and arena */
+    support_make_directory(other.directory, sizeof(other.directory));
+    program_serve(&other.program, other.directory);
+    const char *job = session_submit(&other, more);
+    ck_assert_str_eq(session_finish(&other, job), "succeeded");
+    const char *bits = bits_of(&other, job);
+    ck_assert_int_eq(program_end(&other.program, SIGTERM), 0);
+    support_remove_tree(other.directory);
     return bits;
 }
 
 /* Law: a crash changes no bit of a result. */
 START_TEST(after_kill_9_the_run_finishes_with_the_same_bits)
 {
-    struct program program;
-    program_serve(&program, directory);
-    const char *job = submit(program.port, slow);
-    wait_for_progress(program.port, job, 0.1);
-    ck_assert_int_eq(program_end(&program, SIGKILL), -SIGKILL);
+    program_serve(&session.program, session.directory);
+    const char *job = session_submit(&session, slow);
+    wait_for_progress(job, 0.1);
+    ck_assert_int_eq(program_end(&session.program, SIGKILL), -SIGKILL);
 
-    program_serve(&program, directory);
-    ck_assert_str_eq(finish(program.port, job), "succeeded");
+    program_serve(&session.program, session.directory);
+    ck_assert_str_eq(session_finish(&session, job), "succeeded");
     const struct json *run =
-        get(program.port, "runs/*", arena_printf(arena, &err, "%s-v000-s0", job));
-    ck_assert_double_eq(number_of(run, "attempts"), 2);
-    ck_assert_str_eq(bits_of(program.port, job), undisturbed(slow));
-    ck_assert_int_eq(program_end(&program, SIGTERM), 0);
+        get(&session, "runs/*", arena_printf(session.arena, &err, "%s-v000-s0", job));
+    ck_assert_double_eq(session_number(run, "attempts"), 2);
+    ck_assert_str_eq(bits_of(&session, job), undisturbed(slow));
+    ck_assert_int_eq(program_end(&session.program, SIGTERM), 0);
 }
 END_TEST
 
 static bool has_checkpoint(const char *job)
 {
     char path[512];
-    (void)snprintf(path, sizeof(path), "%s/checkpoints/%s-v000-s0", directory, job);
+    (void)snprintf(path, sizeof(path), "%s/checkpoints/%s-v000-s0", session.directory, job);
     return access(path, F_OK) == 0;
 }
 
@@ -237,17 +167,16 @@ static void wait_for_checkpoint(const char *job)
  * that it would have given, and leaves no file behind. */
 START_TEST(after_kill_9_the_run_goes_on_from_its_checkpoint)
 {
-    struct program program;
     char log[8192];
-    program_serve(&program, directory);
-    const char *job = submit(program.port, layers);
+    program_serve(&session.program, session.directory);
+    const char *job = session_submit(&session, layers);
     wait_for_checkpoint(job);
-    ck_assert_int_eq(program_end(&program, SIGKILL), -SIGKILL);
+    ck_assert_int_eq(program_end(&session.program, SIGKILL), -SIGKILL);
 
-    program_serve(&program, directory);
-    ck_assert_str_eq(finish(program.port, job), "succeeded");
-    ck_assert_str_eq(bits_of(program.port, job), undisturbed(layers));
-    ck_assert_int_eq(program_end_log(&program, SIGTERM, log, sizeof(log)), 0);
+    program_serve(&session.program, session.directory);
+    ck_assert_str_eq(session_finish(&session, job), "succeeded");
+    ck_assert_str_eq(bits_of(&session, job), undisturbed(layers));
+    ck_assert_int_eq(program_end_log(&session.program, SIGTERM, log, sizeof(log)), 0);
     ck_assert(!has_checkpoint(job));
     ck_assert_msg(support_contains(log, "run=j1-v000-s0 msg=\"run goes on from its checkpoint\" "
                                         "step=reconstruct units="),
@@ -259,19 +188,18 @@ END_TEST
 /* Law: a checkpoint that a disk has changed is told of and not used. */
 START_TEST(a_damaged_checkpoint_only_costs_time)
 {
-    struct program program;
     char log[8192], path[512];
-    program_serve(&program, directory);
-    const char *job = submit(program.port, layers);
+    program_serve(&session.program, session.directory);
+    const char *job = session_submit(&session, layers);
     wait_for_checkpoint(job);
-    ck_assert_int_eq(program_end(&program, SIGKILL), -SIGKILL);
-    (void)snprintf(path, sizeof(path), "%s/checkpoints/%s-v000-s0", directory, job);
+    ck_assert_int_eq(program_end(&session.program, SIGKILL), -SIGKILL);
+    (void)snprintf(path, sizeof(path), "%s/checkpoints/%s-v000-s0", session.directory, job);
     ck_assert_ok(file_write(path, "ptqdckpt", 8, &err), &err);
 
-    program_serve(&program, directory);
-    ck_assert_str_eq(finish(program.port, job), "succeeded");
-    ck_assert_str_eq(bits_of(program.port, job), undisturbed(layers));
-    ck_assert_int_eq(program_end_log(&program, SIGTERM, log, sizeof(log)), 0);
+    program_serve(&session.program, session.directory);
+    ck_assert_str_eq(session_finish(&session, job), "succeeded");
+    ck_assert_str_eq(bits_of(&session, job), undisturbed(layers));
+    ck_assert_int_eq(program_end_log(&session.program, SIGTERM, log, sizeof(log)), 0);
     ck_assert_msg(support_contains(log, "a checkpoint is not used") &&
                       support_contains(log, "8 bytes that are no checkpoint"),
                   "%s", log);
@@ -280,47 +208,42 @@ END_TEST
 
 START_TEST(a_cancelled_run_leaves_no_checkpoint)
 {
-    struct program program;
-    program_serve(&program, directory);
-    const char *job = submit(program.port, layers);
+    program_serve(&session.program, session.directory);
+    const char *job = session_submit(&session, layers);
     wait_for_checkpoint(job);
-    call(program.port, "POST", arena_printf(arena, &err, "/v1/jobs/%s/cancel", job), NULL, "", 0,
-         200);
-    ck_assert_str_eq(finish(program.port, job), "cancelled");
-    ck_assert_int_eq(program_end(&program, SIGTERM), 0); /* what was discarded is gone */
+    cancel(job);
+    ck_assert_str_eq(session_finish(&session, job), "cancelled");
+    ck_assert_int_eq(program_end(&session.program, SIGTERM), 0); /* what was discarded is gone */
     ck_assert(!has_checkpoint(job));
 }
 END_TEST
 
 START_TEST(after_sigterm_the_run_finishes_with_the_same_bits)
 {
-    struct program program;
-    program_serve(&program, directory);
-    const char *job = submit(program.port, slow);
-    wait_for_progress(program.port, job, 0.1);
+    program_serve(&session.program, session.directory);
+    const char *job = session_submit(&session, slow);
+    wait_for_progress(job, 0.1);
     long start = client_now_ms();
-    ck_assert_int_eq(program_end(&program, SIGTERM), 0);
+    ck_assert_int_eq(program_end(&session.program, SIGTERM), 0);
     ck_assert_int_lt(client_now_ms() - start, 3000);
 
-    program_serve(&program, directory);
-    ck_assert_str_eq(finish(program.port, job), "succeeded");
-    ck_assert_str_eq(bits_of(program.port, job), undisturbed(slow));
-    ck_assert_int_eq(program_end(&program, SIGTERM), 0);
+    program_serve(&session.program, session.directory);
+    ck_assert_str_eq(session_finish(&session, job), "succeeded");
+    ck_assert_str_eq(bits_of(&session, job), undisturbed(slow));
+    ck_assert_int_eq(program_end(&session.program, SIGTERM), 0);
 }
 END_TEST
 
 START_TEST(a_running_job_is_cancelled_within_a_second)
 {
-    struct program program;
-    program_serve(&program, directory);
-    const char *job = submit(program.port, endless);
-    wait_for_progress(program.port, job, 0);
+    program_serve(&session.program, session.directory);
+    const char *job = session_submit(&session, endless);
+    wait_for_progress(job, 0);
     long start = client_now_ms();
-    call(program.port, "POST", arena_printf(arena, &err, "/v1/jobs/%s/cancel", job), NULL, "", 0,
-         200);
-    ck_assert_str_eq(finish(program.port, job), "cancelled");
+    cancel(job);
+    ck_assert_str_eq(session_finish(&session, job), "cancelled");
     ck_assert_int_lt(client_now_ms() - start, support_short() ? 10000 : 1000);
-    ck_assert_int_eq(program_end(&program, SIGTERM), 0);
+    ck_assert_int_eq(program_end(&session.program, SIGTERM), 0);
 }
 END_TEST
 
@@ -328,18 +251,18 @@ END_TEST
 
 static const char *write_sample(const char *name, const struct sample_file *file)
 {
-    const char *path = file_join(arena, directory, name, &err);
+    const char *path = file_join(session.arena, session.directory, name, &err);
     ck_assert_ok(file_write(path, file->bytes, file->size, &err), &err);
     return path;
 }
 
 static const char *write_spec(const char *more)
 {
-    write_sample("model.onnx", &files.model);
-    write_sample("calib.npy", &files.calibration);
-    write_sample("x.npy", &files.evaluation);
-    write_sample("y.npy", &files.labels);
-    const char *text = arena_printf(arena, &err,
+    write_sample("model.onnx", &session.files.model);
+    write_sample("calib.npy", &session.files.calibration);
+    write_sample("x.npy", &session.files.evaluation);
+    write_sample("y.npy", &session.files.labels);
+    const char *text = arena_printf(session.arena, &err,
                                     "{\"model\":\"model.onnx\",\"calibration\":\"calib.npy\","
                                     "\"evaluation\":{\"path\":\"x.npy\",\"labels\":\"y.npy\"},%s}",
                                     more);
@@ -348,7 +271,7 @@ static const char *write_spec(const char *more)
 }
 
 /* The details that `ptqd run` wrote are what the daemon answers. */
-static void check_details(int port, const char *run, const char *folder)
+static void check_details(const char *run, const char *folder)
 {
     static const struct {
         const char *file, *call, *member;
@@ -359,17 +282,18 @@ static void check_details(int port, const char *run, const char *folder)
         char *text;
         size_t size;
         struct json *written;
-        ck_assert_ok(file_read(arena, file_join(arena, folder, details[i].file, &err), 1 << 20,
+        ck_assert_ok(file_read(session.arena,
+                               file_join(session.arena, folder, details[i].file, &err), 1 << 20,
                                &text, &size, &err),
                      &err);
-        ck_assert_ok(json_parse(arena, text, size, NULL, &written, &err), &err);
-        const struct json *answer = get(port, details[i].call, run);
+        ck_assert_ok(json_parse(session.arena, text, size, NULL, &written, &err), &err);
+        const struct json *answer = get(&session, details[i].call, run);
         ck_assert_msg(json_equal(json_find(written, details[i].member),
                                  json_find(answer, details[i].member)),
                       "%s", details[i].file);
         ck_assert_uint_gt(json_count(json_find(answer, details[i].member)), 0);
     }
-    ck_assert_int_eq(access(file_join(arena, folder, "log.json", &err), F_OK), 0);
+    ck_assert_int_eq(access(file_join(session.arena, folder, "log.json", &err), F_OK), 0);
 }
 
 /* Law: without the daemon the same bits come out. */
@@ -377,44 +301,46 @@ START_TEST(ptqd_run_gives_the_same_artifact_as_the_daemon)
 {
     char out[300], text[4096], *model;
     size_t size;
-    (void)snprintf(out, sizeof(out), "%s/out", directory);
+    (void)snprintf(out, sizeof(out), "%s/out", session.directory);
     const char *const line[] = {"run", write_spec(quick), "--out", out, NULL};
     ck_assert_msg(program_run(line, text, sizeof(text)) == 0, "%s", text);
     ck_assert_msg(support_contains(text, "| v001    | 8 "), "%s", text);
-    const char *report = file_join(arena, out, "report.json", &err);
-    ck_assert_ok(file_read(arena, report, 1 << 20, &model, &size, &err), &err);
-    ck_assert_ok(file_read(arena, file_join(arena, out, "runs/v001-1/model.onnx", &err), 1 << 20,
+    const char *report = file_join(session.arena, out, "report.json", &err);
+    ck_assert_ok(file_read(session.arena, report, 1 << 20, &model, &size, &err), &err);
+    ck_assert_ok(file_read(session.arena,
+                           file_join(session.arena, out, "runs/v001-1/model.onnx", &err), 1 << 20,
                            &model, &size, &err),
                  &err);
 
-    struct program program;
-    program_serve(&program, directory);
-    const char *job = submit(program.port, quick);
-    ck_assert_str_eq(finish(program.port, job), "succeeded");
+    program_serve(&session.program, session.directory);
+    const char *job = session_submit(&session, quick);
+    ck_assert_str_eq(session_finish(&session, job), "succeeded");
     struct reply artifact =
-        client_get(program.port,
-                   arena_printf(arena, &err, "/v1/runs/%s-v001-s1/artifacts/model.onnx", job));
+        client_get(session.program.port,
+                   arena_printf(session.arena, &err, "/v1/runs/%s-v001-s1/artifacts/model.onnx",
+                                job));
     ck_assert_uint_eq(artifact.size, size);
     ck_assert_int_eq(memcmp(artifact.body, model, size), 0);
     reply_free(&artifact);
-    check_details(program.port, arena_printf(arena, &err, "%s-v001-s1", job),
-                  file_join(arena, out, "runs/v001-1", &err));
-    ck_assert_int_eq(program_end(&program, SIGTERM), 0);
+    check_details(arena_printf(session.arena, &err, "%s-v001-s1", job),
+                  file_join(session.arena, out, "runs/v001-1", &err));
+    ck_assert_int_eq(program_end(&session.program, SIGTERM), 0);
 }
 END_TEST
 
 START_TEST(ptqd_run_fails_when_a_run_fails)
 {
     char out[300], text[4096];
-    (void)snprintf(out, sizeof(out), "%s/out", directory);
+    (void)snprintf(out, sizeof(out), "%s/out", session.directory);
     const char *const line[] = {"run", write_spec(quick), "--out", out, NULL};
-    const struct sample_file broken = {files.model.bytes, files.model.size / 2};
+    const struct sample_file broken = {session.files.model.bytes, session.files.model.size / 2};
     write_sample("model.onnx", &broken);
     ck_assert_int_eq(program_run(line, text, sizeof(text)), 1);
     ck_assert_msg(support_contains(text, "model model.onnx"), "%s", text);
     char *problem;
     size_t size;
-    ck_assert_ok(file_read(arena, file_join(arena, out, "runs/v000-0/problem.json", &err), 1 << 20,
+    ck_assert_ok(file_read(session.arena,
+                           file_join(session.arena, out, "runs/v000-0/problem.json", &err), 1 << 20,
                            &problem, &size, &err),
                  &err);
     ck_assert_msg(support_contains(problem, "\"pointer\": \"/model\""), "%s", problem);
@@ -453,7 +379,7 @@ END_TEST
 START_TEST(only_loopback_is_served_without_a_token)
 {
     char text[8192];
-    const char *const serve[] = {"serve",  "--config", "/dev/null", "--data",  directory,
+    const char *const serve[] = {"serve",  "--config", "/dev/null", "--data",  session.directory,
                                  "--port", "0",        "--address", "0.0.0.0", NULL};
     ck_assert_int_eq(program_run(serve, text, sizeof(text)), 1);
     ck_assert_msg(support_contains(text, "no token is configured, so anybody could use 0.0.0.0"),
@@ -464,21 +390,22 @@ END_TEST
 START_TEST(a_token_that_was_added_is_needed_and_works)
 {
     char token[256], text[1024];
-    const char *const add[] = {"token",     "add",    "anna",    "admin", "--config",
-                               "/dev/null", "--data", directory, NULL};
+    const char *const add[] = {"token",    "add",       "anna",   "admin",
+                               "--config", "/dev/null", "--data", session.directory,
+                               NULL};
     ck_assert_int_eq(program_run(add, token, sizeof(token)), 0);
     token[64] = '\0';
-    struct program program;
-    program_serve(&program, directory);
-    call(program.port, "GET", "/v1/jobs", NULL, NULL, 0, 401);
-    call(program.port, "GET", "/v1/jobs",
-         arena_printf(arena, &err, "Authorization: Bearer %s\r\n", token), NULL, 0, 200);
-    const char *const list[] = {"token",  "list",    "--config", "/dev/null",
-                                "--data", directory, NULL};
+    program_serve(&session.program, session.directory);
+    session_call(&session, "GET", "/v1/jobs", NULL, 401);
+    session.headers = arena_printf(session.arena, &err, "Authorization: Bearer %s\r\n", token);
+    (void)session_get(&session, "/v1/jobs"); /* that it answers is what counts */
+    const char *const list[] = {"token",           "list", "--config", "/dev/null", "--data",
+                                session.directory, NULL};
     ck_assert_int_eq(program_run(list, text, sizeof(text)), 0);
     ck_assert_msg(support_contains(text, "anna") && !support_contains(text, token), "%s", text);
-    ck_assert_int_eq(program_end(&program, SIGTERM), 0);
-    const char *const check[] = {"check", "--config", "/dev/null", "--data", directory, NULL};
+    ck_assert_int_eq(program_end(&session.program, SIGTERM), 0);
+    const char *const check[] = {"check",  "--config",        "/dev/null",
+                                 "--data", session.directory, NULL};
     ck_assert_int_eq(program_run(check, text, sizeof(text)), 0);
     ck_assert_msg(support_contains(text, "0 findings"), "%s", text);
 }
