@@ -144,26 +144,31 @@ struct param_value param_load(const struct param *param, const void *object)
     return value;
 }
 
-bool param_equal(const struct param_value *a, const struct param_value *b)
+int param_compare(const struct param_value *a, const struct param_value *b)
 {
     if (a->type != b->type)
-        return false;
+        return a->type < b->type ? -1 : 1;
     switch (a->type) {
     case PARAM_INT:
-        return a->integer == b->integer;
+        return (a->integer > b->integer) - (a->integer < b->integer);
     case PARAM_REAL:
-        return a->real == b->real;
+        return (a->real > b->real) - (a->real < b->real);
     case PARAM_BOOL:
-        return a->boolean == b->boolean;
+        return a->boolean - b->boolean;
     case PARAM_TEXT:
-        return a->text == b->text ||
-               (a->text != NULL && b->text != NULL && strcmp(a->text, b->text) == 0);
+        return a->text != NULL && b->text != NULL ? strcmp(a->text, b->text)
+                                                  : (a->text != NULL) - (b->text != NULL);
     case PARAM_CHOICE:
-        return a->choice == b->choice;
+        return (a->choice > b->choice) - (a->choice < b->choice);
     case PARAM_SET:
-        return a->set == b->set;
+        return (a->set > b->set) - (a->set < b->set);
     }
-    return false;
+    return 0;
+}
+
+bool param_equal(const struct param_value *a, const struct param_value *b)
+{
+    return param_compare(a, b) == 0;
 }
 
 bool param_default(const struct param *param, struct arena *arena, struct param_value *out_value,

@@ -7,6 +7,7 @@
 
 #include <assert.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { PATH_BYTES = 128, SIBLINGS_MAX = 64 };
@@ -155,13 +156,41 @@ static bool is_sweep(const struct param *param, const struct json *value)
     return param->type != PARAM_SET || json_type(value->first) == JSON_ARRAY;
 }
 
-static bool is_repeated(const struct param_value *values, size_t count)
+/* Of equal values the first comes first. */
+static int compare_places(const void *a, const void *b)
 {
-    for (size_t i = 0; i + 1 < count; i++) {
-        if (param_equal(&values[i], &values[count - 1]))
-            return true;
+    const struct param_value *x = *(const struct param_value *const *)a;
+    const struct param_value *y = *(const struct param_value *const *)b;
+    int order = param_compare(x, y);
+    return order != 0 ? order : (x > y) - (x < y);
+}
+
+/* Sorting makes the search for a repeated value n log n, whatever the sender chose. */
+static bool check_unique(const struct reader *reader, const struct param *param,
+                         const struct json *list, const struct param_value *values)
+{
+    struct arena_mark mark = arena_mark(reader->arena);
+    const struct param_value **places =
+        ARENA_ARRAY(reader->arena, const struct param_value *, list->count, reader->err);
+    if (places == NULL)
+        return false;
+    for (size_t i = 0; i < list->count; i++)
+        places[i] = &values[i];
+    qsort(places, list->count, sizeof(*places), compare_places);
+
+    const struct param_value *repeated = NULL;
+    for (size_t i = 1; repeated == NULL && i < list->count; i++) {
+        if (param_equal(places[i - 1], places[i]))
+            repeated = places[i];
     }
-    return false;
+    arena_reset(reader->arena, mark);
+    if (repeated == NULL)
+        return true;
+    const struct json *at = list->first;
+    for (const struct param_value *value = values; value < repeated; value++)
+        at = at->next;
+    FAIL(reader->err, E_INVALID, "%s has a value twice in its list", param->name);
+    return json_error_at(at, reader->err);
 }
 
 static bool read_sweep(const struct reader *reader, const struct param *param,
@@ -182,11 +211,9 @@ static bool read_sweep(const struct reader *reader, const struct param *param,
     for (const struct json *v = list->first; v != NULL; v = v->next) {
         if (!read_value(reader, param, v, &values[count++]))
             return false;
-        if (is_repeated(values, count)) {
-            FAIL(reader->err, E_INVALID, "%s has a value twice in its list", param->name);
-            return json_error_at(v, reader->err);
-        }
     }
+    if (!check_unique(reader, param, list, values))
+        return false;
     *out = (struct param_list){.values = values, .count = count};
     return true;
 }

@@ -349,7 +349,13 @@ START_TEST(printing_is_cut_at_the_size)
 }
 END_TEST
 
-/* Law: values of different types or contents differ, and a value equals itself. */
+static int sign_of(int number)
+{
+    return (number > 0) - (number < 0);
+}
+
+/* Law: values of different types or contents differ, one way round or the other, and a value equals
+ * itself. */
 START_TEST(equality_is_by_type_and_value)
 {
     for (size_t i = 0; i < ROWS; i++) {
@@ -359,6 +365,7 @@ START_TEST(equality_is_by_type_and_value)
             ck_assert_ok(param_parse(&rows[i], samples[i].accepted[0], arena, &a, &err), &err);
             ck_assert_ok(param_parse(&rows[j], samples[j].accepted[1], arena, &b, &err), &err);
             ck_assert(param_equal(&a, &a));
+            ck_assert_int_eq(sign_of(param_compare(&a, &b)), -sign_of(param_compare(&b, &a)));
             ck_assert(!param_equal(&a, &b) || (i != j && rows[i].type == rows[j].type));
         }
     }

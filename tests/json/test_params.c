@@ -4,6 +4,8 @@
 
 #include "support.h"
 
+#include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 static const char *const inits[] = {"minmax", "mse", NULL};
@@ -62,7 +64,8 @@ static const struct param rows[] = {
      .special = "auto",
      .unit = "",
      .help = "Step.",
-     .offset = offsetof(struct settings, rate)},
+     .offset = offsetof(struct settings, rate),
+     .sweep = true},
     {.name = "tune.note",
      .type = PARAM_TEXT,
      .default_text = "",
@@ -174,6 +177,8 @@ static const struct {
     {"{\"weights\":{\"bits\":[]}}", "weights.bits is an empty list", "/pipeline/weights/bits"},
     {"{\"weights\":{\"bits\":[2,4,2]}}", "weights.bits has a value twice",
      "/pipeline/weights/bits/2"},
+    {"{\"tune\":{\"rate\":[0.5,\"auto\",0.25,0.5]}}", "tune.rate has a value twice",
+     "/pipeline/tune/rate/3"},
     {"{\"weights\":{\"bits\":[2,99]}}", "weights.bits is 99", "/pipeline/weights/bits/1"},
     {"{\"weights\":{\"init\":\"max\"}}", "weights.init is \"max\"; the choices are minmax, mse",
      "/pipeline/weights/init"},
@@ -238,6 +243,37 @@ START_TEST(a_list_where_one_value_is_wanted_is_refused)
                                      &settings, &err),
                     &err, E_INVALID, "weights.bits is a list; one value is expected");
     ck_assert_str_eq(err.pointer, "/weights/bits");
+}
+END_TEST
+
+/* CPU time of a list of so many values, the least of several. */
+static double list_seconds(int count)
+{
+    enum { ROUNDS = 3 };
+    struct text text;
+    struct param_sweep sweep;
+    double least = HUGE_VAL;
+    text_init(&text, 1 << 20);
+    for (int i = 0; i < count; i++)
+        text_printf(&text, "%s%.5f", i > 0 ? "," : "{\"tune\":{\"rate\":[", 0.001 + 1e-5 * i);
+    text_puts(&text, "]}}");
+    const struct json *value = parse(text.bytes);
+    for (int round = 0; round < ROUNDS; round++) {
+        double start = support_cpu_seconds();
+        ck_assert_ok(json_params_parse(arena, value, &table, NULL, &sweep, &err), &err);
+        least = fmin(least, support_cpu_seconds() - start);
+    }
+    text_finish(&text);
+    return least;
+}
+
+/* Law: eight times as many values take some ten times as long, n log n: a list as long as a request
+ * may be takes nobody's thread for seconds. (With every pair compared it was 64 times.) */
+START_TEST(the_time_of_a_list_grows_with_its_length)
+{
+    double few = list_seconds(10 * 1000), many = list_seconds(80 * 1000);
+    printf("# 10000 values: %.1f ms, 80000: %.1f ms\n", 1e3 * few, 1e3 * many);
+    ck_assert_double_lt(many, 24 * few);
 }
 END_TEST
 
@@ -334,6 +370,7 @@ int main(void)
                         (int)(sizeof(bad) / sizeof(bad[0])));
     tcase_add_test(tcase, values_reach_the_owner_s_struct);
     tcase_add_test(tcase, a_list_where_one_value_is_wanted_is_refused);
+    tcase_add_test(tcase, the_time_of_a_list_grows_with_its_length);
     tcase_add_test(tcase, a_row_without_default_must_be_given);
     tcase_add_test(tcase, some_fields_may_be_given);
     tcase_add_test(tcase, fields_that_are_given_are_held_to_their_rows);

@@ -90,6 +90,8 @@ bool param_sweep_count(const struct param_sweep *sweep, size_t limit, size_t *ou
 /* Stores combination `index` (the last row varies fastest) in the owner's struct. */
 void param_sweep_store(const struct param_sweep *sweep, size_t index, void *object);
 
+/* Below, equal to or above 0, as strcmp: an order of all values, first by type. */
+int param_compare(const struct param_value *a, const struct param_value *b);
 bool param_equal(const struct param_value *a, const struct param_value *b);
 
 /* Stores the default of every row that has one. A default that breaks its own rule is E_INTERNAL.
