@@ -116,20 +116,15 @@ static void append_pointer(const struct json *value, struct text *text)
         append_step(steps[depth], text);
 }
 
-void json_pointer(const struct json *value, char *out, size_t size)
-{
-    struct text text;
-    text_init(&text, 4096);
-    append_pointer(value, &text);
-    (void)snprintf(out, size, "%s", text.bytes); /* truncation is announced */
-    text_finish(&text);
-}
-
 bool json_error_at(const struct json *value, struct error *err)
 {
-    char pointer[ERROR_POINTER_BYTES];
-    json_pointer(value, pointer, sizeof(pointer));
-    return error_at(err, "%s", pointer);
+    struct text text;
+    text_init(&text, ERROR_POINTER_BYTES - 1);
+    append_pointer(value, &text);
+    if (text_check(&text, NULL))               /* half a pointer would name another field */
+        (void)error_at(err, "%s", text.bytes); /* is false */
+    text_finish(&text);
+    return false;
 }
 
 /* How messages call a value: its key, or its place in a list, or "the document". */

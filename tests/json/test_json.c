@@ -209,6 +209,25 @@ START_TEST(errors_point_at_the_field)
 }
 END_TEST
 
+/* Law: a pointer is whole or not there, wherever it would be cut. */
+START_TEST(a_pointer_is_never_cut)
+{
+    enum { AROUND = 4 };
+    for (int length = ERROR_POINTER_BYTES - 2 * AROUND; length < ERROR_POINTER_BYTES + AROUND;
+         length++) {
+        char key[ERROR_POINTER_BYTES + AROUND] = "", whole[2 * ERROR_POINTER_BYTES];
+        memset(key, 'k', (size_t)length);
+        const char *text = arena_printf(arena, NULL, "{\"%s\":{\"a/b\":[0,\"x\"]}}", key);
+        const struct json *inner = json_find(json_find(parse(text), key), "a/b");
+        double number;
+        (void)snprintf(whole, sizeof(whole), "/%s/a~1b/1", key);
+        ck_assert_fails(json_as_number(json_next(json_first(inner)), 0, 9, &number, &err), &err,
+                        E_INVALID, "a number is expected");
+        ck_assert_str_eq(err.pointer, strlen(whole) < ERROR_POINTER_BYTES ? whole : "");
+    }
+}
+END_TEST
+
 START_TEST(numbers_are_checked_against_range_and_kind)
 {
     const struct json *root = parse("{\"i\":7,\"r\":1.5,\"big\":9007199254740993,\"m\":-0}");
@@ -363,6 +382,7 @@ int main(void)
     tcase_add_test(tcase, the_deepest_allowed_document_parses);
     tcase_add_test(tcase, limits_of_bytes_and_values_are_in_the_message);
     tcase_add_test(tcase, errors_point_at_the_field);
+    tcase_add_test(tcase, a_pointer_is_never_cut);
     tcase_add_test(tcase, numbers_are_checked_against_range_and_kind);
     tcase_add_test(tcase, a_missing_member_is_named);
     tcase_add_test(tcase, an_unknown_key_comes_with_the_nearest_known_one);

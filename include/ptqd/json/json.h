@@ -71,10 +71,9 @@ bool json_as_integer(const struct json *value, int64_t min, int64_t max, int64_t
  * name that is. */
 bool json_check_keys(const struct json *object, const char *const *known, struct error *err);
 
-/* Puts the pointer of `value` into a filled error; always false. */
+/* Puts the pointer of `value` (RFC 6901, from the root of its document) into a filled error, unless
+ * it is too long for that; always false. */
 bool json_error_at(const struct json *value, struct error *err);
-/* RFC 6901 pointer of `value` from the root of its document; truncated to `size`. */
-void json_pointer(const struct json *value, char *out, size_t size);
 
 /* ---- building ----
  * Every add is a no-op on NULL and remembers a failed allocation; json_print reports it once, as
