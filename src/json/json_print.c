@@ -10,19 +10,28 @@
 
 enum { COMPACT = -1 }; /* indentation of text on one line */
 
-/* The digits are made from the end. */
-static void print_integer(int64_t value, char out[static JSON_NUMBER_BYTES])
+/* `value` as a whole number of units of 10^-places. The digits are made from the end. */
+static void print_digits(uint64_t value, int places, bool negative,
+                         char out[static JSON_NUMBER_BYTES])
 {
     char digits[JSON_NUMBER_BYTES];
     char *at = digits + sizeof(digits);
-    uint64_t rest = value < 0 ? -(uint64_t)value : (uint64_t)value;
     *--at = '\0';
+    for (int i = 0; i < places; i++, value /= 10)
+        *--at = (char)('0' + value % 10);
+    if (places > 0)
+        *--at = '.';
     do
-        *--at = (char)('0' + rest % 10);
-    while ((rest /= 10) > 0);
-    if (value < 0)
+        *--at = (char)('0' + value % 10);
+    while ((value /= 10) > 0);
+    if (negative)
         *--at = '-';
     memcpy(out, at, (size_t)(digits + sizeof(digits) - at));
+}
+
+static void print_integer(int64_t value, char out[static JSON_NUMBER_BYTES])
+{
+    print_digits(value < 0 ? -(uint64_t)value : (uint64_t)value, 0, value < 0, out);
 }
 
 /* Below 10^15, and with a zero that has no sign: as 15 digits would print it. */
@@ -32,14 +41,35 @@ static bool is_plain_integer(double value)
            !(trunc(value) < value) && !(trunc(value) > value);
 }
 
+/* "0.001" and the like, which people choose: a whole number by a power of ten. Both are exact, so
+ * that their quotient is the double that these digits stand for, and of at most 15 digits they are
+ * those that 15 digits would be. A tenth of the time of a trial. */
+static bool print_short_decimal(double value, char out[static JSON_NUMBER_BYTES])
+{
+    static const double powers[] = {1e1, 1e2, 1e3, 1e4, 1e5, 1e6};
+    double size = fabs(value);
+    if (!(size >= 1e-4 && size < 1e9)) /* smaller ones are printed with an exponent */
+        return false;
+    for (int i = 0; i < (int)(sizeof(powers) / sizeof(powers[0])); i++) {
+        double whole = nearbyint(size * powers[i]), again = whole / powers[i];
+        if (again < size || again > size)
+            continue;
+        print_digits((uint64_t)whole, i + 1, value < 0, out);
+        return true;
+    }
+    return false;
+}
+
 /* 15 digits always read back as themselves, 17 always give the double back; the least that does is
- * printed. Most numbers are whole, and need no trial. */
+ * printed. Most numbers are whole or short, and need no trial. */
 void json_number_print(double value, char out[static JSON_NUMBER_BYTES])
 {
     if (is_plain_integer(value)) {
         print_integer((int64_t)value, out);
         return;
     }
+    if (print_short_decimal(value, out))
+        return;
     for (int digits = 15; digits <= 17; digits++) {
         (void)snprintf(out, JSON_NUMBER_BYTES, "%.*g", digits, value); /* at most 24 characters */
         double read = strtod(out, NULL);

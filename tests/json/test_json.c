@@ -100,6 +100,33 @@ START_TEST(whole_numbers_are_printed_as_the_library_does)
 }
 END_TEST
 
+/* Law: decimals of few digits are printed as 15 digits by the library, from where those would have
+ * an exponent to where they would be more than 15; and so are their neighbours, which need 16
+ * or 17.
+ */
+START_TEST(short_decimals_are_printed_as_the_library_does)
+{
+    static const double sizes[] = {1e-5, 1e-4, 1e-3, 0.01, 0.1, 1, 10, 1e3, 1e6, 1e8, 1e9, 1e12};
+    for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+        for (int digits = 1; digits < 4000; digits += 7) {
+            for (int neighbour = -1; neighbour <= 1; neighbour++) {
+                double value = sizes[i] * digits / 1000;
+                value = neighbour == 0 ? -value : nextafter(value, neighbour * (double)INFINITY);
+                char text[JSON_NUMBER_BYTES], expected[JSON_NUMBER_BYTES];
+                json_number_print(value, text);
+                for (int length = 15; length <= 17; length++) {
+                    (void)snprintf(expected, sizeof(expected), "%.*g", length, value);
+                    double again = strtod(expected, NULL);
+                    if (again >= value && again <= value)
+                        break;
+                }
+                ck_assert_str_eq(text, expected);
+            }
+        }
+    }
+}
+END_TEST
+
 START_TEST(escapes_become_utf8)
 {
     const char *string;
@@ -374,6 +401,7 @@ int main(void)
     tcase_add_test(tcase, printing_and_parsing_are_inverse);
     tcase_add_test(tcase, doubles_are_printed_shortest_and_exact);
     tcase_add_test(tcase, whole_numbers_are_printed_as_the_library_does);
+    tcase_add_test(tcase, short_decimals_are_printed_as_the_library_does);
     tcase_add_test(tcase, escapes_become_utf8);
     tcase_add_loop_test(tcase, text_that_is_not_json_is_refused_with_its_place, 0,
                         (int)(sizeof(bad) / sizeof(bad[0])));
