@@ -9,7 +9,7 @@
 #include <string.h>
 #include <time.h>
 
-enum { FIRST_CAPACITY = 64 };
+enum { FIRST_CAPACITY = 256 };
 
 static char empty[1]; /* what an untouched text points to; never written */
 
@@ -56,7 +56,8 @@ static bool text_reserve(struct text *text, size_t extra)
 
 void text_append(struct text *text, const char *bytes, size_t length)
 {
-    if (!text_reserve(text, length))
+    bool fits = !text->broken && length < text->capacity - text->length;
+    if (!fits && !text_reserve(text, length))
         return;
     if (length > 0)
         memcpy(text->bytes + text->length, bytes, length);

@@ -41,6 +41,16 @@ static void add_data(struct json *parent, const char *key, const struct job_data
         json_add_number(object, "zero_point", data->zero_point);
 }
 
+/* Most of a specification: printed once for the two documents that it is in, the one that is
+ * stored and the one that is answered. */
+static const char *print_pipeline(const struct job_spec *spec, struct arena *arena)
+{
+    struct json *pipeline = json_object(arena);
+    json_params_print(pipeline, &spec->pipeline);
+    spec_rules_print(pipeline, spec->rules, spec->rule_count);
+    return json_print_string(pipeline, arena, NULL, NULL);
+}
+
 struct json *job_spec_json(const struct job_spec *spec, struct arena *arena)
 {
     struct json *root = json_object(arena);
@@ -58,9 +68,10 @@ struct json *job_spec_json(const struct job_spec *spec, struct arena *arena)
         json_add_integer(seeds, NULL, spec->seeds[i]);
     if (spec->memory_limit_mib != 0)
         json_add_integer(root, "memory_limit", spec->memory_limit_mib);
-    struct json *pipeline = json_add_object(root, "pipeline");
-    json_params_print(pipeline, &spec->pipeline);
-    spec_rules_print(pipeline, spec->rules, spec->rule_count);
+    const char *pipeline = print_pipeline(spec, arena);
+    if (pipeline == NULL)
+        return NULL; /* who prints it says so */
+    json_add_raw(root, "pipeline", pipeline);
     return root;
 }
 
