@@ -213,8 +213,17 @@ struct field {
     const char *samples, *labels; /* pointers */
 };
 
-static bool check_data(const struct fit *fit, struct job_data *data, const struct field *field,
-                       bool labels_needed)
+struct scaling {
+    double scale, zero_point; /* those of the data set */
+};
+
+/* What is kept of files that fit each other. */
+struct fitted {
+    struct scaling calibration, evaluation;
+};
+
+static bool check_data(const struct fit *fit, const struct job_data *data,
+                       const struct field *field, bool labels_needed, struct scaling *out_scaling)
 {
     struct described_dataset described;
     if (!read_dataset(fit, data->samples.id, field->samples, &described))
@@ -236,24 +245,63 @@ static bool check_data(const struct fit *fit, struct job_data *data, const struc
     }
     if (described.labels && !dataset_check_labels(&described.dataset, fit->ends, fit->err))
         return error_at(fit->err, "%s", data->labels.id != NULL ? field->labels : field->samples);
-    data->scale = data->has_scale ? data->scale : described.dataset.scale;
-    data->zero_point = data->has_zero_point ? data->zero_point : described.dataset.zero_point;
-    data->has_scale = data->has_zero_point = true;
+    *out_scaling = (struct scaling){described.dataset.scale, described.dataset.zero_point};
     return true;
+}
+
+static bool check_files(struct fit *fit, const struct job_spec *spec, struct fitted *out_fitted)
+{
+    static const struct field calibration = {"/calibration", "/calibration/labels"};
+    static const struct field evaluation = {"/evaluation", "/evaluation/labels"};
+    *out_fitted = (struct fitted){.calibration = {.scale = 0}};
+    return read_model(fit, &spec->model) && check_rules(fit, spec) &&
+           check_data(fit, &spec->calibration, &calibration, false, &out_fitted->calibration) &&
+           (!spec->has_evaluation ||
+            check_data(fit, &spec->evaluation, &evaluation, true, &out_fitted->evaluation));
+}
+
+/* What the specification does not say. */
+static void fill_in(struct job_data *data, const struct scaling *scaling)
+{
+    data->scale = data->has_scale ? data->scale : scaling->scale;
+    data->zero_point = data->has_zero_point ? data->zero_point : scaling->zero_point;
+    data->has_scale = data->has_zero_point = true;
+}
+
+static const char *or_none(const char *id)
+{
+    return id != NULL ? id : "-";
+}
+
+/* Without rules for layers the answer is the same for all specifications of the same files. */
+static const char *fitted_key(const struct fit *fit, const struct job_spec *spec)
+{
+    return arena_printf(fit->arena, fit->err, "fit files %d %s %s %s %s %s %s",
+                        fit->viewer->own_only, spec->model.id, spec->calibration.samples.id,
+                        or_none(spec->calibration.labels.id), or_none(spec->evaluation.samples.id),
+                        or_none(spec->evaluation.labels.id), fit->viewer->owner);
 }
 
 bool check_fit(struct api *api, struct database *database, const struct store_viewer *viewer,
                struct job_spec *spec, struct arena *arena, struct error *err)
 {
-    static const struct field calibration = {"/calibration", "/calibration/labels"};
-    static const struct field evaluation = {"/evaluation", "/evaluation/labels"};
     struct fit fit = {.kept = api->answers,
                       .version = answer_version_of_objects(api),
                       .database = database,
                       .viewer = viewer,
                       .arena = arena,
                       .err = err};
-    return read_model(&fit, &spec->model) && check_rules(&fit, spec) &&
-           check_data(&fit, &spec->calibration, &calibration, false) &&
-           (!spec->has_evaluation || check_data(&fit, &spec->evaluation, &evaluation, true));
+    struct fitted fitted;
+    const char *key = fitted_key(&fit, spec);
+    if (key == NULL)
+        return false;
+    if (spec->rule_count > 0 || !find_viewed(&fit, key, &fitted, sizeof(fitted))) {
+        if (!check_files(&fit, spec, &fitted))
+            return false;
+        keep_viewed(&fit, key, &fitted, sizeof(fitted));
+    }
+    fill_in(&spec->calibration, &fitted.calibration);
+    if (spec->has_evaluation)
+        fill_in(&spec->evaluation, &fitted.evaluation);
+    return true;
 }
