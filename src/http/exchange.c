@@ -34,7 +34,7 @@ static void destroy_request(struct http_request *request)
         close(request->answer.fd);
     text_finish(&request->body);
     text_finish(&request->pending);
-    arena_destroy(request->arena);
+    http_arena_give(request->server, request->arena);
     free(request);
 }
 
@@ -57,7 +57,7 @@ static struct http_request *create_request(struct http_server *server,
     http_take_id(request);
     text_init(&request->body, 0);
     text_init(&request->pending, 0);
-    request->arena = arena_create(server->options.arena_bytes);
+    request->arena = http_arena_take(server);
     if (request->arena == NULL) {
         destroy_request(request);
         return NULL;

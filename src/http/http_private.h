@@ -111,10 +111,19 @@ struct http_pool {
     unsigned thread_count;
 };
 
+enum { HTTP_SPARE_ARENAS = 64 };
+
+struct http_arenas {
+    pthread_mutex_t lock;
+    size_t count;
+    struct arena *spare[HTTP_SPARE_ARENAS];
+};
+
 struct http_server {
     struct http_options options;
     struct MHD_Daemon *daemon;
     struct http_pool pool, writers; /* writers: give bodies to their sinks */
+    struct http_arenas arenas;
 
     pthread_mutex_t lock;
     pthread_cond_t tick; /* wakes the sweeper early */
@@ -147,6 +156,14 @@ void http_on_completed(void *context, struct MHD_Connection *connection, void **
 
 /* Calls what http_set_state was given, once. */
 void http_destroy_state(struct http_request *request);
+
+/* arenas.c */
+void http_arenas_init(struct http_arenas *arenas);
+void http_arenas_finish(struct http_arenas *arenas);
+/* NULL when memory is out. */
+struct arena *http_arena_take(struct http_server *server);
+/* Takes back what http_arena_take gave; NULL is fine. */
+void http_arena_give(struct http_server *server, struct arena *arena);
 
 /* body.c */
 /* True when `begin` has answered: the body is not wanted. */

@@ -113,6 +113,7 @@ static void destroy_server(struct http_server *server)
 {
     http_pool_finish(&server->writers);
     http_pool_finish(&server->pool);
+    http_arenas_finish(&server->arenas);
     pthread_mutex_destroy(&server->lock);
     pthread_cond_destroy(&server->tick);
     free(server);
@@ -137,6 +138,7 @@ bool http_server_start(const struct http_options *options, struct http_server **
     pthread_mutex_init(&server->lock, NULL);
     http_pool_init(&server->pool);
     http_pool_init(&server->writers);
+    http_arenas_init(&server->arenas);
     if (!start_parts(server, err)) {
         destroy_server(server);
         return false;

@@ -96,6 +96,22 @@ static bool forget(struct http_request *request, void *context, struct error *er
     return true;
 }
 
+/* Fills memory of its request; `scribbled` is where, 0 when it was not zero before. */
+static atomic_uintptr_t scribbled;
+
+static bool scribble(struct http_request *request, void *context, struct error *err)
+{
+    size_t size = http_query(request, "large") != NULL ? 1 << 20 : 3000;
+    unsigned char *bytes = arena_alloc(http_arena(request), size, err);
+    if (bytes == NULL)
+        return false;
+    bool zero = bytes[0] == 0 && memcmp(bytes, bytes + 1, size - 1) == 0;
+    memset(bytes, 0xff, size);
+    atomic_store(&scribbled, zero ? (uintptr_t)bytes : 0);
+    return small_server_wake(request, context, err);
+}
+
+static const struct param query_large = {.name = "large", .type = PARAM_BOOL, .default_text = ""};
 static const struct param query_refuse = {.name = "refuse", .type = PARAM_BOOL, .default_text = ""};
 static const struct param query_fail = {.name = "fail", .type = PARAM_BOOL, .default_text = ""};
 
@@ -122,6 +138,7 @@ static const struct http_route routes[] = {
      .blocking = true,
      .query = {&query_fail}},
     {.method = "GET", .pattern = "/forget", .handle = forget},
+    {.method = "GET", .pattern = "/scribble", .handle = scribble, .query = {&query_large}},
 };
 static const struct http_table table = {routes, sizeof(routes) / sizeof(routes[0])};
 static const struct http_table *const tables[] = {&table, NULL};
@@ -209,6 +226,31 @@ START_TEST(several_requests_share_a_connection)
         struct reply reply = client_receive(fd, false);
         ck_assert_reply(reply, 200, "again|-|");
     }
+    close(fd);
+}
+END_TEST
+
+static uintptr_t scribble_on(int fd, const char *target)
+{
+    char header[64];
+    (void)snprintf(header, sizeof(header), "GET %s HTTP/1.1\r\nHost: h\r\n\r\n", target);
+    client_send_text(fd, header);
+    struct reply reply = client_receive(fd, false);
+    ck_assert_reply(reply, 200, "woken");
+    ck_assert_msg(atomic_load(&scribbled) != 0, "%s", target);
+    return atomic_load(&scribbled);
+}
+
+/* Law: the memory of a request that is over serves the next one, which finds nothing in it; what a
+ * large one has taken is in nobody's way. */
+START_TEST(requests_share_memory_and_nothing_in_it)
+{
+    int fd = client_connect(port);
+    uintptr_t first = scribble_on(fd, "/scribble");
+    ck_assert_uint_eq(scribble_on(fd, "/scribble"), first);
+    scribble_on(fd, "/scribble?large=true");
+    uintptr_t second = scribble_on(fd, "/scribble");
+    ck_assert_uint_eq(scribble_on(fd, "/scribble"), second);
     close(fd);
 }
 END_TEST
@@ -506,6 +548,7 @@ int main(void)
     tcase_add_test(tcase, a_refused_request_with_a_small_body_keeps_its_connection);
     tcase_add_test(tcase, head_has_the_headers_of_get_and_no_body);
     tcase_add_test(tcase, several_requests_share_a_connection);
+    tcase_add_test(tcase, requests_share_memory_and_nothing_in_it);
     tcase_add_loop_test(tcase, ambiguous_framing_is_400_and_closes, 0, 6);
     tcase_add_test(tcase, a_body_announced_too_large_is_413_before_it_is_sent);
     tcase_add_test(tcase, a_chunked_body_over_the_limit_is_swallowed_and_413);
