@@ -38,8 +38,8 @@ void http_set_modified(struct http_request *request, int64_t unix_seconds)
 static bool lists_tag(const struct http_request *request, const char *header)
 {
     const struct answer *answer = &request->answer;
-    return answer->etag != NULL &&
-           (http_tag_listed(header, answer->etag) || http_tag_listed(header, answer->encoded_etag));
+    return answer->etag != NULL && (http_tag_listed(header, answer->etag, false) ||
+                                    http_tag_listed(header, answer->encoded_etag, false));
 }
 
 bool http_is_known(const struct http_request *request)
@@ -47,12 +47,11 @@ bool http_is_known(const struct http_request *request)
     return lists_tag(request, http_header(request, MHD_HTTP_HEADER_IF_NONE_MATCH));
 }
 
-/* What If-Match names; a tag marked as weak is never the same (section 8.8.3.2). */
+/* What If-Match names. */
 static bool names_tag(const char *match, const char *tag, const char *encoded_tag)
 {
-    return strcmp(match, "*") == 0 ||
-           (strstr(match, "W/") == NULL && tag != NULL &&
-            (http_tag_listed(match, tag) || http_tag_listed(match, encoded_tag)));
+    return strcmp(match, "*") == 0 || (tag != NULL && (http_tag_listed(match, tag, true) ||
+                                                       http_tag_listed(match, encoded_tag, true)));
 }
 
 bool http_is_meant(struct http_request *request, const char *tag)

@@ -59,7 +59,7 @@ enum http_range http_range_parse(const char *header, uint64_t size, uint64_t *ou
     return HTTP_RANGE_PART;
 }
 
-bool http_tag_listed(const char *header, const char *quoted_tag)
+bool http_tag_listed(const char *header, const char *quoted_tag, bool strong)
 {
     if (header == NULL)
         return false;
@@ -68,8 +68,8 @@ bool http_tag_listed(const char *header, const char *quoted_tag)
         at += strspn(at, " \t,");
         if (*at == '*')
             return true;
-        if (strncmp(at, "W/", 2) == 0)
-            at += 2; /* weak comparison */
+        if (!strong && strncmp(at, "W/", 2) == 0)
+            at += 2;
         if (strncmp(at, quoted_tag, length) == 0 && strchr(" \t,", at[length]) != NULL)
             return true;
         at += strcspn(at, ",");

@@ -47,6 +47,8 @@ START_TEST(conditions_decide_the_status)
         {"/json", "If-Match: *\r\n", 200},
         {"/json", "If-Match: \"tag-2\"\r\n", 412},
         {"/json", "If-Match: W/\"tag-1\"\r\n", 412},
+        {"/json", "If-Match: W/\"tag-0\", \"tag-1\"\r\n", 200},
+        {"/json", "If-Match: \"W/\", \"tag-1\"\r\n", 200},
         {"/json", "If-Match: \"tag-2\"\r\nIf-None-Match: \"tag-1\"\r\n", 412},
         {"/echo/a", "If-Match: \"tag-1\"\r\n", 412},
         {"/echo/a", "If-Match: *\r\n", 200},
