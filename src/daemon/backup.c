@@ -11,7 +11,7 @@ static int copy(const char *command, const char *from, const char *to)
 {
     struct error err = {0};
     struct store_backup backup;
-    struct arena *arena = arena_create(0);
+    struct arena *arena = command_arena(&err);
     bool ok = arena != NULL && store_backup(from, to, arena, &backup, &err);
     if (ok)
         printf("%s%zu files, %" PRIu64 " bytes, and the database are in '%s'; %zu finding%s\n",

@@ -19,5 +19,8 @@ struct store;
 bool command_store_open(const struct settings *settings, struct store **out_store,
                         struct error *err);
 
+/* An arena of the command's own; NULL when there is no memory. */
+struct arena *command_arena(struct error *err);
+
 /* "ptqd: <what>: <message>" on standard error; always 1. */
 int command_fail(const char *what, const struct error *err);

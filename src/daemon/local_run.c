@@ -228,13 +228,14 @@ static void run_one(struct local_worker *worker, size_t index)
         .spill_directory = local->out,
         .admission = local->admission,
     };
-    struct arena *paths = arena_create(0);
+    struct arena *paths = command_arena(&err);
     struct arena *arena = arena_create(settings_bytes(local->settings->run_memory));
     const char *directory =
         paths == NULL ? NULL : arena_printf(paths, &err, "%s/runs/%s", local->out, run->id);
     worker->log = (struct run_log){.count = 0};
     run_log_add(&worker->log, "started by worker-%zu", worker->index + 1);
-    bool ok = arena != NULL && directory != NULL && file_make_directory(directory, &err) &&
+    bool ok = (arena != NULL || FAIL(&err, E_MEMORY, "no memory for a run")) && directory != NULL &&
+              file_make_directory(directory, &err) &&
               compute(worker, index, directory, &files, &memory, arena, &err);
     run_log_step(&worker->log, "");
     run_log_add(&worker->log, "%s", ok ? "succeeded" : err.message);
@@ -387,10 +388,11 @@ int command_run(const struct settings *settings, const struct arguments *argumen
     struct error err = {0};
     struct local local = {.settings = settings,
                           .out = arguments->out,
-                          .arena = arena_create(0),
+                          .arena = command_arena(&err),
                           .shared = shared_create(EXECUTE_SHARED_BYTES)};
     pthread_mutex_init(&local.lock, NULL);
-    bool ok = local.arena != NULL && local.shared != NULL &&
+    bool ok = local.arena != NULL &&
+              (local.shared != NULL || FAIL(&err, E_MEMORY, "no memory for what runs share")) &&
               admission_create(settings_memory_bytes(settings), &local.admission, &err) &&
               run_job(&local, arguments->words[0], &err);
     admission_destroy(local.admission);

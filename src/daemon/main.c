@@ -50,6 +50,16 @@ static void print_help(FILE *file)
     settings_print_help(file);
 }
 
+/* A disk that is full behind a redirection is no success. */
+static int check_output(const struct command *command, int status)
+{
+    struct error err = {0};
+    if (status != 0 || (fflush(stdout) == 0 && !ferror(stdout)))
+        return status;
+    (void)FAIL(&err, E_IO, "what it prints could not all be written"); /* for the message */
+    return command_fail(command->name, &err);
+}
+
 static int run_command(const struct command *command, int count, char *const *line)
 {
     struct error err = {0};
@@ -61,7 +71,7 @@ static int run_command(const struct command *command, int count, char *const *li
         command_fail(command->name, &err);
     } else {
         log_set_level((enum log_level)settings.log_level);
-        status = command->run(&settings, &arguments);
+        status = check_output(command, command->run(&settings, &arguments));
     }
     arena_destroy(arena);
     return status;

@@ -81,7 +81,7 @@ static bool is_local(const struct service *service, const char **out_address,
 
 static bool read_tokens(struct service *service, struct error *err)
 {
-    struct arena *arena = arena_create(0);
+    struct arena *arena = command_arena(err);
     struct database *database;
     struct token_row *rows;
     size_t count = 0;

@@ -80,7 +80,11 @@ static bool add_token(struct store *store, struct token_row *row, struct error *
     if (!store_write_now(store, apply_insert, row, err))
         return false;
     printf("%s\n", token);
-    fflush(stdout); /* before what follows, wherever both go */
+    if (fflush(stdout) != 0) /* also: before what follows, wherever both go */
+        return FAIL(err, E_IO,
+                    "the token '%s' is there, but could not be shown, and nobody knows it now: "
+                    "revoke it",
+                    row->name);
     fputs(
         "This is the only time it is shown. It is valid at once, also for a running daemon, which "
         "from now on serves nobody without a token.\n",
@@ -150,7 +154,7 @@ int command_token(const struct settings *settings, const struct arguments *argum
     }
     struct error err = {0};
     struct store *store = NULL;
-    struct arena *arena = arena_create(0);
+    struct arena *arena = command_arena(&err);
     bool ok = arena != NULL && command_store_open(settings, &store, &err) &&
               (sets    ? set_token(settings, arguments, store, &err)
                : lists ? list_tokens(store, arena, &err)

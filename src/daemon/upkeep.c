@@ -16,6 +16,14 @@ bool command_store_open(const struct settings *settings, struct store **out_stor
     return store_open(settings->data, &options, out_store, err);
 }
 
+struct arena *command_arena(struct error *err)
+{
+    struct arena *arena = arena_create(0);
+    if (arena == NULL)
+        (void)FAIL(err, E_MEMORY, "no memory to begin with"); /* the caller sees NULL */
+    return arena;
+}
+
 static bool check(const struct settings *settings, struct arena *arena, const char **out_report,
                   size_t *out_findings, struct error *err)
 {
@@ -44,7 +52,7 @@ static bool repair(const struct settings *settings, struct arena *arena, const c
 int command_check(const struct settings *settings, const struct arguments *arguments)
 {
     struct error err = {0};
-    struct arena *arena = arena_create(0);
+    struct arena *arena = command_arena(&err);
     const char *report;
     size_t findings = 0;
     bool ok = arena != NULL &&

@@ -16,8 +16,8 @@
 
 enum { ARGUMENTS_MAX = 48, LOG_BYTES = 8192 };
 
-/* Starts the program with both outputs into `output`; it ends with the test. */
-static pid_t start(const char *const *arguments, int output)
+/* Starts the program with these outputs; it ends with the test. */
+static pid_t start(const char *const *arguments, int output, int errors)
 {
     const char *line[ARGUMENTS_MAX] = {PTQD_PROGRAM};
     for (size_t i = 0; arguments[i] != NULL; i++) {
@@ -33,7 +33,7 @@ static pid_t start(const char *const *arguments, int output)
         } words = {.constant = line};
         prctl(PR_SET_PDEATHSIG, SIGKILL);
         dup2(output, STDOUT_FILENO);
-        dup2(output, STDERR_FILENO);
+        dup2(errors, STDERR_FILENO);
         execv(PTQD_PROGRAM, words.plain);
         _exit(127);
     }
@@ -91,7 +91,7 @@ void program_serve_with(struct program *program, const char *directory,
     }
     *program = (struct program){.log = memfd_create("log", MFD_CLOEXEC)};
     ck_assert_int_ge(program->log, 0);
-    program->pid = start(all, program->log);
+    program->pid = start(all, program->log, program->log);
     wait_ready(program);
 }
 
@@ -143,12 +143,27 @@ int program_end(struct program *program, int signal_number)
     return program_end_log(program, signal_number, NULL, 0);
 }
 
-int program_run(const char *const *arguments, char *out_text, size_t size)
+/* `output` −1: into the text, too. */
+static int run(const char *const *arguments, int output, char *out_text, size_t size)
 {
     int ends[2];
     ck_assert_int_eq(pipe2(ends, O_CLOEXEC), 0);
-    pid_t pid = start(arguments, ends[1]);
+    pid_t pid = start(arguments, output >= 0 ? output : ends[1], ends[1]);
     close(ends[1]);
     drain(ends[0], out_text, size);
     return wait_for(pid);
+}
+
+int program_run(const char *const *arguments, char *out_text, size_t size)
+{
+    return run(arguments, -1, out_text, size);
+}
+
+int program_run_full(const char *const *arguments, char *out_text, size_t size)
+{
+    int full = open("/dev/full", O_WRONLY | O_CLOEXEC);
+    ck_assert_int_ge(full, 0);
+    int status = run(arguments, full, out_text, size);
+    close(full);
+    return status;
 }

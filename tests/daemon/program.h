@@ -29,3 +29,5 @@ int program_end_log(struct program *program, int signal_number, char *out_log, s
 /* Runs the program to its end; the exit status. `out_text` (or NULL) gets the start of what it
  * writes to standard output and error. */
 int program_run(const char *const *arguments, char *out_text, size_t size);
+/* The same where standard output is a full disk; `out_text` gets the errors. */
+int program_run_full(const char *const *arguments, char *out_text, size_t size);

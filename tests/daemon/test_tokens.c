@@ -171,6 +171,22 @@ START_TEST(a_raised_limit_lets_runs_start)
 }
 END_TEST
 
+/* Law: what could not be shown is no success, and a token that nobody has seen is told of. */
+START_TEST(output_that_is_lost_is_told_of)
+{
+    const char *add[9] = {"token",           "--config", "/dev/null", "--data",
+                          session.directory, "add",      "anna",      "submit"};
+    const char *list[7] = {"token", "--config", "/dev/null", "--data", session.directory, "list"};
+    char text[512];
+    ck_assert_int_eq(program_run_full(add, text, sizeof(text)), 1);
+    ck_assert_msg(support_contains(text, "the token 'anna' is there, but could not be shown"), "%s",
+                  text);
+    ck_assert_int_eq(program_run_full(list, text, sizeof(text)), 1);
+    ck_assert_msg(support_contains(text, "what it prints could not all be written"), "%s", text);
+    ck_assert_int_eq(run_token("revoke", "anna", NULL, text, sizeof(text)), 0);
+}
+END_TEST
+
 START_TEST(what_is_no_token_command_is_refused)
 {
     char text[512];
@@ -195,6 +211,7 @@ int main(void)
     tcase_add_test(tcase, a_token_has_limits_of_its_own);
     tcase_add_test(tcase, limits_take_effect_at_once);
     tcase_add_test(tcase, a_raised_limit_lets_runs_start);
+    tcase_add_test(tcase, output_that_is_lost_is_told_of);
     tcase_add_test(tcase, what_is_no_token_command_is_refused);
     suite_add_tcase(suite, tcase);
     return support_run(suite);
