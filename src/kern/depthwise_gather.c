@@ -9,6 +9,7 @@
 
 #include "depthwise_gather.h"
 
+#include "cpu.h"
 #include "simd.h"
 
 #include <stddef.h>
@@ -132,17 +133,6 @@ DEFINE_GATHER(gather_6, 6)
 DEFINE_GATHER(gather_7, 7)
 DEFINE_GATHER(gather_8, 8)
 
-/* GCC keeps vectors that are wider than the machine's in memory: HALF at a time are twice as fast
- * there. */
-static bool has_wide_vectors(void)
-{
-#if defined(__x86_64__)
-    return __builtin_cpu_supports("avx512f");
-#else
-    return false;
-#endif
-}
-
 /* Tiles of `size` places, the first ones of the loop; what is left is left in `part`. */
 static void gather_places(struct depthwise_gather *part, int64_t tiles, int64_t size)
 {
@@ -155,7 +145,9 @@ static void gather_places(struct depthwise_gather *part, int64_t tiles, int64_t 
     if (tiles == 0)
         return;
     place->count = places;
-    sizes[size - 1](part, has_wide_vectors() ? part->channels / LANES * LANES : 0);
+    /* GCC keeps vectors that are wider than the machine's in memory: HALF at a time are twice as
+     * fast there. */
+    sizes[size - 1](part, cpu_has_avx512() ? part->channels / LANES * LANES : 0);
     int64_t written = part->loop[0].count * part->loop[1].count * places * part->channels * 4;
     part->ahead.in += (uintptr_t)(written * part->ahead.in_bytes / LINE_BYTES);
     part->ahead.out += (uintptr_t)written;

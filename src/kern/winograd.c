@@ -18,6 +18,7 @@
 
 #include "winograd.h"
 
+#include "cpu.h"
 #include "gram_sizes.h"
 #include "winograd_lanes.h"
 #include "winograd_product.h"
@@ -66,7 +67,7 @@ bool winograd_takes(const struct conv_shape *shape)
 {
     return is_small_filter(shape) && shape->C % WINOGRAD_LANES == 0 &&
            shape->K % WINOGRAD_LANES == 0 && fills_tiles(shape->OH, shape->OW) &&
-           fills_tiles(shape->H, shape->W) && winograd_has_lanes();
+           fills_tiles(shape->H, shape->W) && cpu_has_avx512();
 }
 
 static float *create_floats(int64_t count)

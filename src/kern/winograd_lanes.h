@@ -12,7 +12,8 @@
  *        0  4  0 -5  0  1                0    0    1
  */
 
-#include <stdbool.h>
+#include "cpu.h"
+
 #include <stdint.h>
 
 enum {
@@ -32,37 +33,23 @@ typedef int32_t winograd_mask __attribute__((vector_size(64))); /* of a comparis
 #if defined(__x86_64__)
 #include <immintrin.h>
 
-#define WINOGRAD_TARGET __attribute__((target("avx512f")))
-
-WINOGRAD_INLINE bool winograd_has_lanes(void)
-{
-    return __builtin_cpu_supports("avx512f");
-}
-
 /* sum + a · b. In assembly: around intrinsics GCC 12 copies sums where a block takes most
  * registers. */
-WINOGRAD_TARGET WINOGRAD_INLINE winograd_lanes winograd_add_product(winograd_lanes sum,
-                                                                    winograd_lanes a,
-                                                                    winograd_lanes b)
+CPU_AVX512 WINOGRAD_INLINE winograd_lanes winograd_add_product(winograd_lanes sum, winograd_lanes a,
+                                                               winograd_lanes b)
 {
     __asm__("vfmadd231ps %2, %1, %0" : "+v"(sum) : "v"(a), "v"(b));
     return sum;
 }
 
 /* sum + factor · a, for a constant. */
-WINOGRAD_TARGET WINOGRAD_INLINE winograd_lanes winograd_add_times(winograd_lanes sum, float factor,
-                                                                  winograd_lanes a)
+CPU_AVX512 WINOGRAD_INLINE winograd_lanes winograd_add_times(winograd_lanes sum, float factor,
+                                                             winograd_lanes a)
 {
     return (winograd_lanes)_mm512_fmadd_ps((__m512)a, _mm512_set1_ps(factor), (__m512)sum);
 }
 
 #else
-#define WINOGRAD_TARGET
-
-WINOGRAD_INLINE bool winograd_has_lanes(void)
-{
-    return false;
-}
 
 WINOGRAD_INLINE winograd_lanes winograd_add_product(winograd_lanes sum, winograd_lanes a,
                                                     winograd_lanes b)
@@ -78,24 +65,24 @@ WINOGRAD_INLINE winograd_lanes winograd_add_times(winograd_lanes sum, float fact
 
 #endif
 
-WINOGRAD_TARGET WINOGRAD_INLINE winograd_lanes winograd_load(const float *from)
+CPU_AVX512 WINOGRAD_INLINE winograd_lanes winograd_load(const float *from)
 {
     return *(const winograd_lanes *)from;
 }
 
-WINOGRAD_TARGET WINOGRAD_INLINE void winograd_store(winograd_lanes value, float *to)
+CPU_AVX512 WINOGRAD_INLINE void winograd_store(winograd_lanes value, float *to)
 {
     *(winograd_lanes *)to = value;
 }
 
-WINOGRAD_TARGET WINOGRAD_INLINE winograd_lanes winograd_spread(float value)
+CPU_AVX512 WINOGRAD_INLINE winograd_lanes winograd_spread(float value)
 {
     return (winograd_lanes){value, value, value, value, value, value, value, value,
                             value, value, value, value, value, value, value, value};
 }
 
 /* max(value, 0); a NaN stays. */
-WINOGRAD_TARGET WINOGRAD_INLINE winograd_lanes winograd_rectify(winograd_lanes value)
+CPU_AVX512 WINOGRAD_INLINE winograd_lanes winograd_rectify(winograd_lanes value)
 {
     return (winograd_lanes)(~(winograd_mask)(value <= 0.0f) & (winograd_mask)value);
 }
@@ -103,16 +90,16 @@ WINOGRAD_TARGET WINOGRAD_INLINE winograd_lanes winograd_rectify(winograd_lanes v
 /* ---- Bᵀ x ---- */
 
 /* Line 0 of x[0], [2], [4], or line 5 of x[1], [3], [5]. */
-WINOGRAD_TARGET WINOGRAD_INLINE winograd_lanes winograd_input_end(winograd_lanes first,
-                                                                  winograd_lanes second,
-                                                                  winograd_lanes third)
+CPU_AVX512 WINOGRAD_INLINE winograd_lanes winograd_input_end(winograd_lanes first,
+                                                             winograd_lanes second,
+                                                             winograd_lanes third)
 {
     return winograd_add_times(winograd_add_times(third, -5, second), 4, first);
 }
 
 /* Lines 1 and 2 of x[1 … 4]. */
-WINOGRAD_TARGET WINOGRAD_INLINE void
-winograd_input_near(const winograd_lanes x[4], winograd_lanes *out_1, winograd_lanes *out_2)
+CPU_AVX512 WINOGRAD_INLINE void winograd_input_near(const winograd_lanes x[4],
+                                                    winograd_lanes *out_1, winograd_lanes *out_2)
 {
     winograd_lanes even = winograd_add_times(x[3], -4, x[1]);
     winograd_lanes odd = winograd_add_times(x[2], -4, x[0]);
@@ -121,16 +108,16 @@ winograd_input_near(const winograd_lanes x[4], winograd_lanes *out_1, winograd_l
 }
 
 /* Lines 3 and 4 of x[1 … 4]. */
-WINOGRAD_TARGET WINOGRAD_INLINE void
-winograd_input_far(const winograd_lanes x[4], winograd_lanes *out_3, winograd_lanes *out_4)
+CPU_AVX512 WINOGRAD_INLINE void winograd_input_far(const winograd_lanes x[4], winograd_lanes *out_3,
+                                                   winograd_lanes *out_4)
 {
     winograd_lanes even = x[3] - x[1], odd = x[2] - x[0];
     *out_3 = winograd_add_times(even, 2, odd);
     *out_4 = winograd_add_times(even, -2, odd);
 }
 
-WINOGRAD_TARGET WINOGRAD_INLINE void winograd_input(const winograd_lanes x[WINOGRAD_SIDE],
-                                                    winograd_lanes out[WINOGRAD_SIDE])
+CPU_AVX512 WINOGRAD_INLINE void winograd_input(const winograd_lanes x[WINOGRAD_SIDE],
+                                               winograd_lanes out[WINOGRAD_SIDE])
 {
     out[0] = winograd_input_end(x[0], x[2], x[4]);
     winograd_input_near(x + 1, &out[1], &out[2]);
@@ -141,8 +128,8 @@ WINOGRAD_TARGET WINOGRAD_INLINE void winograd_input(const winograd_lanes x[WINOG
 /* ---- Aᵀ m ---- */
 
 /* Lines 0 and 2 of m[0 … 4]. */
-WINOGRAD_TARGET WINOGRAD_INLINE void
-winograd_output_even(const winograd_lanes m[5], winograd_lanes *out_0, winograd_lanes *out_2)
+CPU_AVX512 WINOGRAD_INLINE void winograd_output_even(const winograd_lanes m[5],
+                                                     winograd_lanes *out_0, winograd_lanes *out_2)
 {
     winograd_lanes near = m[1] + m[2], far = m[3] + m[4];
     *out_0 = m[0] + near + far;
@@ -150,24 +137,24 @@ winograd_output_even(const winograd_lanes m[5], winograd_lanes *out_0, winograd_
 }
 
 /* Lines 1 and 3 of m[1 … 5]. */
-WINOGRAD_TARGET WINOGRAD_INLINE void
-winograd_output_odd(const winograd_lanes m[5], winograd_lanes *out_1, winograd_lanes *out_3)
+CPU_AVX512 WINOGRAD_INLINE void winograd_output_odd(const winograd_lanes m[5],
+                                                    winograd_lanes *out_1, winograd_lanes *out_3)
 {
     winograd_lanes near = m[0] - m[1], far = m[2] - m[3];
     *out_1 = winograd_add_times(near, 2, far);
     *out_3 = winograd_add_times(near, 8, far) + m[4];
 }
 
-WINOGRAD_TARGET WINOGRAD_INLINE void winograd_output(const winograd_lanes m[WINOGRAD_SIDE],
-                                                     winograd_lanes out[WINOGRAD_TILE])
+CPU_AVX512 WINOGRAD_INLINE void winograd_output(const winograd_lanes m[WINOGRAD_SIDE],
+                                                winograd_lanes out[WINOGRAD_TILE])
 {
     winograd_output_even(m, &out[0], &out[2]);
     winograd_output_odd(m + 1, &out[1], &out[3]);
 }
 
 /* A y: the adjoint. */
-WINOGRAD_TARGET WINOGRAD_INLINE void winograd_output_adjoint(const winograd_lanes y[WINOGRAD_TILE],
-                                                             winograd_lanes out[WINOGRAD_SIDE])
+CPU_AVX512 WINOGRAD_INLINE void winograd_output_adjoint(const winograd_lanes y[WINOGRAD_TILE],
+                                                        winograd_lanes out[WINOGRAD_SIDE])
 {
     winograd_lanes even = y[0] + y[2], odd = y[1] + y[3];
     winograd_lanes far_even = winograd_add_times(y[0], 4, y[2]);
@@ -182,8 +169,8 @@ WINOGRAD_TARGET WINOGRAD_INLINE void winograd_output_adjoint(const winograd_lane
 
 /* ---- G w ---- */
 
-WINOGRAD_TARGET WINOGRAD_INLINE void winograd_filter(const winograd_lanes w[WINOGRAD_TAPS],
-                                                     winograd_lanes out[WINOGRAD_SIDE])
+CPU_AVX512 WINOGRAD_INLINE void winograd_filter(const winograd_lanes w[WINOGRAD_TAPS],
+                                                winograd_lanes out[WINOGRAD_SIDE])
 {
     winograd_lanes even = (w[0] + w[2]) * (1.0f / 6), odd = w[1] * (1.0f / 6);
     winograd_lanes far_even = winograd_add_times(w[0] * (1.0f / 24), 1.0f / 6, w[2]);
@@ -197,8 +184,8 @@ WINOGRAD_TARGET WINOGRAD_INLINE void winograd_filter(const winograd_lanes w[WINO
 }
 
 /* Gᵀ u: the adjoint. */
-WINOGRAD_TARGET WINOGRAD_INLINE void winograd_filter_adjoint(const winograd_lanes u[WINOGRAD_SIDE],
-                                                             winograd_lanes out[WINOGRAD_TAPS])
+CPU_AVX512 WINOGRAD_INLINE void winograd_filter_adjoint(const winograd_lanes u[WINOGRAD_SIDE],
+                                                        winograd_lanes out[WINOGRAD_TAPS])
 {
     winograd_lanes near = (u[1] + u[2]) * (1.0f / 6), far = u[3] + u[4];
     out[0] = winograd_add_times(far * (1.0f / 24), 0.25f, u[0]) - near;

@@ -10,8 +10,8 @@
 enum { ROWS = 12, VECTORS = 2 }; /* of a block: 24 sums, 2 vectors and a factor in 32 registers */
 
 /* Rows i … of a block; their number and that of the vectors are constant where this is inlined. */
-WINOGRAD_TARGET WINOGRAD_INLINE void multiply_block(const struct winograd_product *at, int64_t i,
-                                                    int64_t j, int rows, int vectors)
+CPU_AVX512 WINOGRAD_INLINE void multiply_block(const struct winograd_product *at, int64_t i,
+                                               int64_t j, int rows, int vectors)
 {
     winograd_lanes sum[ROWS][VECTORS];
     float *out = at->out + i * at->out_row + j;
@@ -40,8 +40,8 @@ WINOGRAD_TARGET WINOGRAD_INLINE void multiply_block(const struct winograd_produc
         multiply_block(at, i, j, rows, vectors);                                                   \
         break
 
-WINOGRAD_TARGET WINOGRAD_INLINE void multiply_rows(const struct winograd_product *at, int64_t i,
-                                                   int64_t j, int vectors)
+CPU_AVX512 WINOGRAD_INLINE void multiply_rows(const struct winograd_product *at, int64_t i,
+                                              int64_t j, int vectors)
 {
     switch (least(at->rows - i, ROWS)) {
         BLOCK(12);
@@ -59,7 +59,7 @@ WINOGRAD_TARGET WINOGRAD_INLINE void multiply_rows(const struct winograd_product
     }
 }
 
-WINOGRAD_TARGET void winograd_multiply(const struct winograd_product *at)
+CPU_AVX512 void winograd_multiply(const struct winograd_product *at)
 {
     enum { WIDE = VECTORS * WINOGRAD_LANES };
     int64_t j = 0;

@@ -69,7 +69,7 @@ static struct square square_of(const struct winograd_map *map, struct place at, 
     return (struct square){copy, side * C, C};
 }
 
-WINOGRAD_TARGET WINOGRAD_INLINE winograd_lanes load_place(const struct square *square, int r, int s)
+CPU_AVX512 WINOGRAD_INLINE winograd_lanes load_place(const struct square *square, int r, int s)
 {
     return winograd_load(square->corner + r * square->line + s * square->step);
 }
@@ -77,8 +77,8 @@ WINOGRAD_TARGET WINOGRAD_INLINE winograd_lanes load_place(const struct square *s
 /* ---- inputs ---- */
 
 /* Bᵀ along a line of cells. */
-WINOGRAD_TARGET WINOGRAD_INLINE void store_cells(const winograd_lanes half[SIDE], int line,
-                                                 float *out, int64_t plane)
+CPU_AVX512 WINOGRAD_INLINE void store_cells(const winograd_lanes half[SIDE], int line, float *out,
+                                            int64_t plane)
 {
     winograd_lanes done[SIDE];
     winograd_input(half, done);
@@ -87,8 +87,8 @@ WINOGRAD_TARGET WINOGRAD_INLINE void store_cells(const winograd_lanes half[SIDE]
 }
 
 /* Line 0 of cells, or line 5. */
-WINOGRAD_TARGET WINOGRAD_INLINE void take_end(const struct square *square, bool last, float *out,
-                                              int64_t plane)
+CPU_AVX512 WINOGRAD_INLINE void take_end(const struct square *square, bool last, float *out,
+                                         int64_t plane)
 {
     winograd_lanes half[SIDE];
     int first = last ? 1 : 0;
@@ -99,8 +99,8 @@ WINOGRAD_TARGET WINOGRAD_INLINE void take_end(const struct square *square, bool 
 }
 
 /* Lines 1 and 2 of cells, or 3 and 4. */
-WINOGRAD_TARGET WINOGRAD_INLINE void take_pair(const struct square *square, bool far, float *out,
-                                               int64_t plane)
+CPU_AVX512 WINOGRAD_INLINE void take_pair(const struct square *square, bool far, float *out,
+                                          int64_t plane)
 {
     winograd_lanes upper[SIDE], lower[SIDE], column[4];
     for (int s = 0; s < SIDE; s++) {
@@ -115,8 +115,8 @@ WINOGRAD_TARGET WINOGRAD_INLINE void take_pair(const struct square *square, bool
     store_cells(lower, far ? 4 : 2, out, plane);
 }
 
-WINOGRAD_TARGET void winograd_take_inputs(const struct winograd_map *map, const float *x,
-                                          const struct winograd_part *part)
+CPU_AVX512 void winograd_take_inputs(const struct winograd_map *map, const float *x,
+                                     const struct winograd_part *part)
 {
     struct place at = place_of(map, part->first);
     float *out = part->planes;
@@ -133,8 +133,8 @@ WINOGRAD_TARGET void winograd_take_inputs(const struct winograd_map *map, const 
 
 /* ---- gradients of outputs ---- */
 
-WINOGRAD_TARGET WINOGRAD_INLINE void take_gradient(const struct square *square, float *out,
-                                                   int64_t plane)
+CPU_AVX512 WINOGRAD_INLINE void take_gradient(const struct square *square, float *out,
+                                              int64_t plane)
 {
     winograd_lanes half[SIDE][TILE], column[TILE], done[SIDE];
     for (int s = 0; s < TILE; s++) {
@@ -151,8 +151,8 @@ WINOGRAD_TARGET WINOGRAD_INLINE void take_gradient(const struct square *square, 
     }
 }
 
-WINOGRAD_TARGET void winograd_take_gradients(const struct winograd_map *map, const float *grad_y,
-                                             const struct winograd_part *part)
+CPU_AVX512 void winograd_take_gradients(const struct winograd_map *map, const float *grad_y,
+                                        const struct winograd_part *part)
 {
     struct place at = place_of(map, part->first);
     float *out = part->planes;
@@ -172,8 +172,8 @@ struct target {
     winograd_lanes bias;
 };
 
-WINOGRAD_TARGET WINOGRAD_INLINE void store_place(winograd_lanes value,
-                                                 const struct winograd_finish *finish, float *to)
+CPU_AVX512 WINOGRAD_INLINE void store_place(winograd_lanes value,
+                                            const struct winograd_finish *finish, float *to)
 {
     if (finish->added)
         value += winograd_load(to);
@@ -184,9 +184,9 @@ WINOGRAD_TARGET WINOGRAD_INLINE void store_place(winograd_lanes value,
 
 /* Aᵀ along a line of a tile. Each place is named, and not counted, so that they stay in
  * registers. */
-WINOGRAD_TARGET WINOGRAD_INLINE void store_places(const winograd_lanes half[SIDE], int line,
-                                                  const struct target *target,
-                                                  const struct winograd_finish *finish)
+CPU_AVX512 WINOGRAD_INLINE void store_places(const winograd_lanes half[SIDE], int line,
+                                             const struct target *target,
+                                             const struct winograd_finish *finish)
 {
     if (line >= target->lines)
         return;
@@ -203,9 +203,9 @@ WINOGRAD_TARGET WINOGRAD_INLINE void store_places(const winograd_lanes half[SIDE
 }
 
 /* Lines 0 and 2 of a tile, or 1 and 3. */
-WINOGRAD_TARGET WINOGRAD_INLINE void give_pair(const float *in, int64_t plane, int first,
-                                               const struct target *target,
-                                               const struct winograd_finish *finish)
+CPU_AVX512 WINOGRAD_INLINE void give_pair(const float *in, int64_t plane, int first,
+                                          const struct target *target,
+                                          const struct winograd_finish *finish)
 {
     winograd_lanes upper[SIDE], lower[SIDE], column[5];
     for (int s = 0; s < SIDE; s++) {
@@ -220,9 +220,9 @@ WINOGRAD_TARGET WINOGRAD_INLINE void give_pair(const float *in, int64_t plane, i
     store_places(lower, first + 2, target, finish);
 }
 
-WINOGRAD_TARGET void winograd_give_outputs(const struct winograd_map *map,
-                                           const struct winograd_part *part,
-                                           const struct winograd_finish *finish, float *y)
+CPU_AVX512 void winograd_give_outputs(const struct winograd_map *map,
+                                      const struct winograd_part *part,
+                                      const struct winograd_finish *finish, float *y)
 {
     struct place at = place_of(map, part->first);
     const float *in = part->planes;
@@ -244,7 +244,7 @@ WINOGRAD_TARGET void winograd_give_outputs(const struct winograd_map *map,
 
 /* ---- filters ---- */
 
-WINOGRAD_TARGET void winograd_take_filters(const float *w, int64_t count, float *out)
+CPU_AVX512 void winograd_take_filters(const float *w, int64_t count, float *out)
 {
     for (int64_t i = 0; i < count; i += LANES) {
         winograd_lanes half[SIDE][TAPS], column[TAPS], done[SIDE];
@@ -263,7 +263,7 @@ WINOGRAD_TARGET void winograd_take_filters(const float *w, int64_t count, float 
     }
 }
 
-WINOGRAD_TARGET void winograd_give_filters(const float *u, int64_t count, float *out)
+CPU_AVX512 void winograd_give_filters(const float *u, int64_t count, float *out)
 {
     for (int64_t i = 0; i < count; i += LANES) {
         winograd_lanes half[TAPS][SIDE], column[SIDE], done[TAPS];
