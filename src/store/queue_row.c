@@ -6,10 +6,7 @@ bool queue_row_read(struct database *database, struct queue_row *out_row, struct
 {
     struct statement statement;
     statement_open(&statement, database,
-                   "SELECT paused, coalesce(sum(queued), 0), coalesce(sum(running), 0)"
-                   "  FROM queue LEFT JOIN (SELECT queued, running FROM job"
-                   "                         WHERE queued + running > 0)",
-                   err);
+                   "SELECT paused, runs_queued, runs_running FROM queue, tally", err);
     struct queue_row row = {0};
     if (statement_step(&statement)) {
         row.paused = statement_integer(&statement, 0) != 0;

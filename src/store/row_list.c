@@ -56,7 +56,10 @@ bool row_is_free(struct database *database, const char *what, const char *id, co
 {
     struct statement statement;
     statement_open(&statement, database,
-                   "SELECT number FROM job WHERE queued + running > 0 AND ?1 IN"
+                   "SELECT number FROM"
+                   " (SELECT * FROM job WHERE queued > 0 UNION ALL"
+                   "  SELECT * FROM job WHERE running > 0)"
+                   " WHERE ?1 IN"
                    " (model, calibration, calibration_labels, evaluation, evaluation_labels)"
                    " AND (?2 IS NULL OR owner = ?2) LIMIT 1",
                    err);

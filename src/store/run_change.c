@@ -13,22 +13,30 @@
 /* ---- claiming ---- */
 
 /* The job whose run is next, 0 when there is none. Fairness is between owners; within an owner the
- * oldest job goes first. An owner who runs nothing is below any limit, so that only those who do
- * are looked up. */
+ * oldest job goes first, so that only the first of each owner is looked at. An owner who runs
+ * nothing is below any limit, so that only those who do are looked up. */
 static bool next_job(struct database *database, int64_t *out_number, struct error *err)
 {
     struct statement statement;
-    statement_open(&statement, database,
-                   "WITH busy AS (SELECT owner, sum(running) AS runs,"
-                   "                (SELECT running_runs FROM token WHERE name = owner) AS own"
-                   "               FROM job WHERE running > 0 GROUP BY owner)"
-                   " SELECT number FROM job LEFT JOIN busy USING (owner)"
-                   "  WHERE queued > 0 AND paused = 0"
-                   "    AND (coalesce(nullif(own, 0), ?1) <= 0"
-                   "         OR coalesce(runs, 0) < coalesce(nullif(own, 0), ?1))"
-                   "    AND NOT (SELECT paused FROM queue)"
-                   "  ORDER BY priority DESC, coalesce(runs, 0), number LIMIT 1",
-                   err);
+    statement_open(
+        &statement, database,
+        "WITH RECURSIVE"
+        " busy AS (SELECT owner, sum(running) AS runs,"
+        "            (SELECT running_runs FROM token WHERE name = owner) AS own"
+        "           FROM job WHERE running > 0 GROUP BY owner),"
+        " waiting (owner) AS ("
+        "  SELECT (SELECT min(owner) FROM job WHERE queued > 0) FROM queue WHERE NOT paused"
+        "  UNION ALL"
+        "  SELECT (SELECT min(owner) FROM job WHERE queued > 0 AND owner > waiting.owner)"
+        "    FROM waiting WHERE waiting.owner IS NOT NULL)"
+        " SELECT number FROM waiting LEFT JOIN busy USING (owner)"
+        "  JOIN job ON number = (SELECT number FROM job WHERE owner = waiting.owner"
+        "                         AND queued > 0 AND paused = 0"
+        "                         ORDER BY priority DESC, number LIMIT 1)"
+        "  WHERE (coalesce(nullif(own, 0), ?1) <= 0"
+        "         OR coalesce(runs, 0) < coalesce(nullif(own, 0), ?1))"
+        "  ORDER BY priority DESC, coalesce(runs, 0), number LIMIT 1",
+        err);
     statement_bind_integer(&statement, 1, database->limits.running_runs);
     int64_t number = statement_step(&statement) ? statement_integer(&statement, 0) : 0;
     if (!statement_close(&statement))

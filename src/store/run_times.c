@@ -48,7 +48,8 @@ bool run_times_list(struct database *database, const struct store_viewer *viewer
                                "   FROM job CROSS JOIN run ON run.job = job.number"
                                "            JOIN variant ON variant.job = job.number"
                                "                        AND variant.variant = run.variant"
-                               "  WHERE job.model = ?1 AND (?2 IS NULL OR job.owner = ?2)"
+                               "  WHERE job.model = ?1 AND job.succeeded > 0"
+                               "    AND (?2 IS NULL OR job.owner = ?2)"
                                "    AND run.state = 'succeeded' AND seconds IS NOT NULL"
                                "  ORDER BY job.number DESC LIMIT ?3)"
                                " GROUP BY method",

@@ -27,9 +27,8 @@ bool store_count(struct database *database, struct store_counts *out_counts, str
 
 bool store_oldest_queued(struct database *database, int64_t *out_created_ms, struct error *err)
 {
-    /* The first condition is that of the index job_active. */
     return database_number(database,
-                           "SELECT coalesce((SELECT created_ms FROM job WHERE queued + running > 0"
-                           " AND queued > 0 ORDER BY number LIMIT 1), 0)",
+                           "SELECT coalesce((SELECT created_ms FROM job WHERE number ="
+                           " (SELECT min(job) FROM run WHERE state = 'queued')), 0)",
                            out_created_ms, err);
 }
