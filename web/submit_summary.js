@@ -47,9 +47,8 @@ function estimateText(answer) {
         parts.push(`about ${duration(answer.seconds)}`);
     if (Number.isFinite(answer.memory_bytes))
         parts.push(`${bytes(answer.memory_bytes)} of memory for a run`);
-    else if (parts.length > 0)
-        parts.push('memory: known when a run like these has succeeded');
-    return parts.join(', ') || 'How long it takes is not known yet.';
+    const text = parts.join(', ');
+    return answer.problem ? `${text}. A run would fail: ${answer.problem}` : text;
 }
 
 /** {element, show(spec, variants, seeds, missing)}; `onproblem(document)` when the daemon would

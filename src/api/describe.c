@@ -377,8 +377,11 @@ bool describe_read_dataset(const struct json *detail, struct described_dataset *
                            struct error *err)
 {
     struct described_dataset described = {0};
-    const struct json *labels, *labels_only, *classes;
+    const struct json *labels, *labels_only, *classes, *type;
     bool ok = read_shape(detail, &described.dataset.shape, err) &&
+              json_member(detail, "dtype", &type, err) &&
+              json_as_string(type, &described.dataset.dtype, err) &&
+              array_type_find(described.dataset.dtype, &described.type, err) &&
               json_member(detail, "labels", &labels, err) &&
               json_as_bool(labels, &described.labels, err) &&
               json_member(detail, "labels_only", &labels_only, err) &&
@@ -388,6 +391,7 @@ bool describe_read_dataset(const struct json *detail, struct described_dataset *
                json_as_integer(classes, 1, INT64_MAX, &described.dataset.classes, err));
     if (!ok)
         return error_context(err, "the stored description of a data set");
+    described.dataset.dtype = described.type->descr;
     *out = described;
     return true;
 }

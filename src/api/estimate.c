@@ -1,8 +1,9 @@
 /* POST /v1/jobs/estimate: what a job would take, before it is submitted.
  *
  * A variant takes what earlier runs of the model with the same method took; where there was none,
- * what its multiply-accumulates take. */
+ * the time that its multiply-accumulates take, and the memory that a run plans before it begins. */
 
+#include "estimate_memory.h"
 #include "submit.h"
 
 #include "ptqd/flow/pipeline.h"
@@ -33,18 +34,22 @@ enum { UNIT_STEPS = 2000, NETWORK_STEPS = 2560 };
 /* By the same table: training reaches 1.5 to 3.9 of these on one core. */
 static const double MACS_PER_SECOND = 2.5e10;
 
+enum { PLANNED_MAX = 8 };
+
 struct estimate {
     struct http_request *request;
     struct api *api;
     struct database *database;
     struct arena *arena;
     struct job_spec spec;
-    double macs, calibration_samples, evaluation_samples;
+    double macs;
+    struct described_dataset calibration, evaluation;
     struct run_times *times; /* [time_count] of earlier runs */
     size_t time_count;
-    double seconds, longest; /* of all runs together, of one */
-    int64_t memory_bytes;    /* of the largest run; 0: not known */
-    size_t known_variants;   /* that earlier runs tell about */
+    double seconds, longest;                             /* of all runs together, of one */
+    size_t known_variants;                               /* that earlier runs tell about */
+    const char *planned[PLANNED_MAX];                    /* methods whose memory is planned, ... */
+    size_t planned_variants[PLANNED_MAX], planned_count; /* ... for the first variant of each */
     struct error *err;
 };
 
@@ -65,7 +70,7 @@ static double training_passes(const struct pipeline *pipeline, double samples)
 
 static double seconds_by_macs(const struct estimate *estimate, const struct pipeline *pipeline)
 {
-    double samples = estimate->calibration_samples;
+    double samples = (double)estimate->calibration.dataset.samples;
     if (pipeline->samples > 0)
         samples = fmin(samples, (double)pipeline->samples);
     int method = pipeline_trains(pipeline) ? pipeline->optimize.start : pipeline->optimize.variable;
@@ -76,7 +81,7 @@ static double seconds_by_macs(const struct estimate *estimate, const struct pipe
         passes += TRAINING_PASSES * (double)pipeline->postprocess.epochs * samples;
     if (pipeline->postprocess.bias == BIAS_CORRECT)
         passes += WALK_PASSES * samples;
-    passes += EVALUATION_PASSES * estimate->evaluation_samples;
+    passes += EVALUATION_PASSES * (double)estimate->evaluation.dataset.samples;
     return passes * estimate->macs / MACS_PER_SECOND;
 }
 
@@ -91,6 +96,22 @@ static const struct run_times *find_times(const struct estimate *estimate, const
     return NULL;
 }
 
+/* Memory does not depend on bits: one variant of each method is planned, and of many methods some
+ * are enough for a number, since each takes as long as to load the network. True when the name was
+ * noted. */
+static bool plan_method(struct estimate *estimate, const char *method, size_t variant)
+{
+    if (estimate->planned_count == PLANNED_MAX)
+        return false;
+    for (size_t i = 0; i < estimate->planned_count; i++) {
+        if (strcmp(estimate->planned[i], method) == 0)
+            return false;
+    }
+    estimate->planned[estimate->planned_count] = method;
+    estimate->planned_variants[estimate->planned_count++] = variant;
+    return true;
+}
+
 static bool add_variant(struct estimate *estimate, size_t variant)
 {
     struct pipeline pipeline = {0};
@@ -103,18 +124,29 @@ static bool add_variant(struct estimate *estimate, size_t variant)
         return false;
     const struct run_times *times = find_times(estimate, method);
     double seconds = times != NULL ? times->seconds : seconds_by_macs(estimate, &pipeline);
-    arena_reset(estimate->arena, mark);
     estimate->seconds += seconds * (double)estimate->spec.seed_count;
     estimate->longest = fmax(estimate->longest, seconds);
-    if (times == NULL)
-        return true;
-    estimate->known_variants++;
-    if (times->memory_bytes > estimate->memory_bytes)
-        estimate->memory_bytes = times->memory_bytes;
+    estimate->known_variants += times != NULL;
+    if (!plan_method(estimate, method, variant))
+        arena_reset(estimate->arena, mark);
     return true;
 }
 
 /* ---- the answer ---- */
+
+static bool read_dataset(struct estimate *estimate, const struct store_viewer *viewer,
+                         const char *id, struct described_dataset *out)
+{
+    struct dataset_row row;
+    struct json *detail;
+    if (!dataset_row_find(estimate->database, viewer, id, estimate->arena, &row, estimate->err) ||
+        !json_parse(estimate->arena, row.detail, strlen(row.detail), NULL, &detail,
+                    estimate->err) ||
+        !describe_read_dataset(detail, out, estimate->err))
+        return false;
+    out->dataset.samples = row.samples;
+    return true;
+}
 
 static bool read_sizes(struct estimate *estimate, const struct store_viewer *viewer)
 {
@@ -123,26 +155,17 @@ static bool read_sizes(struct estimate *estimate, const struct store_viewer *vie
                                               .values = 4 * 1000 * 1000};
     const struct job_spec *spec = &estimate->spec;
     struct model_row model;
-    struct dataset_row data;
     struct json *detail;
     const struct json *macs;
-    if (!model_row_find(estimate->database, viewer, spec->model.id, estimate->arena, &model,
-                        estimate->err) ||
-        !json_parse(estimate->arena, model.detail, strlen(model.detail), &limits, &detail,
-                    estimate->err) ||
-        !json_member(detail, "macs", &macs, estimate->err) ||
-        !json_as_number(macs, 0, HUGE_VAL, &estimate->macs, estimate->err) ||
-        !dataset_row_find(estimate->database, viewer, spec->calibration.samples.id, estimate->arena,
-                          &data, estimate->err))
-        return false;
-    estimate->calibration_samples = (double)data.samples;
-    if (!spec->has_evaluation)
-        return true;
-    if (!dataset_row_find(estimate->database, viewer, spec->evaluation.samples.id, estimate->arena,
-                          &data, estimate->err))
-        return false;
-    estimate->evaluation_samples = (double)data.samples;
-    return true;
+    return model_row_find(estimate->database, viewer, spec->model.id, estimate->arena, &model,
+                          estimate->err) &&
+           json_parse(estimate->arena, model.detail, strlen(model.detail), &limits, &detail,
+                      estimate->err) &&
+           json_member(detail, "macs", &macs, estimate->err) &&
+           json_as_number(macs, 0, HUGE_VAL, &estimate->macs, estimate->err) &&
+           read_dataset(estimate, viewer, spec->calibration.samples.id, &estimate->calibration) &&
+           (!spec->has_evaluation ||
+            read_dataset(estimate, viewer, spec->evaluation.samples.id, &estimate->evaluation));
 }
 
 static const char *basis_of(const struct estimate *estimate, int64_t workers)
@@ -171,7 +194,10 @@ static const struct schema_member estimate_members[] = {
     {"variants", .type = SCHEMA_INTEGER},
     {"runs", .type = SCHEMA_INTEGER},
     {"seconds", .type = SCHEMA_NUMBER, .help = "Until all are done, where nothing else runs"},
-    {"memory_bytes", .type = SCHEMA_INTEGER, .null = true, .help = "Of the largest run"},
+    {"memory_bytes", .type = SCHEMA_INTEGER, .null = true,
+     .help = "Of the largest run, as it is planned before it begins; null: see problem"},
+    {"problem", .type = SCHEMA_STRING, .null = true,
+     .help = "Why a run would fail, as far as its plan shows"},
     {"basis", .type = SCHEMA_STRING, .help = "What the estimate rests on"},
     {0},
 };
@@ -180,6 +206,27 @@ const struct schema estimate_schema = {
     .help = "What a job would take",
     .members = estimate_members,
 };
+
+static void add_memory(struct estimate *estimate, struct json *object)
+{
+    const struct memory_question question = {
+        .spec = &estimate->spec,
+        .calibration = &estimate->calibration,
+        .evaluation = estimate->spec.has_evaluation ? &estimate->evaluation : NULL,
+        .variants = estimate->planned_variants,
+        .variant_count = estimate->planned_count,
+    };
+    const char *problem;
+    int64_t bytes = estimate_memory(estimate->api, &question, estimate->arena, &problem);
+    if (bytes > 0)
+        json_add_integer(object, "memory_bytes", bytes);
+    else
+        json_add_null(object, "memory_bytes");
+    if (problem != NULL)
+        json_add_string(object, "problem", problem);
+    else
+        json_add_null(object, "problem");
+}
 
 /* Runs are spread over the workers, but one run has one of them. */
 static bool reply(struct estimate *estimate)
@@ -194,10 +241,7 @@ static bool reply(struct estimate *estimate)
     json_add_integer(object, "variants", (int64_t)estimate->spec.variant_count);
     json_add_integer(object, "runs", runs);
     json_add_number(object, "seconds", fmax(estimate->seconds / side_by_side, estimate->longest));
-    if (estimate->memory_bytes > 0)
-        json_add_integer(object, "memory_bytes", estimate->memory_bytes);
-    else
-        json_add_null(object, "memory_bytes");
+    add_memory(estimate, object);
     json_add_string(object, "basis", basis);
     return reply_json(estimate->request, 200, object, estimate->err);
 }

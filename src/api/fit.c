@@ -172,7 +172,7 @@ static bool read_dataset_row(const struct fit *fit, const char *id, const char *
     return true;
 }
 
-/* A description has no pointers, so it is kept as it is. */
+/* A description points at nothing but tables, so it is kept as it is. */
 static bool read_dataset(const struct fit *fit, const char *id, const char *pointer,
                          struct described_dataset *out)
 {

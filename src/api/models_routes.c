@@ -1,18 +1,14 @@
 /* /v1/models: networks, by the SHA-256 of their file. */
 
+#include "model_use.h"
 #include "upload.h"
 #include "view.h"
 
 #include "ptqd/api/describe.h"
 #include "ptqd/nn/model.h"
-#include "ptqd/store/blob.h"
 #include "ptqd/store/model_row.h"
 
-#include <errno.h>
-#include <inttypes.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
 /* ---- uploading ---- */
 
@@ -21,22 +17,20 @@ static uint64_t model_limit(const struct api *api)
     return api->options.model_bytes;
 }
 
-typedef bool describe_fn(struct json *object, const struct graph *graph, struct arena *arena,
-                         struct error *err);
+struct inspection {
+    struct model_row *row;
+    struct arena *arena;
+};
 
-/* Imports into an arena of its own; only the description stays. */
-static bool describe_file(struct api *api, const uint8_t *bytes, size_t size, describe_fn *describe,
-                          struct arena *arena, struct json *object,
-                          const struct model_format **out_format, struct error *err)
+static bool describe(void *context, const struct graph *graph, struct arena *scratch,
+                     struct error *err)
 {
-    struct graph *graph;
-    struct arena *scratch = arena_create_within(api->options.import_bytes, &api->imports);
-    if (scratch == NULL)
-        return FAIL(err, E_MEMORY, "no memory to look at a model of %zu bytes", size);
-    bool ok = model_import(scratch, bytes, size, &graph, out_format, err) &&
-              describe(object, graph, arena, err);
-    arena_destroy(scratch);
-    return ok;
+    const struct inspection *inspection = context;
+    struct json *detail = json_object(scratch);
+    if (!describe_model(detail, graph, scratch, err))
+        return false;
+    inspection->row->detail = json_print_string(detail, inspection->arena, NULL, err);
+    return inspection->row->detail != NULL;
 }
 
 static bool inspect_model(struct api *api, const uint8_t *bytes, size_t size, void *settings,
@@ -44,15 +38,14 @@ static bool inspect_model(struct api *api, const uint8_t *bytes, size_t size, vo
 {
     (void)settings;
     struct model_row *row = ARENA_NEW(arena, struct model_row, err);
-    struct json *detail = json_object(arena);
+    struct inspection inspection = {row, arena};
     const struct model_format *format;
     if (row == NULL ||
-        !describe_file(api, bytes, size, describe_model, arena, detail, &format, err))
+        !model_use(api, bytes, size, (struct model_user){describe, &inspection}, &format, err))
         return false;
     row->format = format->name;
-    row->detail = json_print_string(detail, arena, NULL, err);
     *out_row = row;
-    return row->detail != NULL;
+    return true;
 }
 
 static bool insert_model(struct database *database, const struct upload *upload, void *row,
@@ -244,24 +237,18 @@ static const struct schema graph_schema = {
     .members = graph_members,
 };
 
+struct graph_description {
+    struct json *object;
+    struct arena *arena;
+};
+
 /* Strings of the description are copied, so it outlives the graph. */
-static bool add_graph(struct api *api, const struct model_row *row, struct arena *arena,
-                      struct json *object, struct error *err)
+static bool add_graph(void *context, const struct graph *graph, struct arena *scratch,
+                      struct error *err)
 {
-    const struct model_format *format;
-    uint64_t size;
-    int fd;
-    if (!blob_open(store_blobs(api->options.store), row->id, &fd, &size, err))
-        return false;
-    void *bytes = mmap(NULL, (size_t)size, PROT_READ, MAP_PRIVATE, fd, 0);
-    int reason = errno;
-    (void)close(fd); /* the map stays */
-    if (bytes == MAP_FAILED)
-        return FAIL(err, E_IO, "can't map a model of %" PRIu64 " bytes: %s", size,
-                    strerror(reason));
-    bool ok = describe_file(api, bytes, (size_t)size, describe_graph, arena, object, &format, err);
-    (void)munmap(bytes, (size_t)size); /* fails for no map only */
-    return ok;
+    const struct graph_description *description = context;
+    (void)scratch;
+    return describe_graph(description->object, graph, description->arena, err);
 }
 
 /* Made from the file whenever somebody asks: so it is there for every model, also for those that
@@ -272,8 +259,9 @@ static bool get_graph(struct http_request *request, void *context, struct error 
     struct json *object = json_object(http_arena(request));
     if (!find_model(request, context, http_param(request, "id"), &row, err))
         return false;
+    struct graph_description description = {object, http_arena(request)};
     json_add_string(object, "model", row.id);
-    return add_graph(context, &row, http_arena(request), object, err) &&
+    return stored_model_use(context, row.id, (struct model_user){add_graph, &description}, err) &&
            reply_json_tagged(request, object, err);
 }
 

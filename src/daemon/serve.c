@@ -132,6 +132,7 @@ static bool start_api(struct service *service, struct error *err)
         .model_bytes = settings_bytes(settings->model_limit),
         .dataset_bytes = settings_bytes(settings->dataset_limit),
         .import_bytes = settings_bytes(settings->import_memory),
+        .run_bytes = settings_bytes(settings->run_memory),
         .priority_limit = settings->priority_limit,
         .watchers = settings->watchers,
         .heartbeat_ms = API_HEARTBEAT_MS,

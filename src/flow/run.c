@@ -411,6 +411,35 @@ static bool export_artifacts(struct run *run)
     return done;
 }
 
+/* The one that fills in `result`. */
+static struct run run_of(struct arena *arena, const struct run_request *request,
+                         struct run_result *result, struct error *err)
+{
+    return (struct run){
+        .arena = arena,
+        .request = request,
+        .pipeline = request->pipeline,
+        .result = result,
+        .err = err,
+    };
+}
+
+bool run_predict_memory(struct arena *arena, const struct run_request *request, size_t *out_bytes,
+                        struct error *err)
+{
+    struct run_result *result = ARENA_NEW(arena, struct run_result, err);
+    struct memory_plan plan;
+    if (!result)
+        return false;
+    struct run run = run_of(arena, request, result, err);
+    progress_init(&run.progress, &request->monitor, result);
+    if (!pipeline_check(request->pipeline, err) || !prepare(&run) || !open_state(&run) ||
+        !memory_plan_make(arena, request, run.network, &run.samples, &plan, err))
+        return false;
+    *out_bytes = plan.predicted_bytes;
+    return true;
+}
+
 bool run_execute(struct arena *arena, const struct run_request *request,
                  struct run_result **out_result, struct error *err)
 {
@@ -418,13 +447,7 @@ bool run_execute(struct arena *arena, const struct run_request *request,
     if (!result)
         return false;
     result->float_accuracy = result->accuracy = result->loss = NAN;
-    struct run run = {
-        .arena = arena,
-        .request = request,
-        .pipeline = request->pipeline,
-        .result = result,
-        .err = err,
-    };
+    struct run run = run_of(arena, request, result, err);
     progress_init(&run.progress, &request->monitor, result);
     run.progress.skipped[STEP_TRAIN] = !pipeline_trains(request->pipeline);
     run.progress.skipped[STEP_TUNE] = request->pipeline->postprocess.bias == BIAS_NONE;

@@ -268,7 +268,7 @@ static bool scan_header(const uint8_t *text, size_t length, struct npy_header *h
 }
 
 /* The row of an element type. numpy writes '|' for single bytes, but reads any order there. */
-static bool find_type(const char *descr, const struct array_type **out_type, struct error *err)
+bool array_type_find(const char *descr, const struct array_type **out_type, struct error *err)
 {
     for (int i = 0; i < ARRAY_TYPE_COUNT; i++) {
         const struct array_type *type = &ARRAY_TYPES[i];
@@ -375,7 +375,7 @@ bool npy_decode(struct arena *arena, const uint8_t *bytes, size_t size, struct a
     struct array array = {.rank = 0};
     if (!find_header(bytes, size, &start, &length, err) ||
         !scan_header(bytes + start, length, &header, err) ||
-        !find_type(header.descr, &array.type, err))
+        !array_type_find(header.descr, &array.type, err))
         return false;
     array.rank = header.rank;
     memcpy(array.dim, header.dim, sizeof(array.dim));
@@ -406,7 +406,7 @@ bool npy_encode(struct arena *arena, const char *descr, int rank, const int64_t 
     if (rank < 0 || rank > ARRAY_RANK_MAX)
         return FAIL(err, E_INVALID, ".npy: %d axes; at most %d are supported", rank,
                     ARRAY_RANK_MAX);
-    if (!find_type(descr, &type, err))
+    if (!array_type_find(descr, &type, err))
         return false;
     size_t data_bytes = type->bytes;
     for (int i = 0; i < rank; i++) {

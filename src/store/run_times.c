@@ -30,7 +30,6 @@ static void read_times(struct statement *statement, struct arena *arena, void *o
     times->method = statement_text(statement, 0, arena);
     times->runs = statement_integer(statement, 1);
     times->seconds = statement_real(statement, 2);
-    times->memory_bytes = statement_integer(statement, 3);
 }
 
 bool run_times_list(struct database *database, const struct store_viewer *viewer, const char *model,
@@ -41,10 +40,9 @@ bool run_times_list(struct database *database, const struct store_viewer *viewer
     struct statement statement;
     void *rows;
     statement_open(&statement, database,
-                   "SELECT method, count(*), avg(seconds), max(memory) FROM ("
+                   "SELECT method, count(*), avg(seconds) FROM ("
                    " SELECT json_array(" METHOD_ROWS(
-                       OF_RUN) "NULL) AS method, seconds,"
-                               "        json_extract(summary, '$.memory.predicted_bytes') AS memory"
+                       OF_RUN) "NULL) AS method, seconds"
                                "   FROM job CROSS JOIN run ON run.job = job.number"
                                "            JOIN variant ON variant.job = job.number"
                                "                        AND variant.variant = run.variant"

@@ -4,6 +4,7 @@
 
 #include "support.h"
 
+#include <math.h>
 #include <string.h>
 
 static struct service service;
@@ -33,8 +34,8 @@ static void compute(const char *more)
 static const char two_variants[] = ",\"seeds\":3,\"pipeline\":{\"weights\":{\"bits\":[2,4]}}";
 static const char rounded[] = ",\"seeds\":1,\"pipeline\":{\"optimize\":{\"variable\":\"round\"}}";
 
-/* Laws: nothing is submitted; what is not known rests on multiply-accumulates, grows with the runs,
- * and has no memory. */
+/* Laws: nothing is submitted; what is not known rests on multiply-accumulates, and grows with the
+ * runs; memory is planned. */
 START_TEST(without_earlier_runs_products_are_counted)
 {
     const struct json *one = estimate(rounded);
@@ -46,7 +47,8 @@ START_TEST(without_earlier_runs_products_are_counted)
     ck_assert_double_eq_tol(service_number(many, "seconds"), 3 * service_number(one, "seconds"),
                             1e-9);
     ck_assert(support_contains(service_text(many, "basis"), "multiply-accumulates"));
-    ck_assert_int_eq(json_type(service_member(many, "memory_bytes")), JSON_NULL);
+    ck_assert_double_gt(service_number(many, "memory_bytes"), 1 << 20);
+    ck_assert_int_eq(json_type(service_member(many, "problem")), JSON_NULL);
     ck_assert_uint_eq(json_count(service_member(service_get(&service, "/v1/jobs", 200), "items")),
                       0);
 }
@@ -69,14 +71,40 @@ START_TEST(methods_have_their_own_cost)
 }
 END_TEST
 
-/* Law: a run of the service takes 1.5 s and is predicted to take 1000 bytes; the next one with this
- * method too, however many bits it has. */
+static double memory_of(const char *variables)
+{
+    const char *more = arena_printf(service.arena, NULL,
+                                    ",\"pipeline\":{\"optimize\":{\"variable\":%s},"
+                                    "\"postprocess\":{\"bias\":\"none\"}}",
+                                    variables);
+    return service_number(estimate(more), "memory_bytes");
+}
+
+/* Law: the largest variant counts. */
+START_TEST(memory_is_that_of_the_largest_variant)
+{
+    double none = memory_of("\"none\""), bits = memory_of("\"bits\"");
+    ck_assert_double_ne(none, bits);
+    ck_assert_double_eq(memory_of("[\"none\",\"bits\"]"), fmax(none, bits));
+}
+END_TEST
+
+/* Law: a job that is accepted but will fail for want of memory has an estimate, which says so. */
+START_TEST(what_can_not_fit_is_told)
+{
+    const struct json *none = estimate(",\"memory_limit\":16");
+    ck_assert_int_eq(json_type(service_member(none, "memory_bytes")), JSON_NULL);
+    ck_assert(support_contains(service_text(none, "problem"), "16 MiB are allowed"));
+}
+END_TEST
+
+/* Law: a run of the service takes 1.5 s; the next one with this method too, however many bits it
+ * has. */
 START_TEST(earlier_runs_with_the_method_are_what_counts)
 {
     compute(rounded);
     const struct json *known = estimate(two_variants);
     ck_assert_double_eq_tol(service_number(known, "seconds"), 6 * 1.5 / 2, 1e-9);
-    ck_assert_double_eq(service_number(known, "memory_bytes"), 1000);
     ck_assert(support_contains(service_text(known, "basis"), "earlier runs of this model"));
     ck_assert(!support_contains(service_text(known, "basis"), "multiply-accumulates"));
     /* Half of these variants was never run. */
@@ -171,6 +199,8 @@ int main(void)
     tcase_add_checked_fixture(tcase, setup, teardown);
     tcase_add_test(tcase, without_earlier_runs_products_are_counted);
     tcase_add_test(tcase, methods_have_their_own_cost);
+    tcase_add_test(tcase, memory_is_that_of_the_largest_variant);
+    tcase_add_test(tcase, what_can_not_fit_is_told);
     tcase_add_test(tcase, earlier_runs_with_the_method_are_what_counts);
     tcase_add_loop_test(tcase, bad_specifications_are_refused_as_by_a_submission, 0,
                         (int)(sizeof(bad_specs) / sizeof(bad_specs[0])));

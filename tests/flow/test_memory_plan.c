@@ -89,6 +89,26 @@ START_TEST(more_samples_are_predicted_to_take_more)
 }
 END_TEST
 
+/* Law: what is predicted without data is what a run predicts. */
+START_TEST(a_prediction_needs_no_data)
+{
+    size_t bytes, with_data = run_within(0)->predicted_bytes;
+    struct dataset calibration = *request.calibration, evaluation = *request.evaluation;
+    struct array samples = *calibration.values, tests = *evaluation.values;
+    samples.data = tests.data = NULL;
+    calibration.values = &samples;
+    evaluation.values = &tests;
+    evaluation.labels = NULL;
+    request.calibration = &calibration;
+    request.evaluation = &evaluation;
+    struct arena *scratch = arena_create(0);
+    ck_assert_ok(run_predict_memory(scratch, &request, &bytes, &err), &err);
+    arena_destroy(scratch);
+    ck_assert_uint_le(bytes, with_data);
+    ck_assert_uint_ge(bytes + bytes / 10, with_data);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("memory_plan");
@@ -99,6 +119,7 @@ int main(void)
                         OPTIMIZE_BLOCK + 1);
     tcase_add_test(tcase, what_can_not_fit_is_refused_with_the_numbers);
     tcase_add_test(tcase, more_samples_are_predicted_to_take_more);
+    tcase_add_test(tcase, a_prediction_needs_no_data);
     suite_add_tcase(suite, tcase);
     return support_run(suite);
 }

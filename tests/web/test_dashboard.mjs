@@ -175,7 +175,9 @@ test('the estimate of the daemon is asked for and shown', async () => {
             ? {status: 422, code: 'invalid', detail: 'three is refused here',
                 pointer: '/pipeline/weights/bits'}
             : {variants: 2, runs: 4, seconds: 185, basis: 'four runs',
-                memory_bytes: spec.pipeline.weights.bits === 4 ? null : 5 << 20}});
+                ...spec.pipeline.weights.bits === 4
+                    ? {memory_bytes: null, problem: '9 MiB are needed'}
+                    : {memory_bytes: 5 << 20, problem: null}}});
     });
     await visit(page, daemon, `#/submit?from=${job}`);
     await page.getByText('about 3 min 5 s').waitFor();
@@ -186,7 +188,7 @@ test('the estimate of the daemon is asked for and shown', async () => {
     assert.equal(await weightBits().getAttribute('aria-invalid'), 'true');
     await weightBits().fill('4');
     await page.getByText('about 3 min 5 s').waitFor();
-    assert.match(await text('aside .note[title="four runs"]'), /memory: known when/);
+    assert.match(await text('aside .note[title="four runs"]'), /would fail: 9 MiB are needed/);
     assert.equal(await weightBits().getAttribute('aria-invalid'), 'false');
     await page.unroute('**/v1/jobs/estimate');
 });

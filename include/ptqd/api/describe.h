@@ -40,9 +40,10 @@ bool describe_read_model(const struct json *detail, struct arena *arena, struct 
 /* The names of its layers, in execution order: nodes with products. */
 bool describe_read_layers(const struct json *detail, struct arena *arena, const char ***out_names,
                           int *out_count, struct error *err);
-/* Shape, number of classes and whether it has labels; no values. */
+/* Shape, number of classes and whether it has labels; no values, but their type. */
 struct described_dataset {
     struct dataset dataset;
+    const struct array_type *type; /* of the samples */
     bool labels, labels_only;
 };
 bool describe_read_dataset(const struct json *detail, struct described_dataset *out,

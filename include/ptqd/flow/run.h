@@ -119,6 +119,11 @@ struct run_result {
     const struct quant_network *network; /* what the artifacts were made from */
 };
 
+/* What `predicted_bytes` of its result would be. Of the data sets it looks at shapes, types and
+ * counts only. What it makes for that stays in `arena`. */
+bool run_predict_memory(struct arena *arena, const struct run_request *request, size_t *out_bytes,
+                        struct error *err);
+
 /* Everything lives in `arena`. An error about a field of the pipeline has its pointer in there. */
 bool run_execute(struct arena *arena, const struct run_request *request,
                  struct run_result **out_result, struct error *err);

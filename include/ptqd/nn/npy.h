@@ -34,6 +34,9 @@ struct reading {
     void *context; /* borrowed */
 };
 
+/* By numpy's name; E_UNSUPPORTED for those that npy_decode does not read. */
+bool array_type_find(const char *descr, const struct array_type **out_type, struct error *err);
+
 /* True when the bytes start as an `.npy` file does. */
 bool npy_recognize(const uint8_t *bytes, size_t size);
 

@@ -5,10 +5,9 @@
 #include "ptqd/store/run_row.h"
 
 struct run_times {
-    const char *method;   /* as run_times_method names it */
-    int64_t runs;         /* how many */
-    double seconds;       /* on the mean */
-    int64_t memory_bytes; /* predicted, of the largest; 0: not known */
+    const char *method; /* as run_times_method names it */
+    int64_t runs;       /* how many */
+    double seconds;     /* on the mean */
 };
 
 /* Of the newest runs that succeeded, a few hundred: a number that does not grow with the database.
