@@ -210,7 +210,7 @@ static bool unit_bytes(struct planner *planner, const struct unit *unit, size_t 
     if (!unit_graph_create(planner->arena, planner->network, unit, &graph, planner->err))
         return false;
     int64_t part = whole ? sample_order_of_network(planner->network->folded, batch, 0)
-                         : train_part(graph.graph, batch);
+                         : train_part(graph.graph, batch, 0);
     if (!executor_bytes(planner, graph.graph, part, true, unit, &executor))
         return false;
     size_t weights = weight_bytes(planner->network, unit->layer, unit->layer_count);

@@ -18,9 +18,9 @@ enum { RECORDED_STEPS = 62 };
  * at once and no more than this: MobileNetV1 27.9, 22.4; ResNet-8 23.7, 18.9; DS-CNN 7.2, 6.8. */
 static const int64_t PART_BYTES = INT64_C(12) << 20;
 
-int64_t train_part(const struct graph *unit, int64_t batch)
+int64_t train_part(const struct graph *unit, int64_t batch, int64_t most_bytes)
 {
-    return sample_order_at_once(unit, batch, PART_BYTES);
+    return sample_order_at_once(unit, batch, most_bytes > 0 ? most_bytes : PART_BYTES);
 }
 
 struct training {
@@ -75,7 +75,7 @@ static bool training_init(struct training *training, struct quant_network *netwo
     if (!sample_order_create(scratch, training->samples, graph->batchable ? options->batch : 1,
                              training->rng, &training->order, err))
         return false;
-    int64_t part = training->part = train_part(graph, training->order.batch);
+    int64_t part = training->part = train_part(graph, training->order.batch, options->most_bytes);
     training->inputs = tensor_elements(&graph->tensors[graph->input], 1);
     training->outputs = tensor_elements(&graph->tensors[graph->output], 1);
     training->unit_loss = unit_loss_of(graph);

@@ -1,6 +1,7 @@
 #include "ptqd/recon/train.h"
 
 #include "calibrated_network.h"
+#include "loss_curve.h"
 #include "support.h"
 
 #include "ptqd/quant/bias.h"
@@ -200,6 +201,43 @@ START_TEST(training_is_deterministic)
 }
 END_TEST
 
+/* Memory for parts of the second block. */
+static int64_t bytes_for_parts(const struct calibrated_network *c, int64_t batch)
+{
+    struct unit *units;
+    struct unit_graph graph;
+    int count;
+    ck_assert_ok(unit_cut(arena, c->network, UNIT_BLOCK, &units, &count, &err), &err);
+    ck_assert_ok(unit_graph_create(arena, c->network, &units[1], &graph, &err), &err);
+    return loss_curve_bytes_for_parts(graph.graph, batch);
+}
+
+/* Law: parts of a mini-batch, the last one smaller, add up to what all of it gives: each step has
+ * the loss that it has when all samples are executed at once. The tolerance is for the gradients'
+ * sums, which float32 rounds elsewhere. */
+START_TEST(parts_make_the_steps_that_all_samples_make)
+{
+    static const double tolerance = 1e-6;
+    for (int v = 0; v < VARIABLES; v++) {
+        struct train_options options = options_for(variables[v]);
+        struct loss_curve curves[3];
+        options.steps = 8;
+        options.batch = 15;
+        for (int i = 0; i < 3; i++) {
+            struct calibrated_network c;
+            struct train_loss loss;
+            struct recon_monitor monitor = loss_curve_monitor(&curves[i]);
+            calibrated_network_init(&c, arena, 3, 6);
+            const int64_t bytes[3] = {0, bytes_for_parts(&c, options.batch), 1};
+            options.most_bytes = bytes[i];
+            ck_assert_ok(train_first(&c, UNIT_BLOCK, 1, &options, &monitor, &loss), &err);
+            loss_curve_check_close(&curves[i], &curves[0], tolerance);
+        }
+        ck_assert_int_gt(curves[0].count, 2);
+    }
+}
+END_TEST
+
 static bool refuse(void *context, double fraction, double loss)
 {
     (void)fraction, (void)loss;
@@ -231,6 +269,7 @@ int main(void)
     tcase_add_test(tcase, what_is_trained_can_be_stored);
     tcase_add_test(tcase, only_its_own_variables_change);
     tcase_add_test(tcase, training_is_deterministic);
+    tcase_add_test(tcase, parts_make_the_steps_that_all_samples_make);
     tcase_add_test(tcase, training_stops_when_asked);
     suite_add_tcase(suite, tcase);
     return support_run(suite);

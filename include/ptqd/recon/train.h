@@ -15,6 +15,7 @@ struct train_options {
     /* Share of the elements that stay float in a step, of the unit's input and behind its
      * quantizers (QDrop, arXiv 2203.05740); 0: none. */
     double drop;
+    int64_t most_bytes; /* of what is executed at once (sample_order.h); 0: the usual ceiling */
 };
 
 /* What a unit sees and should give, on all samples; borrowed. */
@@ -30,8 +31,8 @@ struct train_loss {
     double before, after;
 };
 
-/* Samples of a mini-batch that are executed at once. */
-int64_t train_part(const struct graph *unit, int64_t batch);
+/* Samples of a mini-batch that are executed at once, in `most_bytes` as above. */
+int64_t train_part(const struct graph *unit, int64_t batch, int64_t most_bytes);
 
 /* Trains one unit. The error with hard rounding never grows: when it would, the network stays as it
  * was. Recorded (monitor.h) are the losses of mini-batches as they are trained on; the first and
