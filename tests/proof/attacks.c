@@ -107,6 +107,27 @@ static size_t make_lying_bomb(char *out, size_t size)
     return make_bomb(out, size, 1000);
 }
 
+/* A specification whose one list has 80 000 values, no two of them alike. */
+static size_t make_long_list(char *out, size_t size)
+{
+    enum { VALUES = 80 * 1000 };
+    static const char id[] =
+        "sha256:0000000000000000000000000000000000000000000000000000000000000000";
+    static char body[MADE_BYTES];
+    size_t bytes = (size_t)snprintf(body, sizeof(body),
+                                    "{\"model\":\"%s\",\"calibration\":\"%s\",\"pipeline\":"
+                                    "{\"optimize\":{\"learning_rate\":[0.5",
+                                    id, id);
+    for (int i = 0; i < VALUES; i++)
+        bytes += (size_t)snprintf(body + bytes, sizeof(body) - bytes, ",0.1%06d", i);
+    bytes += (size_t)snprintf(body + bytes, sizeof(body) - bytes, "]}}}");
+    size_t head =
+        (size_t)snprintf(out, size, "POST /v1/jobs HTTP/1.1\r\n" HOST "Content-Length: %zu\r\n\r\n",
+                         bytes);
+    memcpy(out + head, body, bytes);
+    return head + bytes;
+}
+
 const struct attack attacks[] = {
     {.name = "slow headers",
      .held = 300,
@@ -149,6 +170,7 @@ const struct attack attacks[] = {
      .filler = TIMES_8(TIMES_8("0,")),
      .filler_bytes = 1000 * 1000,
      .tail = "]"},
+    {.name = "a long list of values", .make = make_long_list},
     {.name = "a zip bomb that says so", .make = make_large_bomb},
     {.name = "a zip bomb that lies", .make = make_lying_bomb},
 };
