@@ -29,8 +29,6 @@ enum {
     TEACHER_PASSES = 1,
     EVALUATION_PASSES = 2,
 };
-/* Where the pipeline says "auto"; see flow/unit_training.c. */
-enum { UNIT_STEPS = 2000, NETWORK_STEPS = 2560 };
 /* By the same table: training reaches 1.5 to 3.9 of these on one core. */
 static const double MACS_PER_SECOND = 2.5e10;
 
@@ -63,9 +61,9 @@ static double training_passes(const struct pipeline *pipeline, double samples)
     if (pipeline->optimize.granularity == OPTIMIZE_NETWORK)
         return (TRAINING_PASSES + TEACHER_PASSES) *
                (pipeline->optimize.epochs > 0 ? (double)pipeline->optimize.epochs * samples
-                                              : NETWORK_STEPS * batch);
+                                              : PIPELINE_NETWORK_STEPS * batch);
     int64_t asked = pipeline->optimize.iterations;
-    return TRAINING_PASSES * batch * (double)(asked > 0 ? asked : UNIT_STEPS);
+    return TRAINING_PASSES * batch * (double)(asked > 0 ? asked : PIPELINE_UNIT_STEPS);
 }
 
 static double seconds_by_macs(const struct estimate *estimate, const struct pipeline *pipeline)

@@ -46,7 +46,6 @@ enum { STREAM_TRAIN = 3 };
  * Rates: w in codes, found on a held-out fifth of ResNet-8's calibration set, where half of it left
  * 0.60 and double more; α as in recon/methods/round.c. Scales and biases move a quarter as fast,
  * which was better than a half. */
-enum { STEPS = 2000, NETWORK_STEPS = 2560 };
 static const double rate_of[] = {
     [TRAIN_NOTHING] = 0.0, [TRAIN_QPARAM] = 0.02, [TRAIN_WEIGHTS] = 0.02, [TRAIN_ROUND] = 0.03};
 static const double OTHERS = 0.25;
@@ -82,7 +81,7 @@ static bool train_one(struct unit_run *run, const struct unit *unit)
     const struct pipeline *pipeline = run->pipeline;
     int64_t asked = pipeline->optimize.iterations;
     struct train_options options = {
-        .steps = asked > 0 ? asked : STEPS,
+        .steps = asked > 0 ? asked : PIPELINE_UNIT_STEPS,
         .batch = pipeline->optimize.batch,
         .trainee = trainee_options(pipeline),
         .drop = pipeline->optimize.drop,
@@ -157,7 +156,7 @@ static int64_t epochs_of(const struct pipeline *pipeline, int64_t samples)
 {
     int64_t batch = pipeline->optimize.batch;
     int64_t per_epoch = samples > batch ? samples / batch : 1;
-    int64_t enough = (NETWORK_STEPS + per_epoch - 1) / per_epoch;
+    int64_t enough = (PIPELINE_NETWORK_STEPS + per_epoch - 1) / per_epoch;
     return pipeline->optimize.epochs > 0 ? pipeline->optimize.epochs : enough;
 }
 

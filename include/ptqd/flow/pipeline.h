@@ -101,6 +101,10 @@ const struct param_table *layer_rule_table(void);
 /* Rules between rows; E_INVALID with the pointer of the field. */
 bool pipeline_check(const struct pipeline *pipeline, struct error *err);
 
+/* Steps of training where `iterations`, or `epochs`, are "auto": of a layer or block, and of the
+ * network (measured in flow/unit_training.c). */
+enum { PIPELINE_UNIT_STEPS = 2000, PIPELINE_NETWORK_STEPS = 2560 };
+
 /* True when step 3 trains units on mini-batches after the layer-wise start. */
 bool pipeline_trains(const struct pipeline *pipeline);
 
