@@ -128,6 +128,7 @@ static bool delete_one(struct database *database, const struct candidate *candid
 static bool apply_deletion(struct database *database, void *context, struct error *err)
 {
     struct round *round = context;
+    round->deleted = (struct retention_result){.jobs = 0};
     int64_t *const counters[KINDS] = {
         [KIND_JOB] = &round->deleted.jobs,
         [KIND_MODEL] = &round->deleted.models,

@@ -112,6 +112,7 @@ struct group {
         struct group *group;
         char name[32];
         int order; /* of the answer; −1 before it */
+        int applied;
         bool failed;
         struct error error;
     } answers[GROUP];
@@ -122,7 +123,10 @@ struct group {
 static bool insert_answer(struct database *database, void *context, struct error *reason)
 {
     struct answer *answer = context;
-    return insert_token(database, answer->name, reason);
+    answer->applied++;
+    if (!insert_token(database, answer->name, reason))
+        return false;
+    return strncmp(answer->name, "half", 4) != 0 || FAIL(reason, E_LIMIT, "halfway");
 }
 
 static void note_answer(void *context, const struct error *failure)
@@ -173,6 +177,22 @@ START_TEST(a_write_that_fails_harms_no_other_of_its_group)
         if (fails)
             ck_assert_int_eq(group.answers[i].error.code, E_CONFLICT);
         ck_assert(token_is_there(group.answers[i].name));
+    }
+}
+END_TEST
+
+/* Law: what fails halfway is undone and not tried again, the others of its group are there. */
+START_TEST(a_write_that_fails_halfway_is_undone_alone)
+{
+    static struct group group;
+    submit_group(&group, (const char *const[]){"a", "half of b", "b", "half of c", "c"}, 0);
+    for (int i = 0; i < GROUP; i++) {
+        const struct answer *answer = &group.answers[i];
+        bool fails = i == 1 || i == 3;
+        ck_assert_int_eq(answer->order, i);
+        ck_assert_int_eq(answer->failed, fails);
+        ck_assert_int_eq(token_is_there(answer->name), !fails);
+        ck_assert(!fails || (answer->applied == 1 && answer->error.code == E_LIMIT));
     }
 }
 END_TEST
@@ -326,6 +346,7 @@ int main(void)
     tcase_set_timeout(cases, 30);
     tcase_add_test(cases, every_write_of_many_threads_is_there);
     tcase_add_test(cases, a_write_that_fails_harms_no_other_of_its_group);
+    tcase_add_test(cases, a_write_that_fails_halfway_is_undone_alone);
     tcase_add_test(cases, a_group_whose_steps_fail_tells_the_truth);
     tcase_add_test(cases, a_store_that_closes_writes_what_was_submitted);
     tcase_add_test(cases, readers_do_not_wait_for_the_writer);

@@ -97,8 +97,9 @@ bool store_data_version(struct store *store, int64_t *out_version, struct error 
 
 /* One change. It stays in the caller's memory, untouched by the caller, until it is answered. */
 struct store_write {
-    /* Runs on the writer thread in its transaction, once; what it returns false for is undone. What
-     * it puts into `context` counts only when the write is answered without an error. */
+    /* Runs on the writer thread in its transaction; what it returns false for is undone, and with
+     * it others of its group, whose `apply` is called again. What it puts into `context` counts
+     * only when the write is answered without an error, and then of the last call. */
     bool (*apply)(struct database *database, void *context, struct error *err);
     /* Called on the writer thread after the commit, in the order of submission; `failure` is NULL
      * when the change is on disk. It must not block, nor submit and wait. The write may be freed in
