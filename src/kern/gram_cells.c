@@ -1,19 +1,22 @@
 /* Products of channels that do not meet (gram_cells.h). A vector is some channels of a place. The
  * segments of rows and of columns of all distances are cut once more, into cells: rectangles of
  * places at which the products with the same other places are wanted, up to 13 of them for a 3 × 3
- * filter. All are made while the place is in a register; and as a place is read, the same one of
- * the maps that follow is asked for. Filters of three columns have a faster way (gram_threes.h). */
+ * filter. All are made while the place is in a register. Some filters have a faster way, for whole
+ * lines (gram_lines.h). What is to be done is listed once, and done for one group after the other,
+ * whose places stay in the first-level cache meanwhile; and as a vector is read, one of those that
+ * follow in memory is asked for. */
 
 #include "gram_cells.h"
+#include "gram_lines.h"
 #include "gram_sizes.h"
-#include "gram_threes.h"
+#include "gram_tiles.h"
 #include "simd.h"
 
 enum {
     LANES = GRAM_CELL_LANES,
     DISTANCES = 13,    /* whose sums stay in registers of LANES floats, ... */
     DISTANCES_AVX = 5, /* ... and in 16 of half of them */
-    CELLS = 32,        /* listed at once; a 3 × 3 filter has 25 */
+    LISTED = 32,       /* cells, or parts of lines, at once; a 3 × 3 filter has 25 cells */
     PART = 256,        /* places whose sums are in registers */
     SLIM = 4,          /* counts of an outer loop to those of the inner one, from which on they are
                           swapped: short loops cost more than far steps */
@@ -24,7 +27,7 @@ enum {
 typedef float lanes __attribute__((vector_size(LANES * sizeof(float)), aligned(4), may_alias));
 
 /* Places of a rectangle in which the products with up to DISTANCES other places are wanted; steps
- * and distances in floats. */
+ * and distances in bytes. */
 struct cell {
     int64_t first;               /* from the start of a map */
     struct gram_span row, place; /* loops over them */
@@ -36,10 +39,10 @@ struct cell {
 
 /* Some of the places of a cell, and one group's sums. */
 struct part {
-    const float *left, *right;
-    int64_t ahead; /* from each place to one that is read next */
+    const uint8_t *left, *right;
+    uintptr_t ahead; /* what is asked for with the first place */
     struct gram_span outer, middle, inner;
-    float *products, *sums; /* sums: or NULL */
+    uint8_t *products, *sums; /* sums: or NULL */
 };
 
 /* A function for a constant count, whose sums stay in registers; a macro, for GCC splits vectors of
@@ -49,28 +52,30 @@ struct part {
     {                                                                                              \
         const struct gram_span inner = part->inner;                                                \
         lanes own = {0}, sum[COUNT];                                                               \
-        const float *right[COUNT];                                                                 \
-        int64_t ahead = part->ahead;                                                               \
+        const uint8_t *right[COUNT];                                                               \
+        uintptr_t ahead = part->ahead;                                                             \
         for (int i = 0; i < COUNT; i++)                                                            \
             sum[i] = (lanes){0};                                                                   \
         for (int64_t o = 0; o < part->outer.count; o++)                                            \
             for (int64_t m = 0; m < part->middle.count; m++) {                                     \
                 int64_t at = o * part->outer.step + m * part->middle.step;                         \
-                const float *left = part->left + at;                                               \
+                const uint8_t *left = part->left + at;                                             \
                 for (int i = 0; i < COUNT; i++)                                                    \
                     right[i] = part->right + at + cell->distance[i];                               \
                 for (int64_t n = 0, w = 0; n < inner.count; n++, w += inner.step) {                \
-                    lanes value = *(const lanes *)(left + w);                                      \
+                    lanes value = *(const lanes *)(const void *)(left + w);                        \
                     own += value;                                                                  \
-                    __builtin_prefetch(left + w + ahead, 0, 2);                                    \
+                    if (part->sums != NULL)                                                        \
+                        __builtin_prefetch((const void *)ahead, 0, 2);                             \
+                    ahead += sizeof(lanes);                                                        \
                     for (int i = 0; i < COUNT; i++)                                                \
-                        sum[i] += value * *(const lanes *)(right[i] + w);                          \
+                        sum[i] += value * *(const lanes *)(const void *)(right[i] + w);            \
                 }                                                                                  \
             }                                                                                      \
         for (int i = 0; i < COUNT; i++)                                                            \
-            *(lanes *)(part->products + cell->out[i]) += sum[i];                                   \
+            *(lanes *)(void *)(part->products + cell->out[i]) += sum[i];                           \
         if (part->sums != NULL)                                                                    \
-            *(lanes *)part->sums += own;                                                           \
+            *(lanes *)(void *)part->sums += own;                                                   \
     }
 
 DEFINE_ADD_CELL(add_distances_1, 1)
@@ -94,9 +99,35 @@ static add_distances *const counts[DISTANCES] = {
     add_distances_11, add_distances_12, add_distances_13,
 };
 
+/* The same of quads. */
+static void add_quads(gram_add_tile *add, const struct cell *cell, const struct part *part)
+{
+    struct gram_tile tile = {
+        .left = part->left,
+        .right = part->right,
+        .rows = 1,
+        .count = cell->count,
+        .outer = part->outer,
+        .middle = part->middle,
+        .inner = part->inner,
+    };
+    for (int i = 0; i < GRAM_TILE_READ; i++)
+        tile.distance[i] = cell->distance[0];
+    for (int i = 0; i < cell->count; i++) {
+        tile.distance[i] = cell->distance[i];
+        tile.out[i] = part->products + cell->out[i];
+    }
+    add(&tile);
+}
+
+static int64_t places_of(const struct part *part)
+{
+    return part->outer.count * part->middle.count * part->inner.count;
+}
+
 /* Some hundred places at a time: sums of float32 over thousands of squares would lose as many bits
  * again. */
-static void add_cell(const struct cell *cell, const struct part *all)
+static void add_floats(const struct cell *cell, const struct part *all)
 {
     int64_t n_step = least(all->inner.count, PART);
     int64_t m_step = least(all->middle.count, PART / n_step);
@@ -112,18 +143,24 @@ static void add_cell(const struct cell *cell, const struct part *all)
                 part.middle.count = least(m_step, all->middle.count - m);
                 part.inner.count = least(n_step, all->inner.count - n);
                 counts[cell->count - 1](cell, &part);
+                part.ahead += (uintptr_t)places_of(&part) * sizeof(lanes);
             }
 }
 
-/* What cells are listed for. */
+/* What is listed. */
 struct job {
     const struct gram_shift *shift;
     const struct gram_cells *maps;
-    int distances; /* at once */
-    struct cell cells[CELLS];
+    int64_t place, line, plane; /* bytes from one to the next */
+    int distances;              /* of a cell, at once */
+    bool has_lines;             /* whole lines are taken instead of cells */
     int count;
-    bool has_threes; /* whole lines are taken instead of cells */
-    struct gram_threes threes;
+    struct gram_lines lines;
+    union {
+        struct cell cell;
+        struct gram_lines_part part; /* of the first group */
+    } listed[LISTED];
+    uintptr_t ahead;
 };
 
 /* Takes the outer loop inside if it is much longer. */
@@ -136,50 +173,82 @@ static void swap_if_longer(struct gram_span *span, struct gram_span *inner)
     *inner = longer;
 }
 
-/* Floats from a place to the same one of the maps that are read next; they may be anywhere. */
-static int64_t ahead_of(const struct gram_cells *maps)
-{
-    return (int64_t)((uintptr_t)maps->ahead - (uintptr_t)maps->left) / (int64_t)sizeof(float);
-}
-
 /* A cell of one group. */
-static void add_group(struct job *job, int64_t group, const struct cell *cell)
+static void add_cell(struct job *job, int64_t group, const struct cell *cell)
 {
     const struct gram_cells *maps = job->maps;
     int64_t first = group * maps->group_step + cell->first, out = group * maps->products_step;
+    bool own = cell->own != NONE && maps->sums != NULL;
     struct part part = {
         .left = maps->left + first,
         .right = maps->right + first,
-        .ahead = cell->own != NONE ? ahead_of(maps) : 0,
-        .outer = {maps->planes, job->shift->plane},
+        .ahead = job->ahead,
+        .outer = {maps->planes, job->plane},
         .middle = cell->row,
         .inner = cell->place,
         .products = maps->products + out,
-        .sums = cell->own != NONE ? maps->sums + out + cell->own : NULL,
+        .sums = own ? maps->sums + out + cell->own : NULL,
     };
     swap_if_longer(&part.middle, &part.inner);
     swap_if_longer(&part.outer, &part.inner);
-    add_cell(cell, &part);
+    if (maps->coded != NULL)
+        add_quads(maps->coded->add_code_tile, cell, &part);
+    else
+        add_floats(cell, &part);
+    job->ahead += own ? (uintptr_t)places_of(&part) * GRAM_VECTOR : 0;
 }
 
-/* All cells of the list, of all groups. */
+/* Some lines of one group. */
+static void add_lines(struct job *job, int64_t group, const struct gram_lines_part *lines)
+{
+    const struct gram_cells *maps = job->maps;
+    struct gram_lines_part part = *lines;
+    part.left += group * maps->group_step;
+    part.right += group * maps->group_step;
+    part.ahead = job->ahead;
+    for (int k = 0; k < part.distances; k++)
+        part.products[k] += group * maps->products_step;
+    if (part.sums != NULL) {
+        part.sums += group * maps->products_step;
+        job->ahead +=
+            (uintptr_t)(part.planes.count * part.lines.count * job->lines.width) * GRAM_VECTOR;
+    }
+    job->lines.add(&job->lines, &part);
+}
+
+/* All that is listed, of all groups. */
 static void add_listed(struct job *job)
 {
     for (int64_t group = 0; group < job->maps->groups; group++)
         for (int i = 0; i < job->count; i++)
-            add_group(job, group, &job->cells[i]);
+            if (job->has_lines)
+                add_lines(job, group, &job->listed[i].part);
+            else
+                add_cell(job, group, &job->listed[i].cell);
     job->count = 0;
 }
 
-static void push(struct job *job, struct cell *cell)
+static void push_cell(struct job *job, struct cell *cell)
 {
     if (cell->count == 0)
         return;
-    job->cells[job->count++] = *cell;
-    if (job->count == CELLS)
+    job->listed[job->count++].cell = *cell;
+    if (job->count == LISTED)
         add_listed(job);
     cell->count = 0;
     cell->own = NONE;
+}
+
+static void push_part(struct job *job, struct gram_lines_part *part)
+{
+    if (part->distances == 0)
+        return;
+    job->listed[job->count++].part = *part;
+    if (job->count == LISTED)
+        add_listed(job);
+    part->distances = 0;
+    part->sums = NULL;
+    part->half = false;
 }
 
 /* Lists a rectangle, given without distances, from `row` and `column` on with all of them. */
@@ -187,7 +256,7 @@ static void list_cell(struct job *job, struct cell *cell, int64_t row, int64_t c
 {
     const struct gram_shift *shift = job->shift;
     const struct conv_shape *shape = shift->shape;
-    cell->first = (row - shift->h) * shift->line + (column - shift->w) * shape->C;
+    cell->first = (row - shift->h) * job->line + (column - shift->w) * job->place;
     for (int64_t a = 0; a < shift->rows.count; a++) {
         const struct gram_segment *down = &shift->rows.segment[a];
         if (!gram_segment_covers(down, shape->stride_h, row))
@@ -197,46 +266,46 @@ static void list_cell(struct job *job, struct cell *cell, int64_t row, int64_t c
             if (!gram_segment_covers(right, shape->stride_w, column) ||
                 !gram_shift_makes(shift, down, right))
                 continue;
+            int64_t out = (a * shift->columns.count + b) * GRAM_VECTOR;
             if (down->distance == 0 && right->distance == 0)
-                cell->own = (a * shift->columns.count + b) * LANES;
-            cell->distance[cell->count] = down->distance * shift->line + right->distance * shape->C;
-            cell->out[cell->count++] = (a * shift->columns.count + b) * LANES;
+                cell->own = out;
+            cell->distance[cell->count] = down->distance * job->line + right->distance * job->place;
+            cell->out[cell->count++] = out;
             if (cell->count == job->distances)
-                push(job, cell);
+                push_cell(job, cell);
         }
     }
-    push(job, cell);
+    push_cell(job, cell);
 }
 
-/* Some lines of all groups. */
-static void add_lines(struct job *job, const struct gram_threes_part *lines)
+/* Lists some rows by cells. */
+static void list_cells(struct job *job, int64_t row, int64_t rows)
 {
-    const struct gram_cells *maps = job->maps;
-    for (int64_t group = 0; group < maps->groups; group++) {
-        struct gram_threes_part part = *lines;
-        part.left += group * maps->group_step;
-        part.right += group * maps->group_step;
-        for (int k = 0; k < part.distances; k++)
-            part.products[k] += group * maps->products_step;
-        if (part.sums != NULL) {
-            part.sums += group * maps->products_step;
-            part.ahead = ahead_of(maps);
-        }
-        gram_threes_add(&job->threes, &part);
-    }
+    const struct gram_shift *shift = job->shift;
+    int64_t stride = shift->shape->stride_w, cut, next;
+    for (int64_t phase = 0; phase < stride; phase++)
+        if (gram_segments_next_cut(&shift->columns, stride, phase - stride, &cut))
+            for (; gram_segments_next_cut(&shift->columns, stride, cut, &next); cut = next) {
+                struct cell cell = {
+                    .row = {rows, shift->shape->stride_h * job->line},
+                    .place = {(next - cut) / stride, stride * job->place},
+                    .own = NONE,
+                };
+                list_cell(job, &cell, row, cut);
+            }
 }
 
-/* Whole lines with all others, up to GRAM_THREES_ROWS at once; a line with itself comes first. */
-static void add_row(struct job *job, int64_t row, int64_t rows)
+/* Lists whole lines with all others, some distances at once; a line with itself comes first. */
+static void list_lines(struct job *job, int64_t row, int64_t rows)
 {
     const struct gram_shift *shift = job->shift;
     const struct gram_cells *maps = job->maps;
-    int64_t first = (row - shift->h) * shift->line, matrices = shift->columns.count * LANES;
-    struct gram_threes_part part = {
+    int64_t first = (row - shift->h) * job->line, vectors = shift->columns.count * GRAM_VECTOR;
+    struct gram_lines_part part = {
         .left = maps->left + first,
         .right = maps->right + first,
-        .planes = {maps->planes, shift->plane},
-        .lines = {rows, shift->shape->stride_h * shift->line},
+        .planes = {maps->planes, job->plane},
+        .lines = {rows, shift->shape->stride_h * job->line},
     };
     for (int own = 1; own >= 0; own--)
         for (int64_t a = 0; a < shift->rows.count; a++) {
@@ -244,41 +313,32 @@ static void add_row(struct job *job, int64_t row, int64_t rows)
             if (!gram_segment_covers(down, shift->shape->stride_h, row) ||
                 (down->distance == 0) != own)
                 continue;
-            part.distance[part.distances] = down->distance * shift->line;
-            part.products[part.distances++] = maps->products + a * matrices;
+            part.distance[part.distances] = down->distance * job->line;
+            part.products[part.distances++] = maps->products + a * vectors;
             if (own) {
-                part.sums = maps->sums + a * matrices;
+                part.sums = maps->sums != NULL ? maps->sums + a * vectors : NULL;
                 part.half = !shift->all;
             }
-            if (part.distances < GRAM_THREES_ROWS)
-                continue;
-            add_lines(job, &part);
-            part.distances = 0;
-            part.sums = NULL;
-            part.half = false;
+            if (part.distances == job->lines.most)
+                push_part(job, &part);
         }
-    if (part.distances > 0)
-        add_lines(job, &part);
+    push_part(job, &part);
 }
 
-static void list_row(struct job *job, int64_t row, int64_t rows)
+/* Rows cut … next, as far as they are wanted. */
+static void list_rows(struct job *job, int64_t cut, int64_t next)
 {
-    if (job->has_threes) {
-        add_row(job, row, rows);
+    const struct gram_cells *maps = job->maps;
+    int64_t stride = job->shift->shape->stride_h, end = maps->first_row + maps->rows;
+    int64_t skipped = cut < maps->first_row ? (maps->first_row - cut + stride - 1) / stride : 0;
+    cut += skipped * stride;
+    int64_t rows = (least(next, end) - cut + stride - 1) / stride;
+    if (rows <= 0)
         return;
-    }
-    const struct gram_shift *shift = job->shift;
-    int64_t stride = shift->shape->stride_w, cut, next;
-    for (int64_t phase = 0; phase < stride; phase++)
-        if (gram_segments_next_cut(&shift->columns, stride, phase - stride, &cut))
-            for (; gram_segments_next_cut(&shift->columns, stride, cut, &next); cut = next) {
-                struct cell cell = {
-                    .row = {rows, shift->shape->stride_h * shift->line},
-                    .place = {(next - cut) / stride, stride * shift->shape->C},
-                    .own = NONE,
-                };
-                list_cell(job, &cell, row, cut);
-            }
+    if (job->has_lines)
+        list_lines(job, cut, rows);
+    else
+        list_cells(job, cut, rows);
 }
 
 /* Each sum is made alone: how many are at once changes no bit. */
@@ -296,13 +356,18 @@ void gram_cells_add(const struct gram_shift *shift, const struct gram_cells *map
     struct job job;
     job.shift = shift;
     job.maps = maps;
-    job.distances = distances_at_once();
+    job.place = shift->shape->C * maps->element;
+    job.line = shift->line * maps->element;
+    job.plane = shift->plane * maps->element;
+    job.distances = maps->coded != NULL ? DISTANCES : distances_at_once();
     job.count = 0;
-    job.has_threes = gram_threes_match(shift, &job.threes);
+    job.ahead = maps->ahead;
+    job.has_lines = (maps->coded == NULL || maps->coded->four_at_once) &&
+                    gram_lines_match(shift, job.place, maps->coded != NULL, &job.lines);
     int64_t stride = shift->shape->stride_h, cut, next;
     for (int64_t phase = 0; phase < stride; phase++)
         if (gram_segments_next_cut(&shift->rows, stride, phase - stride, &cut))
             for (; gram_segments_next_cut(&shift->rows, stride, cut, &next); cut = next)
-                list_row(&job, cut, (next - cut) / stride);
+                list_rows(&job, cut, next);
     add_listed(&job);
 }

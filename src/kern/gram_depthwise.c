@@ -2,11 +2,10 @@
  * (gram_shift.h): 13 products of a place instead of 45 for a 3 × 3 filter.
  *
  * A vector is LANES channels of a place, where the samples are (gram_cells.h); of the last ones,
- * where there are fewer, those of the next place follow, and what comes of them is not used. As
- * many samples and channels as fit a second-level cache are taken at once. Reading them is the
- * bound: while products are made of some, the next ones are on their way.
- *
- * In float also where x̂ has codes: they would have to be made of x̂, which is read once for that. */
+ * where there are fewer, those of the next place follow, and what comes of them is not used.
+ * Reading the samples is the bound, and memory is half as fast where not all of a line is read at
+ * once: so all channels of as many samples, or rows of one, as fit a second-level cache are taken,
+ * and while products are made of them, those that follow are on their way. */
 
 #include "gram_depthwise.h"
 
@@ -19,10 +18,8 @@
 
 enum {
     LANES = GRAM_CELL_LANES, /* channels of a vector */
-    PLACES = 1 << 12,        /* of a band */
-    PLACES_LEAST = 1 << 9,   /* at once, of several samples: shorter loops cost more than they do */
-    VECTORS = 1 << 12,       /* at once, if that is a plane: 256 KiB, a quarter of a common
-                                second-level cache; twice as many take up to 2.4 times as long */
+    PLACES = 1 << 14,        /* of a band */
+    VECTORS = 1 << 13,       /* at once: 512 KiB, half of a common second-level cache */
 };
 
 /* The same filter on channels that are not kept apart. */
@@ -46,7 +43,8 @@ static int64_t divided_up(int64_t count, int64_t step)
 /* The caller's scratch, cut up. */
 struct workspace {
     struct gram_band band;          /* the largest */
-    int64_t planes, groups;         /* at once; a group is LANES channels */
+    int64_t planes, rows;           /* at once; or so many rows of one plane */
+    int64_t groups;                 /* of LANES channels */
     int64_t inner_step, cross_step; /* floats of a group */
     int64_t plane_bytes, inner_bytes, cross_bytes, inner_plan_bytes, cross_plan_bytes;
     float *x, *x_quantized;           /* a plane: of a sample, and what is read beyond */
@@ -80,10 +78,9 @@ static struct workspace workspace_of(const struct conv_shape *shape)
         .cross_plan_bytes = lines((int64_t)gram_shift_plan_bytes(shape, true)),
     };
     int64_t places = gram_band_lanes(&one, &at.band) / shape->C;
-    int64_t all = divided_up(shape->C, LANES), some = divided_up(PLACES_LEAST, places);
-    at.groups = least(all, at_least_one(VECTORS / (some * places)));
-    at.groups = divided_up(all, divided_up(all, at.groups)); /* as many each time */
+    at.groups = divided_up(shape->C, LANES);
     at.planes = at_least_one(VECTORS / (at.groups * places));
+    at.rows = at_least_one(VECTORS / (at.groups * shape->W));
     at.plane_bytes = shape->C % LANES == 0 ? 0 : plane_bytes(shape, &at.band);
     at.inner_bytes = at.groups * at.inner_step * (int64_t)sizeof(float);
     at.cross_bytes = at.groups * at.cross_step * (int64_t)sizeof(float);
@@ -121,7 +118,6 @@ struct job {
     bool crossed; /* C is wanted and not H */
     struct workspace at;
     struct gram_shift inner, cross; /* of samples where they are */
-    int64_t channel, groups;        /* at once: the first, and vectors of them */
 };
 
 /* What two taps see: the sum of some segments. */
@@ -182,7 +178,7 @@ static void group_flush(const struct job *job, int64_t group)
 {
     const struct workspace *at = &job->at;
     struct gram *gram = job->gram;
-    int64_t first = job->channel + group * LANES, channels = least(LANES, job->shape->C - first);
+    int64_t first = group * LANES, channels = least(LANES, job->shape->C - first);
     const float *inner = at->inner + group * at->inner_step;
     const float *sum = at->sum_quantized + group * at->inner_step;
     int64_t row = first * gram->D, matrix = row * gram->D;
@@ -197,20 +193,23 @@ static void group_flush(const struct job *job, int64_t group)
     flush_sums(shift, sum_float, channels, gram->sum_float + row);
 }
 
-/* Planes first … of some channels. */
+/* Rows of some planes. */
 struct batch {
-    int64_t first, planes, channel;
+    int64_t first, planes;
+    int64_t row, rows;
 };
 
-/* Whether the vectors of a batch end in the samples. */
+/* Whether the vectors of a batch end in the samples: not those of the very last place. */
 static bool ends_within(const struct job *job, const struct batch *batch)
 {
-    return job->shape->C % LANES == 0 || batch->first + batch->planes < job->shape->N;
+    const struct conv_shape *shape = job->shape;
+    int64_t seen = batch->row + batch->rows + (shape->R - 1) * shape->dilation_h;
+    return shape->C % LANES == 0 || batch->first + batch->planes < shape->N || seen < shape->H;
 }
 
 static const float *batch_origin(const struct job *job, const float *x, const struct batch *batch)
 {
-    return x + gram_shift_origin(&job->inner, batch->first) + batch->channel;
+    return x + gram_shift_origin(&job->inner, batch->first);
 }
 
 /* Where its maps are: a last plane is copied, with its lines as far apart as they were. */
@@ -222,34 +221,45 @@ static const float *maps_of(const struct job *job, const float *x, const struct 
     if (ends_within(job, batch))
         return origin;
     int64_t floats = ((shift->H - 1) * shift->shape->W + shift->W) * shift->shape->C;
-    memcpy(copy, origin, (size_t)(floats - batch->channel) * sizeof(float));
+    memcpy(copy, origin, (size_t)floats * sizeof(float));
     return copy;
 }
 
-/* `next`: the batch that follows, or this one. */
-static void add_batch(const struct job *job, const struct batch *batch, const struct batch *next)
+/* What follows the rows of a batch in memory. */
+static uintptr_t behind(const struct job *job, const float *x, const struct batch *batch)
+{
+    const struct gram_shift *shift = &job->inner;
+    int64_t end = batch->row + batch->rows - shift->h;
+    int64_t floats = end < shift->H ? end * shift->line : batch->planes * shift->plane;
+    return (uintptr_t)batch_origin(job, x, batch) + (uintptr_t)floats * sizeof(float);
+}
+
+static void add_batch(const struct job *job, const struct batch *batch)
 {
     const struct workspace *at = &job->at;
     const float *x_quantized = maps_of(job, job->x_quantized, batch, at->x_quantized);
     struct gram_cells maps = {
-        .left = x_quantized,
-        .right = x_quantized,
+        .left = (const uint8_t *)x_quantized,
+        .right = (const uint8_t *)x_quantized,
+        .element = sizeof(float),
         .planes = batch->planes,
-        .groups = job->groups,
-        .group_step = LANES,
-        .products_step = at->inner_step,
-        .products = at->inner,
-        .sums = at->sum_quantized,
-        .ahead = batch_origin(job, job->x_quantized, next),
+        .groups = at->groups,
+        .group_step = LANES * sizeof(float),
+        .products_step = at->inner_step * (int64_t)sizeof(float),
+        .products = (uint8_t *)at->inner,
+        .sums = (uint8_t *)at->sum_quantized,
+        .first_row = batch->row,
+        .rows = batch->rows,
+        .ahead = behind(job, job->x_quantized, batch),
     };
     gram_cells_add(&job->inner, &maps);
     if (!job->crossed)
         return;
-    maps.left = maps_of(job, job->x, batch, at->x);
-    maps.products_step = at->cross_step;
-    maps.products = at->cross;
-    maps.sums = at->sum_float;
-    maps.ahead = batch_origin(job, job->x, next);
+    maps.left = (const uint8_t *)maps_of(job, job->x, batch, at->x);
+    maps.products_step = at->cross_step * (int64_t)sizeof(float);
+    maps.products = (uint8_t *)at->cross;
+    maps.sums = (uint8_t *)at->sum_float;
+    maps.ahead = behind(job, job->x, batch);
     gram_cells_add(&job->cross, &maps);
 }
 
@@ -259,30 +269,39 @@ static struct batch batch_at(const struct job *job, int64_t first, int64_t end)
     struct batch batch = {
         .first = first,
         .planes = least(job->at.planes, end - first),
-        .channel = job->channel,
+        .row = job->inner.h,
+        .rows = job->inner.H,
     };
     if (batch.planes > 1 && !ends_within(job, &batch))
         batch.planes--;
     return batch;
 }
 
+/* Some rows at a time where a plane does not fit. */
+static void add_planes(const struct job *job, const struct batch *planes)
+{
+    int64_t parts = planes->planes > 1 ? 1 : divided_up(planes->rows, job->at.rows);
+    int64_t step = divided_up(planes->rows, parts), end = planes->row + planes->rows;
+    struct batch batch = *planes;
+    for (; batch.row < end; batch.row += step) {
+        batch.rows = least(step, end - batch.row);
+        add_batch(job, &batch);
+    }
+}
+
 static void add_block(const struct job *job, int64_t first, int64_t samples)
 {
     int64_t end = first + samples;
     block_clear(job);
-    struct batch batch = batch_at(job, first, end), next = batch;
-    for (; batch.first < end; batch = next) {
-        next = batch_at(job, batch.first + batch.planes, end);
-        bool last = next.first == end;
-        struct batch ahead = last ? (struct batch){.first = first, .channel = job->channel} : next;
-        add_batch(job, &batch, &ahead);
+    while (first < end) {
+        struct batch batch = batch_at(job, first, end);
+        add_planes(job, &batch);
+        first += batch.planes;
     }
-    for (int64_t group = 0; group < job->groups; group++)
+    for (int64_t group = 0; group < job->at.groups; group++)
         group_flush(job, group);
 }
 
-/* All samples of a band. All channels of a block of samples follow one another, while it is in a
- * cache. */
 static void add_band(void *context, const struct gram_band *band)
 {
     struct job *job = context;
@@ -294,12 +313,7 @@ static void add_band(void *context, const struct gram_band *band)
     job->inner = gram_shift_in_place(&job->inner);
     job->cross = gram_shift_in_place(&job->cross);
     for (int64_t first = 0; first < N; first += block)
-        for (job->channel = 0; job->channel < job->shape->C;
-             job->channel += job->at.groups * LANES) {
-            int64_t left = divided_up(job->shape->C - job->channel, LANES);
-            job->groups = least(job->at.groups, left);
-            add_block(job, first, least(block, N - first));
-        }
+        add_block(job, first, least(block, N - first));
 }
 
 void gram_add_depthwise(struct gram *gram, const struct conv_shape *shape, const float *x,

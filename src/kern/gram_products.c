@@ -493,18 +493,18 @@ AVX2 static void add_sums_avx2(const uint8_t *codes, int64_t quads, int64_t stri
 
 const struct gram_version gram_versions[] = {
     {"AVX-512 VNNI", has_avx512_vnni, add_codes_avx512, add_sums_avx512, add_floats_avx512,
-     gram_tile_codes_avx512, gram_tile_floats_avx512},
+     gram_tile_codes_avx512, gram_tile_floats_avx512, true},
     {"AVX2", has_avx2, add_codes_avx2, add_sums_avx2, add_floats_avx2, gram_tile_codes_avx2,
-     gram_tile_floats_avx2},
+     gram_tile_floats_avx2, false},
     {"plain", runs_everywhere, add_codes_plain, add_sums_plain, add_floats_plain,
-     gram_tile_codes_plain, gram_tile_floats_plain},
+     gram_tile_codes_plain, gram_tile_floats_plain, false},
 };
 
 #else
 
 const struct gram_version gram_versions[] = {
     {"plain", runs_everywhere, add_codes_plain, add_sums_plain, add_floats_plain,
-     gram_tile_codes_plain, gram_tile_floats_plain},
+     gram_tile_codes_plain, gram_tile_floats_plain, false},
 };
 
 #endif

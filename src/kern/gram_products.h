@@ -55,6 +55,7 @@ struct gram_version {
     gram_add_sums *add_sums;
     gram_add_products *add_floats;
     gram_add_tile *add_code_tile, *add_float_tile;
+    bool four_at_once; /* an instruction makes all products of two quads, and adds them */
 };
 
 /* The fastest first; the last one runs everywhere. */

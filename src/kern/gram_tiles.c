@@ -268,9 +268,10 @@ AVX2 static INLINE void add_codes_avx2(int rows, const struct gram_tile *tile, i
             }
     for (int k = 0; k < AVX2_COUNT && j + k < tile->count; k++)
         for (int r = 0; r < rows; r++) {
-            /* Which lanes of a vector hold a sum is of no interest. */
-            __m256i *to = (void *)(tile->out[j + k] + r * tile->step + part / HALF * HALF);
-            _mm256_storeu_si256(to, _mm256_add_epi32(_mm256_loadu_si256(to), sum[r][k]));
+            __m128i *to = (void *)(tile->out[j + k] + r * tile->step + part);
+            __m128i low = _mm256_castsi256_si128(sum[r][k]);
+            __m128i lanes = _mm_hadd_epi32(low, _mm256_extracti128_si256(sum[r][k], 1));
+            _mm_storeu_si128(to, _mm_add_epi32(_mm_loadu_si128(to), lanes));
         }
 }
 
