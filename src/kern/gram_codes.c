@@ -111,7 +111,8 @@ bool gram_codes_of(const struct gram_grid *grid, const float *x_quantized, size_
 
 bool gram_codes_pay(const struct conv_shape *shape)
 {
-    return shape->G != shape->C || shape->C == 1;
+    return shape->G != shape->C || shape->C == 1 ||
+           (gram_codes_depthwise_takes(shape) && gram_version_here()->four_at_once);
 }
 
 /* What packing the columns of a position takes, in products of the same time: measured on maps of
@@ -152,6 +153,8 @@ static bool lanes_pay(const struct conv_shape *shape)
 
 size_t gram_codes_conv_scratch_bytes(const struct conv_shape *shape)
 {
+    if (gram_codes_depthwise_takes(shape))
+        return gram_codes_depthwise_scratch_bytes(shape);
     size_t bytes = shift_pays(shape) ? gram_codes_shift_scratch_bytes(shape)
                                      : gram_codes_columns_scratch_bytes(shape);
     size_t lanes = gram_lanes_may_pay(shape) ? gram_codes_lanes_scratch_bytes(shape) : 0;
@@ -165,7 +168,9 @@ void gram_codes_add_conv_with(const struct gram_version *version, struct gram *g
     assert(gram->G == shape->G && gram->D == conv_column_elements(shape) && gram->cross == NULL);
     assert(0 <= grid->zero && grid->zero <= grid->last && grid->last <= UINT8_MAX);
     gram->positions += shape->N * shape->OH * shape->OW;
-    if (lanes_pay(shape))
+    if (gram_codes_depthwise_takes(shape))
+        gram_codes_depthwise_add(version, gram, shape, grid, codes, scratch);
+    else if (lanes_pay(shape))
         gram_codes_lanes_add(version, gram, shape, grid, codes, scratch);
     else if (shift_pays(shape))
         gram_codes_shift_add(version, gram, shape, grid, codes, scratch);

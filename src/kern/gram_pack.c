@@ -119,11 +119,24 @@ static inline void pack_run(const uint8_t *const from[GRAM_QUAD], int64_t offset
     to[3] = high_halves(ac, bd);
 }
 
+KERN_CLONES static void keep_bytes(const uint8_t kept[GRAM_QUAD], int64_t quads, uint8_t *out)
+{
+    uint32_t mask, quad;
+    memcpy(&mask, kept, sizeof(mask));
+    for (int64_t i = 0; i < quads; i++) {
+        memcpy(&quad, out + i * GRAM_QUAD, sizeof(quad));
+        quad &= mask;
+        memcpy(out + i * GRAM_QUAD, &quad, sizeof(quad));
+    }
+}
+
 void gram_quad_clear(int64_t count, int64_t bytes, uint8_t *out)
 {
-    for (int64_t t = count; t < GRAM_QUAD; t++)
-        for (int64_t i = t; i < bytes; i += GRAM_QUAD)
-            out[i] = 0;
+    uint8_t kept[GRAM_QUAD] = {0};
+    if (count >= GRAM_QUAD)
+        return;
+    memset(kept, UINT8_MAX, (size_t)count);
+    keep_bytes(kept, bytes / GRAM_QUAD, out);
 }
 
 void gram_pack_quad(const struct gram_maps *maps, const uint8_t *const from[GRAM_QUAD],

@@ -24,8 +24,8 @@ struct gram_grid {
 bool gram_codes_of(const struct gram_grid *grid, const float *x_quantized, size_t count,
                    uint8_t *codes);
 
-/* Whether gram_codes_add_conv is faster than gram_add_conv: not for depthwise filters, for which
- * that has a way of its own, ten times as fast as matrices of single codes. */
+/* Whether gram_codes_add_conv is faster than gram_add_conv here: for depthwise filters where one
+ * instruction makes four products and adds them. */
 bool gram_codes_pay(const struct conv_shape *shape);
 
 /* Bytes of scratch (64-byte aligned) for gram_codes_add_conv and gram_codes_add_dense; N does not
