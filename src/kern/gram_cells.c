@@ -363,7 +363,8 @@ void gram_cells_add(const struct gram_shift *shift, const struct gram_cells *map
     job.count = 0;
     job.ahead = maps->ahead;
     job.has_lines = (maps->coded == NULL || maps->coded->four_at_once) &&
-                    gram_lines_match(shift, job.place, maps->coded != NULL, &job.lines);
+                    gram_lines_match(shift, job.place, maps->coded != NULL, &job.lines) &&
+                    job.lines.sums == (maps->sums != NULL);
     int64_t stride = shift->shape->stride_h, cut, next;
     for (int64_t phase = 0; phase < stride; phase++)
         if (gram_segments_next_cut(&shift->rows, stride, phase - stride, &cut))

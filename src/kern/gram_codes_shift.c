@@ -295,8 +295,7 @@ static void add_lanes(const struct job *job, int64_t first, int64_t planes)
     for (int64_t i = 0, n = first; i < planes; i++, n += SIDE_BY_SIDE)
         gram_lanes_fill_codes(job->lanes, &job->shift, &from, n, at->codes + i * step,
                               (int32_t *)at->table);
-    gram_lanes_add(&job->shift, job->version->add_code_tile, at->codes, at->codes, planes,
-                   at->lanes);
+    gram_lanes_add(&job->shift, job->version, true, at->codes, at->codes, planes, at->lanes);
 }
 
 /* Samples first … of the band, as many as the sums have room for. */

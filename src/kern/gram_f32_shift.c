@@ -304,13 +304,14 @@ static void fill_lanes(const struct job *job, const float *x, int64_t first, int
 static void add_lanes(const struct job *job, int64_t first, int64_t planes)
 {
     const struct workspace *at = &job->at;
-    gram_add_tile *add = job->version->add_float_tile;
     fill_lanes(job, job->x_quantized, first, planes, at->x_quantized, at->table_quantized);
-    gram_lanes_add(&job->inner, add, at->x_quantized, at->x_quantized, planes, at->inner_lanes);
+    gram_lanes_add(&job->inner, job->version, false, at->x_quantized, at->x_quantized, planes,
+                   at->inner_lanes);
     if (!job->crossed)
         return;
     fill_lanes(job, job->x, first, planes, at->x, at->table);
-    gram_lanes_add(&job->cross, add, at->x, at->x_quantized, planes, at->cross_lanes);
+    gram_lanes_add(&job->cross, job->version, false, at->x, at->x_quantized, planes,
+                   at->cross_lanes);
 }
 
 /* What all lanes give together. */

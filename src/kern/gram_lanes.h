@@ -64,8 +64,8 @@ size_t gram_lanes_sums_bytes(const struct conv_shape *shape, bool all);
 void gram_lanes_clear(const struct gram_shift *shift, void *sums);
 
 /* Adds the products of some planes of maps. */
-void gram_lanes_add(const struct gram_shift *shift, gram_add_tile *add, const void *left,
-                    const void *right, int64_t planes, void *sums);
+void gram_lanes_add(const struct gram_shift *shift, const struct gram_version *version, bool codes,
+                    const void *left, const void *right, int64_t planes, void *sums);
 
 /* The products of gram_shift.h: over all lanes. */
 void gram_lanes_products_f32(const struct gram_shift *shift, const float *sums, float *products);

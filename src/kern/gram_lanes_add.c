@@ -5,6 +5,7 @@
  * are done. */
 
 #include "gram_lanes.h"
+#include "gram_lines.h"
 #include "gram_sizes.h"
 #include "simd.h"
 
@@ -210,13 +211,40 @@ static void add_rows(const struct job *job, struct cell *cell)
             }
 }
 
-void gram_lanes_add(const struct gram_shift *shift, gram_add_tile *add, const void *left,
-                    const void *right, int64_t planes, void *sums)
+/* Of one channel, samples side by side are what channels are that do not meet. False if there is no
+ * code for its lines. */
+static bool add_single(const struct gram_shift *shift, const struct gram_version *version,
+                       bool codes, const struct job *job)
 {
+    struct gram_lines lines;
+    if (shift->shape->C > 1 || !version->four_at_once ||
+        !gram_lines_match(shift, GRAM_VECTOR, codes, &lines) || lines.sums)
+        return false;
+    struct gram_cells maps = {
+        .left = job->left,
+        .right = job->right,
+        .element = GRAM_VECTOR,
+        .planes = job->planes,
+        .groups = 1,
+        .products = job->sums,
+        .first_row = shift->h,
+        .rows = shift->H,
+        .coded = codes ? version : NULL,
+    };
+    gram_cells_add(shift, &maps);
+    return true;
+}
+
+void gram_lanes_add(const struct gram_shift *shift, const struct gram_version *version, bool codes,
+                    const void *left, const void *right, int64_t planes, void *sums)
+{
+    gram_add_tile *add = codes ? version->add_code_tile : version->add_float_tile;
     struct job job = {shift, add, left, right, planes, sums};
     struct cell cell;
     int64_t stride = shift->shape->stride_h, cut, next;
     assert(shift->shape->R <= GRAM_LANES_TAPS && shift->shape->S <= GRAM_LANES_TAPS);
+    if (add_single(shift, version, codes, &job))
+        return;
     for (int64_t phase = 0; phase < stride; phase++)
         if (gram_segments_next_cut(&shift->rows, stride, phase - stride, &cut))
             for (; gram_segments_next_cut(&shift->rows, stride, cut, &next); cut = next) {

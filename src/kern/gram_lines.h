@@ -19,20 +19,17 @@ struct gram_lines {
     gram_add_lines *add;
     int most;                       /* distances of rows at once */
     bool codes;                     /* quads; or floats */
-    bool halved;                    /* stride 2 */
+    int form;                       /* of the lines */
+    bool sums;                      /* of the places alone are made, too */
     int64_t first, step, width;     /* places: from the left, or from the right */
     int64_t slot[GRAM_LINES_SLOTS]; /* of each sum: its segment of columns among the products */
 };
 
 /* For places so many bytes apart. False where the segments of columns are others than those that
- * there is code for, or where the instructions are missing: */
+ * there is code for: filters of three columns, with a padding that keeps the size, or, with stride
+ * 2, halves an even one, and of four, with the same; or where the instructions are missing. */
 bool gram_lines_match(const struct gram_shift *shift, int64_t place, bool codes,
                       struct gram_lines *out);
-
-/* ... for filters of three columns, with a padding that keeps the size, or, with stride 2, halves
- * an even one. */
-bool gram_threes_match(const struct gram_shift *shift, int64_t place, bool codes,
-                       struct gram_lines *out);
 
 /* Some lines of one group, and their products with those of some lines each; steps and distances in
  * bytes. */
@@ -46,9 +43,3 @@ struct gram_lines_part {
     bool half;       /* of the first distance, which is 0, only columns to the right; with sums */
     uintptr_t ahead; /* with the sums: what is asked for meanwhile, a vector for each place */
 };
-
-/* A segment of columns by its places, counted from the line's start, or −1. */
-struct gram_slot {
-    int64_t distance, first, count;
-};
-int64_t gram_slot_find(const struct gram_shift *shift, struct gram_slot slot, bool mirrored);
