@@ -197,14 +197,29 @@ KERN_CLONES static void fill_square_f32(const void *context, const struct gram_p
     }
 }
 
+/* A pair of taps. */
+static void add_pair(const struct job *job, const struct gram_shift *shift,
+                     const struct gram_pair *pair, double *gram)
+{
+    if (shift->C > 1) {
+        gram_pair_add(shift, pair, fill_square_f32, job, gram);
+        return;
+    }
+    double sum = 0;
+    for (int64_t a = 0; a < pair->rows.end - pair->rows.begin; a++)
+        for (int64_t b = 0; b < pair->columns.end - pair->columns.begin; b++)
+            sum += (double)((const float *)pair->matrix)[a * pair->row_step + b * pair->step];
+    gram_pair_add_single(pair, sum, shift->all, job->gram->D, gram);
+}
+
 static void use_inner(void *context, const struct gram_pair *pair)
 {
     const struct job *job = context;
     const struct gram *gram = job->gram;
     int64_t matrix = job->g * gram->D * gram->D;
-    gram_pair_add(&job->inner, pair, fill_square_f32, job, gram->inner + matrix);
+    add_pair(job, &job->inner, pair, gram->inner + matrix);
     if (gram->cross != NULL && !job->crossed)
-        gram_pair_add(&job->inner, pair, fill_square_f32, job, gram->cross + matrix);
+        add_pair(job, &job->inner, pair, gram->cross + matrix);
     if (!pair->same)
         return;
     use_sums(job, pair, job->at.sums_quantized, gram->sum_quantized);
@@ -216,7 +231,7 @@ static void use_cross(void *context, const struct gram_pair *pair)
 {
     const struct job *job = context;
     int64_t D = job->gram->D;
-    gram_pair_add(&job->cross, pair, fill_square_f32, job, job->gram->cross + job->g * D * D);
+    add_pair(job, &job->cross, pair, job->gram->cross + job->g * D * D);
 }
 
 static void clear(const struct job *job)
@@ -356,6 +371,10 @@ static void add_band(void *context, const struct gram_band *band)
     step *= job->at.samples;
     gram_shift_plan(job->shape, band, false, job->at.inner_plan, &job->inner);
     gram_shift_plan(job->shape, band, true, job->at.cross_plan, &job->cross);
+    if (job->lanes != NULL) {
+        job->inner = gram_shift_dense(&job->inner);
+        job->cross = gram_shift_dense(&job->cross);
+    }
     if (job->inner.H == 0 || job->inner.W == 0)
         return; /* nothing but padding */
     for (int64_t n = 0; n < N; n += step)

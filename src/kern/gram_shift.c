@@ -154,6 +154,13 @@ void gram_shift_plan(const struct conv_shape *shape, const struct gram_band *ban
     out->plane = out->H * out->line;
 }
 
+struct gram_shift gram_shift_dense(const struct gram_shift *shift)
+{
+    struct gram_shift dense = *shift;
+    dense.height = dense.width = shift->C;
+    return dense;
+}
+
 struct gram_shift gram_shift_in_place(const struct gram_shift *shift)
 {
     struct gram_shift in_place = *shift;

@@ -43,6 +43,9 @@ size_t gram_shift_products_bytes(const struct conv_shape *shape, bool all);
 void gram_shift_plan(const struct conv_shape *shape, const struct gram_band *band, bool all,
                      void *memory, struct gram_shift *out);
 
+/* The same plan for matrices that have no room beyond the C rows and columns of each. */
+struct gram_shift gram_shift_dense(const struct gram_shift *shift);
+
 /* The same plan for samples where they are; maps start at that many lanes from sample n. */
 struct gram_shift gram_shift_in_place(const struct gram_shift *shift);
 int64_t gram_shift_origin(const struct gram_shift *shift, int64_t n);

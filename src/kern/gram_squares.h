@@ -15,6 +15,15 @@ struct gram_square {
 typedef void gram_fill_square(const void *context, const struct gram_pair *pair,
                               struct gram_square *square);
 
+/* Adds the product of a pair of taps of one channel to the Gram matrix [D][D]. */
+static inline void gram_pair_add_single(const struct gram_pair *pair, double value, bool all,
+                                        int64_t D, double *gram)
+{
+    gram[pair->row * D + pair->column] += value;
+    if (!all && !pair->same)
+        gram[pair->column * D + pair->row] += value;
+}
+
 /* Adds what `fill` makes of a pair to the Gram matrix [D][D] of a group; to both triangles, unless
  * all distances have products of their own. */
 void gram_pair_add(const struct gram_shift *shift, const struct gram_pair *pair,
