@@ -71,6 +71,29 @@ bool check_submission(struct http_request *request, struct api *api, struct data
            check_fit(api, database, &viewer, out_spec, arena, err);
 }
 
+/* The pipeline with its defaults, which are most of a specification and the same for all who give
+ * the same, which most often is none: kept by what is given, unless that is long. */
+static const char *pipeline_text(struct api *api, const struct json *object,
+                                 const struct job_spec *spec, struct arena *arena)
+{
+    enum { GIVEN_BYTES_MAX = 4096 };
+    static const struct answer_version always = {.store = 0};
+    const struct json *given = json_find(object, "pipeline");
+    size_t size = 0;
+    const char *text = given == NULL ? "" : json_print_string(given, arena, &size, NULL);
+    const char *key = text == NULL ? NULL : arena_printf(arena, NULL, "pipeline %s", text);
+    if (key == NULL || size > GIVEN_BYTES_MAX)
+        return job_spec_pipeline(spec, arena);
+    struct answer_text *kept = answer_cache_find(api->answers, key, always, 0);
+    const char *pipeline = kept != NULL ? arena_strndup(arena, kept->text, kept->size, NULL)
+                                        : job_spec_pipeline(spec, arena);
+    if (kept == NULL && pipeline != NULL)
+        answer_cache_put(api->answers, key, always, INT64_MAX,
+                         &(struct answer_draft){pipeline, strlen(pipeline), "", 0});
+    answer_cache_release(kept);
+    return pipeline;
+}
+
 bool prepare_job(struct http_request *request, struct api *api, const struct job_request *wanted,
                  struct prepared_job *out_prepared, struct error *err)
 {
@@ -85,7 +108,8 @@ bool prepare_job(struct http_request *request, struct api *api, const struct job
     if (prepared.replayed[0] == '\0') {
         if (!check_submission(request, api, database, wanted->object, &spec, err))
             return false;
-        prepared.spec = job_spec_json(&spec, arena);
+        prepared.spec =
+            job_spec_json(&spec, pipeline_text(api, wanted->object, &spec, arena), arena);
         if (!job_spec_insert(&spec, prepared.spec, arena, &prepared.insert, err))
             return false;
         prepared.insert.row.owner = http_owner(request);

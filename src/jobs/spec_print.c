@@ -41,9 +41,7 @@ static void add_data(struct json *parent, const char *key, const struct job_data
         json_add_number(object, "zero_point", data->zero_point);
 }
 
-/* Most of a specification: printed once for the two documents that it is in, the one that is
- * stored and the one that is answered. */
-static const char *print_pipeline(const struct job_spec *spec, struct arena *arena)
+const char *job_spec_pipeline(const struct job_spec *spec, struct arena *arena)
 {
     struct json *pipeline = json_object(arena);
     json_params_print(pipeline, &spec->pipeline);
@@ -51,8 +49,12 @@ static const char *print_pipeline(const struct job_spec *spec, struct arena *are
     return json_print_string(pipeline, arena, NULL, NULL);
 }
 
-struct json *job_spec_json(const struct job_spec *spec, struct arena *arena)
+struct json *job_spec_json(const struct job_spec *spec, const char *pipeline, struct arena *arena)
 {
+    if (pipeline == NULL)
+        pipeline = job_spec_pipeline(spec, arena);
+    if (pipeline == NULL)
+        return NULL; /* who prints it says so */
     struct json *root = json_object(arena);
     json_add_string(root, "name", spec->name);
     struct json *labels = json_add_object(root, "labels");
@@ -68,9 +70,6 @@ struct json *job_spec_json(const struct job_spec *spec, struct arena *arena)
         json_add_integer(seeds, NULL, spec->seeds[i]);
     if (spec->memory_limit_mib != 0)
         json_add_integer(root, "memory_limit", spec->memory_limit_mib);
-    const char *pipeline = print_pipeline(spec, arena);
-    if (pipeline == NULL)
-        return NULL; /* who prints it says so */
     json_add_raw(root, "pipeline", pipeline);
     return root;
 }
@@ -88,7 +87,7 @@ static bool print(const struct json *document, struct arena *arena, const char *
 bool job_spec_print(const struct job_spec *spec, struct arena *arena, const char **out_text,
                     struct error *err)
 {
-    return print(job_spec_json(spec, arena), arena, out_text, err);
+    return print(job_spec_json(spec, NULL, arena), arena, out_text, err);
 }
 
 bool job_spec_choices(const struct job_spec *spec, size_t variant, bool all, struct arena *arena,

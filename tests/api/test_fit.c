@@ -214,6 +214,34 @@ START_TEST(a_new_job_is_shown_as_it_is_stored)
 }
 END_TEST
 
+/* Law: a kept pipeline stands for those who give the same, in any spelling, and for nobody else. */
+START_TEST(a_pipeline_is_that_of_its_own_submission)
+{
+    static const struct {
+        const char *given;
+        double bits;
+    } pipelines[] = {
+        {"", 8},
+        {",\"pipeline\":{\"weights\":{\"bits\":3}}", 3},
+        {",\"pipeline\":{}", 8},
+        {",\"pipeline\":{ \"weights\" : {\"bits\":3.0} }", 3},
+        {",\"pipeline\":{\"weights\":{\"bits\":5}}", 5},
+    };
+    atomic_store(&service.mode, SERVICE_WAIT);
+    for (size_t i = 0; i < 2 * sizeof(pipelines) / sizeof(pipelines[0]); i++) {
+        size_t which = i % (sizeof(pipelines) / sizeof(pipelines[0]));
+        const char *spec = service_spec(&service, pipelines[which].given);
+        const struct json *told =
+            service_call(&service, "POST", "/v1/jobs", NULL, spec, strlen(spec), 202);
+        const struct json *weights = json_find(json_find(told, "pipeline"), "weights");
+        double bits;
+        ck_assert_ok(json_as_number(json_find(weights, "bits"), 2, 8, &bits, &err), &err);
+        ck_assert_double_eq(bits, pipelines[which].bits);
+    }
+    atomic_store(&service.mode, SERVICE_SUCCEED);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("fit");
@@ -225,6 +253,7 @@ int main(void)
     tcase_add_test(tcase, a_data_set_is_as_it_was_uploaded_last);
     tcase_add_test(tcase, what_a_specification_says_is_not_kept);
     tcase_add_test(tcase, a_new_job_is_shown_as_it_is_stored);
+    tcase_add_test(tcase, a_pipeline_is_that_of_its_own_submission);
     suite_add_tcase(suite, tcase);
     return support_run(suite);
 }

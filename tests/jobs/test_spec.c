@@ -305,8 +305,8 @@ START_TEST(paths_are_taken_where_they_are_allowed)
     ck_assert_str_eq(spec.evaluation.samples.id, E);
 
     struct job_insert insert;
-    ck_assert_fails(job_spec_insert(&spec, job_spec_json(&spec, arena), arena, &insert, &err), &err,
-                    E_INVALID, "'m.onnx' is a path");
+    ck_assert_fails(job_spec_insert(&spec, job_spec_json(&spec, NULL, arena), arena, &insert, &err),
+                    &err, E_INVALID, "'m.onnx' is a path");
     ck_assert_str_eq(err.pointer, "/model");
 
     static const char both[] =
@@ -408,7 +408,8 @@ START_TEST(a_job_for_the_store_has_all_of_the_specification)
                        ",\"evaluation\":{\"id\":\"" E "\",\"labels\":\"" L "\"},\"seeds\":2,"
                        "\"pipeline\":{\"weights\":{\"bits\":[2,4]}}}"),
                  &err);
-    ck_assert_ok(job_spec_insert(&spec, job_spec_json(&spec, arena), arena, &insert, &err), &err);
+    ck_assert_ok(job_spec_insert(&spec, job_spec_json(&spec, NULL, arena), arena, &insert, &err),
+                 &err);
     ck_assert_str_eq(insert.row.name, "n");
     ck_assert_int_eq(insert.row.priority, 3);
     ck_assert_str_eq(insert.row.model, M);
@@ -434,7 +435,8 @@ static bool parse_and_print(struct arena *scratch, void *context, struct error *
     struct job_spec parsed;
     (void)context;
     return job_spec_parse_text(text, strlen(text), &ids_only, scratch, &parsed, reason) &&
-           job_spec_insert(&parsed, job_spec_json(&parsed, scratch), scratch, &insert, reason);
+           job_spec_insert(&parsed, job_spec_json(&parsed, NULL, scratch), scratch, &insert,
+                           reason);
 }
 
 /* The specifications of etc/studies name no files: what a form sends beside them. */

@@ -95,8 +95,11 @@ bool job_spec_parse_text(const char *bytes, size_t size, const struct job_spec_o
 bool job_patch_parse(const struct json *object, struct arena *arena, struct job_patch *out_patch,
                      struct error *err);
 
-/* The specification with every default filled in; parsing it gives the same again. */
-struct json *job_spec_json(const struct job_spec *spec, struct arena *arena);
+/* The pipeline with every default filled in, as JSON; NULL when memory is out. */
+const char *job_spec_pipeline(const struct job_spec *spec, struct arena *arena);
+/* The specification with every default filled in; parsing it gives the same again. `pipeline` is
+ * what job_spec_pipeline printed; NULL: it is printed here. */
+struct json *job_spec_json(const struct job_spec *spec, const char *pipeline, struct arena *arena);
 /* The same as text. */
 bool job_spec_print(const struct job_spec *spec, struct arena *arena, const char **out_text,
                     struct error *err);
