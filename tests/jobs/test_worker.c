@@ -1,0 +1,65 @@
+/* The threads that compute, among the others. */
+
+#include "fake_executor.h"
+#include "store_fixture.h"
+#include "support.h"
+
+#include "ptqd/jobs/jobs.h"
+
+#include <sys/resource.h>
+
+static struct store_fixture fixture;
+static struct fake_executor fake;
+static struct jobs *jobs;
+static struct error err;
+static atomic_int run_priority;
+
+static void note_priority(void *context, const struct run_ticket *ticket)
+{
+    (void)context;
+    (void)ticket;
+    atomic_store(&run_priority, getpriority(PRIO_PROCESS, 0));
+}
+
+static void setup(void)
+{
+    store_fixture_init(&fixture);
+    fake_executor_init(&fake, FAKE_SUCCEED);
+    fake.started = note_priority;
+    struct jobs_options options = {.workers = 1, .executor = fake_executor_interface(&fake)};
+    ck_assert_ok(jobs_create(fixture.store, &options, &jobs, &err), &err);
+    ck_assert_ok(jobs_start(jobs, &err), &err);
+}
+
+static void teardown(void)
+{
+    jobs_destroy(jobs);
+    fake_executor_finish(&fake);
+    store_fixture_finish(&fixture);
+}
+
+/* Law: runs are computed behind everything else, and nothing else falls behind with them. */
+START_TEST(workers_give_way_to_all_other_threads)
+{
+    enum { STEPS = 10, LAST = 19 };
+    int own = getpriority(PRIO_PROCESS, 0);
+    struct jobs_change change = {.done = NULL};
+    struct job_insert insert = store_fixture_job(&fixture, "ada", 1, 1);
+    jobs_submit(jobs, &insert, &change);
+    ck_assert_ok(jobs_wait(&change, &err), &err);
+    ck_assert(fake_executor_wait_started(&fake, 1));
+    jobs_stop(jobs); /* the run has ended then */
+    ck_assert_int_eq(atomic_load(&run_priority), own + STEPS < LAST ? own + STEPS : LAST);
+    ck_assert_int_eq(getpriority(PRIO_PROCESS, 0), own);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("worker");
+    TCase *cases = tcase_create("worker");
+    tcase_add_checked_fixture(cases, setup, teardown);
+    tcase_add_test(cases, workers_give_way_to_all_other_threads);
+    suite_add_tcase(suite, cases);
+    return support_run(suite);
+}
