@@ -7,6 +7,7 @@
  * Σ (q_i − B) q_j, which gram_tiles.h gives, it is B S_j. There are several ways to them
  * (gram_codes_ways.h); the fastest is taken. */
 
+#include "cpu.h"
 #include "gram_codes_ways.h"
 #include "gram_codes_with.h"
 #include "gram_dense.h"
@@ -49,7 +50,7 @@ typedef int32_t encode_values(const struct gram_grid *grid, const float *x, size
 
 #if defined(__x86_64__)
 
-#define AVX512 __attribute__((target("avx512f,avx512bw,avx512vl")))
+#define AVX512 CPU_AVX512_BYTES
 
 /* Codes of 16 values, and a bit for each of those that are not on the grid. */
 AVX512 static inline __m128i codes_avx512(const struct gram_grid *grid, __m512 values,
@@ -82,9 +83,7 @@ AVX512 static int32_t encode_avx512(const struct gram_grid *grid, const float *x
 
 static encode_values *encode_here(void)
 {
-    bool has_avx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-                      __builtin_cpu_supports("avx512vl");
-    return has_avx512 ? encode_avx512 : encode;
+    return cpu_has_avx512_bytes() ? encode_avx512 : encode;
 }
 
 #else

@@ -14,6 +14,8 @@
  * AMX (tdpbusd) is left out: there was no machine to run it on. */
 
 #include "gram_products.h"
+
+#include "cpu.h"
 #include "gram_sizes.h"
 #include "gram_tiles.h"
 
@@ -131,16 +133,10 @@ static inline int32_t lane_at(const uint8_t *at)
     return lane;
 }
 
-#define AVX512 __attribute__((target("avx512f,avx512bw,avx512vnni")))
+#define AVX512 CPU_AVX512_PRODUCTS
 #define INLINE inline __attribute__((always_inline))
 
 enum { AVX512_VECTORS = 3 };
-
-static bool has_avx512_vnni(void)
-{
-    return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-           __builtin_cpu_supports("avx512vnni");
-}
 
 /* sum + the products of four signed bytes and four codes, or of two floats, in each lane. Around
  * the intrinsics GCC 12 copies sums, some through memory, where a block takes most registers: that
@@ -373,15 +369,10 @@ AVX512 static void add_sums_avx512(const uint8_t *codes, int64_t quads, int64_t 
     }
 }
 
-#define AVX2 __attribute__((target("avx2,fma")))
+#define AVX2 CPU_AVX2
 
 /* Of codes, a vector is four columns j in 16 bits and two sums of each; of floats, eight. */
 enum { AVX2_ROWS = 4, AVX2_VECTORS = 2, AVX2_CODES = 4, AVX2_FLOATS = 8 };
-
-static bool has_avx2(void)
-{
-    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
-}
 
 AVX2 static INLINE __m256i codes_avx2(const uint8_t *codes)
 {
@@ -492,9 +483,9 @@ AVX2 static void add_sums_avx2(const uint8_t *codes, int64_t quads, int64_t stri
 }
 
 const struct gram_version gram_versions[] = {
-    {"AVX-512 VNNI", has_avx512_vnni, add_codes_avx512, add_sums_avx512, add_floats_avx512,
+    {"AVX-512 VNNI", cpu_has_avx512_products, add_codes_avx512, add_sums_avx512, add_floats_avx512,
      gram_tile_codes_avx512, gram_tile_floats_avx512, true},
-    {"AVX2", has_avx2, add_codes_avx2, add_sums_avx2, add_floats_avx2, gram_tile_codes_avx2,
+    {"AVX2", cpu_has_avx2, add_codes_avx2, add_sums_avx2, add_floats_avx2, gram_tile_codes_avx2,
      gram_tile_floats_avx2, false},
     {"plain", runs_everywhere, add_codes_plain, add_sums_plain, add_floats_plain,
      gram_tile_codes_plain, gram_tile_floats_plain, false},

@@ -5,6 +5,8 @@
  *   plain          the reference, for everything else */
 
 #include "gram_tiles.h"
+
+#include "cpu.h"
 #include "gram_sizes.h"
 
 #if defined(__x86_64__)
@@ -83,8 +85,8 @@ void gram_tile_codes_plain(const struct gram_tile *tile)
 
 #if defined(__x86_64__)
 
-#define AVX512 __attribute__((target("avx512f,avx512bw,avx512vnni")))
-#define AVX2   __attribute__((target("avx2,fma")))
+#define AVX512 CPU_AVX512_PRODUCTS
+#define AVX2   CPU_AVX2
 #define INLINE inline __attribute__((always_inline))
 #define UNROLL _Pragma("GCC unroll 16")
 
