@@ -278,7 +278,8 @@ static void add_planes(const struct job *job, int64_t first, int64_t planes)
     const float *x = at->x, *x_quantized = at->x_quantized;
     if (ends_within(job, first, planes)) {
         inner = gram_shift_in_place(&inner);
-        cross = gram_shift_in_place(&cross);
+        if (job->crossed)
+            cross = gram_shift_in_place(&cross);
         x = job->x + gram_shift_origin(&inner, first);
         x_quantized = job->x_quantized + gram_shift_origin(&inner, first);
     } else {
@@ -370,7 +371,8 @@ static void add_band(void *context, const struct gram_band *band)
     int64_t N = job->shape->N, step = GRAM_BLOCK / (band->rows * band->columns);
     step *= job->at.samples;
     gram_shift_plan(job->shape, band, false, job->at.inner_plan, &job->inner);
-    gram_shift_plan(job->shape, band, true, job->at.cross_plan, &job->cross);
+    if (job->crossed)
+        gram_shift_plan(job->shape, band, true, job->at.cross_plan, &job->cross);
     if (job->lanes != NULL) {
         job->inner = gram_shift_dense(&job->inner);
         job->cross = gram_shift_dense(&job->cross);

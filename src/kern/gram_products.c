@@ -332,9 +332,89 @@ static int64_t strip_vectors(int64_t left)
     return left == 4 ? 2 : least(left, AVX512_VECTORS);
 }
 
+/* Eight columns, of which two positions are a vector: each is multiplied with itself turned by 0 …
+ * 4 lanes, 5 products instead of 16. */
+enum { EIGHT = GRAM_LANES / 2, TURNED_EIGHT = EIGHT / 2 + 1 };
+
+/* Both positions' lanes together. */
+AVX512 static INLINE void store_eight_avx512(bool floats, __m512i sum, uint32_t *out)
+{
+    __m256i low = _mm512_castsi512_si256(sum), high = _mm512_extracti64x4_epi64(sum, 1);
+    __m256i both = floats ? _mm256_castps_si256(
+                                _mm256_add_ps(_mm256_castsi256_ps(low), _mm256_castsi256_ps(high)))
+                          : _mm256_add_epi32(low, high);
+    _mm256_storeu_si256((__m256i *)(void *)out, both);
+}
+
+/* As add_turned_floats and add_turned_codes. */
+static void add_turned_eight(bool floats, uint32_t sums[TURNED_EIGHT + 1][EIGHT], uint32_t *out,
+                             int64_t row)
+{
+    const float *value = (const float *)(const void *)sums;
+    const int32_t *code = (const int32_t *)(const void *)sums, *own = code + TURNED_EIGHT * EIGHT;
+    for (int64_t k = 0; k < TURNED_EIGHT * EIGHT - EIGHT / 2; k++) {
+        int64_t j = k % EIGHT, i = (j + k / EIGHT) % EIGHT;
+        int64_t at = i >= j ? i * row + j : j * row + i;
+        if (floats)
+            ((float *)(void *)out)[at] += value[k];
+        else
+            ((int32_t *)(void *)out)[at] += code[k] + (i < j ? GRAM_SHIFT * (own[i] - own[j]) : 0);
+    }
+}
+
+struct eights {
+    __m512i sum[TURNED_EIGHT], turn[TURNED_EIGHT], own;
+};
+
+/* Two positions, or one and nothing. */
+AVX512 static INLINE void add_two_avx512(bool floats, __m512i left, struct eights *to)
+{
+    __m512i right = floats ? left : _mm512_xor_si512(left, _mm512_set1_epi8((char)GRAM_SHIFT));
+    to->own = floats ? _mm512_castps_si512(
+                           _mm512_add_ps(_mm512_castsi512_ps(to->own), _mm512_castsi512_ps(left)))
+                     : add_lanes_avx512(false, to->own, _mm512_set1_epi8(1), left);
+    to->sum[0] = add_lanes_avx512(floats, to->sum[0], right, left);
+    for (int t = 1; t < TURNED_EIGHT; t++)
+        to->sum[t] = add_lanes_avx512(floats, to->sum[t], right,
+                                      _mm512_permutexvar_epi32(to->turn[t], left));
+}
+
+AVX512 static INLINE void add_eight_avx512(bool floats, const struct gram_operands *at,
+                                           uint32_t *out, int64_t row)
+{
+    const __m512i lane = _mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0);
+    const int64_t count = at->inner.count, ahead = ahead_of(at);
+    struct eights to = {0};
+    for (int t = 0; t < TURNED_EIGHT; t++) {
+        __m512i turned = _mm512_add_epi32(lane, _mm512_set1_epi32(t));
+        to.turn[t] = _mm512_ternarylogic_epi32(_mm512_set1_epi32(EIGHT - 1), turned, lane, 0xca);
+    }
+    for (int64_t o = 0; o < at->outer.count; o++)
+        for (int64_t m = 0; m < at->middle.count; m++) {
+            const uint8_t *from = at->right + position_at(at, o, m, 0);
+            for (int64_t n = 0; n < count / 2; n++, from += 2 * at->inner.step) {
+                __builtin_prefetch(from + ahead, 0, 2);
+                add_two_avx512(floats, _mm512_loadu_si512(from), &to);
+            }
+            if (count % 2 != 0)
+                add_two_avx512(floats, _mm512_maskz_loadu_epi32(0xff, from), &to);
+        }
+    uint32_t sums[TURNED_EIGHT + 1][EIGHT];
+    for (int t = 0; t < TURNED_EIGHT; t++)
+        store_eight_avx512(floats, to.sum[t], sums[t]);
+    store_eight_avx512(floats, to.own, sums[TURNED_EIGHT]);
+    add_turned_eight(floats, sums, out, row);
+    if (at->sums != NULL)
+        add_to_avx512(floats, _mm512_maskz_loadu_epi32(0xff, sums[TURNED_EIGHT]), at->sums);
+}
+
 AVX512 static INLINE void add_all_avx512(bool floats, const struct gram_operands *at, uint32_t *out,
                                          int64_t row)
 {
+    if (at->lower && at->columns == EIGHT && at->inner.step == EIGHT * GRAM_QUAD) {
+        add_eight_avx512(floats, at, out, row);
+        return;
+    }
     int64_t end = vectors_of(at->columns);
     for (int64_t strip = 0; strip < end; strip += strip_vectors(end - strip)) {
         int64_t j = strip * GRAM_LANES, wide = strip_vectors(end - strip);
