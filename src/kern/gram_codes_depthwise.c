@@ -14,6 +14,7 @@
 #include "gram_codes_ways.h"
 #include "gram_pack.h"
 #include "gram_sizes.h"
+#include "gram_sums.h"
 #include "gram_tiles.h"
 #include "simd.h"
 
@@ -245,18 +246,6 @@ static void add_planes(const struct job *job, int64_t first, int64_t end, int64_
     add_packed(job, &packed);
 }
 
-/* sum[i] += sum[i − step], one after the other. */
-KERN_CLONES static void accumulate(uint32_t *sum, int64_t count, int64_t step)
-{
-    for (int64_t first = step; first < count; first += step) {
-        int64_t end = least(first + step, count);
-        uint32_t *restrict to = sum + first;
-        const uint32_t *restrict from = sum + first - step;
-        for (int64_t i = 0; i < end - first; i++)
-            to[i] += from[i];
-    }
-}
-
 /* One group's moments. */
 struct flush {
     const struct job *job;
@@ -346,8 +335,8 @@ static void add_block(struct job *job, int64_t first, int64_t samples)
     }
     job->samples = samples;
     for (int64_t i = 0; i < job->classes; i++)
-        accumulate((uint32_t *)(void *)(at->table + i * at->line_bytes), job->shift.line,
-                   job->shape->stride_w * job->shape->C);
+        gram_sums_accumulate((uint32_t *)(void *)(at->table + i * at->line_bytes), job->shift.line,
+                             job->shape->stride_w * job->shape->C);
     for (int64_t group = 0; group < at->groups; group++)
         flush_group(job, group);
 }

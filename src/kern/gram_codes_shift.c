@@ -14,6 +14,7 @@
 #include "gram_pack.h"
 #include "gram_sizes.h"
 #include "gram_squares.h"
+#include "gram_sums.h"
 #include "simd.h"
 
 #include <string.h>
@@ -179,25 +180,13 @@ static void pack_plane(const struct job *job, int64_t first, int64_t samples, in
     gram_quad_clear(samples, bytes, codes);
 }
 
-/* sum[i] += sum[i − step], one after the other. */
-KERN_CLONES static void accumulate(uint32_t *sum, int64_t count, int64_t step)
-{
-    for (int64_t first = step; first < count; first += step) {
-        int64_t end = least(first + step, count);
-        uint32_t *restrict to = sum + first;
-        const uint32_t *restrict from = sum + first - step;
-        for (int64_t i = 0; i < end - first; i++)
-            to[i] += from[i];
-    }
-}
-
 static void make_table(const struct job *job)
 {
     const struct conv_shape *shape = job->shape;
     int64_t place = shape->C, line = job->shift.W * place;
     for (int64_t h = 0; h < job->shift.H; h++)
-        accumulate(job->at.table + h * line, line, shape->stride_w * place);
-    accumulate(job->at.table, job->shift.H * line, shape->stride_h * line);
+        gram_sums_accumulate(job->at.table + h * line, line, shape->stride_w * place);
+    gram_sums_accumulate(job->at.table, job->shift.H * line, shape->stride_h * line);
 }
 
 /* The sums of `count` channels from c over the places of a pair's first tap, `down` and `right`

@@ -38,3 +38,19 @@ void gram_sums_add(const float *x, int64_t count, int64_t step, int64_t C, doubl
 {
     add_rows(x, count, step, C, out);
 }
+
+KERN_CLONES static void accumulate(uint32_t *sum, int64_t count, int64_t step)
+{
+    for (int64_t first = step; first < count; first += step) {
+        int64_t end = least(first + step, count);
+        uint32_t *restrict to = sum + first;
+        const uint32_t *restrict from = sum + first - step;
+        for (int64_t i = 0; i < end - first; i++)
+            to[i] += from[i];
+    }
+}
+
+void gram_sums_accumulate(uint32_t *sum, int64_t count, int64_t step)
+{
+    accumulate(sum, count, step);
+}
