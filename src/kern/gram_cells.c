@@ -7,6 +7,8 @@
  * follow in memory is asked for. */
 
 #include "gram_cells.h"
+
+#include "cpu.h"
 #include "gram_lines.h"
 #include "gram_sizes.h"
 #include "gram_tiles.h"
@@ -344,11 +346,7 @@ static void list_rows(struct job *job, int64_t cut, int64_t next)
 /* Each sum is made alone: how many are at once changes no bit. */
 static int distances_at_once(void)
 {
-#if defined(__x86_64__)
-    return __builtin_cpu_supports("avx512f") ? DISTANCES : DISTANCES_AVX;
-#else
-    return DISTANCES_AVX;
-#endif
+    return cpu_has_avx512() ? DISTANCES : DISTANCES_AVX;
 }
 
 void gram_cells_add(const struct gram_shift *shift, const struct gram_cells *maps)

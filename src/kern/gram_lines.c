@@ -12,6 +12,8 @@
  * and the third, which alone sees the last place. Two places at a time share what they meet. */
 
 #include "gram_lines.h"
+
+#include "cpu.h"
 #include "gram_sizes.h"
 #include "gram_tiles.h"
 
@@ -130,8 +132,7 @@ static gram_add_lines add_parts;
 bool gram_lines_match(const struct gram_shift *shift, int64_t place, bool codes,
                       struct gram_lines *out)
 {
-    if (!__builtin_cpu_supports("avx512f") || (codes && !__builtin_cpu_supports("avx512vnni")) ||
-        shift->shape->dilation_w != 1)
+    if (!(codes ? cpu_has_avx512_products() : cpu_has_avx512()) || shift->shape->dilation_w != 1)
         return false;
     for (int form = 0; form < FORMS; form++)
         for (int mirrored = 0; mirrored <= (form == FORM_HALVED); mirrored++) {
@@ -150,7 +151,7 @@ bool gram_lines_match(const struct gram_shift *shift, int64_t place, bool codes,
     return false;
 }
 
-#define AVX512 __attribute__((target("avx512f")))
+#define AVX512 CPU_AVX512
 #define INLINE inline __attribute__((always_inline))
 #define UNROLL _Pragma("GCC unroll 16")
 
