@@ -46,19 +46,6 @@ struct workspace {
     void *plan, *all_plan;
 };
 
-/* The same filter on channels that are not kept apart. */
-static struct conv_shape joined(const struct conv_shape *shape)
-{
-    struct conv_shape one = *shape;
-    one.G = 1;
-    return one;
-}
-
-static int64_t at_least_one(int64_t count)
-{
-    return count < 1 ? 1 : count;
-}
-
 /* Rows behind those on the left of a product. */
 static int64_t rows_met(const struct conv_shape *shape)
 {

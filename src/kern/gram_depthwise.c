@@ -24,19 +24,6 @@ enum {
     VECTORS = 1 << 13,       /* at once: 512 KiB, half of a common second-level cache */
 };
 
-/* The same filter on channels that are not kept apart. */
-static struct conv_shape joined(const struct conv_shape *shape)
-{
-    struct conv_shape one = *shape;
-    one.G = 1;
-    return one;
-}
-
-static int64_t at_least_one(int64_t count)
-{
-    return count < 1 ? 1 : count;
-}
-
 static int64_t divided_up(int64_t count, int64_t step)
 {
     return (count + step - 1) / step;

@@ -2,11 +2,18 @@
 
 /* Sizes of the workspaces and loops of src/kern/gram*. */
 
+#include "ptqd/kern/conv.h"
+
 #include <stdint.h>
 
 static inline int64_t least(int64_t a, int64_t b)
 {
     return a < b ? a : b;
+}
+
+static inline int64_t at_least_one(int64_t count)
+{
+    return count < 1 ? 1 : count;
 }
 
 static inline int64_t round_up(int64_t value, int64_t step)
@@ -18,4 +25,12 @@ static inline int64_t round_up(int64_t value, int64_t step)
 static inline int64_t lines(int64_t bytes)
 {
     return round_up(bytes, 64);
+}
+
+/* The same filter on channels that are not kept apart. */
+static inline struct conv_shape joined(const struct conv_shape *shape)
+{
+    struct conv_shape one = *shape;
+    one.G = 1;
+    return one;
 }
