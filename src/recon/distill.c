@@ -9,6 +9,7 @@
 #include "ptqd/recon/sample_order.h"
 
 #include <math.h>
+#include <string.h>
 
 /* Moments of the training, as shares of it: the weights begin to turn into their codes, and have
  * done so; the learning rate begins to fall. */
@@ -40,9 +41,10 @@ struct distillation {
     float *tempered;         /* [outputs] */
     struct augmenter augmenter;
     struct exec_seed *seeds; /* the output's, then those of the activations */
-    double *squares;         /* [seed_count]: means over the teacher's values of those tensors */
+    double *squares;         /* [seed_count]: sums over the teacher's values in a mini-batch */
     float *gradient;         /* [part][outputs], of the output */
     int seed_count;
+    double unit;  /* mean square of the teacher's output over all samples */
     double doubt; /* running mean of the steps' divergence, in units of that of pure chance */
     struct rng *rng;
     const struct recon_monitor *monitor;
@@ -141,14 +143,6 @@ static bool read_samples(struct distillation *d, const int64_t *order, int64_t c
     return recon_monitor_report(d->monitor, d->now, d->result.after, err);
 }
 
-/* Both networks on a part of the samples that were read. */
-static bool forward(struct distillation *d, int64_t first, int64_t count, struct error *err)
-{
-    const float *input = d->input + first * d->inputs;
-    return exec_forward(d->teacher, input, count, err) &&
-           exec_forward(d->student, input, count, err);
-}
-
 /* log Σ exp of a row over a temperature. */
 static double log_sum(const float *row, int64_t count, double temperature)
 {
@@ -223,7 +217,7 @@ static double compare_outputs(struct distillation *d, int64_t count)
         float *gradient = d->gradient + at;
         loss += d->options->loss == DISTILL_PROBABILITIES
                     ? divergence(wanted + at, given + at, d->outputs, 1.0, gradient)
-                    : relative_square(wanted + at, given + at, d->outputs, d->squares[0], gradient);
+                    : relative_square(wanted + at, given + at, d->outputs, d->unit, gradient);
         for (int64_t j = 0; j < d->outputs; j++)
             gradient[j] /= (float)d->order.batch;
     }
@@ -234,12 +228,9 @@ static double compare_outputs(struct distillation *d, int64_t count)
 static void compare_activations(struct distillation *d)
 {
     for (int i = 1; i < d->seed_count; i++) {
-        int tensor = d->seeds[i].tensor;
-        int64_t elements = tensor_elements(&d->graph.graph->tensors[tensor], d->order.batch);
-        double squares = d->squares[i] * (double)elements;
         double factor = 2.0 * d->options->share / (double)(d->seed_count - 1);
-        d->seeds[i].wanted = exec_values(d->teacher, tensor);
-        d->seeds[i].factor = squares > 0.0 ? (float)(factor / squares) : 0.0f;
+        d->seeds[i].wanted = exec_values(d->teacher, d->seeds[i].tensor);
+        d->seeds[i].factor = d->squares[i] > 0.0 ? (float)(factor / d->squares[i]) : 0.0f;
     }
 }
 
@@ -249,7 +240,9 @@ static bool measure(struct distillation *d, double *out_loss, struct error *err)
     double sum = 0.0;
     for (int64_t first = 0; first < d->order.count; first += d->part) {
         int64_t count = sample_order_part(first, d->order.count, d->part);
-        if (!read_samples(d, d->order.in_order + first, count, err) || !forward(d, 0, count, err))
+        if (!read_samples(d, d->order.in_order + first, count, err) ||
+            !exec_forward(d->teacher, d->input, count, err) ||
+            !exec_forward(d->student, d->input, count, err))
             return false;
         sum += compare_outputs(d, count);
     }
@@ -257,25 +250,42 @@ static bool measure(struct distillation *d, double *out_loss, struct error *err)
     return true;
 }
 
-/* The mean squares of the teacher's values over all samples, where the loss has any. */
-static bool measure_teacher(struct distillation *d, struct error *err)
+/* The mean square of the teacher's output over all samples. */
+static bool measure_unit(struct distillation *d, struct error *err)
 {
-    const struct tensor *tensors = d->graph.graph->tensors;
-    if (d->seed_count == 1 && d->options->loss == DISTILL_PROBABILITIES)
-        return true;
+    double sum = 0.0;
     for (int64_t first = 0; first < d->order.count; first += d->part) {
         int64_t count = sample_order_part(first, d->order.count, d->part);
         if (!read_samples(d, d->order.in_order + first, count, err) ||
             !exec_forward(d->teacher, d->input, count, err))
             return false;
-        for (int i = 0; i < d->seed_count; i++) {
+        const float *values = exec_values(d->teacher, d->seeds[0].tensor);
+        sum += dot_f32(values, values, count * d->outputs);
+    }
+    d->unit = sum / (double)(d->samples->count * d->outputs);
+    return true;
+}
+
+/* The teacher on the mini-batch that was read, and what its activations are measured in. Where it
+ * is executed in one part its values stay.
+ *
+ * In units of all samples this would be known beforehand, and a step of DS-CNN take 0.91 of the
+ * time, but the loudest samples lead: at 4 bits, five seeds, the divergence from the float network
+ * is 0.0361 then, and 0.0339 in units of each mini-batch. */
+static bool teach(struct distillation *d, struct error *err)
+{
+    const struct tensor *tensors = d->graph.graph->tensors;
+    memset(d->squares, 0, (size_t)d->seed_count * sizeof(double));
+    for (int64_t first = 0; first < d->order.batch; first += d->part) {
+        int64_t count = sample_order_part(first, d->order.batch, d->part);
+        if (!exec_forward(d->teacher, d->input + first * d->inputs, count, err))
+            return false;
+        for (int i = 1; i < d->seed_count; i++) {
             const float *values = exec_values(d->teacher, d->seeds[i].tensor);
             int64_t elements = tensor_elements(&tensors[d->seeds[i].tensor], count);
             d->squares[i] += dot_f32(values, values, elements);
         }
     }
-    for (int i = 0; i < d->seed_count; i++)
-        d->squares[i] /= (double)tensor_elements(&tensors[d->seeds[i].tensor], d->samples->count);
     return true;
 }
 
@@ -290,9 +300,13 @@ static bool train_step(struct distillation *d, const struct trainee_step *step, 
     if (!read_samples(d, samples, batch, err))
         return false;
     augmenter_apply(&d->augmenter, d->rng, batch, d->input);
+    if (!teach(d, err))
+        return false;
     for (int64_t first = 0; first < batch; first += d->part) {
         int64_t count = sample_order_part(first, batch, d->part);
-        if (!forward(d, first, count, err))
+        const float *input = d->input + first * d->inputs;
+        if ((count < batch && !exec_forward(d->teacher, input, count, err)) ||
+            !exec_forward(d->student, input, count, err))
             return false;
         loss += compare_outputs(d, count) / (double)batch;
         if (may_temper)
@@ -353,7 +367,7 @@ static bool list_fields(struct distillation *d, struct arena *scratch, struct er
 static bool begin(struct distillation *d, struct error *err)
 {
     bool found;
-    if (!measure_teacher(d, err) ||
+    if ((d->options->loss == DISTILL_VALUES && !measure_unit(d, err)) ||
         !recon_keeper_load(d->options->keeper, d->fields, d->field_count, &found, err))
         return false;
     if (found)

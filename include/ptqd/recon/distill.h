@@ -7,7 +7,7 @@
  * The loss of a sample is the Kullback-Leibler divergence of the class probabilities (where these
  * nearly agree, to one half at a higher temperature: Hinton et al., section 2) or the squared error
  * of the output, and `share` times the mean over all quantized activations of their squared error
- * before quantization, relative to the float network's mean square over all samples.
+ * before quantization, relative to the float network's mean square over the mini-batch.
  */
 
 #include "ptqd/recon/augment.h"
