@@ -222,8 +222,7 @@ bool http_check_query(struct http_request *request, struct error *err);
 enum http_range { HTTP_RANGE_WHOLE, HTTP_RANGE_PART, HTTP_RANGE_UNSATISFIABLE };
 enum http_range http_range_parse(const char *header, uint64_t size, uint64_t *out_first,
                                  uint64_t *out_count);
-/* True when the list of an If-None-Match header has the quoted tag, or is "*". In that of an
- * If-Match
+/* True when the list of an If-None-Match header has the quoted tag, or is "*". In that of If-Match
  * (`strong`) one that is marked as weak is never the same (RFC 9110 section 8.8.3.2). */
 bool http_tag_listed(const char *header, const char *quoted_tag, bool strong);
 /* Quality (0 to 1) that an Accept header gives to a media type. */

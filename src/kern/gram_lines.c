@@ -1,15 +1,20 @@
 /* Products of whole lines (gram_lines.h), for filters of three columns, and of four with stride 2.
- * Along a line the sums of all distances stay in
- * registers, and the ends of the line, where some of them are missing, are code of their own: no
- * product is made that nobody wants. With the padding that keeps the size, a pair of taps sees the
- * same places as any other of its distance, but for a tap with itself, which may miss the first
- * place, or the last one: these have sums of their own. With stride 2 and a padding that halves an
- * even size, even places are those of two taps and odd ones those of the third; the first place, an
- * even one, is seen by one of the two alone. If the padding is at the other end, a line is read
- * from right to left. Along wide lines a value is kept in a register for all places that meet it.
- * Four columns, stride 2, an even size and one place of padding at either end: even places are
- * those of the second tap and the fourth, which misses the first place; odd ones those of the first
- * and the third, which alone sees the last place. Two places at a time share what they meet. */
+ *
+ * Along a line the sums of all distances stay in registers, and the ends of the line, where some of
+ * them are missing, are code of their own: no product is made that nobody wants. Along wide lines a
+ * value is kept in a register for all places that meet it.
+ *
+ *   three columns, stride 1   With the padding that keeps the size, a pair of taps sees the same
+ *                             places as any other of its distance, but for a tap with itself, which
+ *                             may miss the first place, or the last one: these have sums of their
+ *                             own.
+ *   three, stride 2           With a padding that halves an even size, even places are those of two
+ *                             taps and odd ones those of the third; the first place, an even one,
+ * is seen by one of the two alone. If the padding is at the other end, a line is read from right to
+ * left. four, stride 2            With an even size and one place of padding at either end, even
+ * places are those of the second tap and the fourth, which misses the first place; odd ones those
+ * of the first and the third, which alone sees the last place. Two places at a time share what they
+ * meet. */
 
 #include "gram_lines.h"
 
@@ -32,11 +37,11 @@ enum {
     ODD = 7,          /* stride 2: the same of odd places, −1 … 1 */
     SLOTS_WHOLE = 7,  /* with stride 1 ... */
     SLOTS_HALVED = 9, /* ... and 2 */
-    WITHIN_FOUR = 3, /* the same of four columns: of even places, −3 … 2; of the first one, ... */
-    FIRST_FOUR = 6,
-    ODD_FOUR = 9,   /* ... of odd ones, −2 … 3; and of the last one */
-    LAST_FOUR = 13, /* with itself */
-    PART = 256,     /* places whose sums are in registers */
+    WITHIN_FOUR = 3,  /* four columns: of even places, −3 … 2; ... */
+    FIRST_FOUR = 6,   /* ... of the first one with itself; ... */
+    ODD_FOUR = 9,     /* ... of odd ones, −2 … 3; ... */
+    LAST_FOUR = 13,   /* ... and of the last one with itself */
+    PART = 256,       /* places whose sums are in registers */
     OWN = 3,
     WIDE = 20, /* places of a line from which on values are kept: 1.1 times as fast for 24, 1.2 for
                   112; 0.96 for 14, and 0.8 for 5, which have only ends */
@@ -75,11 +80,9 @@ static struct slot slot_four(int i, int64_t width)
         return (struct slot){0, i == FIRST_FOUR ? 0 : width - 1, 1};
     if (i > FIRST_FOUR)
         return (struct slot){odd, odd < -1 ? 3 : 1, half - (odd == 3 ? 2 : odd != -1)};
-    return (struct slot){even,
-                         even > 0     ? 0
-                         : even == -3 ? 4
-                                      : 2,
-                         half - (even == -3 ? 2 : even != 1)};
+    if (even == -WITHIN_FOUR)
+        return (struct slot){even, 4, half - 2};
+    return (struct slot){even, even > 0 ? 0 : 2, half - (even != 1)};
 }
 
 /* A segment of columns by its places, counted from the line's start, or −1. */
