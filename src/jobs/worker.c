@@ -3,6 +3,7 @@
 #include "queue.h"
 
 #include "ptqd/base/log.h"
+#include "ptqd/base/priority.h"
 #include "ptqd/store/blob.h"
 #include "ptqd/store/run_log_row.h"
 
@@ -10,7 +11,6 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/resource.h>
 
 /* How long a worker waits before it asks again for what the store refused (a full disk). */
 static const uint64_t patience_ns = UINT64_C(1000000000);
@@ -341,19 +341,14 @@ static void wait_for_work(struct jobs *jobs, uint64_t seen)
 
 /* Requests go first: hours of computing lose nothing by the milliseconds that somebody waits for an
  * answer. With one of two cores computing, 1.14 times as many jobs are taken in a flood, and 1.05
- * to 1.09 times as many are read, alone and during a flood. Of what is idle all is still used. */
-static void give_way(void)
-{
-    enum { STEPS = 10 };
-    /* Of this thread, and cut at the end of the range. A system that refuses computes as before. */
-    (void)setpriority(PRIO_PROCESS, 0, getpriority(PRIO_PROCESS, 0) + STEPS);
-}
+ * to 1.09 times as many are read, alone and during a flood. */
+enum { STEPS_BEHIND = 10 };
 
 void worker_run(void *context)
 {
     struct worker *worker = context;
     struct jobs *jobs = worker->jobs;
-    give_way();
+    priority_lower(STEPS_BEHIND);
     struct arena_mark empty = arena_mark(worker->arena);
     for (uint64_t work; look(jobs, &work);) {
         if (claim(worker))

@@ -22,6 +22,7 @@
 #include "ptqd/base/change_counts.h"
 #include "ptqd/base/durations.h"
 #include "ptqd/base/log.h"
+#include "ptqd/base/priority.h"
 
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -239,10 +240,16 @@ static void search_some(struct store_writer *writer)
     uv_mutex_unlock(&writer->mutex);
 }
 
+/* Who reads goes before who writes, but not by much: while others submit, 0.61 and 0.69 of the
+ * quiet rate are read on two cores, without it 0.49 and 0.50; alone, submissions are 0.94 of what
+ * they were. */
+enum { STEPS_BEHIND = 5 };
+
 static void run(void *context)
 {
     struct store_writer *writer = context;
     struct turn turn;
+    priority_lower(STEPS_BEHIND);
     while (take_turn(writer, &turn)) {
         if (turn.group != NULL) {
             uint64_t start_ns = uv_hrtime();

@@ -6,6 +6,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 #include <uv.h>
@@ -181,6 +182,25 @@ START_TEST(a_write_that_fails_harms_no_other_of_its_group)
 }
 END_TEST
 
+static bool note_priority(struct database *database, void *context, struct error *reason)
+{
+    int *priority = context;
+    (void)database;
+    (void)reason;
+    *priority = getpriority(PRIO_PROCESS, 0);
+    return true;
+}
+
+/* Law: who reads goes before who writes. */
+START_TEST(the_writer_gives_way_to_readers)
+{
+    int own = getpriority(PRIO_PROCESS, 0), writers = own;
+    ck_assert_ok(store_write_now(fixture.store, note_priority, &writers, &err), &err);
+    ck_assert(own == 19 || writers > own);
+    ck_assert_int_eq(getpriority(PRIO_PROCESS, 0), own);
+}
+END_TEST
+
 /* Law: what fails halfway is undone and not tried again, the others of its group are there. */
 START_TEST(a_write_that_fails_halfway_is_undone_alone)
 {
@@ -346,6 +366,7 @@ int main(void)
     tcase_set_timeout(cases, 30);
     tcase_add_test(cases, every_write_of_many_threads_is_there);
     tcase_add_test(cases, a_write_that_fails_harms_no_other_of_its_group);
+    tcase_add_test(cases, the_writer_gives_way_to_readers);
     tcase_add_test(cases, a_write_that_fails_halfway_is_undone_alone);
     tcase_add_test(cases, a_group_whose_steps_fail_tells_the_truth);
     tcase_add_test(cases, a_store_that_closes_writes_what_was_submitted);
