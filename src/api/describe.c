@@ -373,8 +373,8 @@ void describe_dataset(struct json *object, const struct dataset *dataset, bool l
     json_add_number(object, "max", dataset->max);
 }
 
-bool describe_read_dataset(const struct json *detail, struct described_dataset *out,
-                           struct error *err)
+static bool read_dataset(const struct json *detail, struct described_dataset *out,
+                         struct error *err)
 {
     struct described_dataset described = {0};
     const struct json *labels, *labels_only, *classes, *type;
@@ -393,5 +393,18 @@ bool describe_read_dataset(const struct json *detail, struct described_dataset *
         return error_context(err, "the stored description of a data set");
     described.dataset.dtype = described.type->descr;
     *out = described;
+    return true;
+}
+
+bool describe_read_dataset(const struct dataset_row *row, struct arena *arena,
+                           struct described_dataset *out, struct error *err)
+{
+    struct json *detail;
+    if (!json_parse(arena, row->detail, strlen(row->detail), NULL, &detail, err) ||
+        !read_dataset(detail, out, err))
+        return false;
+    out->dataset.samples = row->samples;
+    out->dataset.scale = row->scale;
+    out->dataset.zero_point = row->zero_point;
     return true;
 }

@@ -136,14 +136,8 @@ static bool read_dataset(struct estimate *estimate, const struct store_viewer *v
                          const char *id, struct described_dataset *out)
 {
     struct dataset_row row;
-    struct json *detail;
-    if (!dataset_row_find(estimate->database, viewer, id, estimate->arena, &row, estimate->err) ||
-        !json_parse(estimate->arena, row.detail, strlen(row.detail), NULL, &detail,
-                    estimate->err) ||
-        !describe_read_dataset(detail, out, estimate->err))
-        return false;
-    out->dataset.samples = row.samples;
-    return true;
+    return dataset_row_find(estimate->database, viewer, id, estimate->arena, &row, estimate->err) &&
+           describe_read_dataset(&row, estimate->arena, out, estimate->err);
 }
 
 static bool read_sizes(struct estimate *estimate, const struct store_viewer *viewer)

@@ -160,19 +160,12 @@ static bool read_dataset_row(const struct fit *fit, const char *id, const char *
                              struct described_dataset *out)
 {
     struct dataset_row row;
-    struct json *detail;
     if (!dataset_row_find(fit->database, fit->viewer, id, fit->arena, &row, fit->err))
         return fail_field(fit, pointer);
-    if (!json_parse(fit->arena, row.detail, strlen(row.detail), NULL, &detail, fit->err) ||
-        !describe_read_dataset(detail, out, fit->err))
-        return false;
-    out->dataset.samples = row.samples;
-    out->dataset.scale = row.scale;
-    out->dataset.zero_point = row.zero_point;
-    return true;
+    return describe_read_dataset(&row, fit->arena, out, fit->err);
 }
 
-/* A description points at nothing but tables, so it is kept as it is. */
+/* A description is kept as it is. */
 static bool read_dataset(const struct fit *fit, const char *id, const char *pointer,
                          struct described_dataset *out)
 {

@@ -13,6 +13,7 @@
 #include "ptqd/json/json_schema.h"
 #include "ptqd/nn/dataset.h"
 #include "ptqd/nn/graph.h"
+#include "ptqd/store/dataset_row.h"
 
 extern const struct schema model_end_schema, model_layer_schema;
 
@@ -40,11 +41,13 @@ bool describe_read_model(const struct json *detail, struct arena *arena, struct 
 /* The names of its layers, in execution order: nodes with products. */
 bool describe_read_layers(const struct json *detail, struct arena *arena, const char ***out_names,
                           int *out_count, struct error *err);
-/* Shape, number of classes and whether it has labels; no values, but their type. */
+/* Shape, number of classes, scale, zero point and whether it has labels; no values, but their
+ * type. */
 struct described_dataset {
     struct dataset dataset;
     const struct array_type *type; /* of the samples */
     bool labels, labels_only;
 };
-bool describe_read_dataset(const struct json *detail, struct described_dataset *out,
-                           struct error *err);
+/* Points at nothing but tables. */
+bool describe_read_dataset(const struct dataset_row *row, struct arena *arena,
+                           struct described_dataset *out, struct error *err);
