@@ -131,6 +131,7 @@ struct http_server {
     struct peer *idle_first, *idle_last;
     size_t peer_count; /* those that were not cut */
     struct http_request *suspended;
+    uint64_t suspended_count;
     struct http_request *uploads; /* whose body goes to a sink */
     bool stopping;                /* waiting requests are woken at once */
     bool closing;                 /* no body is held any more */
@@ -140,7 +141,6 @@ struct http_server {
     pthread_t acceptor;
     int acceptor_end; /* an event: the acceptor returns */
 
-    atomic_uint_least64_t suspended_count; /* those in the list, or about to be resumed */
     atomic_uint_least64_t active, cut, evicted, turned_away, body_bytes, by_class[6];
     atomic_uint_least64_t last_id; /* of requests whose client gave none; starts at random */
     atomic_uint_least64_t received_bytes, sent_bytes; /* of bodies */

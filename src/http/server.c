@@ -153,8 +153,10 @@ static void wait_for_requests(struct http_server *server, int64_t deadline_ms)
 {
     const struct timespec step = {.tv_nsec = DRAIN_STEP_MS * 1000000};
     for (;;) {
-        bool done = deadline_ms < 0 ? atomic_load(&server->suspended_count) == 0
-                                    : atomic_load(&server->active) == 0;
+        pthread_mutex_lock(&server->lock);
+        uint64_t suspended = server->suspended_count;
+        pthread_mutex_unlock(&server->lock);
+        bool done = deadline_ms < 0 ? suspended == 0 : atomic_load(&server->active) == 0;
         if (done || (deadline_ms >= 0 && http_clock_ms() >= deadline_ms))
             return;
         nanosleep(&step, NULL);
@@ -199,10 +201,10 @@ struct http_stats http_server_stats(struct http_server *server)
     }
     stats.received_bytes = atomic_load(&server->received_bytes);
     stats.sent_bytes = atomic_load(&server->sent_bytes);
-    stats.suspended = atomic_load(&server->suspended_count);
     for (size_t i = 0; i < HTTP_KINDS; i++)
         stats.latency[i] = &server->latency[i];
     pthread_mutex_lock(&server->lock);
+    stats.suspended = server->suspended_count;
     stats.connections = server->peer_count;
     for (struct http_request *upload = server->uploads; upload != NULL;
          upload = upload->next_upload)

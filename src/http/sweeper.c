@@ -47,14 +47,7 @@ static void unlink_suspended(struct http_request *request)
     if (request->next_suspended != NULL)
         request->next_suspended->previous_suspended = request->previous_suspended;
     request->suspended = false;
-}
-
-/* Gives a request that was taken off the list back to its HTTP thread, where it may end at once. It
- * counts as suspended until then: the server is not stopped in between. */
-static void resume(struct http_server *server, struct http_request *request)
-{
-    MHD_resume_connection(request->connection);
-    atomic_fetch_sub(&server->suspended_count, 1);
+    server->suspended_count--;
 }
 
 /* Puts a request on the list; the lock is held. */
@@ -69,7 +62,7 @@ static void suspend(struct http_request *request, int64_t timeout_ms)
     if (server->suspended != NULL)
         server->suspended->previous_suspended = request;
     server->suspended = request;
-    atomic_fetch_add(&server->suspended_count, 1);
+    server->suspended_count++;
     MHD_suspend_connection(request->connection);
 }
 
@@ -97,18 +90,15 @@ bool http_hold(struct http_request *request)
     return held;
 }
 
-/* The writer thread answers one request after the other: each wakes a thread, which soon wants the
- * lock, so that it is not held meanwhile. */
 void http_resume(struct http_request *request)
 {
     struct http_server *server = request->server;
     pthread_mutex_lock(&server->lock);
-    bool suspended = request->suspended;
-    if (suspended)
+    if (request->suspended) {
         unlink_suspended(request);
+        MHD_resume_connection(request->connection);
+    }
     pthread_mutex_unlock(&server->lock);
-    if (suspended)
-        resume(server, request);
 }
 
 /* True when the client has closed its side: nobody waits for the answer any more. (A client that
@@ -149,7 +139,7 @@ static void sweep(struct http_server *server)
         if (request->deadline_ms == 0 || (request->deadline_ms > now && !server->stopping))
             continue;
         unlink_suspended(request);
-        resume(server, request);
+        MHD_resume_connection(request->connection);
     }
 }
 
