@@ -27,6 +27,13 @@ int64_t random_between(struct rng *rng, int64_t low, int64_t high);
  * strides, dilation, padding that differs on all sides, groups, sizes that no vector divides. */
 struct conv_shape random_conv_shape(struct rng *rng);
 
+/* Convolutions of many positions for Gram matrices, of floats and of codes: more than one block,
+ * bands and their rest; grouped, dilated, strided, pointwise, one channel, eight columns; filters
+ * larger than the map, steps larger than filters; padding below zero cuts the map, as that of a
+ * ConvTranspose may. */
+enum { GRAM_SHAPES = 18 };
+extern const struct conv_shape gram_shapes[GRAM_SHAPES];
+
 /* A sum of `terms` products of values in [−1, 1) is off by at most terms²·ε/2 in the worst case and
  * by about √terms·ε when roundings are independent. Checks |a − b| ≤ 4·(√terms + 4)·ε·√terms (the
  * sum itself grows as √terms), and says so on standard error above a quarter of that. */
