@@ -5,7 +5,7 @@
 
 #include "ptqd/kern/conv.h"
 
-#include "simd.h"
+#include "ptqd/kern/statistics.h"
 
 int64_t conv_extent(int64_t input, int64_t filter, int64_t stride, int64_t dilation,
                     int64_t pad_before, int64_t pad_after)
@@ -143,33 +143,16 @@ void conv2d_f32_grad_w(const struct conv_shape *shape, const float *x, const flo
     visit_positions(shape, visit_grad_w, x, grad_y, grad_w);
 }
 
-/* Channels are taken a cache line at a time, so that the float64 sums fit in registers. */
-enum { BIAS_CHUNK = 16 };
-
-/* For `count` channels; a vector unit has the speed where that is a constant. */
-static inline __attribute__((always_inline)) void grad_bias_positions(const float *grad_y,
-                                                                      int64_t positions, int64_t K,
-                                                                      int64_t count,
-                                                                      float *grad_bias)
-{
-    double sum[BIAS_CHUNK] = {0};
-    for (int64_t p = 0; p < positions; p++)
-        for (int64_t i = 0; i < count; i++)
-            sum[i] += (double)grad_y[p * K + i];
-    for (int64_t i = 0; i < count; i++)
-        grad_bias[i] += (float)sum[i];
-}
-
-KERN_CLONES static void grad_bias_channels(const float *grad_y, int64_t positions, int64_t K,
-                                           float *grad_bias)
-{
-    int64_t k = 0;
-    for (; k + BIAS_CHUNK <= K; k += BIAS_CHUNK)
-        grad_bias_positions(grad_y + k, positions, K, BIAS_CHUNK, grad_bias + k);
-    grad_bias_positions(grad_y + k, positions, K, K - k, grad_bias + k);
-}
+enum { BIASES = 64 }; /* at once: a position's, where there are no more */
 
 void conv2d_f32_grad_bias(const struct conv_shape *shape, const float *grad_y, float *grad_bias)
 {
-    grad_bias_channels(grad_y, shape->N * shape->OH * shape->OW, shape->K, grad_bias);
+    struct channel_rows rows = {shape->N * shape->OH * shape->OW, shape->K, BIASES};
+    for (int64_t k = 0; k < shape->K; k += BIASES) {
+        double sums[BIASES] = {0.0};
+        rows.count = shape->K - k < BIASES ? shape->K - k : BIASES;
+        channel_sums_f32(grad_y + k, &rows, sums);
+        for (int64_t i = 0; i < rows.count; i++)
+            grad_bias[k + i] += (float)sums[i];
+    }
 }

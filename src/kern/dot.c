@@ -38,18 +38,6 @@ KERN_CLONES static double dot_mixed(const double *x, const float *y, int64_t cou
     return sum_of(lanes) + rest;
 }
 
-KERN_CLONES static double dot_narrow(const float *x, const float *y, int64_t count)
-{
-    double lanes[LANES] = {0.0}, rest = 0.0;
-    int64_t i = 0;
-    for (; i + LANES <= count; i += LANES)
-        for (int lane = 0; lane < LANES; lane++)
-            lanes[lane] += (double)x[i + lane] * (double)y[i + lane];
-    for (; i < count; i++)
-        rest += (double)x[i] * (double)y[i];
-    return sum_of(lanes) + rest;
-}
-
 double dot_f64(const double *x, const double *y, int64_t count)
 {
     return dot_wide(x, y, count);
@@ -58,9 +46,4 @@ double dot_f64(const double *x, const double *y, int64_t count)
 double dot_f64_f32(const double *x, const float *y, int64_t count)
 {
     return dot_mixed(x, y, count);
-}
-
-double dot_f32(const float *x, const float *y, int64_t count)
-{
-    return dot_narrow(x, y, count);
 }

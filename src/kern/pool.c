@@ -3,6 +3,9 @@
 
 #include "ptqd/kern/pool.h"
 
+#include "ptqd/kern/statistics.h"
+#include "simd.h"
+
 #include <math.h>
 #include <stddef.h>
 
@@ -133,25 +136,22 @@ void max_pool_f32_grad_x(const struct pool_shape *shape, const float *x, const f
     }
 }
 
-/* Channels are taken a cache line at a time, so that the float64 sums fit in registers. */
-enum { CHUNK = 16 };
+enum { CHANNELS = 64 }; /* at once: a cell's, where there are no more */
 
 static void average_window(const struct pool_shape *shape, const struct window *window,
                            const float *x, float *y)
 {
-    for (int64_t first = 0; first < shape->C; first += CHUNK) {
-        double sum[CHUNK] = {0};
-        int64_t count = shape->C - first < CHUNK ? shape->C - first : CHUNK;
-        for (int64_t r = window->rows.first; r < window->rows.end; r++) {
-            for (int64_t s = window->columns.first; s < window->columns.end; s++) {
-                const float *in = x + cell(shape, window, r, s) + first;
-                for (int64_t c = 0; c < count; c++)
-                    sum[c] += (double)in[c];
-            }
-        }
-        for (int64_t c = 0; c < count; c++)
+    int64_t columns = window->columns.end - window->columns.first;
+    struct channel_rows cells = {columns, shape->dilation_w * shape->C, CHANNELS};
+    for (int64_t first = 0; first < shape->C; first += CHANNELS) {
+        double sums[CHANNELS] = {0};
+        cells.count = shape->C - first < CHANNELS ? shape->C - first : CHANNELS;
+        for (int64_t r = window->rows.first; r < window->rows.end && columns > 0; r++)
+            channel_sums_f32(x + cell(shape, window, r, window->columns.first) + first, &cells,
+                             sums);
+        for (int64_t c = 0; c < cells.count; c++)
             y[window->y + (size_t)(first + c)] =
-                window->cells > 0 ? (float)(sum[c] / (double)window->cells) : 0;
+                window->cells > 0 ? (float)(sums[c] / (double)window->cells) : 0;
     }
 }
 
@@ -163,18 +163,37 @@ void average_pool_f32(const struct pool_shape *shape, const float *x, float *y)
     }
 }
 
+/* Adds a cell's share of the gradient to so many cells of a row. */
+KERN_CLONES static void add_shares(const float *restrict share, const struct channel_rows *cells,
+                                   float *restrict grad_x)
+{
+    for (int64_t i = 0; i < cells->positions; i++)
+        for (int64_t c = 0; c < cells->count; c++)
+            grad_x[i * cells->stride + c] += share[c];
+}
+
+static void spread_window(const struct pool_shape *shape, const struct window *window,
+                          const float *grad_y, float *grad_x)
+{
+    int64_t columns = window->columns.end - window->columns.first;
+    struct channel_rows cells = {columns, shape->dilation_w * shape->C, CHANNELS};
+    for (int64_t first = 0; first < shape->C; first += CHANNELS) {
+        float share[CHANNELS];
+        cells.count = shape->C - first < CHANNELS ? shape->C - first : CHANNELS;
+        for (int64_t c = 0; c < cells.count; c++)
+            share[c] = grad_y[window->y + (size_t)(first + c)] / (float)window->cells;
+        for (int64_t r = window->rows.first; r < window->rows.end; r++)
+            add_shares(share, &cells,
+                       grad_x + cell(shape, window, r, window->columns.first) + first);
+    }
+}
+
 void average_pool_f32_grad_x(const struct pool_shape *shape, const float *grad_y, float *grad_x)
 {
     for (int64_t p = 0; p < position_count(shape); p++) {
         struct window window = window_at(shape, p);
-        const float *out = grad_y + window.y;
-        for (int64_t r = window.rows.first; r < window.rows.end; r++) {
-            for (int64_t s = window.columns.first; s < window.columns.end; s++) {
-                float *in = grad_x + cell(shape, &window, r, s);
-                for (int64_t c = 0; c < shape->C; c++)
-                    in[c] += out[c] / (float)window.cells; /* ≥ 1: this cell */
-            }
-        }
+        if (window.columns.end > window.columns.first)
+            spread_window(shape, &window, grad_y, grad_x);
     }
 }
 

@@ -2,6 +2,7 @@
 
 #include "ptqd/kern/statistics.h"
 
+#include "gram_sizes.h"
 #include "simd.h"
 
 enum { LANES = 8, FLOAT_LANES = 16 };
@@ -39,47 +40,86 @@ struct signal_noise signal_noise_f32(const float *reference, const float *values
     return sum_signal_noise(reference, values, count);
 }
 
-/* So many channels at a time that their sums stay in registers. */
-enum { CHANNELS = 16 };
+enum { SQUARES_LANES = 64, SQUARES_RUN = 4096 };
 
-KERN_CLONES static void sum_channels(const float *values, int64_t positions, int64_t K,
-                                     double *restrict sums, double *restrict squares)
+/* Of one run: float32 is as near as its values are to what they stand for. */
+KERN_CLONES static float sum_run_of_squares(const float *values, int64_t count)
+{
+    float lanes[SQUARES_LANES] = {0.0f}, sum = 0.0f;
+    int64_t i = 0;
+    for (; i + SQUARES_LANES <= count; i += SQUARES_LANES)
+        for (int lane = 0; lane < SQUARES_LANES; lane++)
+            lanes[lane] += values[i + lane] * values[i + lane];
+    for (; i < count; i++)
+        sum += values[i] * values[i];
+    for (int lane = 0; lane < SQUARES_LANES; lane++)
+        sum += lanes[lane];
+    return sum;
+}
+
+double squares_f32(const float *values, int64_t count)
+{
+    double sum = 0.0;
+    for (int64_t i = 0; i < count; i += SQUARES_RUN)
+        sum += (double)sum_run_of_squares(values + i, least(SQUARES_RUN, count - i));
+    return sum;
+}
+
+/* So many channels at a time that their sums stay in registers. */
+enum { CHANNELS = 16, CHANNELS_FEW = 8 };
+
+/* Of `count` channels, a constant wherever this is called; without squares where they are NULL. */
+static inline __attribute__((always_inline)) void add_columns(const float *values,
+                                                              const struct channel_rows *rows,
+                                                              int64_t count, double *sums,
+                                                              double *squares)
 {
     double sum[CHANNELS] = {0.0}, square[CHANNELS] = {0.0};
-    for (int64_t i = 0; i < positions; i++)
-        for (int k = 0; k < CHANNELS; k++) {
-            double value = (double)values[i * K + k];
+    for (int64_t i = 0; i < rows->positions; i++)
+        for (int64_t k = 0; k < count; k++) {
+            double value = (double)values[i * rows->stride + k];
             sum[k] += value;
-            square[k] += value * value;
+            square[k] += squares ? value * value : 0.0;
         }
-    for (int k = 0; k < CHANNELS; k++) {
+    for (int64_t k = 0; k < count; k++) {
         sums[k] += sum[k];
-        squares[k] += square[k];
+        if (squares)
+            squares[k] += square[k];
     }
 }
 
-static void sum_few_channels(const float *values, int64_t positions, int64_t K, int64_t few,
-                             double *sums, double *squares)
-{
-    for (int64_t k = 0; k < few; k++) {
-        double sum = 0.0, square = 0.0;
-        for (int64_t i = 0; i < positions; i++) {
-            double value = (double)values[i * K + k];
-            sum += value;
-            square += value * value;
-        }
-        sums[k] += sum;
-        squares[k] += square;
-    }
-}
-
-void channel_sums_f32(const float *values, int64_t positions, int64_t K, double *sums,
-                      double *squares)
+static inline __attribute__((always_inline)) void
+add_channels(const float *values, const struct channel_rows *rows, double *sums, double *squares)
 {
     int64_t k = 0;
-    for (; k + CHANNELS <= K; k += CHANNELS)
-        sum_channels(values + k, positions, K, sums + k, squares + k);
-    sum_few_channels(values + k, positions, K, K - k, sums + k, squares + k);
+    for (; k + CHANNELS <= rows->count; k += CHANNELS)
+        add_columns(values + k, rows, CHANNELS, sums + k, squares ? squares + k : NULL);
+    for (; k + CHANNELS_FEW <= rows->count; k += CHANNELS_FEW)
+        add_columns(values + k, rows, CHANNELS_FEW, sums + k, squares ? squares + k : NULL);
+    for (; k < rows->count; k++)
+        add_columns(values + k, rows, 1, sums + k, squares ? squares + k : NULL);
+}
+
+KERN_CLONES static void add_sums(const float *values, const struct channel_rows *rows, double *sums)
+{
+    add_channels(values, rows, sums, NULL);
+}
+
+KERN_CLONES static void add_moments(const float *values, const struct channel_rows *rows,
+                                    double *sums, double *squares)
+{
+    add_channels(values, rows, sums, squares);
+}
+
+void channel_sums_f32(const float *values, const struct channel_rows *rows, double *sums)
+{
+    add_sums(values, rows, sums);
+}
+
+void channel_moments_f32(const float *values, const struct channel_rows *rows, double *sums,
+                         double *squares)
+{
+    add_moments(values, rows, sums, squares);
 }
 
 /* x − x is 0 for what is finite and NaN for what is not, which stays in the sum. */

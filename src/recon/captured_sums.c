@@ -62,7 +62,8 @@ static void add_channels(void *context, const float *values, const float *other,
 {
     const struct channels *channels = context;
     (void)other, (void)first;
-    channel_sums_f32(values, count / channels->K, channels->K, channels->sums, channels->squares);
+    const struct channel_rows rows = {count / channels->K, channels->K, channels->K};
+    channel_moments_f32(values, &rows, channels->sums, channels->squares);
 }
 
 bool captured_add_channels(const struct captured *captured, int64_t K, struct arena *scratch,

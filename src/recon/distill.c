@@ -5,7 +5,7 @@
 
 #include "ptqd/recon/distill.h"
 
-#include "ptqd/kern/dot.h"
+#include "ptqd/kern/statistics.h"
 #include "ptqd/recon/sample_order.h"
 
 #include <math.h>
@@ -260,7 +260,7 @@ static bool measure_unit(struct distillation *d, struct error *err)
             !exec_forward(d->teacher, d->input, count, err))
             return false;
         const float *values = exec_values(d->teacher, d->seeds[0].tensor);
-        sum += dot_f32(values, values, count * d->outputs);
+        sum += squares_f32(values, count * d->outputs);
     }
     d->unit = sum / (double)(d->samples->count * d->outputs);
     return true;
@@ -283,7 +283,7 @@ static bool teach(struct distillation *d, struct error *err)
         for (int i = 1; i < d->seed_count; i++) {
             const float *values = exec_values(d->teacher, d->seeds[i].tensor);
             int64_t elements = tensor_elements(&tensors[d->seeds[i].tensor], count);
-            d->squares[i] += dot_f32(values, values, elements);
+            d->squares[i] += squares_f32(values, elements);
         }
     }
     return true;

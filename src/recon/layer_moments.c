@@ -305,7 +305,8 @@ bool layer_moments_add_targets(const struct layer_data *data, const struct quant
                                     err);
         if (!done)
             break;
-        channel_sums_f32(target, positions, layer->K, targets->sum, targets->squares);
+        const struct channel_rows rows = {positions, layer->K, layer->K};
+        channel_moments_f32(target, &rows, targets->sum, targets->squares);
         for (int64_t i = 0; i < cells; i++)
             targets->products[i] += (double)products[i];
     }

@@ -3,7 +3,7 @@
 #include "ptqd/recon/train.h"
 
 #include "ptqd/kern/difference.h"
-#include "ptqd/kern/dot.h"
+#include "ptqd/kern/statistics.h"
 #include "ptqd/recon/sample_order.h"
 #include "ptqd/recon/unit_loss.h"
 
@@ -58,7 +58,7 @@ static bool measure_target(struct training *training, struct error *err)
         const float *target = captured_at(&training->target, i, 1, err);
         if (!target)
             return false;
-        squares += dot_f32(target, target, training->outputs);
+        squares += squares_f32(target, training->outputs);
     }
     training->target_square = squares / (double)(training->samples * training->outputs);
     return true;

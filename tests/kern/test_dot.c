@@ -15,22 +15,19 @@ START_TEST(every_length_gives_the_plain_sum)
     rng_init(&rng, 1, 0);
     for (int64_t count = 0; count < LONGEST; count++) {
         double *x = exact_doubles(count), *y = exact_doubles(count);
-        float *narrow = random_floats(&rng, count), *other = random_floats(&rng, count);
-        double wide_sum = 0.0, narrow_sum = 0.0, both_narrow = 0.0;
+        float *narrow = random_floats(&rng, count);
+        double wide_sum = 0.0, narrow_sum = 0.0;
         for (int64_t i = 0; i < count; i++) {
             x[i] = rng_normal(&rng);
             y[i] = rng_normal(&rng);
             wide_sum += x[i] * y[i];
             narrow_sum += x[i] * (double)narrow[i];
-            both_narrow += (double)narrow[i] * (double)other[i];
         }
         ck_assert_double_eq_tol(dot_f64(x, y, count), wide_sum, 1e-13);
         ck_assert_double_eq_tol(dot_f64_f32(x, narrow, count), narrow_sum, 1e-13);
         free(x);
         free(y);
-        ck_assert_double_eq_tol(dot_f32(narrow, other, count), both_narrow, 1e-13);
         free(narrow);
-        free(other);
     }
 }
 END_TEST

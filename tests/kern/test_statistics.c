@@ -39,25 +39,44 @@ START_TEST(signal_and_noise_are_the_plain_sums)
 }
 END_TEST
 
+START_TEST(squares_are_summed_to_the_last)
+{
+    enum { COUNT = 10000 };
+    float *x = random_floats(&rng, COUNT);
+    double wanted = 0.0;
+    for (int64_t count = 0; count < COUNT; count++) {
+        if (count < LONGEST || count % 999 == 0 || count % 1024 < 2)
+            ck_assert_double_eq_tol(squares_f32(x, count), wanted, 1e-6 * (1.0 + wanted));
+        wanted += (double)x[count] * (double)x[count];
+    }
+    free(x);
+}
+END_TEST
+
 START_TEST(channels_are_summed_apart)
 {
-    enum { POSITIONS = 5 };
+    enum { POSITIONS = 5, FURTHER = 3 };
     for (int64_t K = 1; K < LONGEST; K++) {
-        float *x = random_floats(&rng, POSITIONS * K);
+        struct channel_rows rows = {POSITIONS, K + FURTHER, K};
+        float *x = random_floats(&rng, POSITIONS * rows.stride - FURTHER);
         double sums[LONGEST], squares[LONGEST], wanted[LONGEST], wanted_squares[LONGEST];
         for (int64_t k = 0; k < K; k++) {
             sums[k] = squares[k] = wanted[k] = wanted_squares[k] = (double)k; /* added to */
             for (int64_t p = 0; p < POSITIONS; p++) {
-                double value = (double)x[p * K + k];
+                double value = (double)x[p * rows.stride + k];
                 wanted[k] += value;
                 wanted_squares[k] += value * value;
             }
         }
-        channel_sums_f32(x, POSITIONS, K, sums, squares);
+        channel_moments_f32(x, &rows, sums, squares);
         for (int64_t k = 0; k < K; k++) {
             ck_assert_double_eq_tol(sums[k], wanted[k], TOLERANCE);
             ck_assert_double_eq_tol(squares[k], wanted_squares[k], TOLERANCE);
+            sums[k] = (double)k;
         }
+        channel_sums_f32(x, &rows, sums);
+        for (int64_t k = 0; k < K; k++)
+            ck_assert_double_eq_tol(sums[k], wanted[k], TOLERANCE);
         free(x);
     }
 }
@@ -146,6 +165,7 @@ int main(void)
     TCase *tcase = tcase_create("laws");
     tcase_add_checked_fixture(tcase, setup, NULL);
     tcase_add_test(tcase, signal_and_noise_are_the_plain_sums);
+    tcase_add_test(tcase, squares_are_summed_to_the_last);
     tcase_add_test(tcase, channels_are_summed_apart);
     tcase_add_test(tcase, extremes_are_found_and_what_is_not_finite_is_seen);
     tcase_add_test(tcase, every_value_is_counted_in_its_bin);

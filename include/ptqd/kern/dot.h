@@ -6,4 +6,3 @@
 
 double dot_f64(const double *x, const double *y, int64_t count);
 double dot_f64_f32(const double *x, const float *y, int64_t count);
-double dot_f32(const float *x, const float *y, int64_t count);

@@ -1,6 +1,6 @@
 #pragma once
 
-/* One pass over float32 values, sums in float64. Sums run in a fixed order: in eight lanes, then
+/* One pass over float32 values, sums in float64. Sums run in a fixed order: in so many lanes, then
  * over the lanes; channels in the order of their positions. */
 
 #include <stdbool.h>
@@ -13,9 +13,18 @@ struct signal_noise {
 };
 struct signal_noise signal_noise_f32(const float *reference, const float *values, int64_t count);
 
-/* Adds Σ x and Σ x² of each channel: values [positions][K], sums and squares [K]. */
-void channel_sums_f32(const float *values, int64_t positions, int64_t K, double *sums,
-                      double *squares);
+/* Σ x². Products, and sums of some thousand of them, are float32. */
+double squares_f32(const float *values, int64_t count);
+
+/* The first `count` channels of values [positions][stride]. */
+struct channel_rows {
+    int64_t positions, stride, count;
+};
+
+/* Adds Σ x, and Σ x², of each channel: [count]. */
+void channel_sums_f32(const float *values, const struct channel_rows *rows, double *sums);
+void channel_moments_f32(const float *values, const struct channel_rows *rows, double *sums,
+                         double *squares);
 
 /* The smallest and the largest of count ≥ 1 values; false when one is not finite. */
 bool extremes_f32(const float *values, size_t count, float *out_min, float *out_max);
