@@ -65,9 +65,8 @@ static bool fills_tiles(int64_t H, int64_t W)
 
 bool winograd_takes(const struct conv_shape *shape)
 {
-    return is_small_filter(shape) && shape->C % WINOGRAD_LANES == 0 &&
-           shape->K % WINOGRAD_LANES == 0 && fills_tiles(shape->OH, shape->OW) &&
-           fills_tiles(shape->H, shape->W) && cpu_has_avx512();
+    return is_small_filter(shape) && shape->C % LANES == 0 && shape->K % LANES == 0 &&
+           fills_tiles(shape->OH, shape->OW) && fills_tiles(shape->H, shape->W) && cpu_has_avx512();
 }
 
 static float *create_floats(int64_t count)
@@ -85,7 +84,7 @@ bool winograd_create(const struct conv_shape *shape, struct winograd **out_winog
     int64_t tile_bytes = (int64_t)sizeof(float) * CELLS * (C + K);
     at->shape = *shape;
     at->part = round_up(PART_BYTES / tile_bytes + 1, PART_STEP);
-    at->plane = at->part * most + WINOGRAD_LANES; /* a line more, or all would share lines */
+    at->plane = at->part * most + LANES; /* a line more, or all would share lines */
     at->reordered = create_floats(TAPS * TAPS * C * K);
     at->filter = create_floats(CELLS * C * K);
     at->from = create_floats(CELLS * at->plane);

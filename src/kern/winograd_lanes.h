@@ -12,112 +12,41 @@
  *        0  4  0 -5  0  1                0    0    1
  */
 
-#include "cpu.h"
-
-#include <stdint.h>
+#include "lanes.h"
 
 enum {
     WINOGRAD_TILE = 4,   /* places of the output along one axis */
     WINOGRAD_TAPS = 3,   /* of the filter */
     WINOGRAD_SIDE = 6,   /* places of the input that a tile sees: tile + taps − 1 */
     WINOGRAD_CELLS = 36, /* products of a tile */
-    WINOGRAD_LANES = 16, /* channels of a vector */
 };
-
-/* At any address. */
-typedef float winograd_lanes __attribute__((vector_size(64), aligned(4), may_alias));
-typedef int32_t winograd_mask __attribute__((vector_size(64))); /* of a comparison */
-
-#define WINOGRAD_INLINE static inline __attribute__((always_inline))
-
-#if defined(__x86_64__)
-#include <immintrin.h>
-
-/* sum + a · b. In assembly: around intrinsics GCC 12 copies sums where a block takes most
- * registers. */
-CPU_AVX512 WINOGRAD_INLINE winograd_lanes winograd_add_product(winograd_lanes sum, winograd_lanes a,
-                                                               winograd_lanes b)
-{
-    __asm__("vfmadd231ps %2, %1, %0" : "+v"(sum) : "v"(a), "v"(b));
-    return sum;
-}
-
-/* sum + factor · a, for a constant. */
-CPU_AVX512 WINOGRAD_INLINE winograd_lanes winograd_add_times(winograd_lanes sum, float factor,
-                                                             winograd_lanes a)
-{
-    return (winograd_lanes)_mm512_fmadd_ps((__m512)a, _mm512_set1_ps(factor), (__m512)sum);
-}
-
-#else
-
-WINOGRAD_INLINE winograd_lanes winograd_add_product(winograd_lanes sum, winograd_lanes a,
-                                                    winograd_lanes b)
-{
-    return sum + a * b;
-}
-
-WINOGRAD_INLINE winograd_lanes winograd_add_times(winograd_lanes sum, float factor,
-                                                  winograd_lanes a)
-{
-    return sum + factor * a;
-}
-
-#endif
-
-CPU_AVX512 WINOGRAD_INLINE winograd_lanes winograd_load(const float *from)
-{
-    return *(const winograd_lanes *)from;
-}
-
-CPU_AVX512 WINOGRAD_INLINE void winograd_store(winograd_lanes value, float *to)
-{
-    *(winograd_lanes *)to = value;
-}
-
-CPU_AVX512 WINOGRAD_INLINE winograd_lanes winograd_spread(float value)
-{
-    return (winograd_lanes){value, value, value, value, value, value, value, value,
-                            value, value, value, value, value, value, value, value};
-}
-
-/* max(value, 0); a NaN stays. */
-CPU_AVX512 WINOGRAD_INLINE winograd_lanes winograd_rectify(winograd_lanes value)
-{
-    return (winograd_lanes)(~(winograd_mask)(value <= 0.0f) & (winograd_mask)value);
-}
 
 /* ---- Bᵀ x ---- */
 
 /* Line 0 of x[0], [2], [4], or line 5 of x[1], [3], [5]. */
-CPU_AVX512 WINOGRAD_INLINE winograd_lanes winograd_input_end(winograd_lanes first,
-                                                             winograd_lanes second,
-                                                             winograd_lanes third)
+CPU_AVX512 LANES_INLINE lanes winograd_input_end(lanes first, lanes second, lanes third)
 {
-    return winograd_add_times(winograd_add_times(third, -5, second), 4, first);
+    return lanes_add_times(lanes_add_times(third, -5, second), 4, first);
 }
 
 /* Lines 1 and 2 of x[1 … 4]. */
-CPU_AVX512 WINOGRAD_INLINE void winograd_input_near(const winograd_lanes x[4],
-                                                    winograd_lanes *out_1, winograd_lanes *out_2)
+CPU_AVX512 LANES_INLINE void winograd_input_near(const lanes x[4], lanes *out_1, lanes *out_2)
 {
-    winograd_lanes even = winograd_add_times(x[3], -4, x[1]);
-    winograd_lanes odd = winograd_add_times(x[2], -4, x[0]);
+    lanes even = lanes_add_times(x[3], -4, x[1]);
+    lanes odd = lanes_add_times(x[2], -4, x[0]);
     *out_1 = even + odd;
     *out_2 = even - odd;
 }
 
 /* Lines 3 and 4 of x[1 … 4]. */
-CPU_AVX512 WINOGRAD_INLINE void winograd_input_far(const winograd_lanes x[4], winograd_lanes *out_3,
-                                                   winograd_lanes *out_4)
+CPU_AVX512 LANES_INLINE void winograd_input_far(const lanes x[4], lanes *out_3, lanes *out_4)
 {
-    winograd_lanes even = x[3] - x[1], odd = x[2] - x[0];
-    *out_3 = winograd_add_times(even, 2, odd);
-    *out_4 = winograd_add_times(even, -2, odd);
+    lanes even = x[3] - x[1], odd = x[2] - x[0];
+    *out_3 = lanes_add_times(even, 2, odd);
+    *out_4 = lanes_add_times(even, -2, odd);
 }
 
-CPU_AVX512 WINOGRAD_INLINE void winograd_input(const winograd_lanes x[WINOGRAD_SIDE],
-                                               winograd_lanes out[WINOGRAD_SIDE])
+CPU_AVX512 LANES_INLINE void winograd_input(const lanes x[WINOGRAD_SIDE], lanes out[WINOGRAD_SIDE])
 {
     out[0] = winograd_input_end(x[0], x[2], x[4]);
     winograd_input_near(x + 1, &out[1], &out[2]);
@@ -128,37 +57,34 @@ CPU_AVX512 WINOGRAD_INLINE void winograd_input(const winograd_lanes x[WINOGRAD_S
 /* ---- Aᵀ m ---- */
 
 /* Lines 0 and 2 of m[0 … 4]. */
-CPU_AVX512 WINOGRAD_INLINE void winograd_output_even(const winograd_lanes m[5],
-                                                     winograd_lanes *out_0, winograd_lanes *out_2)
+CPU_AVX512 LANES_INLINE void winograd_output_even(const lanes m[5], lanes *out_0, lanes *out_2)
 {
-    winograd_lanes near = m[1] + m[2], far = m[3] + m[4];
+    lanes near = m[1] + m[2], far = m[3] + m[4];
     *out_0 = m[0] + near + far;
-    *out_2 = winograd_add_times(near, 4, far);
+    *out_2 = lanes_add_times(near, 4, far);
 }
 
 /* Lines 1 and 3 of m[1 … 5]. */
-CPU_AVX512 WINOGRAD_INLINE void winograd_output_odd(const winograd_lanes m[5],
-                                                    winograd_lanes *out_1, winograd_lanes *out_3)
+CPU_AVX512 LANES_INLINE void winograd_output_odd(const lanes m[5], lanes *out_1, lanes *out_3)
 {
-    winograd_lanes near = m[0] - m[1], far = m[2] - m[3];
-    *out_1 = winograd_add_times(near, 2, far);
-    *out_3 = winograd_add_times(near, 8, far) + m[4];
+    lanes near = m[0] - m[1], far = m[2] - m[3];
+    *out_1 = lanes_add_times(near, 2, far);
+    *out_3 = lanes_add_times(near, 8, far) + m[4];
 }
 
-CPU_AVX512 WINOGRAD_INLINE void winograd_output(const winograd_lanes m[WINOGRAD_SIDE],
-                                                winograd_lanes out[WINOGRAD_TILE])
+CPU_AVX512 LANES_INLINE void winograd_output(const lanes m[WINOGRAD_SIDE], lanes out[WINOGRAD_TILE])
 {
     winograd_output_even(m, &out[0], &out[2]);
     winograd_output_odd(m + 1, &out[1], &out[3]);
 }
 
 /* A y: the adjoint. */
-CPU_AVX512 WINOGRAD_INLINE void winograd_output_adjoint(const winograd_lanes y[WINOGRAD_TILE],
-                                                        winograd_lanes out[WINOGRAD_SIDE])
+CPU_AVX512 LANES_INLINE void winograd_output_adjoint(const lanes y[WINOGRAD_TILE],
+                                                     lanes out[WINOGRAD_SIDE])
 {
-    winograd_lanes even = y[0] + y[2], odd = y[1] + y[3];
-    winograd_lanes far_even = winograd_add_times(y[0], 4, y[2]);
-    winograd_lanes far_odd = winograd_add_times(2 * y[1], 8, y[3]);
+    lanes even = y[0] + y[2], odd = y[1] + y[3];
+    lanes far_even = lanes_add_times(y[0], 4, y[2]);
+    lanes far_odd = lanes_add_times(2 * y[1], 8, y[3]);
     out[0] = y[0];
     out[1] = even + odd;
     out[2] = even - odd;
@@ -169,12 +95,11 @@ CPU_AVX512 WINOGRAD_INLINE void winograd_output_adjoint(const winograd_lanes y[W
 
 /* ---- G w ---- */
 
-CPU_AVX512 WINOGRAD_INLINE void winograd_filter(const winograd_lanes w[WINOGRAD_TAPS],
-                                                winograd_lanes out[WINOGRAD_SIDE])
+CPU_AVX512 LANES_INLINE void winograd_filter(const lanes w[WINOGRAD_TAPS], lanes out[WINOGRAD_SIDE])
 {
-    winograd_lanes even = (w[0] + w[2]) * (1.0f / 6), odd = w[1] * (1.0f / 6);
-    winograd_lanes far_even = winograd_add_times(w[0] * (1.0f / 24), 1.0f / 6, w[2]);
-    winograd_lanes far_odd = w[1] * (1.0f / 12);
+    lanes even = (w[0] + w[2]) * (1.0f / 6), odd = w[1] * (1.0f / 6);
+    lanes far_even = lanes_add_times(w[0] * (1.0f / 24), 1.0f / 6, w[2]);
+    lanes far_odd = w[1] * (1.0f / 12);
     out[0] = w[0] * 0.25f;
     out[1] = -even - odd;
     out[2] = odd - even;
@@ -184,11 +109,11 @@ CPU_AVX512 WINOGRAD_INLINE void winograd_filter(const winograd_lanes w[WINOGRAD_
 }
 
 /* Gᵀ u: the adjoint. */
-CPU_AVX512 WINOGRAD_INLINE void winograd_filter_adjoint(const winograd_lanes u[WINOGRAD_SIDE],
-                                                        winograd_lanes out[WINOGRAD_TAPS])
+CPU_AVX512 LANES_INLINE void winograd_filter_adjoint(const lanes u[WINOGRAD_SIDE],
+                                                     lanes out[WINOGRAD_TAPS])
 {
-    winograd_lanes near = (u[1] + u[2]) * (1.0f / 6), far = u[3] + u[4];
-    out[0] = winograd_add_times(far * (1.0f / 24), 0.25f, u[0]) - near;
-    out[1] = winograd_add_times((u[2] - u[1]) * (1.0f / 6), 1.0f / 12, u[3] - u[4]);
-    out[2] = winograd_add_times(u[5], 1.0f / 6, far) - near;
+    lanes near = (u[1] + u[2]) * (1.0f / 6), far = u[3] + u[4];
+    out[0] = lanes_add_times(far * (1.0f / 24), 0.25f, u[0]) - near;
+    out[1] = lanes_add_times((u[2] - u[1]) * (1.0f / 6), 1.0f / 12, u[3] - u[4]);
+    out[2] = lanes_add_times(u[5], 1.0f / 6, far) - near;
 }

@@ -10,29 +10,28 @@
 enum { ROWS = 12, VECTORS = 2 }; /* of a block: 24 sums, 2 vectors and a factor in 32 registers */
 
 /* Rows i … of a block; their number and that of the vectors are constant where this is inlined. */
-CPU_AVX512 WINOGRAD_INLINE void multiply_block(const struct winograd_product *at, int64_t i,
-                                               int64_t j, int rows, int vectors)
+CPU_AVX512 LANES_INLINE void multiply_block(const struct winograd_product *at, int64_t i, int64_t j,
+                                            int rows, int vectors)
 {
-    winograd_lanes sum[ROWS][VECTORS];
+    lanes sum[ROWS][VECTORS];
     float *out = at->out + i * at->out_row + j;
     for (int r = 0; r < rows; r++)
         for (int v = 0; v < vectors; v++)
-            sum[r][v] = at->added ? winograd_load(out + r * at->out_row + v * WINOGRAD_LANES)
-                                  : winograd_spread(0);
+            sum[r][v] = at->added ? lanes_load(out + r * at->out_row + v * LANES) : lanes_spread(0);
     const float *left = at->left + i * at->left_row, *right = at->right + j;
     for (int64_t n = 0; n < at->terms; n++, left += at->left_step, right += at->right_step) {
-        winograd_lanes lanes[VECTORS];
+        lanes vector[VECTORS];
         for (int v = 0; v < vectors; v++)
-            lanes[v] = winograd_load(right + v * WINOGRAD_LANES);
+            vector[v] = lanes_load(right + v * LANES);
         for (int r = 0; r < rows; r++) {
-            winograd_lanes factor = winograd_spread(left[r * at->left_row]);
+            lanes factor = lanes_spread(left[r * at->left_row]);
             for (int v = 0; v < vectors; v++)
-                sum[r][v] = winograd_add_product(sum[r][v], lanes[v], factor);
+                sum[r][v] = lanes_add_product(sum[r][v], vector[v], factor);
         }
     }
     for (int r = 0; r < rows; r++)
         for (int v = 0; v < vectors; v++)
-            winograd_store(sum[r][v], out + r * at->out_row + v * WINOGRAD_LANES);
+            lanes_store(sum[r][v], out + r * at->out_row + v * LANES);
 }
 
 #define BLOCK(rows)                                                                                \
@@ -40,8 +39,8 @@ CPU_AVX512 WINOGRAD_INLINE void multiply_block(const struct winograd_product *at
         multiply_block(at, i, j, rows, vectors);                                                   \
         break
 
-CPU_AVX512 WINOGRAD_INLINE void multiply_rows(const struct winograd_product *at, int64_t i,
-                                              int64_t j, int vectors)
+CPU_AVX512 LANES_INLINE void multiply_rows(const struct winograd_product *at, int64_t i, int64_t j,
+                                           int vectors)
 {
     switch (least(at->rows - i, ROWS)) {
         BLOCK(12);
@@ -61,12 +60,12 @@ CPU_AVX512 WINOGRAD_INLINE void multiply_rows(const struct winograd_product *at,
 
 CPU_AVX512 void winograd_multiply(const struct winograd_product *at)
 {
-    enum { WIDE = VECTORS * WINOGRAD_LANES };
+    enum { WIDE = VECTORS * LANES };
     int64_t j = 0;
     for (; j + WIDE <= at->columns; j += WIDE)
         for (int64_t i = 0; i < at->rows; i += ROWS)
             multiply_rows(at, i, j, VECTORS);
-    for (; j < at->columns; j += WINOGRAD_LANES)
+    for (; j < at->columns; j += LANES)
         for (int64_t i = 0; i < at->rows; i += ROWS)
             multiply_rows(at, i, j, 1);
 }

@@ -9,7 +9,7 @@
 struct winograd_product {
     const float *left, *right;
     float *out;                   /* rows `out_row` elements apart */
-    int64_t rows, columns, terms; /* columns: a multiple of WINOGRAD_LANES */
+    int64_t rows, columns, terms; /* columns: a multiple of LANES */
     int64_t left_row, left_step, right_step, out_row;
     bool added; /* to what is in `out` */
 };

@@ -13,7 +13,6 @@ enum {
     TILE = WINOGRAD_TILE,
     TAPS = WINOGRAD_TAPS,
     SIDE = WINOGRAD_SIDE,
-    LANES = WINOGRAD_LANES,
 };
 
 /* ---- places ---- */
@@ -69,28 +68,28 @@ static struct square square_of(const struct winograd_map *map, struct place at, 
     return (struct square){copy, side * C, C};
 }
 
-CPU_AVX512 WINOGRAD_INLINE winograd_lanes load_place(const struct square *square, int r, int s)
+CPU_AVX512 LANES_INLINE lanes load_place(const struct square *square, int r, int s)
 {
-    return winograd_load(square->corner + r * square->line + s * square->step);
+    return lanes_load(square->corner + r * square->line + s * square->step);
 }
 
 /* ---- inputs ---- */
 
 /* Bᵀ along a line of cells. */
-CPU_AVX512 WINOGRAD_INLINE void store_cells(const winograd_lanes half[SIDE], int line, float *out,
-                                            int64_t plane)
+CPU_AVX512 LANES_INLINE void store_cells(const lanes half[SIDE], int line, float *out,
+                                         int64_t plane)
 {
-    winograd_lanes done[SIDE];
+    lanes done[SIDE];
     winograd_input(half, done);
     for (int s = 0; s < SIDE; s++)
-        winograd_store(done[s], out + (line * SIDE + s) * plane);
+        lanes_store(done[s], out + (line * SIDE + s) * plane);
 }
 
 /* Line 0 of cells, or line 5. */
-CPU_AVX512 WINOGRAD_INLINE void take_end(const struct square *square, bool last, float *out,
-                                         int64_t plane)
+CPU_AVX512 LANES_INLINE void take_end(const struct square *square, bool last, float *out,
+                                      int64_t plane)
 {
-    winograd_lanes half[SIDE];
+    lanes half[SIDE];
     int first = last ? 1 : 0;
     for (int s = 0; s < SIDE; s++)
         half[s] = winograd_input_end(load_place(square, first, s), load_place(square, first + 2, s),
@@ -99,10 +98,10 @@ CPU_AVX512 WINOGRAD_INLINE void take_end(const struct square *square, bool last,
 }
 
 /* Lines 1 and 2 of cells, or 3 and 4. */
-CPU_AVX512 WINOGRAD_INLINE void take_pair(const struct square *square, bool far, float *out,
-                                          int64_t plane)
+CPU_AVX512 LANES_INLINE void take_pair(const struct square *square, bool far, float *out,
+                                       int64_t plane)
 {
-    winograd_lanes upper[SIDE], lower[SIDE], column[4];
+    lanes upper[SIDE], lower[SIDE], column[4];
     for (int s = 0; s < SIDE; s++) {
         for (int r = 0; r < 4; r++)
             column[r] = load_place(square, r + 1, s);
@@ -133,10 +132,9 @@ CPU_AVX512 void winograd_take_inputs(const struct winograd_map *map, const float
 
 /* ---- gradients of outputs ---- */
 
-CPU_AVX512 WINOGRAD_INLINE void take_gradient(const struct square *square, float *out,
-                                              int64_t plane)
+CPU_AVX512 LANES_INLINE void take_gradient(const struct square *square, float *out, int64_t plane)
 {
-    winograd_lanes half[SIDE][TILE], column[TILE], done[SIDE];
+    lanes half[SIDE][TILE], column[TILE], done[SIDE];
     for (int s = 0; s < TILE; s++) {
         for (int r = 0; r < TILE; r++)
             column[r] = load_place(square, r, s);
@@ -147,7 +145,7 @@ CPU_AVX512 WINOGRAD_INLINE void take_gradient(const struct square *square, float
     for (int r = 0; r < SIDE; r++) {
         winograd_output_adjoint(half[r], done);
         for (int s = 0; s < SIDE; s++)
-            winograd_store(done[s], out + (r * SIDE + s) * plane);
+            lanes_store(done[s], out + (r * SIDE + s) * plane);
     }
 }
 
@@ -169,28 +167,28 @@ CPU_AVX512 void winograd_take_gradients(const struct winograd_map *map, const fl
 struct target {
     float *corner;
     int64_t line, step, lines, columns;
-    winograd_lanes bias;
+    lanes bias;
 };
 
-CPU_AVX512 WINOGRAD_INLINE void store_place(winograd_lanes value,
-                                            const struct winograd_finish *finish, float *to)
+CPU_AVX512 LANES_INLINE void store_place(lanes value, const struct winograd_finish *finish,
+                                         float *to)
 {
     if (finish->added)
-        value += winograd_load(to);
+        value += lanes_load(to);
     if (finish->rectified)
-        value = winograd_rectify(value);
-    winograd_store(value, to);
+        value = lanes_rectify(value);
+    lanes_store(value, to);
 }
 
 /* Aᵀ along a line of a tile. Each place is named, and not counted, so that they stay in
  * registers. */
-CPU_AVX512 WINOGRAD_INLINE void store_places(const winograd_lanes half[SIDE], int line,
-                                             const struct target *target,
-                                             const struct winograd_finish *finish)
+CPU_AVX512 LANES_INLINE void store_places(const lanes half[SIDE], int line,
+                                          const struct target *target,
+                                          const struct winograd_finish *finish)
 {
     if (line >= target->lines)
         return;
-    winograd_lanes done[TILE];
+    lanes done[TILE];
     float *to = target->corner + line * target->line;
     winograd_output(half, done);
     store_place(done[0] + target->bias, finish, to);
@@ -203,14 +201,14 @@ CPU_AVX512 WINOGRAD_INLINE void store_places(const winograd_lanes half[SIDE], in
 }
 
 /* Lines 0 and 2 of a tile, or 1 and 3. */
-CPU_AVX512 WINOGRAD_INLINE void give_pair(const float *in, int64_t plane, int first,
-                                          const struct target *target,
-                                          const struct winograd_finish *finish)
+CPU_AVX512 LANES_INLINE void give_pair(const float *in, int64_t plane, int first,
+                                       const struct target *target,
+                                       const struct winograd_finish *finish)
 {
-    winograd_lanes upper[SIDE], lower[SIDE], column[5];
+    lanes upper[SIDE], lower[SIDE], column[5];
     for (int s = 0; s < SIDE; s++) {
         for (int r = 0; r < 5; r++)
-            column[r] = winograd_load(in + ((r + first) * SIDE + s) * plane);
+            column[r] = lanes_load(in + ((r + first) * SIDE + s) * plane);
         if (first == 0)
             winograd_output_even(column, &upper[s], &lower[s]);
         else
@@ -235,7 +233,7 @@ CPU_AVX512 void winograd_give_outputs(const struct winograd_map *map,
             .columns = least(TILE, map->W - at.w),
         };
         for (int64_t c = 0; c < map->C; c += LANES, in += LANES, target.corner += LANES) {
-            target.bias = winograd_load(finish->bias + c);
+            target.bias = lanes_load(finish->bias + c);
             give_pair(in, part->plane, 0, &target, finish);
             give_pair(in, part->plane, 1, &target, finish);
         }
@@ -247,10 +245,10 @@ CPU_AVX512 void winograd_give_outputs(const struct winograd_map *map,
 CPU_AVX512 void winograd_take_filters(const float *w, int64_t count, float *out)
 {
     for (int64_t i = 0; i < count; i += LANES) {
-        winograd_lanes half[SIDE][TAPS], column[TAPS], done[SIDE];
+        lanes half[SIDE][TAPS], column[TAPS], done[SIDE];
         for (int s = 0; s < TAPS; s++) {
             for (int r = 0; r < TAPS; r++)
-                column[r] = winograd_load(w + (r * TAPS + s) * count + i);
+                column[r] = lanes_load(w + (r * TAPS + s) * count + i);
             winograd_filter(column, done);
             for (int r = 0; r < SIDE; r++)
                 half[r][s] = done[r];
@@ -258,7 +256,7 @@ CPU_AVX512 void winograd_take_filters(const float *w, int64_t count, float *out)
         for (int r = 0; r < SIDE; r++) {
             winograd_filter(half[r], done);
             for (int s = 0; s < SIDE; s++)
-                winograd_store(done[s], out + (r * SIDE + s) * count + i);
+                lanes_store(done[s], out + (r * SIDE + s) * count + i);
         }
     }
 }
@@ -266,10 +264,10 @@ CPU_AVX512 void winograd_take_filters(const float *w, int64_t count, float *out)
 CPU_AVX512 void winograd_give_filters(const float *u, int64_t count, float *out)
 {
     for (int64_t i = 0; i < count; i += LANES) {
-        winograd_lanes half[TAPS][SIDE], column[SIDE], done[TAPS];
+        lanes half[TAPS][SIDE], column[SIDE], done[TAPS];
         for (int s = 0; s < SIDE; s++) {
             for (int r = 0; r < SIDE; r++)
-                column[r] = winograd_load(u + (r * SIDE + s) * count + i);
+                column[r] = lanes_load(u + (r * SIDE + s) * count + i);
             winograd_filter_adjoint(column, done);
             for (int r = 0; r < TAPS; r++)
                 half[r][s] = done[r];
@@ -277,7 +275,7 @@ CPU_AVX512 void winograd_give_filters(const float *u, int64_t count, float *out)
         for (int r = 0; r < TAPS; r++) {
             winograd_filter_adjoint(half[r], done);
             for (int s = 0; s < TAPS; s++)
-                winograd_store(done[s], out + (r * TAPS + s) * count + i);
+                lanes_store(done[s], out + (r * TAPS + s) * count + i);
         }
     }
 }

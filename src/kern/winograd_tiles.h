@@ -6,7 +6,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Maps [N][H][W][C], and how tiles lie on them; C is a multiple of WINOGRAD_LANES. */
+/* Maps [N][H][W][C], and how tiles lie on them; C is a multiple of LANES. */
 struct winograd_map {
     int64_t H, W, C;
     int64_t tiles_h, tiles_w;   /* of one sample */
