@@ -24,6 +24,12 @@
  * The gradient of their weights stays oneDNN's, which is at 53 to 70 % of the peak where a
  * vector's channels are there; so do maps of a few places.
  *
+ * So does the forward pass of few input channels (shallow.h), 32 samples:
+ *
+ *   49 × 10 × 1 → 64, 10 × 4, stride 2     108 (80)
+ *   96 × 96 × 3 → 8, 3 × 3, stride 2        60 (46)
+ *   32 × 32 × 3 → 16, 3 × 3                 79 (72)
+ *
  * Dense 3 × 3 filters of 16, 32 … channels with stride 1 are Winograd's (winograd.h) in training:
  * that bears its rounding errors, while what is solved, evaluated or exported is computed in the
  * order of the definition. In GFLOP/s of direct convolution, oneDNN's in brackets:
@@ -39,6 +45,7 @@
 #include "onednn.h"
 #include "ptqd/kern/conv.h"
 #include "ptqd/kern/relu.h"
+#include "shallow.h"
 #include "winograd.h"
 
 #include <assert.h>
@@ -67,6 +74,7 @@ struct conv_plan {
     bool relu;
     struct depthwise *depthwise; /* NULL: these passes are oneDNN's, too */
     struct winograd *winograd;   /* of all passes; else NULL */
+    struct shallow *shallow;     /* of the forward pass; else NULL */
     struct onednn_device device;
     float *no_bias;  /* [K] zeros */
     float *gathered; /* [N][OH][OW][C], the positions a strided 1 × 1 filter stands on; else NULL */
@@ -290,13 +298,16 @@ static bool create_forward_pass(struct conv_plan *plan, struct error *err)
 {
     const struct conv_shape *shape = &plan->shape;
     struct onednn_pass *pass;
-    bool depthwise = depthwise_takes(shape), gradients = plan->use != CONV_FORWARD;
+    bool depthwise = depthwise_takes(shape), shallow = shallow_takes(shape);
+    bool gradients = plan->use != CONV_FORWARD;
     if (plan->use == CONV_TRAINING && winograd_takes(shape))
         return winograd_create(shape, &plan->winograd, err);
-    if ((!depthwise || gradients) && !onednn_device_create(&plan->device, err))
+    if (((!depthwise && !shallow) || gradients) && !onednn_device_create(&plan->device, err))
         return false;
-    return depthwise ? depthwise_create(shape, gradients, &plan->depthwise, err)
-                     : pass_find(plan, shape->N, PASS_FORWARD, &pass, err);
+    if (depthwise)
+        return depthwise_create(shape, gradients, &plan->depthwise, err);
+    return shallow ? shallow_create(shape, &plan->shallow, err)
+                   : pass_find(plan, shape->N, PASS_FORWARD, &pass, err);
 }
 
 static bool plan_create(const struct conv_shape *shape, enum conv_use use, bool relu,
@@ -338,6 +349,7 @@ void conv_plan_destroy(struct conv_plan *plan)
         slot_finish(&plan->slots[i]);
     depthwise_destroy(plan->depthwise);
     winograd_destroy(plan->winograd);
+    shallow_destroy(plan->shallow);
     onednn_device_destroy(&plan->device);
     free(plan->no_bias);
     free(plan->gathered);
@@ -360,6 +372,10 @@ bool conv_plan_forward(struct conv_plan *plan, int64_t N, const float *x, const 
     }
     if (plan->winograd != NULL) {
         winograd_forward(plan->winograd, N, x, w, bias, plan->relu, y);
+        return true;
+    }
+    if (plan->shallow != NULL) {
+        shallow_forward(plan->shallow, N, x, w, bias, plan->relu, y);
         return true;
     }
     struct onednn_pass *pass;
