@@ -196,6 +196,23 @@ static bool executor_bytes(struct planner *planner, const struct graph *graph, i
 
 /* ---- train ---- */
 
+static int64_t batch_of(const struct planner *planner)
+{
+    int64_t batch = planner->pipeline->optimize.batch, samples = planner->samples->count;
+    return batch < samples ? batch : samples;
+}
+
+/* Samples that distillation executes at once: the teacher's, and of these the student's. */
+static int64_t teacher_part(const struct planner *planner)
+{
+    return sample_order_of_network(planner->network->folded, batch_of(planner), 0);
+}
+
+static int64_t student_part(const struct planner *planner)
+{
+    return sample_order_in_caches(planner->network->folded, teacher_part(planner));
+}
+
 /* A unit while it is trained: its executor, variables, a batch, and what is kept of quantizers. */
 static bool unit_bytes(struct planner *planner, const struct unit *unit, size_t *out_bytes)
 {
@@ -205,12 +222,9 @@ static bool unit_bytes(struct planner *planner, const struct unit *unit, size_t 
     struct unit_graph graph;
     size_t executor;
     bool whole = pipeline->optimize.granularity == OPTIMIZE_NETWORK;
-    int64_t batch = pipeline->optimize.batch < planner->samples->count ? pipeline->optimize.batch
-                                                                       : planner->samples->count;
     if (!unit_graph_create(planner->arena, planner->network, unit, &graph, planner->err))
         return false;
-    int64_t part = whole ? sample_order_of_network(planner->network->folded, batch, 0)
-                         : train_part(graph.graph, batch, 0);
+    int64_t part = whole ? student_part(planner) : train_part(graph.graph, batch_of(planner), 0);
     if (!executor_bytes(planner, graph.graph, part, true, unit, &executor))
         return false;
     size_t weights = weight_bytes(planner->network, unit->layer, unit->layer_count);
@@ -257,7 +271,7 @@ static bool plan_training(struct planner *planner)
     struct unit *units;
     size_t student, teacher;
     const struct graph *folded = planner->network->folded;
-    int64_t part = sample_order_of_network(folded, pipeline->optimize.batch, 0);
+    int64_t part = teacher_part(planner);
     int count;
     static const enum unit_granularity granularities[] = {
         [OPTIMIZE_LAYER] = UNIT_LAYER,

@@ -35,9 +35,10 @@ struct distillation {
     struct exec *teacher, *student;
     bool *kept; /* [tensor_count]: read from both */
     struct sample_order order;
-    int64_t part;            /* samples executed at once */
+    int64_t taught, part;    /* samples that the teacher executes at once, and the student */
+    int64_t first;           /* of the taught ones, where those of the student begin */
     int64_t inputs, outputs; /* elements of one sample */
-    float *input;            /* [batch][inputs], of the student where it executes all at once */
+    float *input;            /* [batch][inputs], of the teacher where it executes all at once */
     float *tempered;         /* [outputs] */
     struct augmenter augmenter;
     struct exec_seed *seeds; /* the output's, then those of the activations */
@@ -74,17 +75,21 @@ static bool create_networks(struct distillation *d, const struct unit *unit,
     if (!unit_graph_create(scratch, d->network, unit, &d->graph, err) ||
         !choose_tensors(d, scratch, err))
         return false;
-    d->part = sample_order_of_network(d->network->folded, d->order.batch, d->options->most_bytes);
-    struct exec_options options = {
-        .batch = d->part,
+    const struct graph *folded = d->network->folded;
+    d->taught = sample_order_of_network(folded, d->order.batch, d->options->most_bytes);
+    d->part = sample_order_in_caches(folded, d->taught);
+    struct exec_options taught = {
+        .batch = d->taught,
         .gradients = true, /* keeps activations */
         .joins = true,
         .kept = d->kept,
     };
+    struct exec_options learned = taught;
+    learned.batch = d->part;
     if (!trainee_create(scratch, d->network, unit, &d->graph, output_scales, &d->options->trainee,
                         &d->trainee, err) ||
-        !exec_create(d->network->folded, &options, &d->teacher, err) ||
-        !exec_create(d->graph.graph, &options, &d->student, err))
+        !exec_create(folded, &taught, &d->teacher, err) ||
+        !exec_create(d->graph.graph, &learned, &d->student, err))
         return false;
     return trainee_want_gradients(&d->trainee, d->student, err);
 }
@@ -128,8 +133,8 @@ static bool distillation_init(struct distillation *d, const double *output_scale
     if (!d->tempered || !create_networks(d, &units[0], output_scales, scratch, err) ||
         !create_seeds(d, scratch, err))
         return false;
-    d->input = d->part == d->order.batch
-                   ? exec_input(d->student)
+    d->input = d->taught == d->order.batch
+                   ? exec_input(d->teacher)
                    : ARENA_ARRAY(scratch, float, d->order.batch * d->inputs, err);
     return d->input != NULL;
 }
@@ -188,16 +193,29 @@ static double tempered_share(const struct distillation *d)
                                           : 0.5 * fmin(fmax(2.0 - d->doubt / DOUBT, 0.0), 1.0);
 }
 
+/* What the teacher has in a tensor for the samples that the student executes. */
+static const float *wanted_of(const struct distillation *d, int tensor)
+{
+    return exec_values(d->teacher, tensor) +
+           tensor_elements(&d->graph.graph->tensors[tensor], d->first);
+}
+
+static bool may_temper(const struct distillation *d)
+{
+    return d->options->loss == DISTILL_PROBABILITIES && d->outputs > 1;
+}
+
 /* Adds what the loss of a part says at the higher temperature to the gradient of the output. */
 static void temper(struct distillation *d, int64_t count)
 {
     double share = tempered_share(d);
+    const float *wanted = wanted_of(d, d->seeds[0].tensor);
+    const float *given = exec_values(d->student, d->seeds[0].tensor);
     for (int64_t i = 0; share > 0.0 && i < count; i++) {
         int64_t at = i * d->outputs;
         float *gradient = d->gradient + at;
-        (void)divergence(exec_values(d->teacher, d->seeds[0].tensor) + at,
-                         exec_values(d->student, d->seeds[0].tensor) + at, d->outputs,
-                         d->options->temperature, d->tempered); /* for its gradient */
+        (void)divergence(wanted + at, given + at, d->outputs, d->options->temperature,
+                         d->tempered); /* for its gradient */
         for (int64_t j = 0; j < d->outputs; j++)
             gradient[j] = (float)((1.0 - share) * (double)gradient[j] +
                                   share / (double)d->order.batch * (double)d->tempered[j]);
@@ -209,7 +227,7 @@ static void temper(struct distillation *d, int64_t count)
 static double compare_outputs(struct distillation *d, int64_t count)
 {
     int tensor = d->seeds[0].tensor;
-    const float *wanted = exec_values(d->teacher, tensor);
+    const float *wanted = wanted_of(d, tensor);
     const float *given = exec_values(d->student, tensor);
     double loss = 0.0;
     for (int64_t i = 0; i < count; i++) {
@@ -229,22 +247,32 @@ static void compare_activations(struct distillation *d)
 {
     for (int i = 1; i < d->seed_count; i++) {
         double factor = 2.0 * d->options->share / (double)(d->seed_count - 1);
-        d->seeds[i].wanted = exec_values(d->teacher, d->seeds[i].tensor);
+        d->seeds[i].wanted = wanted_of(d, d->seeds[i].tensor);
         d->seeds[i].factor = d->squares[i] > 0.0 ? (float)(factor / d->squares[i]) : 0.0f;
     }
+}
+
+/* The student on some of the taught samples, of which the first is `input`. */
+static bool answer(struct distillation *d, const float *input, int64_t count, struct error *err)
+{
+    return exec_forward(d->student, input + d->first * d->inputs, count, err);
 }
 
 /* Mean loss of the output over all samples, in order. */
 static bool measure(struct distillation *d, double *out_loss, struct error *err)
 {
     double sum = 0.0;
-    for (int64_t first = 0; first < d->order.count; first += d->part) {
-        int64_t count = sample_order_part(first, d->order.count, d->part);
-        if (!read_samples(d, d->order.in_order + first, count, err) ||
-            !exec_forward(d->teacher, d->input, count, err) ||
-            !exec_forward(d->student, d->input, count, err))
+    for (int64_t first = 0; first < d->order.count; first += d->taught) {
+        int64_t taught = sample_order_part(first, d->order.count, d->taught);
+        if (!read_samples(d, d->order.in_order + first, taught, err) ||
+            !exec_forward(d->teacher, d->input, taught, err))
             return false;
-        sum += compare_outputs(d, count);
+        for (d->first = 0; d->first < taught; d->first += d->part) {
+            int64_t count = sample_order_part(d->first, taught, d->part);
+            if (!answer(d, d->input, count, err))
+                return false;
+            sum += compare_outputs(d, count);
+        }
     }
     *out_loss = sum / (double)d->samples->count;
     return true;
@@ -254,8 +282,8 @@ static bool measure(struct distillation *d, double *out_loss, struct error *err)
 static bool measure_unit(struct distillation *d, struct error *err)
 {
     double sum = 0.0;
-    for (int64_t first = 0; first < d->order.count; first += d->part) {
-        int64_t count = sample_order_part(first, d->order.count, d->part);
+    for (int64_t first = 0; first < d->order.count; first += d->taught) {
+        int64_t count = sample_order_part(first, d->order.count, d->taught);
         if (!read_samples(d, d->order.in_order + first, count, err) ||
             !exec_forward(d->teacher, d->input, count, err))
             return false;
@@ -276,8 +304,8 @@ static bool teach(struct distillation *d, struct error *err)
 {
     const struct tensor *tensors = d->graph.graph->tensors;
     memset(d->squares, 0, (size_t)d->seed_count * sizeof(double));
-    for (int64_t first = 0; first < d->order.batch; first += d->part) {
-        int64_t count = sample_order_part(first, d->order.batch, d->part);
+    for (int64_t first = 0; first < d->order.batch; first += d->taught) {
+        int64_t count = sample_order_part(first, d->order.batch, d->taught);
         if (!exec_forward(d->teacher, d->input + first * d->inputs, count, err))
             return false;
         for (int i = 1; i < d->seed_count; i++) {
@@ -289,11 +317,24 @@ static bool teach(struct distillation *d, struct error *err)
     return true;
 }
 
+/* A forward and a backward pass of the student on a part of the taught samples. */
+static bool learn(struct distillation *d, const float *input, int64_t count, double *loss,
+                  struct error *err)
+{
+    if (!answer(d, input, count, err))
+        return false;
+    *loss += compare_outputs(d, count) / (double)d->order.batch;
+    if (may_temper(d))
+        temper(d, count);
+    compare_activations(d);
+    return exec_backward_from(d->student, d->seeds, d->seed_count, input > d->input || d->first > 0,
+                              err);
+}
+
 static bool train_step(struct distillation *d, const struct trainee_step *step, struct error *err)
 {
     const int64_t *samples = sample_order_step(&d->order, d->step);
     int64_t batch = d->order.batch;
-    bool may_temper = d->options->loss == DISTILL_PROBABILITIES && d->outputs > 1;
     double loss = 0.0;
     d->trainee.hard = false;
     trainee_apply(&d->trainee);
@@ -302,22 +343,18 @@ static bool train_step(struct distillation *d, const struct trainee_step *step, 
     augmenter_apply(&d->augmenter, d->rng, batch, d->input);
     if (!teach(d, err))
         return false;
-    for (int64_t first = 0; first < batch; first += d->part) {
-        int64_t count = sample_order_part(first, batch, d->part);
+    for (int64_t first = 0; first < batch; first += d->taught) {
+        int64_t taught = sample_order_part(first, batch, d->taught);
         const float *input = d->input + first * d->inputs;
-        if ((count < batch && !exec_forward(d->teacher, input, count, err)) ||
-            !exec_forward(d->student, input, count, err))
+        if (taught < batch && !exec_forward(d->teacher, input, taught, err))
             return false;
-        loss += compare_outputs(d, count) / (double)batch;
-        if (may_temper)
-            temper(d, count);
-        compare_activations(d);
-        if (!exec_backward_from(d->student, d->seeds, d->seed_count, first > 0, err))
-            return false;
+        for (d->first = 0; d->first < taught; d->first += d->part)
+            if (!learn(d, input, sample_order_part(d->first, taught, d->part), &loss, err))
+                return false;
     }
     if (d->step > 0)
         recon_monitor_record(d->monitor, d->step, loss);
-    if (may_temper)
+    if (may_temper(d))
         d->doubt =
             DOUBT_INERTIA * d->doubt + (1.0 - DOUBT_INERTIA) * loss / log((double)d->outputs);
     trainee_step(&d->trainee, d->student, step);

@@ -87,6 +87,16 @@ START_TEST(what_is_executed_at_once_follows_the_memory)
 }
 END_TEST
 
+/* Its maps are 8 × 8: eight samples have as many positions as are wanted. */
+START_TEST(what_caches_hold_follows_the_smallest_map)
+{
+    static const int64_t counts[][2] = {{1, 1}, {8, 8}, {15, 8}, {16, 8}, {13, 13}, {64, 8}};
+    struct graph *graph = small_network_create(arena, 1);
+    for (size_t i = 0; i < sizeof(counts) / sizeof(counts[0]); i++)
+        ck_assert_int_eq(sample_order_in_caches(graph, counts[i][0]), counts[i][1]);
+}
+END_TEST
+
 /* Law: the last moment is the end, whatever the number of steps; no step has come to one earlier
  * than its share. */
 START_TEST(the_last_moment_is_the_end)
@@ -113,6 +123,7 @@ int main(void)
     tcase_add_test(tcase, the_last_moment_is_the_end);
     tcase_add_test(tcase, a_batch_is_at_most_all_samples);
     tcase_add_test(tcase, what_is_executed_at_once_follows_the_memory);
+    tcase_add_test(tcase, what_caches_hold_follows_the_smallest_map);
     suite_add_tcase(suite, tcase);
     return support_run(suite);
 }

@@ -37,3 +37,8 @@ int64_t sample_order_at_once(const struct graph *graph, int64_t batch, int64_t m
 /* The same where a whole network is trained: all, unless that takes more than `most_bytes`; 0: than
  * the usual ceiling. */
 int64_t sample_order_of_network(const struct graph *graph, int64_t batch, int64_t most_bytes);
+
+/* Of `count` samples, those whose gradients are taken at once: a half, a quarter, … as long as the
+ * smallest map of a convolution still has many positions. So caches hold what a layer reads and
+ * writes, while small maps with many weights, which lose by it, are kept together. */
+int64_t sample_order_in_caches(const struct graph *graph, int64_t count);
