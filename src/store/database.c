@@ -1,6 +1,7 @@
 #include "database.h"
 
 #include "statement.h"
+#include "wal_gather.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -44,7 +45,8 @@ bool database_open(const char *path, enum database_access access, struct databas
     bool writes = access == DATABASE_WRITE;
     int flags = SQLITE_OPEN_NOMUTEX |
                 (writes ? SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE : SQLITE_OPEN_READONLY);
-    bool ok = sqlite3_open_v2(path, &database->handle, flags, NULL) == SQLITE_OK;
+    bool ok = sqlite3_open_v2(path, &database->handle, flags, writes ? wal_gather_name() : NULL) ==
+              SQLITE_OK;
     if (ok) {
         (void)sqlite3_extended_result_codes(database->handle, 1); /* a flag of an open handle */
         (void)sqlite3_busy_timeout(database->handle, BUSY_TIMEOUT_MS); /* the same */

@@ -1,5 +1,5 @@
-/* The n-th allocation and the n-th write fail, for all n, while a job is submitted, a run is
- * claimed and a run is finished. (For the n-th SQL step: test_store_fault.c.)
+/* The n-th allocation and the n-th page that is written fail, for all n, while a job is submitted,
+ * a run is claimed and a run is finished. (For the n-th SQL step: test_store_fault.c.)
  *
  * Laws: the call succeeds or says why (memory, io); it was done or not done at all; the database is
  * sound; the same call succeeds next. */
@@ -39,11 +39,17 @@ static void *failing_realloc(void *bytes, int size)
     return strikes(&allocations_left) ? NULL : memory.xRealloc(bytes, size);
 }
 
+/* The pages of a commit are one write: each of them may fail, and then those before it are there.
+ */
 static ssize_t failing_pwrite(int fd, const void *bytes, size_t size, off_t offset)
 {
-    if (strikes(&writes_left)) {
-        errno = EIO;
-        return -1;
+    enum { PAGE_BYTES = 4096 };
+    for (size_t good = 0; good < size; good += PAGE_BYTES) {
+        if (strikes(&writes_left)) {
+            (void)!pwrite(fd, bytes, good, offset); /* it fails anyway */
+            errno = EIO;
+            return -1;
+        }
     }
     return pwrite(fd, bytes, size, offset);
 }
