@@ -122,6 +122,26 @@ START_TEST(the_rows_of_an_older_version_are_counted_labelled_and_summed_up)
 }
 END_TEST
 
+/* Law: the rule for the state of a run is the same in every version. */
+START_TEST(a_state_that_no_run_has_is_refused)
+{
+    static const char insert[] =
+        "PRAGMA foreign_keys = OFF;"
+        "INSERT INTO run (job, variant, seed, created_ms, state) VALUES (1, 0, %d, 1, '%s');";
+    static const char *const states[] = {"queued", "running", "succeeded", "failed", "cancelled"};
+    char sql[200];
+    for (int version = 2; version <= migration_count; version++) {
+        ck_assert_ok(schema_migrate(database, version, &err), &err);
+        for (int i = 0; i < 5; i++) {
+            (void)snprintf(sql, sizeof(sql), insert, 5 * version + i, states[i]);
+            ck_assert_ok(database_script(database, sql, &err), &err);
+        }
+        (void)snprintf(sql, sizeof(sql), insert, -version, "asleep");
+        ck_assert_fails(database_script(database, sql, &err), &err, E_CONFLICT, "CHECK");
+    }
+}
+END_TEST
+
 START_TEST(a_newer_schema_is_refused_with_both_versions)
 {
     char pragma[64], message[128];
@@ -221,6 +241,7 @@ int main(void)
     tcase_add_test(cases, migrations_are_numbered_from_1_without_gaps);
     tcase_add_test(cases, every_older_version_migrates_to_the_newest);
     tcase_add_test(cases, the_rows_of_an_older_version_are_counted_labelled_and_summed_up);
+    tcase_add_test(cases, a_state_that_no_run_has_is_refused);
     tcase_add_test(cases, owners_of_the_second_version_become_holders);
     tcase_add_test(cases, a_newer_schema_is_refused_with_both_versions);
     tcase_add_test(cases, the_database_of_another_program_is_refused);
