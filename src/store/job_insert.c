@@ -72,12 +72,14 @@ static bool check_inputs(struct database *database, const struct job_row *row, s
                         err);
 }
 
+/* OR FAIL: what this would leave half done is rolled back with its group. To undo it alone, SQLite
+ * copies each page that it or a trigger changes, a quarter of its time. */
 static bool insert_job(struct database *database, const struct job_row *row, int64_t runs,
                        int64_t now_ms, int64_t *out_number, struct error *err)
 {
     struct statement statement;
     statement_open(&statement, database,
-                   "INSERT INTO job (name, owner, priority, spec, model, calibration,"
+                   "INSERT OR FAIL INTO job (name, owner, priority, spec, model, calibration,"
                    " calibration_labels, evaluation, evaluation_labels, created_ms, queued)"
                    " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
                    err);
