@@ -22,7 +22,7 @@ const struct http_route *http_route_at(const struct http_table *const *tables, s
 
 static size_t segment_length(const char *path)
 {
-    return strcspn(path, "/");
+    return (size_t)(strchrnul(path, '/') - path);
 }
 
 /* Notes a segment under the name in braces; false when it is empty or too long. */
@@ -39,9 +39,11 @@ static bool bind_param(const char *pattern, size_t pattern_length, const char *p
     return true;
 }
 
-static bool matches(const struct http_route *route, const char *path, struct http_match *out_match)
+/* Of `match` nothing is cleared that is not counted: most routes do not match. */
+static bool matches(const struct http_route *route, const char *path, struct http_match *match)
 {
-    struct http_match match = {.route = route};
+    match->route = route;
+    match->count = 0;
     const char *pattern = route->pattern;
     while (*pattern == '/' && *path == '/') {
         pattern++;
@@ -49,7 +51,7 @@ static bool matches(const struct http_route *route, const char *path, struct htt
         size_t pattern_length = segment_length(pattern);
         size_t length = segment_length(path);
         if (*pattern == '{') {
-            if (!bind_param(pattern, pattern_length, path, length, &match))
+            if (!bind_param(pattern, pattern_length, path, length, match))
                 return false;
         } else if (pattern_length != length || memcmp(pattern, path, length) != 0) {
             return false;
@@ -57,10 +59,7 @@ static bool matches(const struct http_route *route, const char *path, struct htt
         pattern += pattern_length;
         path += length;
     }
-    if (*pattern != '\0' || *path != '\0')
-        return false;
-    *out_match = match;
-    return true;
+    return *pattern == '\0' && *path == '\0';
 }
 
 static bool serves(const struct http_route *route, const char *method)
@@ -81,12 +80,12 @@ bool http_route_find(const struct http_table *const *tables, const char *method,
                      struct error *err)
 {
     size_t fewest = HTTP_PARAMS_MAX; /* parameters of what matches */
+    struct http_match match;
     bool found = false;
     out_allow[0] = '\0';
     for (; *tables != NULL; tables++) {
         for (size_t i = 0; i < (*tables)->count; i++) {
             const struct http_route *route = &(*tables)->routes[i];
-            struct http_match match;
             if (!matches(route, path, &match) || match.count > fewest)
                 continue;
             if (match.count < fewest) { /* the others' parameter is a word of this one */
