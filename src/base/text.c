@@ -266,6 +266,14 @@ void text_put_json_string(struct text *text, const char *string)
     text_puts(text, "\"");
 }
 
+/* Writes a number of at most so many digits; returns what is behind them. */
+static char *put_digits(char *at, int number, int places)
+{
+    for (int i = places; i-- > 0; number /= 10)
+        at[i] = (char)('0' + number % 10);
+    return at + places;
+}
+
 void text_time(int64_t unix_ms, char out[static TEXT_TIME_BYTES])
 {
     int64_t ms = unix_ms % 1000;
@@ -275,10 +283,22 @@ void text_time(int64_t unix_ms, char out[static TEXT_TIME_BYTES])
         seconds--;
     }
     struct tm utc;
-    char date[TEXT_TIME_BYTES - 5]; /* ".123Z" comes after it */
-    /* A year beyond the range of struct tm has no date; the epoch stands for it. */
-    if (gmtime_r(&seconds, &utc) == NULL ||
-        strftime(date, sizeof(date), "%Y-%m-%dT%H:%M:%S", &utc) == 0)
-        (void)snprintf(date, sizeof(date), "1970-01-01T00:00:00");
-    (void)snprintf(out, TEXT_TIME_BYTES, "%s.%03dZ", date, (int)ms);
+    /* RFC 3339 has no date in a year of more than four digits; the epoch stands for it. */
+    if (gmtime_r(&seconds, &utc) == NULL || utc.tm_year < -1900 || utc.tm_year >= 10000 - 1900)
+        utc = (struct tm){.tm_year = 70, .tm_mday = 1};
+    const struct {
+        int number, digits;
+        char end;
+    } parts[] = {{utc.tm_year + 1900, 4, '-'},
+                 {utc.tm_mon + 1, 2, '-'},
+                 {utc.tm_mday, 2, 'T'},
+                 {utc.tm_hour, 2, ':'},
+                 {utc.tm_min, 2, ':'},
+                 {utc.tm_sec, 2, '.'},
+                 {(int)ms, 3, 'Z'}};
+    for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
+        out = put_digits(out, parts[i].number, parts[i].digits);
+        *out++ = parts[i].end;
+    }
+    *out = '\0';
 }
