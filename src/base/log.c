@@ -62,7 +62,10 @@ static _Thread_local char thread_context[LOG_CONTEXT_BYTES];
 
 void log_set_context(const char *pairs)
 {
-    (void)snprintf(thread_context, sizeof(thread_context), "%s", pairs == NULL ? "" : pairs);
+    size_t length = pairs == NULL ? 0 : strnlen(pairs, sizeof(thread_context) - 1);
+    if (length > 0)
+        memcpy(thread_context, pairs, length);
+    thread_context[length] = '\0';
 }
 
 /* A line in the making. It is of fixed size, so that running out of memory can still be told; what

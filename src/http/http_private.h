@@ -17,6 +17,7 @@
 #include <stdatomic.h>
 
 enum { ANSWER_HEADERS_MAX = 16, HTTP_ID_BYTES = 65 };
+#define HTTP_LOG_KEY "request="
 
 /* One accepted connection. */
 struct peer {
@@ -63,7 +64,8 @@ struct http_request {
     struct peer *peer;
     struct arena *arena;
     const char *method, *path;
-    char id[HTTP_ID_BYTES]; /* X-Request-Id, the client's or ours */
+    char log_context[sizeof(HTTP_LOG_KEY) - 1 + HTTP_ID_BYTES];
+    const char *id; /* X-Request-Id, the client's or ours: the end of `log_context` */
     struct http_match match;
     const char *owner;
     int role;

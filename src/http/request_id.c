@@ -28,12 +28,15 @@ static uint64_t scramble(uint64_t number)
 
 void http_take_id(struct http_request *request)
 {
-    const char *given = http_header(request, "X-Request-Id");
-    if (given != NULL && is_usable(given))
-        (void)snprintf(request->id, sizeof(request->id), "%s", given); /* fits */
-    else
-        (void)snprintf(request->id, sizeof(request->id), "%016" PRIx64,
+    char own[17];
+    const char *id = http_header(request, "X-Request-Id");
+    if (id == NULL || !is_usable(id)) {
+        (void)snprintf(own, sizeof(own), "%016" PRIx64,
                        scramble(atomic_fetch_add(&request->server->last_id, 1)));
+        id = own;
+    }
+    (void)snprintf(request->log_context, sizeof(request->log_context), HTTP_LOG_KEY "%s", id);
+    request->id = request->log_context + strlen(HTTP_LOG_KEY);
 }
 
 const char *http_request_id(const struct http_request *request)
@@ -43,9 +46,7 @@ const char *http_request_id(const struct http_request *request)
 
 void http_log_begin(const struct http_request *request)
 {
-    char context[LOG_CONTEXT_BYTES];
-    (void)snprintf(context, sizeof(context), "request=%s", request->id); /* fits */
-    log_set_context(context);
+    log_set_context(request->log_context);
 }
 
 void http_log_end(void)
