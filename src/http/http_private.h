@@ -143,6 +143,7 @@ struct http_server {
     pthread_t acceptor;
     int acceptor_end; /* an event: the acceptor returns */
 
+    atomic_uint_least64_t resuming; /* taken off the list of suspended ones, but still so */
     atomic_uint_least64_t active, cut, evicted, turned_away, body_bytes, by_class[6];
     atomic_uint_least64_t last_id; /* of requests whose client gave none; starts at random */
     atomic_uint_least64_t received_bytes, sent_bytes; /* of bodies */

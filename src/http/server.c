@@ -154,7 +154,7 @@ static void wait_for_requests(struct http_server *server, int64_t deadline_ms)
     const struct timespec step = {.tv_nsec = DRAIN_STEP_MS * 1000000};
     for (;;) {
         pthread_mutex_lock(&server->lock);
-        uint64_t suspended = server->suspended_count;
+        uint64_t suspended = server->suspended_count + atomic_load(&server->resuming);
         pthread_mutex_unlock(&server->lock);
         bool done = deadline_ms < 0 ? suspended == 0 : atomic_load(&server->active) == 0;
         if (done || (deadline_ms >= 0 && http_clock_ms() >= deadline_ms))

@@ -90,15 +90,22 @@ bool http_hold(struct http_request *request)
     return held;
 }
 
+/* The lock is not held while the HTTP thread is woken: it soon wants the lock, and goes before the
+ * thread that writes. Once awake it may end the request, and the server may be told to stop. */
 void http_resume(struct http_request *request)
 {
     struct http_server *server = request->server;
     pthread_mutex_lock(&server->lock);
-    if (request->suspended) {
+    bool suspended = request->suspended;
+    if (suspended) {
         unlink_suspended(request);
-        MHD_resume_connection(request->connection);
+        atomic_fetch_add(&server->resuming, 1);
     }
     pthread_mutex_unlock(&server->lock);
+    if (suspended) {
+        MHD_resume_connection(request->connection);
+        atomic_fetch_sub(&server->resuming, 1);
+    }
 }
 
 /* True when the client has closed its side: nobody waits for the answer any more. (A client that
