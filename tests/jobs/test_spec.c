@@ -386,6 +386,17 @@ START_TEST(variants_are_the_combinations_of_what_is_swept)
 }
 END_TEST
 
+START_TEST(the_only_variant_has_no_choices)
+{
+    const char *choices;
+    ck_assert_ok(parse("{" FILES ",\"pipeline\":{\"weights\":{\"bits\":[4]}}}"), &err);
+    ck_assert_ok(job_spec_choices(&spec, 0, false, arena, &choices, &err), &err);
+    ck_assert_str_eq(choices, "{}");
+    ck_assert_ok(job_spec_choices(&spec, 0, true, arena, &choices, &err), &err);
+    ck_assert_ptr_nonnull(strstr(choices, "\"weights.bits\":4"));
+}
+END_TEST
+
 /* What tells runs apart has the rules, too. */
 START_TEST(all_choices_of_a_variant_have_the_rules)
 {
@@ -487,6 +498,7 @@ int main(void)
     tcase_add_test(cases, paths_are_taken_where_they_are_allowed);
     tcase_add_test(cases, a_printed_specification_is_complete_and_stable);
     tcase_add_test(cases, variants_are_the_combinations_of_what_is_swept);
+    tcase_add_test(cases, the_only_variant_has_no_choices);
     tcase_add_test(cases, all_choices_of_a_variant_have_the_rules);
     tcase_add_test(cases, a_job_for_the_store_has_all_of_the_specification);
     tcase_add_loop_test(cases, the_specifications_of_the_study_are_valid, 0,
