@@ -1,20 +1,21 @@
 /* Products of whole lines (gram_lines.h), for filters of three columns, and of four with stride 2.
  *
- * Along a line the sums of all distances stay in registers, and the ends of the line, where some of
- * them are missing, are code of their own: no product is made that nobody wants. Along wide lines a
- * value is kept in a register for all places that meet it.
+ * Along a line the sums of all distances stay in registers, and so do a place on the left and its
+ * neighbours, which move on by one: what a place on the right takes part in needs one load. The
+ * ends of the line, where some distances are missing, are code of their own: no product is made
+ * that nobody wants.
  *
- *   three columns, stride 1   With the padding that keeps the size, a pair of taps sees the same
- *                             places as any other of its distance, but for a tap with itself, which
- *                             may miss the first place, or the last one: these have sums of their
- *                             own.
- *   three, stride 2           With a padding that halves an even size, even places are those of two
- *                             taps and odd ones those of the third; the first place, an even one,
- * is seen by one of the two alone. If the padding is at the other end, a line is read from right to
- * left. four, stride 2            With an even size and one place of padding at either end, even
- * places are those of the second tap and the fourth, which misses the first place; odd ones those
- * of the first and the third, which alone sees the last place. Two places at a time share what they
- * meet. */
+ * Three columns, stride 1: with the padding that keeps the size, a pair of taps sees the same
+ * places as any other of its distance, but for a tap with itself, which may miss the first place,
+ * or the last one: these have sums of their own.
+ *
+ * Three, stride 2: with a padding that halves an even size, even places are those of two taps and
+ * odd ones those of the third; the first place, an even one, is seen by one of the two alone. If
+ * the padding is at the other end, a line is read from right to left.
+ *
+ * Four, stride 2: with an even size and one place of padding at either end, even places are those
+ * of the second tap and the fourth, which misses the first place; odd ones those of the first and
+ * the third, which alone sees the last place. */
 
 #include "gram_lines.h"
 
@@ -27,10 +28,9 @@
 #include <immintrin.h>
 
 enum {
-    WITHIN = 2,            /* places from one tap to another, at most */
-    SPAN = 2 * WITHIN + 1, /* places that one meets */
     SLOTS = GRAM_LINES_SLOTS,
     ROWS = GRAM_LINES_ROWS,
+    WITHIN = 2,       /* places from one tap to another, at most */
     NEAR = WITHIN,    /* slots: of distances −2 … 2 from −2 on; of a place with itself, ... */
     FIRST = 5,        /* ... of the first place with itself, ... */
     LAST = 6,         /* ... and of the last one */
@@ -43,8 +43,7 @@ enum {
     LAST_FOUR = 13,   /* ... and of the last one with itself */
     PART = 256,       /* places whose sums are in registers */
     OWN = 3,
-    WIDE = 20, /* places of a line from which on values are kept: 1.1 times as fast for 24, 1.2 for
-                  112; 0.96 for 14, and 0.8 for 5, which have only ends */
+    NONE = -1,
 };
 
 /* What a slot sums up: places `first` and so many more, with those a distance away. */
@@ -170,29 +169,43 @@ struct kind {
     int form, distances;
     int half; /* of the first distance, which is 0: only the columns behind (1), before (−1) */
     bool own;
-    bool wide; /* lines of WIDE places and more, of FORM_WHOLE */
     bool codes;
 };
+
+enum { REACH = WITHIN_FOUR, WINDOW = 2 * REACH + 1 };
 
 /* Where it is read at present. */
 struct line {
     const uint8_t *left, *right[ROWS];
     int64_t step;
     uintptr_t ahead;
+    __m512i near[WINDOW]; /* on the left: the place itself, and up to REACH at either side */
 };
 
-/* The products of a place that go to the distances low … high. */
+/* A place on the right, and the factors that are in its line: so many before it, and behind. */
 struct place {
-    int low, high;
-    int middle, near; /* slots of distance 0: as the others count from, and of the place itself */
-    int own;
+    int before, behind;
+    bool odd, first, last;
 };
 
-/* A value as a factor; codes − 128 modulo 256. */
-AVX512 static INLINE __m512i factor_of(const struct kind kind, __m512i value)
+static INLINE int within(const struct kind kind)
 {
-    const __m512i shift = _mm512_set1_epi32((int)0x80808080U);
-    return kind.codes ? _mm512_xor_si512(value, shift) : value;
+    return kind.form == FORM_FOUR ? WITHIN_FOUR : WITHIN;
+}
+
+/* The slot of a place and the factor `from` places behind it, or NONE. */
+static INLINE int slot_of(const struct kind kind, const struct place place, int from)
+{
+    bool odd = place.odd != (from % 2 != 0); /* the factor */
+    if (kind.form == FORM_WHOLE)
+        return from != 0 ? NEAR - from : place.first ? FIRST : place.last ? LAST : NEAR;
+    if (kind.form == FORM_HALVED && odd)
+        return from < -1 || from > 1 ? NONE : ODD - from;
+    if (kind.form == FORM_HALVED)
+        return from == 0 && place.first ? FIRST : NEAR - from;
+    if (odd)
+        return from > 2 ? NONE : from == 0 && place.last ? LAST_FOUR : ODD_FOUR - from;
+    return from < -2 ? NONE : from == 0 && place.first ? FIRST_FOUR : WITHIN_FOUR - from;
 }
 
 /* As in gram_tiles.c. */
@@ -206,166 +219,76 @@ AVX512 static INLINE __m512i add_product(const struct kind kind, __m512i sum, __
     return sum;
 }
 
-AVX512 static INLINE void add_own(const struct kind kind, __m512i value, struct line *line,
-                                  __m512 *sum)
+/* The factor so many places behind the present one; codes − 128 modulo 256. */
+AVX512 static INLINE __m512i factor_at(const struct kind kind, const struct line *line, int places)
 {
+    const __m512i shift = _mm512_set1_epi32((int)0x80808080U);
+    __m512i value = _mm512_loadu_si512(line->left + places * line->step);
+    return kind.codes ? _mm512_xor_si512(value, shift) : value;
+}
+
+/* The sum of a place by itself, and what is asked for with it. */
+AVX512 static INLINE void add_own(const struct kind kind, const struct place place,
+                                  struct line *line, __m512 own[OWN])
+{
+    int i = place.first ? 1 : 0;
+    if (kind.form == FORM_HALVED ? place.odd : place.last)
+        i = 2;
     if (!kind.own)
         return;
-    *sum = _mm512_add_ps(*sum, _mm512_castsi512_ps(value));
+    own[i] = _mm512_add_ps(own[i], _mm512_castsi512_ps(line->near[REACH]));
     __builtin_prefetch((const void *)line->ahead, 0, 2);
     line->ahead += GRAM_VECTOR;
 }
 
-/* The step, of which the compiler is to know nothing: it would keep multiples of it, and pointers
- * to all places, in registers that the sums need. */
-static INLINE int64_t step_of(const struct line *line)
-{
-    int64_t step = line->step;
-    __asm__("" : "+r"(step));
-    return step;
-}
-
-/* The place a number of steps from the present one, of the k-th line on the right. */
-AVX512 static INLINE __m512i right_at(const struct line *line, int k, int64_t distance)
-{
-    return _mm512_loadu_si512(line->right[k] + distance);
-}
-
-AVX512 static INLINE __m512i left_at(const struct kind kind, const struct line *line)
-{
-    return _mm512_loadu_si512(kind.half != 0 ? line->right[0] : line->left);
-}
-
-static INLINE void advance(const struct kind kind, struct line *line, int64_t step)
-{
-    if (kind.half == 0)
-        line->left += step;
-    UNROLL for (int k = 0; k < kind.distances; k++) line->right[k] += step;
-}
-
-/* A place, and on to the next one. */
+/* A place of all lines on the right, and on to the next one: what is left and right of it on the
+ * left is kept for those that follow, so that 13 products need 3 loads. */
 AVX512 static INLINE void add_place(const struct kind kind, const struct place place,
                                     struct line *line, struct sums *sums)
 {
-    int64_t step = step_of(line);
-    __m512i value = left_at(kind, line), factor = factor_of(kind, value);
-    add_own(kind, value, line, &sums->own[place.own]);
-    UNROLL for (int k = 0; k < kind.distances; k++) UNROLL for (int d = -WITHIN; d <= WITHIN; d++)
+    const int reach = within(kind);
+    if (place.behind == reach)
+        line->near[REACH + reach] = factor_at(kind, line, reach);
+    add_own(kind, place, line, sums->own);
+    UNROLL for (int k = 0; k < kind.distances; k++)
     {
         bool half = kind.half != 0 && k == 0;
-        int slot = d == 0 ? place.near : place.middle + d;
-        if (d < place.low || d > place.high || (half && kind.half * d < 0))
-            continue;
-        __m512i other = half && d == 0 ? value : right_at(line, k, d * step);
-        sums->product[k][slot] = add_product(kind, sums->product[k][slot], factor, other);
-    }
-    advance(kind, line, step);
-}
-
-/* `count` places at most, of which all distances are wanted, SPAN at a time: what is right of one
- * is kept for those that follow, so that 13 products need 3 loads. Returns how many are left. */
-AVX512 static INLINE int64_t add_middle(const struct kind kind, struct line *line, int64_t count,
-                                        struct sums *sums)
-{
-    __m512i kept[ROWS][SPAN];
-    int64_t step = step_of(line);
-    if (count < SPAN)
-        return count;
-    for (int k = 0; k < kind.distances; k++)
-        UNROLL for (int d = -WITHIN; d < WITHIN; d++) kept[k][d + WITHIN] =
-            right_at(line, k, d * step);
-    for (; count >= SPAN; count -= SPAN)
-        UNROLL for (int u = 0; u < SPAN; u++)
+        __m512i other =
+            half && !kind.codes ? line->near[REACH] : _mm512_loadu_si512(line->right[k]);
+        UNROLL for (int from = -place.before; from <= place.behind; from++)
         {
-            UNROLL for (int k = 0; k < kind.distances; k++) kept[k][(u + 2 * WITHIN) % SPAN] =
-                right_at(line, k, WITHIN * step);
-            __m512i value = kind.half != 0 ? kept[0][(u + WITHIN) % SPAN] : left_at(kind, line);
-            __m512i factor = factor_of(kind, value);
-            add_own(kind, value, line, &sums->own[0]);
-            UNROLL for (int k = 0; k < kind.distances; k++)
-                UNROLL for (int d = -WITHIN; d <= WITHIN; d++)
-            {
-                if (kind.half != 0 && k == 0 && kind.half * d < 0)
-                    continue;
-                sums->product[k][NEAR + d] = add_product(kind, sums->product[k][NEAR + d], factor,
-                                                         kept[k][(u + WITHIN + d) % SPAN]);
-            }
-            advance(kind, line, step);
-        }
-    return count;
-}
-
-AVX512 static INLINE void add_line_whole(const struct kind kind, struct line *line, int64_t width,
-                                         struct sums *sums)
-{
-    add_place(kind, (struct place){0, 2, NEAR, FIRST, 1}, line, sums);
-    if (width == 3) {
-        add_place(kind, (struct place){-1, 1, NEAR, NEAR, 0}, line, sums);
-    } else {
-        add_place(kind, (struct place){-1, 2, NEAR, NEAR, 0}, line, sums);
-        int64_t count = kind.wide ? add_middle(kind, line, width - 4, sums) : width - 4;
-        for (; count > 0; count--)
-            add_place(kind, (struct place){-2, 2, NEAR, NEAR, 0}, line, sums);
-        add_place(kind, (struct place){-2, 1, NEAR, NEAR, 0}, line, sums);
-    }
-    add_place(kind, (struct place){-2, 0, NEAR, LAST, 2}, line, sums);
-}
-
-AVX512 static INLINE void add_line_halved(const struct kind kind, struct line *line, int64_t width,
-                                          struct sums *sums)
-{
-    add_place(kind, (struct place){0, 2, NEAR, FIRST, 1}, line, sums);
-    add_place(kind, (struct place){-1, 1, ODD, ODD, 2}, line, sums);
-    for (int64_t x = 2; x < width - 2; x += 2) {
-        add_place(kind, (struct place){-2, 2, NEAR, NEAR, 0}, line, sums);
-        add_place(kind, (struct place){-1, 1, ODD, ODD, 2}, line, sums);
-    }
-    add_place(kind, (struct place){-2, 1, NEAR, NEAR, 0}, line, sums);
-    add_place(kind, (struct place){-1, 0, ODD, ODD, 2}, line, sums);
-}
-
-/* Two places from the present one on, and on to the next ones; of a single line on the right. */
-AVX512 static INLINE void add_pair(const struct kind kind, const struct place even,
-                                   const struct place odd, struct line *line, struct sums *sums)
-{
-    enum { MET = 2 * WITHIN_FOUR + 2 };
-    int64_t step = step_of(line);
-    __m512i met[MET] = {0}, value[2];
-    int low = kind.half != 0 ? 0 : even.low < odd.low + 1 ? even.low : odd.low + 1;
-    int high = even.high > odd.high + 1 ? even.high : odd.high + 1;
-    UNROLL for (int i = 0; i < MET; i++) if (i - WITHIN_FOUR >= low && i - WITHIN_FOUR <= high)
-        met[i] = right_at(line, 0, (i - WITHIN_FOUR) * step);
-    UNROLL for (int u = 0; u < 2; u++)
-    {
-        const struct place place = u == 0 ? even : odd;
-        value[u] =
-            kind.half != 0 ? met[WITHIN_FOUR + u] : _mm512_loadu_si512(line->left + u * step);
-        value[u] = factor_of(kind, value[u]);
-        UNROLL for (int d = -WITHIN_FOUR; d <= WITHIN_FOUR; d++)
-        {
-            int slot = d == 0 ? place.near : place.middle + d;
-            if (d < place.low || d > place.high || (kind.half != 0 && d < 0))
+            int slot = slot_of(kind, place, from);
+            if (slot == NONE || (half && kind.half * from > 0))
                 continue;
-            sums->product[0][slot] =
-                add_product(kind, sums->product[0][slot], value[u], met[WITHIN_FOUR + u + d]);
+            sums->product[k][slot] =
+                add_product(kind, sums->product[k][slot], line->near[REACH + from], other);
         }
+        line->right[k] += line->step;
     }
-    advance(kind, line, 2 * step);
+    line->left += line->step;
+    UNROLL for (int i = REACH - reach; i < REACH + reach; i++) line->near[i] = line->near[i + 1];
 }
 
-AVX512 static INLINE void add_line_four(const struct kind kind, struct line *line, int64_t width,
-                                        struct sums *sums)
+/* The first places have nothing before them, and the last ones nothing behind; with stride 2 those
+ * between are taken in pairs. */
+AVX512 static INLINE void add_line(const struct kind kind, struct line *line, int64_t width,
+                                   struct sums *sums)
 {
-    enum { EVEN = WITHIN_FOUR };
-    const struct place even = {-3, 2, EVEN, EVEN, 0}, odd = {-2, 3, ODD_FOUR, ODD_FOUR, 0};
-    add_pair(kind, (struct place){0, 2, EVEN, FIRST_FOUR, 0},
-             (struct place){-1, 3, ODD_FOUR, ODD_FOUR, 0}, line, sums);
-    add_pair(kind, (struct place){-2, 2, EVEN, EVEN, 0}, odd, line, sums);
-    for (int64_t x = 4; x < width - 4; x += 2)
-        add_pair(kind, even, odd, line, sums);
-    add_pair(kind, even, (struct place){-2, 2, ODD_FOUR, ODD_FOUR, 0}, line, sums);
-    add_pair(kind, (struct place){-3, 1, EVEN, EVEN, 0},
-             (struct place){-2, 0, ODD_FOUR, LAST_FOUR, 0}, line, sums);
+    const int reach = within(kind), pair = kind.form == FORM_WHOLE ? 1 : 2;
+    UNROLL for (int i = 0; i < reach; i++) line->near[REACH + i] = factor_at(kind, line, i);
+    if (kind.form == FORM_WHOLE && width == 3) {
+        add_place(kind, (struct place){.behind = 2, .first = true}, line, sums);
+        add_place(kind, (struct place){.before = 1, .behind = 1}, line, sums);
+        add_place(kind, (struct place){.before = 2, .last = true}, line, sums);
+        return;
+    }
+    UNROLL for (int i = 0; i < reach; i++)
+        add_place(kind, (struct place){i, reach, i % 2 != 0, i == 0, false}, line, sums);
+    for (int64_t count = width - 2 * reach; count > 0; count -= pair)
+        UNROLL for (int i = reach; i < reach + pair; i++)
+            add_place(kind, (struct place){reach, reach, i % 2 != 0, false, false}, line, sums);
+    UNROLL for (int i = reach - 1; i >= 0; i--)
+        add_place(kind, (struct place){reach, i, i % 2 == 0, false, i == 0}, line, sums);
 }
 
 AVX512 static INLINE void add_to(bool codes, __m512i sum, uint8_t *out)
@@ -404,12 +327,7 @@ AVX512 static INLINE void add_lines(const struct kind kind, const struct gram_li
             line.left = part->left + at;
             for (int k = 0; k < kind.distances; k++)
                 line.right[k] = part->right + at + part->distance[k];
-            if (kind.form == FORM_FOUR)
-                add_line_four(kind, &line, lines->width, &sums);
-            else if (kind.form == FORM_HALVED)
-                add_line_halved(kind, &line, lines->width, &sums);
-            else
-                add_line_whole(kind, &line, lines->width, &sums);
+            add_line(kind, &line, lines->width, &sums);
         }
     add_sums(kind, lines, part, &sums);
 }
@@ -420,56 +338,48 @@ AVX512 static INLINE void add_lines(const struct kind kind, const struct gram_li
     {                                                                                              \
         add_lines((struct kind){__VA_ARGS__}, lines, part);                                        \
     }
-#define DEFINE_KIND(name, form, half, own, wide, codes)                                            \
-    DEFINE_ADD_LINES(name##_1, form, 1, half, own, wide, codes)                                    \
-    DEFINE_ADD_LINES(name##_2, form, 2, half, own, wide, codes)                                    \
-    DEFINE_ADD_LINES(name##_3, form, 3, half, own, wide, codes)                                    \
+#define DEFINE_KIND(name, form, half, own, codes)                                                  \
+    DEFINE_ADD_LINES(name##_1, form, 1, half, own, codes)                                          \
+    DEFINE_ADD_LINES(name##_2, form, 2, half, own, codes)                                          \
+    DEFINE_ADD_LINES(name##_3, form, 3, half, own, codes)                                          \
     static gram_add_lines *const name[ROWS] = {name##_1, name##_2, name##_3};
 
-DEFINE_KIND(whole, FORM_WHOLE, 0, false, false, false)
-DEFINE_KIND(whole_own, FORM_WHOLE, 0, true, false, false)
-DEFINE_KIND(whole_half, FORM_WHOLE, 1, true, false, false)
-DEFINE_KIND(whole_codes, FORM_WHOLE, 0, false, false, true)
-DEFINE_KIND(whole_codes_half, FORM_WHOLE, 1, false, false, true)
-DEFINE_KIND(wide, FORM_WHOLE, 0, false, true, false)
-DEFINE_KIND(wide_own, FORM_WHOLE, 0, true, true, false)
-DEFINE_KIND(wide_half, FORM_WHOLE, 1, true, true, false)
-DEFINE_KIND(wide_codes, FORM_WHOLE, 0, false, true, true)
-DEFINE_KIND(wide_codes_half, FORM_WHOLE, 1, false, true, true)
-DEFINE_KIND(halved, FORM_HALVED, 0, false, false, false)
-DEFINE_KIND(halved_own, FORM_HALVED, 0, true, false, false)
-DEFINE_KIND(halved_half, FORM_HALVED, 1, true, false, false)
-DEFINE_KIND(halved_mirrored, FORM_HALVED, -1, true, false, false)
-DEFINE_KIND(halved_codes, FORM_HALVED, 0, false, false, true)
-DEFINE_KIND(halved_codes_half, FORM_HALVED, 1, false, false, true)
-DEFINE_KIND(halved_codes_mirrored, FORM_HALVED, -1, false, false, true)
-DEFINE_ADD_LINES(four, FORM_FOUR, 1, 0, false, false, false)
-DEFINE_ADD_LINES(four_half, FORM_FOUR, 1, 1, false, false, false)
-DEFINE_ADD_LINES(four_codes, FORM_FOUR, 1, 0, false, false, true)
-DEFINE_ADD_LINES(four_codes_half, FORM_FOUR, 1, 1, false, false, true)
+DEFINE_KIND(whole, FORM_WHOLE, 0, false, false)
+DEFINE_KIND(whole_own, FORM_WHOLE, 0, true, false)
+DEFINE_KIND(whole_half, FORM_WHOLE, 1, true, false)
+DEFINE_KIND(whole_codes, FORM_WHOLE, 0, false, true)
+DEFINE_KIND(whole_codes_half, FORM_WHOLE, 1, false, true)
+DEFINE_KIND(halved, FORM_HALVED, 0, false, false)
+DEFINE_KIND(halved_own, FORM_HALVED, 0, true, false)
+DEFINE_KIND(halved_half, FORM_HALVED, 1, true, false)
+DEFINE_KIND(halved_mirrored, FORM_HALVED, -1, true, false)
+DEFINE_KIND(halved_codes, FORM_HALVED, 0, false, true)
+DEFINE_KIND(halved_codes_half, FORM_HALVED, 1, false, true)
+DEFINE_KIND(halved_codes_mirrored, FORM_HALVED, -1, false, true)
+DEFINE_ADD_LINES(four, FORM_FOUR, 1, 0, false, false)
+DEFINE_ADD_LINES(four_half, FORM_FOUR, 1, 1, false, false)
+DEFINE_ADD_LINES(four_codes, FORM_FOUR, 1, 0, false, true)
+DEFINE_ADD_LINES(four_codes_half, FORM_FOUR, 1, 1, false, true)
 
 static gram_add_lines *lines_of(const struct gram_lines *lines, const struct gram_lines_part *part)
 {
     /* all; with sums of the places, or without: half of the first distance; the same, mirrored */
     static gram_add_lines *const *const floats[][4] = {
         {whole, whole_own, whole_half, NULL},
-        {wide, wide_own, wide_half, NULL},
         {halved, halved_own, halved_half, halved_mirrored},
     };
     static gram_add_lines *const *const codes[][4] = {
         {whole_codes, NULL, whole_codes_half, NULL},
-        {wide_codes, NULL, wide_codes_half, NULL},
         {halved_codes, NULL, halved_codes_half, halved_codes_mirrored},
     };
     if (lines->form == FORM_FOUR && part->half)
         return lines->codes ? four_codes_half : four_half;
     if (lines->form == FORM_FOUR)
         return lines->codes ? four_codes : four;
-    int form = lines->form == FORM_HALVED ? 2 : lines->width >= WIDE ? 1 : 0;
     int kind = part->sums != NULL ? 1 : 0;
     if (part->half)
         kind = lines->step < 0 ? 3 : 2;
-    return (lines->codes ? codes : floats)[form][kind][part->distances - 1];
+    return (lines->codes ? codes : floats)[lines->form][kind][part->distances - 1];
 }
 
 /* Some hundred places at a time: sums of float32 over thousands of squares would lose as many bits
