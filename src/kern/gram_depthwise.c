@@ -29,23 +29,46 @@ static int64_t divided_up(int64_t count, int64_t step)
     return (count + step - 1) / step;
 }
 
+/* Sums of products [groups][segments of rows][of columns][LANES], and as many of values behind
+ * them, where a tap meets itself; of a block in float32, of a band in float64. */
+struct sums {
+    int64_t step, count; /* of a group, and of all */
+    float *block;
+    double *band;
+};
+
 /* The caller's scratch, cut up. */
 struct workspace {
-    struct gram_band band;          /* the largest */
-    int64_t planes, rows;           /* at once; or so many rows of one plane */
-    int64_t groups;                 /* of LANES channels */
-    int64_t inner_step, cross_step; /* floats of a group */
-    int64_t plane_bytes, inner_bytes, cross_bytes, inner_plan_bytes, cross_plan_bytes;
-    float *x, *x_quantized;           /* a plane: of a sample, and what is read beyond */
-    float *inner, *cross;             /* [groups][segments of rows][of columns][LANES] of a block */
-    float *sum_quantized, *sum_float; /* the same, where a tap meets itself */
+    struct gram_band band; /* the largest */
+    int64_t planes, rows;  /* at once; or so many rows of one plane */
+    int64_t groups;        /* of LANES channels */
+    int64_t plane_bytes, inner_plan_bytes, cross_plan_bytes;
+    float *x, *x_quantized; /* a plane: of a sample, and what is read beyond */
+    struct sums inner, cross;
     void *inner_plan, *cross_plan;
 };
 
-static int64_t segment_floats(const struct conv_shape *shape, bool all)
+/* For so many segments. */
+static struct sums sums_of(const struct conv_shape *shape, int64_t rows, int64_t columns)
 {
-    int64_t rows = gram_segments_most(shape->R, all), columns = gram_segments_most(shape->S, true);
-    return rows * columns * LANES;
+    int64_t step = rows * columns * LANES;
+    return (struct sums){.step = step, .count = divided_up(shape->C, LANES) * step};
+}
+
+static struct sums most_sums(const struct conv_shape *shape, bool all)
+{
+    return sums_of(shape, gram_segments_most(shape->R, all), gram_segments_most(shape->S, true));
+}
+
+static int64_t sums_bytes(const struct sums *sums)
+{
+    return 2 * sums->count * (int64_t)(sizeof(*sums->block) + sizeof(*sums->band));
+}
+
+static void place_sums(struct sums *sums, void *memory)
+{
+    sums->band = memory;
+    sums->block = (float *)(sums->band + 2 * sums->count);
 }
 
 /* Of the whole lines of a sample that a band sees, at most, and what is read beyond. */
@@ -61,8 +84,8 @@ static struct workspace workspace_of(const struct conv_shape *shape)
     struct conv_shape one = joined(shape);
     struct workspace at = {
         .band = gram_band_of(&one, PLACES * shape->C, GRAM_BLOCK),
-        .inner_step = segment_floats(shape, false),
-        .cross_step = segment_floats(shape, true),
+        .inner = most_sums(shape, false),
+        .cross = most_sums(shape, true),
         .inner_plan_bytes = lines((int64_t)gram_shift_plan_bytes(shape, false)),
         .cross_plan_bytes = lines((int64_t)gram_shift_plan_bytes(shape, true)),
     };
@@ -71,16 +94,14 @@ static struct workspace workspace_of(const struct conv_shape *shape)
     at.planes = at_least_one(VECTORS / (at.groups * places));
     at.rows = at_least_one(VECTORS / (at.groups * shape->W));
     at.plane_bytes = shape->C % LANES == 0 ? 0 : plane_bytes(shape, &at.band);
-    at.inner_bytes = at.groups * at.inner_step * (int64_t)sizeof(float);
-    at.cross_bytes = at.groups * at.cross_step * (int64_t)sizeof(float);
     return at;
 }
 
 size_t gram_depthwise_scratch_bytes(const struct conv_shape *shape)
 {
     struct workspace at = workspace_of(shape);
-    return (size_t)(2 * (at.plane_bytes + at.inner_bytes + at.cross_bytes) + at.inner_plan_bytes +
-                    at.cross_plan_bytes);
+    return (size_t)(2 * at.plane_bytes + sums_bytes(&at.inner) + sums_bytes(&at.cross) +
+                    at.inner_plan_bytes + at.cross_plan_bytes);
 }
 
 static struct workspace workspace_at(const struct conv_shape *shape, void *scratch)
@@ -89,11 +110,9 @@ static struct workspace workspace_at(const struct conv_shape *shape, void *scrat
     uint8_t *memory = scratch;
     at.x = (float *)(void *)memory;
     at.x_quantized = (float *)(void *)(memory += at.plane_bytes);
-    at.inner = (float *)(void *)(memory += at.plane_bytes);
-    at.sum_quantized = (float *)(void *)(memory += at.inner_bytes);
-    at.cross = (float *)(void *)(memory += at.inner_bytes);
-    at.sum_float = (float *)(void *)(memory += at.cross_bytes);
-    at.inner_plan = memory += at.cross_bytes;
+    place_sums(&at.inner, memory += at.plane_bytes);
+    place_sums(&at.cross, memory += sums_bytes(&at.inner));
+    at.inner_plan = memory += sums_bytes(&at.cross);
     at.cross_plan = memory + at.inner_plan_bytes;
     return at;
 }
@@ -110,7 +129,7 @@ struct job {
 };
 
 /* What two taps see: the sum of some segments. */
-KERN_CLONES static void sum_segments(const struct gram_shift *shift, const float *segments,
+KERN_CLONES static void sum_segments(const struct gram_shift *shift, const double *segments,
                                      const struct gram_range *rows,
                                      const struct gram_range *columns, double *out)
 {
@@ -118,11 +137,11 @@ KERN_CLONES static void sum_segments(const struct gram_shift *shift, const float
     for (int64_t a = rows->begin; a < rows->end; a++)
         for (int64_t b = columns->begin; b < columns->end; b++)
             for (int c = 0; c < LANES; c++)
-                out[c] += (double)segments[(a * shift->columns.count + b) * LANES + c];
+                out[c] += segments[(a * shift->columns.count + b) * LANES + c];
 }
 
-/* Adds a block's products of some channels to matrices [channels][D][D]. */
-static void flush_products(const struct gram_shift *shift, const float *products, int64_t channels,
+/* Adds a band's products of some channels to matrices [channels][D][D]. */
+static void flush_products(const struct gram_shift *shift, const double *products, int64_t channels,
                            double *gram)
 {
     int64_t R = shift->shape->R, S = shift->shape->S, D = R * S;
@@ -139,8 +158,8 @@ static void flush_products(const struct gram_shift *shift, const float *products
         }
 }
 
-/* Adds a block's sums to rows [channels][D]. */
-static void flush_sums(const struct gram_shift *shift, const float *sums, int64_t channels,
+/* Adds a band's sums to rows [channels][D]. */
+static void flush_sums(const struct gram_shift *shift, const double *sums, int64_t channels,
                        double *out)
 {
     int64_t R = shift->shape->R, S = shift->shape->S, D = R * S;
@@ -153,14 +172,24 @@ static void flush_sums(const struct gram_shift *shift, const float *sums, int64_
     }
 }
 
-static void block_clear(const struct job *job)
+static void block_clear(const struct sums *sums)
 {
-    memset(job->at.inner, 0, (size_t)job->at.inner_bytes);
-    memset(job->at.sum_quantized, 0, (size_t)job->at.inner_bytes);
-    if (!job->crossed)
-        return;
-    memset(job->at.cross, 0, (size_t)job->at.cross_bytes);
-    memset(job->at.sum_float, 0, (size_t)job->at.cross_bytes);
+    memset(sums->block, 0, (size_t)(2 * sums->count) * sizeof(*sums->block));
+}
+
+KERN_CLONES static void block_flush(const struct sums *sums)
+{
+    for (int64_t i = 0; i < 2 * sums->count; i++)
+        sums->band[i] += (double)sums->block[i];
+}
+
+/* Of the segments that there are: far fewer than most. */
+static void band_clear(const struct gram_shift *shift, struct sums *sums)
+{
+    void *memory = sums->band;
+    *sums = sums_of(shift->shape, shift->rows.count, shift->columns.count);
+    place_sums(sums, memory);
+    memset(sums->band, 0, (size_t)(2 * sums->count) * sizeof(*sums->band));
 }
 
 static void group_flush(const struct job *job, int64_t group)
@@ -168,16 +197,15 @@ static void group_flush(const struct job *job, int64_t group)
     const struct workspace *at = &job->at;
     struct gram *gram = job->gram;
     int64_t first = group * LANES, channels = least(LANES, job->shape->C - first);
-    const float *inner = at->inner + group * at->inner_step;
-    const float *sum = at->sum_quantized + group * at->inner_step;
+    const double *inner = at->inner.band + group * at->inner.step, *sum = inner + at->inner.count;
     int64_t row = first * gram->D, matrix = row * gram->D;
     flush_products(&job->inner, inner, channels, gram->inner + matrix);
     flush_sums(&job->inner, sum, channels, gram->sum_quantized + row);
     if (gram->cross == NULL)
         return;
     const struct gram_shift *shift = job->crossed ? &job->cross : &job->inner;
-    const float *cross = job->crossed ? at->cross + group * at->cross_step : inner;
-    const float *sum_float = job->crossed ? at->sum_float + group * at->cross_step : sum;
+    const double *cross = job->crossed ? at->cross.band + group * at->cross.step : inner;
+    const double *sum_float = job->crossed ? cross + at->cross.count : sum;
     flush_products(shift, cross, channels, gram->cross + matrix);
     flush_sums(shift, sum_float, channels, gram->sum_float + row);
 }
@@ -234,9 +262,9 @@ static void add_batch(const struct job *job, const struct batch *batch)
         .planes = batch->planes,
         .groups = at->groups,
         .group_step = LANES * sizeof(float),
-        .products_step = at->inner_step * (int64_t)sizeof(float),
-        .products = (uint8_t *)at->inner,
-        .sums = (uint8_t *)at->sum_quantized,
+        .products_step = at->inner.step * (int64_t)sizeof(float),
+        .products = (uint8_t *)at->inner.block,
+        .sums = (uint8_t *)(at->inner.block + at->inner.count),
         .first_row = batch->row,
         .rows = batch->rows,
         .ahead = behind(job, job->x_quantized, batch),
@@ -245,9 +273,9 @@ static void add_batch(const struct job *job, const struct batch *batch)
     if (!job->crossed)
         return;
     maps.left = (const uint8_t *)maps_of(job, job->x, batch, at->x);
-    maps.products_step = at->cross_step * (int64_t)sizeof(float);
-    maps.products = (uint8_t *)at->cross;
-    maps.sums = (uint8_t *)at->sum_float;
+    maps.products_step = at->cross.step * (int64_t)sizeof(float);
+    maps.products = (uint8_t *)at->cross.block;
+    maps.sums = (uint8_t *)(at->cross.block + at->cross.count);
     maps.ahead = behind(job, job->x, batch);
     gram_cells_add(&job->cross, &maps);
 }
@@ -281,14 +309,17 @@ static void add_planes(const struct job *job, const struct batch *planes)
 static void add_block(const struct job *job, int64_t first, int64_t samples)
 {
     int64_t end = first + samples;
-    block_clear(job);
+    block_clear(&job->at.inner);
+    if (job->crossed)
+        block_clear(&job->at.cross);
     while (first < end) {
         struct batch batch = batch_at(job, first, end);
         add_planes(job, &batch);
         first += batch.planes;
     }
-    for (int64_t group = 0; group < job->at.groups; group++)
-        group_flush(job, group);
+    block_flush(&job->at.inner);
+    if (job->crossed)
+        block_flush(&job->at.cross);
 }
 
 static void add_band(void *context, const struct gram_band *band)
@@ -301,8 +332,13 @@ static void add_band(void *context, const struct gram_band *band)
         return; /* nothing but padding */
     job->inner = gram_shift_in_place(&job->inner);
     job->cross = gram_shift_in_place(&job->cross);
+    band_clear(&job->inner, &job->at.inner);
+    if (job->crossed)
+        band_clear(&job->cross, &job->at.cross);
     for (int64_t first = 0; first < N; first += block)
         add_block(job, first, least(block, N - first));
+    for (int64_t group = 0; group < job->at.groups; group++)
+        group_flush(job, group);
 }
 
 void gram_add_depthwise(struct gram *gram, const struct conv_shape *shape, const float *x,

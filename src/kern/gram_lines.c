@@ -27,6 +27,10 @@
 
 #include <immintrin.h>
 
+#define AVX512 CPU_AVX512
+#define INLINE inline __attribute__((always_inline))
+#define UNROLL _Pragma("GCC unroll 16")
+
 enum {
     SLOTS = GRAM_LINES_SLOTS,
     ROWS = GRAM_LINES_ROWS,
@@ -46,12 +50,14 @@ enum {
     NONE = -1,
 };
 
+enum { FORM_WHOLE, FORM_HALVED, FORM_FOUR, FORMS };
+
 /* What a slot sums up: places `first` and so many more, with those a distance away. */
 struct slot {
     int64_t distance, first, count;
 };
 
-static struct slot slot_whole(int i, int64_t width)
+static INLINE struct slot slot_whole(int i, int64_t width)
 {
     int64_t distance = i - NEAR, low = distance < 0 ? -distance : 0;
     if (i == FIRST || i == LAST)
@@ -62,7 +68,7 @@ static struct slot slot_whole(int i, int64_t width)
 }
 
 /* Odd places take the slot of LAST and those behind it. */
-static struct slot slot_halved(int i, int64_t width)
+static INLINE struct slot slot_halved(int i, int64_t width)
 {
     int64_t half = width / 2;
     if (i == FIRST)
@@ -72,7 +78,7 @@ static struct slot slot_halved(int i, int64_t width)
     return (struct slot){i - NEAR, i > NEAR ? 0 : 2, half - (i != NEAR + 1)};
 }
 
-static struct slot slot_four(int i, int64_t width)
+static INLINE struct slot slot_four(int i, int64_t width)
 {
     int64_t half = width / 2, even = i - WITHIN_FOUR, odd = i - ODD_FOUR;
     if (i == FIRST_FOUR || i == LAST_FOUR)
@@ -82,6 +88,13 @@ static struct slot slot_four(int i, int64_t width)
     if (even == -WITHIN_FOUR)
         return (struct slot){even, 4, half - 2};
     return (struct slot){even, even > 0 ? 0 : 2, half - (even != 1)};
+}
+
+static INLINE struct slot slot_in(int form, int i, int64_t width)
+{
+    if (form == FORM_WHOLE)
+        return slot_whole(i, width);
+    return form == FORM_HALVED ? slot_halved(i, width) : slot_four(i, width);
 }
 
 /* A segment of columns by its places, counted from the line's start, or −1. */
@@ -105,23 +118,21 @@ static int64_t find_segment(const struct gram_shift *shift, struct slot slot, bo
 static const struct form {
     int64_t taps, stride, least; /* least places */
     int slots, most;
-    struct slot (*slot)(int i, int64_t width);
 } forms[] = {
-    {3, 1, 3, SLOTS_WHOLE, ROWS, slot_whole},
-    {3, 2, 4, SLOTS_HALVED, ROWS, slot_halved},
-    {4, 2, 8, SLOTS, 1, slot_four},
+    {3, 1, 3, SLOTS_WHOLE, ROWS},
+    {3, 2, 4, SLOTS_HALVED, ROWS},
+    {4, 2, 8, SLOTS, 1},
 };
-enum { FORM_WHOLE, FORM_HALVED, FORM_FOUR, FORMS };
 
-static bool match(const struct gram_shift *shift, const struct form *form, bool mirrored,
-                  struct gram_lines *out)
+static bool match(const struct gram_shift *shift, int kind, bool mirrored, struct gram_lines *out)
 {
+    const struct form *form = &forms[kind];
     if (form->taps != shift->shape->S || form->stride != shift->shape->stride_w ||
         shift->W < form->least || shift->W % form->stride != 0 ||
         shift->columns.count != form->slots)
         return false;
     for (int i = 0; i < form->slots; i++) {
-        int64_t b = find_segment(shift, form->slot(i, shift->W), mirrored);
+        int64_t b = find_segment(shift, slot_in(kind, i, shift->W), mirrored);
         if (b < 0)
             return false;
         out->slot[i] = b * GRAM_VECTOR;
@@ -138,7 +149,7 @@ bool gram_lines_match(const struct gram_shift *shift, int64_t place, bool codes,
         return false;
     for (int form = 0; form < FORMS; form++)
         for (int mirrored = 0; mirrored <= (form == FORM_HALVED); mirrored++) {
-            if (!match(shift, &forms[form], mirrored, out))
+            if (!match(shift, form, mirrored, out))
                 continue;
             out->add = add_parts;
             out->form = form;
@@ -152,10 +163,6 @@ bool gram_lines_match(const struct gram_shift *shift, int64_t place, bool codes,
         }
     return false;
 }
-
-#define AVX512 CPU_AVX512
-#define INLINE inline __attribute__((always_inline))
-#define UNROLL _Pragma("GCC unroll 16")
 
 /* The sums of some lines; `own` of places by themselves: of the middle, the first, and the last or
  * odd ones. */
@@ -302,8 +309,11 @@ AVX512 static INLINE void add_sums(const struct kind kind, const struct gram_lin
                                    const struct gram_lines_part *part, const struct sums *sums)
 {
     int slots = forms[kind.form].slots;
-    UNROLL for (int k = 0; k < kind.distances; k++) UNROLL for (int i = 0; i < slots; i++)
-        add_to(kind.codes, sums->product[k][i], part->products[k] + lines->slot[i]);
+    UNROLL for (int k = 0; k < kind.distances; k++)
+        UNROLL for (int i = 0; i < slots;
+                    i++) if (k > 0 || kind.half == 0 ||
+                             kind.half * slot_in(kind.form, i, 0).distance >= 0)
+            add_to(kind.codes, sums->product[k][i], part->products[k] + lines->slot[i]);
     if (!kind.own)
         return;
     static const int slot[][OWN] = {{NEAR, FIRST, LAST}, {NEAR, FIRST, ODD}};
@@ -383,10 +393,14 @@ static gram_add_lines *lines_of(const struct gram_lines *lines, const struct gra
 }
 
 /* Some hundred places at a time: sums of float32 over thousands of squares would lose as many bits
- * again. */
+ * again. Small maps do without the divisions. */
 static void add_parts(const struct gram_lines *lines, const struct gram_lines_part *all)
 {
     gram_add_lines *add = lines_of(lines, all);
+    if (all->planes.count * all->lines.count * lines->width <= PART) {
+        add(lines, all);
+        return;
+    }
     int64_t most = PART / lines->width < 1 ? 1 : PART / lines->width;
     int64_t l_step = least(all->lines.count, most),
             p_step = least(all->planes.count, most / l_step);
