@@ -72,6 +72,6 @@ void gram_lanes_products_f32(const struct gram_shift *shift, const float *sums, 
 void gram_lanes_products_codes(const struct gram_shift *shift, const int32_t *sums,
                                int32_t *products);
 
-/* out[c] += the sums of the places of segment a of rows and b of columns, of all channels. */
-void gram_lanes_add_channels(const struct gram_shift *shift, int64_t a, int64_t b,
-                             const double *sums, double *out);
+/* out[a][b][c] += the sums of the places of segment a of rows and b of columns, of all channels,
+ * where a tap meets itself. `sums` are not what they were afterwards. */
+void gram_lanes_add_channels(const struct gram_shift *shift, double *sums, double *out);

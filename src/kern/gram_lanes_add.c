@@ -282,17 +282,34 @@ void gram_lanes_products_codes(const struct gram_shift *shift, const int32_t *su
             }
 }
 
-void gram_lanes_add_channels(const struct gram_shift *shift, int64_t a, int64_t b,
-                             const double *table, double *out)
+/* Adds lines a step apart to the first one. */
+KERN_CLONES static void add_up_lines(double *line, int64_t count, int64_t step, int64_t length)
+{
+    for (int64_t h = 1; h < count; h++)
+        for (int64_t i = 0; i < length; i++)
+            line[i] += line[h * step + i];
+}
+
+/* All rows of a segment are seen by the same segments of columns: so they are added up before. */
+void gram_lanes_add_channels(const struct gram_shift *shift, double *sums, double *out)
 {
     const struct conv_shape *shape = shift->shape;
-    const struct gram_segment *rows = &shift->rows.segment[a];
-    const struct gram_segment *columns = &shift->columns.segment[b];
-    for (int64_t h = 0; h < rows->count; h++) {
-        int64_t row = rows->first - shift->h + h * shape->stride_h;
-        const double *line = table + (row * shift->W + columns->first - shift->w) * shape->C;
-        for (int64_t w = 0; w < columns->count; w++, line += shape->stride_w * shape->C)
-            for (int64_t c = 0; c < shape->C; c++)
-                out[c] += line[c];
+    int64_t C = shape->C, length = shift->W * C;
+    for (int64_t a = 0; a < shift->rows.count; a++) {
+        const struct gram_segment *rows = &shift->rows.segment[a];
+        double *line = sums + (rows->first - shift->h) * length;
+        if (rows->distance != 0)
+            continue;
+        add_up_lines(line, rows->count, shape->stride_h * length, length);
+        for (int64_t b = 0; b < shift->columns.count; b++) {
+            const struct gram_segment *columns = &shift->columns.segment[b];
+            const double *place = line + (columns->first - shift->w) * C;
+            double *to = out + (a * shift->columns.count + b) * C;
+            if (columns->distance != 0)
+                continue;
+            for (int64_t w = 0; w < columns->count; w++, place += shape->stride_w * C)
+                for (int64_t c = 0; c < C; c++)
+                    to[c] += place[c];
+        }
     }
 }
