@@ -215,7 +215,7 @@ static INLINE int slot_of(const struct kind kind, const struct place place, int 
     return from < -2 ? NONE : from == 0 && place.first ? FIRST_FOUR : WITHIN_FOUR - from;
 }
 
-/* As in gram_tiles.c. */
+/* As in gram_vectors.h, for processors without products of codes, too. */
 AVX512 static INLINE __m512i add_product(const struct kind kind, __m512i sum, __m512i factor,
                                          __m512i other)
 {

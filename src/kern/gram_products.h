@@ -30,6 +30,13 @@ struct gram_operands {
     struct gram_span outer, middle, inner;
 };
 
+/* Bytes of a position from the first one. */
+static inline int64_t gram_position_at(const struct gram_operands *at, int64_t outer,
+                                       int64_t middle, int64_t inner)
+{
+    return outer * at->outer.step + middle * at->middle.step + inner * at->inner.step;
+}
+
 /* For i, j < columns, over all positions,
  *
  *     products[i][j] += Σ left_i right_j, of codes Σ left_i (right_j − GRAM_SHIFT)

@@ -8,10 +8,7 @@
 
 #include "cpu.h"
 #include "gram_sizes.h"
-
-#if defined(__x86_64__)
-#include <immintrin.h>
-#endif
+#include "gram_vectors.h"
 
 /* Vectors on the right of tiles of 1, 2, … rows, each with a function of its own: others are
  * rounded up. */
@@ -90,30 +87,10 @@ void gram_tile_codes_plain(const struct gram_tile *tile)
 #define INLINE inline __attribute__((always_inline))
 #define UNROLL _Pragma("GCC unroll 16")
 
-/* As in gram_products.c: no intrinsics where sums take most registers. */
-AVX512 static INLINE __m512i add_lanes(bool floats, __m512i sum, __m512i right, __m512i left)
-{
-    if (floats)
-        __asm__("vfmadd231ps %2, %1, %0" : "+v"(sum) : "v"(right), "v"(left));
-    else
-        __asm__("vpdpbusd %2, %1, %0" : "+v"(sum) : "v"(right), "v"(left));
-    return sum;
-}
-
-AVX512 static INLINE void store_sum(bool floats, __m512i sum, uint8_t *out)
-{
-    __m512i before = _mm512_loadu_si512(out);
-    __m512i after = floats ? _mm512_castps_si512(_mm512_add_ps(_mm512_castsi512_ps(before),
-                                                               _mm512_castsi512_ps(sum)))
-                           : _mm512_add_epi32(before, sum);
-    _mm512_storeu_si512(out, after);
-}
-
 /* `rows` and `count` are constant where this is inlined. */
 AVX512 static INLINE void add_tile_avx512(bool floats, int rows, int count,
                                           const struct gram_tile *tile)
 {
-    const __m512i shift = _mm512_set1_epi8((char)GRAM_SHIFT); /* − 128 modulo 256 */
     const struct gram_span inner = tile->inner;
     __m512i sum[GRAM_TILE_ROWS][GRAM_TILE_COUNT];
     int64_t distance[GRAM_TILE_COUNT];
@@ -130,15 +107,14 @@ AVX512 static INLINE void add_tile_avx512(bool floats, int rows, int count,
                 __m512i factor[GRAM_TILE_ROWS];
                 UNROLL for (int r = 0; r < rows; r++)
                 {
-                    factor[r] = _mm512_loadu_si512(left + r * GRAM_VECTOR);
-                    if (!floats)
-                        factor[r] = _mm512_xor_si512(factor[r], shift);
+                    factor[r] =
+                        gram_factor_avx512(floats, _mm512_loadu_si512(left + r * GRAM_VECTOR));
                 }
                 UNROLL for (int j = 0; j < count; j++)
                 {
                     __m512i lanes = _mm512_loadu_si512(right + distance[j]);
                     UNROLL for (int r = 0; r < rows; r++) sum[r][j] =
-                        add_lanes(floats, sum[r][j], lanes, factor[r]);
+                        gram_add_lanes_avx512(floats, sum[r][j], factor[r], lanes);
                 }
             }
         }
@@ -146,7 +122,7 @@ AVX512 static INLINE void add_tile_avx512(bool floats, int rows, int count,
     {
         if (j < tile->count)
             UNROLL for (int r = 0; r < rows; r++)
-                store_sum(floats, sum[r][j], tile->out[j] + r * tile->step);
+                gram_add_to_avx512(floats, sum[r][j], tile->out[j] + r * tile->step);
     }
 }
 
