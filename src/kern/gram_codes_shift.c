@@ -7,7 +7,8 @@
  * A pair of taps is summed over the places where both are on the map; so S_i and S_j are sums over
  * two rectangles of the map that depend on the pair. They come from a table of sums over all
  * samples, in which every place holds the sum of those above and to the left of it, a stride apart;
- * modulo 2^32, for a rectangle's sum itself fits. */
+ * modulo 2^32, for a rectangle's sum itself fits. Of one tap there is one rectangle, whose sums are
+ * made with the products. */
 
 #include "gram_codes_ways.h"
 #include "gram_lanes.h"
@@ -30,10 +31,11 @@ struct workspace {
     struct gram_band band; /* the largest */
     int64_t samples;       /* of a plane */
     int64_t planes;        /* at once */
-    int64_t map_bytes, products_bytes, lanes_bytes, table_bytes, plan_bytes;
+    int64_t map_bytes, products_bytes, sums_bytes, lanes_bytes, table_bytes, plan_bytes;
     int32_t *products; /* of gram_shift.h */
     int32_t *lanes;    /* sums of gram_lanes.h, where samples are side by side */
-    uint32_t *table;   /* [H][W][C] */
+    int32_t *sums;     /* [G][C, rounded up] where there is one rectangle of places; or ... */
+    uint32_t *table;   /* ... [H][W][C] */
     uint8_t *codes;    /* [planes][H][W][C] quads */
     void *plan;
 };
@@ -44,6 +46,8 @@ static struct workspace workspace_of(const struct conv_shape *shape)
         .band = gram_band_of(shape, LANES, GRAM_CODES_BLOCK / GRAM_QUAD),
         .samples = GRAM_QUAD,
         .products_bytes = lines((int64_t)gram_shift_products_bytes(shape, false)),
+        .sums_bytes =
+            shape->G * round_up(shape->C / shape->G, GRAM_LANES) * (int64_t)sizeof(int32_t),
         .plan_bytes = lines((int64_t)gram_shift_plan_bytes(shape, false)),
     };
     int64_t lanes = gram_band_lanes(shape, &at.band);
@@ -91,8 +95,8 @@ static struct workspace workspace_of_lanes(const struct conv_shape *shape)
 
 static size_t bytes_of(const struct workspace *at)
 {
-    return (size_t)(at->products_bytes + at->lanes_bytes + at->table_bytes + at->map_bytes +
-                    at->plan_bytes);
+    return (size_t)(at->products_bytes + at->sums_bytes + at->lanes_bytes + at->table_bytes +
+                    at->map_bytes + at->plan_bytes);
 }
 
 size_t gram_codes_shift_scratch_bytes(const struct conv_shape *shape)
@@ -112,7 +116,8 @@ static void place_workspace(struct workspace *at, void *scratch)
 {
     uint8_t *memory = scratch;
     at->products = scratch;
-    at->lanes = (int32_t *)(void *)(memory += at->products_bytes);
+    at->sums = (int32_t *)(void *)(memory += at->products_bytes);
+    at->lanes = (int32_t *)(void *)(memory += at->sums_bytes);
     at->table = (uint32_t *)(void *)(memory += at->lanes_bytes);
     at->codes = memory += at->table_bytes;
     at->plan = memory + at->map_bytes;
@@ -189,18 +194,28 @@ static void make_table(const struct job *job)
     gram_sums_accumulate(job->at.table, job->shift.H * line, shape->stride_h * line);
 }
 
-/* The sums of `count` channels from c over the places of a pair's first tap, `down` and `right`
- * from there. */
+static bool sums_with_products(const struct job *job)
+{
+    return job->lanes == NULL && gram_shift_is_single(&job->shift);
+}
+
+/* The sums of `count` channels from c of the group over the places of a pair's first tap, `down`
+ * and `right` from there. */
 static void rectangle_sums(const struct job *job, const struct gram_pair *pair, int64_t down,
                            int64_t right, int64_t c, int64_t count, double *out)
 {
+    if (sums_with_products(job)) {
+        for (int64_t i = 0; i < count; i++)
+            out[i] = (double)job->at.sums[job->g * job->shift.width + c + i];
+        return;
+    }
     const struct conv_shape *shape = job->shape;
     const struct gram_shift *shift = &job->shift;
     int64_t top = pair->rows.first + down - shift->h - shape->stride_h;
     int64_t left = pair->columns.first + right - shift->w - shape->stride_w;
     int64_t bottom = top + pair->rows.count * shape->stride_h;
     int64_t end = left + pair->columns.count * shape->stride_w;
-    const uint32_t *table = job->at.table + c;
+    const uint32_t *table = job->at.table + job->g * shift->C + c;
     int64_t place = job->shape->C, line = shift->W * place;
     for (int64_t i = 0; i < count; i++, table++) {
         uint32_t sum = table[bottom * line + end * place];
@@ -221,9 +236,8 @@ KERN_CLONES static void fill_square_codes(const void *context, const struct gram
     double shift_i = job->lanes != NULL ? 0 : (double)GRAM_SHIFT; /* which codes were shifted */
     double shift_j = (double)GRAM_SHIFT - shift_i;
     double sum_i[GRAM_SQUARE], sum_j[GRAM_SQUARE];
-    int64_t c = job->g * job->shift.C;
-    rectangle_sums(job, pair, 0, 0, c + square->i, square->rows, sum_i);
-    rectangle_sums(job, pair, pair->down, pair->right, c + square->j, square->columns, sum_j);
+    rectangle_sums(job, pair, 0, 0, square->i, square->rows, sum_i);
+    rectangle_sums(job, pair, pair->down, pair->right, square->j, square->columns, sum_j);
     const int32_t *matrix = pair->matrix;
     for (int64_t i = 0; i < square->rows; i++) {
         int32_t sum[GRAM_SQUARE] = {0};
@@ -249,7 +263,7 @@ static void add_tap_sums(const struct job *job, const struct gram_pair *pair)
     double *out = job->gram->sum_quantized + job->g * job->gram->D + pair->row;
     for (int64_t c = 0; c < C; c++) {
         double sum;
-        rectangle_sums(job, pair, 0, 0, job->g * C + c, 1, &sum);
+        rectangle_sums(job, pair, 0, 0, c, 1, &sum);
         out[c] += scale * (sum - zeros);
     }
 }
@@ -262,8 +276,8 @@ static void use_single(const struct job *job, const struct gram_pair *pair)
     double places = (double)(job->samples * pair->rows.count * pair->columns.count);
     double sum_i, sum_j;
     int32_t sum = 0;
-    rectangle_sums(job, pair, 0, 0, job->g, 1, &sum_i);
-    rectangle_sums(job, pair, pair->down, pair->right, job->g, 1, &sum_j);
+    rectangle_sums(job, pair, 0, 0, 0, 1, &sum_i);
+    rectangle_sums(job, pair, pair->down, pair->right, 0, 1, &sum_j);
     for (int64_t a = 0; a < pair->rows.end - pair->rows.begin; a++)
         for (int64_t b = 0; b < pair->columns.end - pair->columns.begin; b++)
             sum += ((const int32_t *)pair->matrix)[a * pair->row_step + b * pair->step];
@@ -292,9 +306,11 @@ static void add_planes(const struct job *job, int64_t first, int64_t end, int64_
     int64_t lanes = gram_shift_lanes(&job->shift);
     for (int64_t i = 0, n = first; i < planes; i++, n += GRAM_QUAD)
         pack_plane(job, n, least(GRAM_QUAD, end - n), i);
+    bool single = sums_with_products(job);
     gram_shift_add(&job->shift, job->version->add_codes, at->codes, at->codes, planes, at->products,
-                   NULL);
-    job->version->add_sums(at->codes, planes, lanes * GRAM_QUAD, lanes, (int32_t *)at->table);
+                   single ? at->sums : NULL);
+    if (!single)
+        job->version->add_sums(at->codes, planes, lanes * GRAM_QUAD, lanes, (int32_t *)at->table);
 }
 
 /* The same for planes of more samples side by side. */
@@ -314,10 +330,14 @@ static void add_block(struct job *job, int64_t first, int64_t samples)
 {
     const struct workspace *at = &job->at;
     int64_t end = first + samples;
+    bool single = sums_with_products(job);
     gram_shift_clear(&job->shift, at->products);
     if (job->lanes != NULL)
         gram_lanes_clear(&job->shift, at->lanes);
-    memset(at->table, 0, (size_t)at->table_bytes);
+    if (single)
+        memset(at->sums, 0, (size_t)at->sums_bytes);
+    else
+        memset(at->table, 0, (size_t)at->table_bytes);
     for (int64_t n = first, planes; n < end; n += planes * at->samples) {
         planes = least(at->planes, (end - n + at->samples - 1) / at->samples);
         if (job->lanes != NULL)
@@ -327,7 +347,8 @@ static void add_block(struct job *job, int64_t first, int64_t samples)
     }
     if (job->lanes != NULL)
         gram_lanes_products_codes(&job->shift, at->lanes, at->products);
-    make_table(job);
+    if (!single)
+        make_table(job);
     job->samples = samples;
     for (job->g = 0; job->g < job->shape->G; job->g++)
         gram_shift_each_pair(&job->shift, at->products, job->g, use_pair, job);

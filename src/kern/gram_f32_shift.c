@@ -249,13 +249,6 @@ static void clear(const struct job *job)
     }
 }
 
-/* Whether each column is of the same places: then its sum is made with its products, as they are
- * read. */
-static bool is_single(const struct gram_shift *shift)
-{
-    return shift->rows.count * shift->columns.count == 1;
-}
-
 /* Whether vectors that start in one of the planes end in the samples. */
 static bool ends_within(const struct job *job, int64_t first, int64_t planes)
 {
@@ -281,7 +274,7 @@ static void add_planes(const struct job *job, int64_t first, int64_t planes)
         if (job->crossed)
             copy_planes(job, job->x, first, planes, at->x);
     }
-    bool single = is_single(&inner);
+    bool single = gram_shift_is_single(&inner);
     if (!single)
         add_sums(&inner, x_quantized, planes, at->sums_quantized);
     gram_shift_add(&inner, add, x_quantized, x_quantized, planes, at->inner,
@@ -350,7 +343,7 @@ static void add_block(struct job *job, int64_t first, int64_t samples)
     }
     if (job->lanes != NULL)
         add_up_lanes(job);
-    else if (is_single(&job->inner))
+    else if (gram_shift_is_single(&job->inner))
         add_up_columns(job);
     for (job->g = 0; job->g < job->shape->G; job->g++) {
         gram_shift_each_pair(&job->inner, at->inner, job->g, use_inner, job);

@@ -197,6 +197,11 @@ struct gram_run gram_shift_run(const struct gram_shift *shift, int64_t n, int64_
     };
 }
 
+bool gram_shift_is_single(const struct gram_shift *shift)
+{
+    return shift->rows.count * shift->columns.count == 1;
+}
+
 void gram_shift_clear(const struct gram_shift *shift, void *products)
 {
     memset(products, 0, (size_t)(matrices_of(shift) * matrix_lanes(shift)) * GRAM_QUAD);

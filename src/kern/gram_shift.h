@@ -65,6 +65,10 @@ struct gram_run {
 int64_t gram_shift_runs(const struct gram_shift *shift);
 struct gram_run gram_shift_run(const struct gram_shift *shift, int64_t n, int64_t i);
 
+/* Whether each column is of the same places: then its sum can be made with its products, as they
+ * are read. */
+bool gram_shift_is_single(const struct gram_shift *shift);
+
 void gram_shift_clear(const struct gram_shift *shift, void *products);
 
 /* The places of segment a of rows and b of columns in some planes of maps: all their channels, as
