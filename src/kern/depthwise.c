@@ -6,7 +6,7 @@
 
 #include "depthwise_gather.h"
 #include "depthwise_runs.h"
-#include "gram_sizes.h"
+#include "sizes.h"
 
 #include <assert.h>
 #include <stdlib.h>

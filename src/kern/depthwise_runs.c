@@ -2,7 +2,7 @@
 
 #include "depthwise_runs.h"
 
-#include "gram_sizes.h"
+#include "sizes.h"
 
 #include <stdlib.h>
 

@@ -3,7 +3,7 @@
  * one, or two, places less at an end. n pairs have at most 2n ends, hence 2n − 1 segments. */
 
 #include "gram_axis.h"
-#include "gram_sizes.h"
+#include "sizes.h"
 
 int64_t gram_segments_most(int64_t taps, bool all)
 {

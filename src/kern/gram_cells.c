@@ -10,9 +10,9 @@
 
 #include "cpu.h"
 #include "gram_lines.h"
-#include "gram_sizes.h"
 #include "gram_tiles.h"
 #include "simd.h"
+#include "sizes.h"
 
 enum {
     LANES = GRAM_CELL_LANES,

@@ -13,8 +13,8 @@
 #include "gram_dense.h"
 #include "gram_lanes.h"
 #include "gram_shift.h"
-#include "gram_sizes.h"
 #include "simd.h"
+#include "sizes.h"
 
 #include <assert.h>
 

@@ -6,8 +6,8 @@
 
 #include "gram_codes_ways.h"
 #include "gram_pack.h"
-#include "gram_sizes.h"
 #include "simd.h"
+#include "sizes.h"
 
 #include <string.h>
 

@@ -13,10 +13,10 @@
 #include "gram_cells.h"
 #include "gram_codes_ways.h"
 #include "gram_pack.h"
-#include "gram_sizes.h"
 #include "gram_sums.h"
 #include "gram_tiles.h"
 #include "simd.h"
+#include "sizes.h"
 
 #include <string.h>
 

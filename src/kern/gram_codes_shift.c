@@ -13,10 +13,10 @@
 #include "gram_codes_ways.h"
 #include "gram_lanes.h"
 #include "gram_pack.h"
-#include "gram_sizes.h"
 #include "gram_squares.h"
 #include "gram_sums.h"
 #include "simd.h"
+#include "sizes.h"
 
 #include <string.h>
 

@@ -7,11 +7,11 @@
  * as wide as the diagonal reaches. Per position that is D²/2 multiply-adds for H, D² for C. */
 
 #include "gram_pack.h"
-#include "gram_sizes.h"
 #include "gram_sums.h"
 #include "gram_ways.h"
 #include "ptqd/kern/gemm.h"
 #include "ptqd/kern/im2col.h"
+#include "sizes.h"
 
 #include <string.h>
 

@@ -13,8 +13,8 @@
 
 #include "gram_cells.h"
 #include "gram_shift.h"
-#include "gram_sizes.h"
 #include "simd.h"
+#include "sizes.h"
 
 #include <string.h>
 

@@ -6,11 +6,11 @@
  * 25 of a 3 × 3 filter, of 81 pairs of taps. */
 
 #include "gram_lanes.h"
-#include "gram_sizes.h"
 #include "gram_squares.h"
 #include "gram_sums.h"
 #include "gram_ways.h"
 #include "simd.h"
+#include "sizes.h"
 
 #include <string.h>
 

@@ -2,8 +2,8 @@
  * lanes at a time. Codes of four samples are brought together before. */
 
 #include "gram_lanes.h"
-#include "gram_sizes.h"
 #include "simd.h"
+#include "sizes.h"
 
 #include <string.h>
 

@@ -6,8 +6,8 @@
 
 #include "gram_lanes.h"
 #include "gram_lines.h"
-#include "gram_sizes.h"
 #include "simd.h"
+#include "sizes.h"
 
 #include <assert.h>
 #include <string.h>

@@ -20,8 +20,8 @@
 #include "gram_lines.h"
 
 #include "cpu.h"
-#include "gram_sizes.h"
 #include "gram_tiles.h"
+#include "sizes.h"
 
 #if defined(__x86_64__)
 

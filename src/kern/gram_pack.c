@@ -3,8 +3,8 @@
  * a time; what a last, partial one writes too much, the next run repairs. */
 
 #include "gram_pack.h"
-#include "gram_sizes.h"
 #include "simd.h"
+#include "sizes.h"
 
 #include <string.h>
 

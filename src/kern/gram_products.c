@@ -16,10 +16,10 @@
 #include "gram_products.h"
 
 #include "cpu.h"
-#include "gram_sizes.h"
 #include "gram_tiles.h"
 #include "gram_turned.h"
 #include "gram_vectors.h"
+#include "sizes.h"
 
 #include <string.h>
 

@@ -10,7 +10,7 @@
  * the 13 of the 25 that go down, or right, or nowhere, where 45 pairs of taps are. */
 
 #include "gram_shift.h"
-#include "gram_sizes.h"
+#include "sizes.h"
 
 #include <string.h>
 

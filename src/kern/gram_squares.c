@@ -2,7 +2,7 @@
  * the diagonal are filled as a whole; above it nothing of them is used. */
 
 #include "gram_squares.h"
-#include "gram_sizes.h"
+#include "sizes.h"
 
 static void add_square(const struct gram_pair *pair, const struct gram_square *square, bool lower,
                        int64_t D, double *gram)

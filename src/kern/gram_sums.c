@@ -2,8 +2,8 @@
  * fit in registers. */
 
 #include "gram_sums.h"
-#include "gram_sizes.h"
 #include "simd.h"
+#include "sizes.h"
 
 enum {
     CHUNK = 64,  /* elements at once, ... */

@@ -7,8 +7,8 @@
 #include "gram_tiles.h"
 
 #include "cpu.h"
-#include "gram_sizes.h"
 #include "gram_vectors.h"
+#include "sizes.h"
 
 /* Vectors on the right of tiles of 1, 2, … rows, each with a function of its own: others are
  * rounded up. */

@@ -3,8 +3,8 @@
 
 #include "gram_turned.h"
 
-#include "gram_sizes.h"
 #include "gram_vectors.h"
+#include "sizes.h"
 
 #if defined(__x86_64__)
 

@@ -6,8 +6,8 @@
 
 #include "shallow.h"
 
-#include "gram_sizes.h"
 #include "lanes.h"
+#include "sizes.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -2,8 +2,8 @@
 
 #include "ptqd/kern/statistics.h"
 
-#include "gram_sizes.h"
 #include "simd.h"
+#include "sizes.h"
 
 enum { LANES = 8, FLOAT_LANES = 16 };
 

@@ -19,7 +19,7 @@
 #include "winograd.h"
 
 #include "cpu.h"
-#include "gram_sizes.h"
+#include "sizes.h"
 #include "winograd_lanes.h"
 #include "winograd_product.h"
 #include "winograd_tiles.h"

@@ -4,7 +4,7 @@
 
 #include "winograd_product.h"
 
-#include "gram_sizes.h"
+#include "sizes.h"
 #include "winograd_lanes.h"
 
 enum { ROWS = 12, VECTORS = 2 }; /* of a block: 24 sums, 2 vectors and a factor in 32 registers */

@@ -4,7 +4,7 @@
 
 #include "winograd_tiles.h"
 
-#include "gram_sizes.h"
+#include "sizes.h"
 #include "winograd_lanes.h"
 
 #include <string.h>

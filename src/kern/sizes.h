@@ -1,6 +1,6 @@
 #pragma once
 
-/* Sizes of the workspaces and loops of src/kern/gram*. */
+/* Sizes of workspaces and loops. */
 
 #include "ptqd/kern/conv.h"
 
