@@ -19,6 +19,11 @@ const struct param *param_find(const struct param_table *table, const char *name
     return NULL;
 }
 
+bool param_is_word(const struct param *param, const char *text)
+{
+    return param->special != NULL && strcmp(text, param->special) == 0;
+}
+
 int param_choice_find(const struct param *param, const char *name)
 {
     for (int i = 0; param->choices[i] != NULL; i++) {
@@ -56,9 +61,9 @@ bool param_fail_choice(const struct param *param, const char *text, struct error
     return FAIL(err, E_INVALID, "%s is \"%s\"; the choices are %s", param->name, text, list);
 }
 
-static bool check_integer(const struct param *param, int64_t value, struct error *err)
+static bool check_integer(const struct param *param, int64_t value, bool is_word, struct error *err)
 {
-    bool special = param->special != NULL && value == 0;
+    bool special = is_word && param->special != NULL && value == 0;
     bool also = param->also != 0 && value == param->also;
     if (special || also || ((double)value >= param->min && (double)value <= param->max))
         return true;
@@ -72,9 +77,9 @@ static bool check_integer(const struct param *param, int64_t value, struct error
                 value, param->min, param->max, number, word);
 }
 
-static bool check_real(const struct param *param, double value, struct error *err)
+static bool check_real(const struct param *param, double value, bool is_word, struct error *err)
 {
-    bool special = param->special != NULL && value == 0.0;
+    bool special = is_word && param->special != NULL && value == 0.0;
     if (special || (value >= param->min && value <= param->max)) /* false for NaN */
         return true;
     char word[64] = "";
@@ -93,15 +98,16 @@ static bool check_text(const struct param *param, const char *text, struct error
                 length, param->min, param->max);
 }
 
-bool param_check(const struct param *param, const struct param_value *value, struct error *err)
+bool param_check(const struct param *param, const struct param_value *value, bool is_word,
+                 struct error *err)
 {
     if (value->type != param->type)
         return FAIL(err, E_INVALID, "%s has a value of another type", param->name);
     switch (param->type) {
     case PARAM_INT:
-        return check_integer(param, value->integer, err);
+        return check_integer(param, value->integer, is_word, err);
     case PARAM_REAL:
-        return check_real(param, value->real, err);
+        return check_real(param, value->real, is_word, err);
     case PARAM_BOOL:
         return true;
     case PARAM_TEXT:

@@ -13,7 +13,7 @@
 static bool parse_integer(const struct param *param, const char *text, int64_t *out,
                           struct error *err)
 {
-    if (param->special != NULL && strcmp(text, param->special) == 0) {
+    if (param_is_word(param, text)) {
         *out = 0;
         return true;
     }
@@ -27,7 +27,7 @@ static bool parse_integer(const struct param *param, const char *text, int64_t *
 
 static bool parse_real(const struct param *param, const char *text, double *out, struct error *err)
 {
-    if (param->special != NULL && strcmp(text, param->special) == 0) {
+    if (param_is_word(param, text)) {
         *out = 0.0;
         return true;
     }
@@ -92,7 +92,7 @@ bool param_parse(const struct param *param, const char *text, struct arena *aren
             return false;
         break;
     }
-    if (!param_check(param, &value, err))
+    if (!param_check(param, &value, param_is_word(param, text), err))
         return false;
     *out_value = value;
     return true;

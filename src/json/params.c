@@ -39,8 +39,7 @@ static bool fail_word(const struct reader *reader, const struct param *param,
 
 static bool is_special(const struct param *param, const struct json *value)
 {
-    return param->special != NULL && value->type == JSON_STRING &&
-           strcmp(value->string, param->special) == 0;
+    return value->type == JSON_STRING && param_is_word(param, value->string);
 }
 
 static bool read_integer(const struct reader *reader, const struct param *param,
@@ -145,7 +144,8 @@ static bool read_value(const struct reader *reader, const struct param *param,
             return false;
         break;
     }
-    return param_check(param, out, reader->err) || json_error_at(value, reader->err);
+    return param_check(param, out, is_special(param, value), reader->err) ||
+           json_error_at(value, reader->err);
 }
 
 /* A list of values; for a set, whose single value is a list already, a list of lists. */

@@ -141,12 +141,12 @@ static const struct {
     const char *refused[9]; /* NULL after the last */
 } samples[] = {
     {"weights.bits", {"2", "3", "8"}, {"1", "9", "-4", "0", "", "4.0", "four", "same"}},
-    {"activations.bits", {"same", "2", "8", "32"}, {"1", "9", "31", "33", "-1", "Same", ""}},
+    {"activations.bits", {"same", "2", "8", "32"}, {"1", "9", "31", "33", "-1", "0", "Same", ""}},
     {"wide", {"2", "8", "32"}, {"0", "1", "9", "31", "33"}},
     {"huge", {"0", "-9007199254740991", "9007199254740991"}, {"9007199254740993", "1e3"}},
     {"share", {"0", "1", "0.1", "0.30000000000000004", "1e-320"}, {"-0.1", "1.1", "nan", "inf"}},
     {"scale", {"1e308", "-1e-308", "3.141592653589793"}, {"1e309", "", "x"}},
-    {"rate", {"auto", "1e-08", "1"}, {"-0.1", "1e-9", "1.1", "nan", "Auto", ""}},
+    {"rate", {"auto", "1e-08", "1"}, {"-0.1", "0", "-0.0", "1e-9", "1.1", "nan", "Auto", ""}},
     {"fresh", {"true", "false"}, {"maybe", ""}},
     {"label", {"a", "0123456789", " "}, {"", "01234567890"}},
     {"fruit", {"apple", "banana", "cherry"}, {"pear", "", "Apple", "apple,banana"}},
@@ -190,7 +190,7 @@ START_TEST(accepted_values_read_back)
             struct param_value again;
             char printed[64];
             ck_assert_ok(param_parse(&rows[i], *text, arena, &value, &err), &err);
-            ck_assert_ok(param_check(&rows[i], &value, &err), &err);
+            ck_assert_ok(param_check(&rows[i], &value, true, &err), &err);
             param_print(&rows[i], &value, printed, sizeof(printed));
             ck_assert_ok(param_parse(&rows[i], printed, arena, &again, &err), &err);
             ck_assert(param_equal(&value, &again));
@@ -274,8 +274,8 @@ START_TEST(values_outside_their_rows_are_refused)
         {"weights.bits", {.type = PARAM_REAL, .real = 4.0}},
     };
     for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++)
-        ck_assert_fails(param_check(param_find(&table, wrong[i].row), &wrong[i].value, &err), &err,
-                        E_INVALID, wrong[i].row);
+        ck_assert_fails(param_check(param_find(&table, wrong[i].row), &wrong[i].value, true, &err),
+                        &err, E_INVALID, wrong[i].row);
 }
 END_TEST
 

@@ -57,8 +57,12 @@ struct param_value {
 /* The row of a name; NULL when there is none. */
 const struct param *param_find(const struct param_table *table, const char *name);
 
-/* Checks a value against its row: type, range, choice. E_INVALID names value, rule and row. */
-bool param_check(const struct param *param, const struct param_value *value, struct error *err);
+/* Checks a value against its row: type, range, choice. 0 that is not of the range is accepted as
+ * the row's word (`is_word`). E_INVALID names value, rule and row. */
+bool param_check(const struct param *param, const struct param_value *value, bool is_word,
+                 struct error *err);
+/* Is the text the row's word for 0? */
+bool param_is_word(const struct param *param, const char *text);
 
 /* Text to a checked value, as from a query string, an INI file or an option. */
 bool param_parse(const struct param *param, const char *text, struct arena *arena,
