@@ -18,7 +18,8 @@ enum {
     PLACES = 8,      /* of a tile */
     PLACES_WIDE = 6, /* where it has WIDE vectors: 24 sums, 4 weights and an element */
     WIDE = 4,
-    BAND_BYTES = 24 << 10, /* of the copied lines */
+    BAND_BYTES = 24 << 10,     /* of the copied lines */
+    BAND_BYTES_MOST = 4 << 20, /* also where that is the least: far taps see many lines between */
 };
 
 struct shallow {
@@ -53,13 +54,20 @@ static int64_t band_bytes(const struct conv_shape *shape, int64_t rows)
     return lines_of(shape, rows) * width_of(shape) * (int64_t)sizeof(float);
 }
 
+/* Files may have strides, dilations and padding of 2^30 each: a product is not looked at. */
+static bool has_small_band(const struct conv_shape *shape)
+{
+    int64_t most = BAND_BYTES_MOST / (int64_t)sizeof(float) / width_of(shape);
+    return lines_of(shape, least_rows(shape)) <= most;
+}
+
 bool shallow_takes(const struct conv_shape *shape)
 {
     return shape->G == 1 && shape->C <= CHANNELS_MOST && shape->R * shape->S > 1 &&
            shape->R <= TAPS_MOST && shape->S <= TAPS_MOST &&
            shape->R * shape->S * shape->C <= TAPS_MOST && shape->dilation_w == 1 &&
            shape->pad_top >= 0 && shape->pad_left >= 0 && shape->K % HALF_LANES == 0 &&
-           least_rows(shape) <= shape->OH && cpu_has_avx512();
+           least_rows(shape) <= shape->OH && has_small_band(shape) && cpu_has_avx512();
 }
 
 /* As many rows as the band has room for, in bands of the same size. */

@@ -145,6 +145,13 @@ START_TEST(what_it_does_not_compute_it_does_not_take)
         *fields[field] = values[field];
         ck_assert_msg(!shallow_takes(&other), "field %d", field);
     }
+    struct conv_shape far = named_shapes[0]; /* 2^20 lines between two taps */
+    far.R = 2;
+    far.dilation_h = far.pad_top = far.pad_bottom = 1 << 20;
+    far.stride_h = 1 << 16;
+    ck_assert(!shallow_takes(&far));
+    far.dilation_h = 1;
+    ck_assert_int_eq(shallow_takes(&far), is_able());
     struct conv_shape cut = named_shapes[0];
     cut.pad_left = -1;
     ck_assert(!shallow_takes(&cut));
