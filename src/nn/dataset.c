@@ -247,6 +247,25 @@ static struct shape sample_shape(const struct shape *input)
     return shape;
 }
 
+/* Is the network for several of these samples at once? */
+static bool is_batch_of(const struct shape *network, const struct shape *sample)
+{
+    struct shape batch = {.rank = sample->rank + 1, .dim = {network->dim[0]}};
+    if (network->rank != batch.rank)
+        return false;
+    memcpy(batch.dim + 1, sample->dim, (size_t)sample->rank * sizeof(*sample->dim));
+    return shape_equal(network, &batch);
+}
+
+static const char *advice(const struct shape *sample, const struct shape *wanted)
+{
+    if (is_permutation(sample, wanted))
+        return ": transpose the samples to the axis order of the model file";
+    if (is_batch_of(wanted, sample))
+        return ": export it with a batch of 1, or an open one";
+    return "";
+}
+
 bool dataset_check_input(const struct dataset *dataset, const struct graph *graph,
                          struct error *err)
 {
@@ -258,10 +277,7 @@ bool dataset_check_input(const struct dataset *dataset, const struct graph *grap
     shape_print(&dataset->shape, have, sizeof(have));
     shape_print(&wanted, want, sizeof(want));
     return FAIL(err, E_INVALID, "samples are %s, but the network's input '%s' takes %s%s", have,
-                input->name, want,
-                is_permutation(&dataset->shape, &wanted)
-                    ? ": transpose the samples to the axis order of the model file"
-                    : "");
+                input->name, want, advice(&dataset->shape, &wanted));
 }
 
 bool dataset_check_labels(const struct dataset *dataset, const struct graph *graph,

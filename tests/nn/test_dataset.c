@@ -277,10 +277,15 @@ START_TEST(samples_must_fit_the_networks_input)
     ck_assert_fails(dataset_check_input(dataset, &graph, &err), &err, E_INVALID,
                     "samples are 2x3x4, but the network's input 'in' takes 3x4x2: transpose the "
                     "samples to the axis order of the model file");
+    tensors[0].shape = (struct shape){4, {5, 2, 3, 4}};
+    ck_assert_fails(dataset_check_input(dataset, &graph, &err), &err, E_INVALID,
+                    "samples are 2x3x4, but the network's input 'in' takes 5x2x3x4: export it with "
+                    "a batch of 1, or an open one");
     tensors[0].shape = (struct shape){2, {1, 24}};
     ck_assert_fails(dataset_check_input(dataset, &graph, &err), &err, E_INVALID,
                     "samples are 2x3x4, but the network's input 'in' takes 24");
     ck_assert_ptr_null(strstr(err.message, "transpose"));
+    ck_assert_ptr_null(strstr(err.message, "export"));
     tensors[0].shape = (struct shape){3, {2, 3, 4}}; /* a network without an axis of samples */
     ck_assert_ok(dataset_check_input(dataset, &graph, &err), &err);
 }
