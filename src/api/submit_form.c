@@ -152,6 +152,14 @@ static bool fail_both(const struct part_kind *kind, const struct json *member, s
     return json_error_at(member, err);
 }
 
+static bool fail_alone(const struct part_kind *labels, struct error *err)
+{
+    return FAIL(err, E_INVALID,
+                "the part \"%s\" comes without samples: \"%s\" is no part of the form, and the "
+                "specification does not name it",
+                labels->name, labels->member);
+}
+
 /* The ids that stand for the member's samples and labels; "" where no file came. */
 static const char *part_id(const struct form *form, const char *const *ids, const char *member,
                            const char *labels)
@@ -187,6 +195,8 @@ static bool merge_member(struct json *merged, const char *name, const struct jso
         json_add_string(merged, name, id);
         return true;
     }
+    if (given == NULL && id == NULL)
+        return fail_alone(kind_of(name, "labels"), err);
     bool is_object = json_type(given) == JSON_OBJECT;
     if (id != NULL && given != NULL && (!is_object || json_find(given, "id") != NULL))
         return fail_both(kind_of(name, NULL), given, err);

@@ -205,16 +205,24 @@ static void add_part(struct text *form, const char *name, const void *bytes, siz
     text_puts(form, "\r\n");
 }
 
-static const struct json *post_form(const char *spec, bool with_model, const char *headers,
+/* All parts but one; NULL: all. */
+static const struct json *post_form(const char *spec, const char *without, const char *headers,
                                     int status)
 {
+    const struct {
+        const char *name;
+        const struct sample_file *file;
+    } parts[] = {
+        {"model", &service.files.model},
+        {"calibration", &service.files.calibration},
+        {"evaluation", &service.files.evaluation},
+        {"evaluation_labels", &service.files.labels},
+    };
     struct text form;
     text_init(&form, 4 << 20);
-    if (with_model)
-        add_part(&form, "model", service.files.model.bytes, service.files.model.size);
-    add_part(&form, "calibration", service.files.calibration.bytes, service.files.calibration.size);
-    add_part(&form, "evaluation", service.files.evaluation.bytes, service.files.evaluation.size);
-    add_part(&form, "evaluation_labels", service.files.labels.bytes, service.files.labels.size);
+    for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
+        if (without == NULL || strcmp(parts[i].name, without) != 0)
+            add_part(&form, parts[i].name, parts[i].file->bytes, parts[i].file->size);
     add_part(&form, "spec", spec, strlen(spec));
     text_puts(&form, "--XX--\r\n");
     const char *all = arena_printf(service.arena, NULL,
@@ -228,25 +236,29 @@ static const struct json *post_form(const char *spec, bool with_model, const cha
 START_TEST(a_form_brings_everything_in_one_call)
 {
     const struct json *job =
-        post_form("{\"seeds\":2,\"calibration\":{\"scale\":0.5}}", true, "", 202);
+        post_form("{\"seeds\":2,\"calibration\":{\"scale\":0.5}}", NULL, "", 202);
     ck_assert_double_eq(service_number(service_member(job, "calibration"), "scale"), 0.5);
     ck_assert_str_eq(service_finish(&service, service_text(job, "id")), "succeeded");
-    const struct json *first = post_form("{\"seeds\":2}", true, "Idempotency-Key: form\r\n", 202);
-    const struct json *again = post_form("{\"seeds\":2}", true, "Idempotency-Key: form\r\n", 202);
+    const struct json *first = post_form("{\"seeds\":2}", NULL, "Idempotency-Key: form\r\n", 202);
+    const struct json *again = post_form("{\"seeds\":2}", NULL, "Idempotency-Key: form\r\n", 202);
     ck_assert_str_eq(service_text(first, "id"), service_text(again, "id"));
 }
 END_TEST
 
 START_TEST(a_form_with_an_error_leaves_nothing_behind)
 {
-    const struct json *problem = post_form("{\"seedz\":2}", true, "", 422);
+    const struct json *problem = post_form("{\"seedz\":2}", NULL, "", 422);
     ck_assert_str_eq(service_text(problem, "pointer"), "/seedz");
-    problem = post_form("{\"seeds\":2}", false, "", 422);
+    problem = post_form("{\"seeds\":2}", "model", "", 422);
     ck_assert_str_eq(service_text(problem, "detail"), "the field \"model\" is missing");
-    problem = post_form("{\"model\":\"sha256:1\"}", true, "", 422);
+    problem = post_form("{\"model\":\"sha256:1\"}", NULL, "", 422);
     ck_assert_msg(support_contains(service_text(problem, "detail"),
                                    "\"model\" comes as a part of the form and in the"),
                   "%s", service_text(problem, "detail"));
+    problem = post_form("{}", "evaluation", "", 422);
+    ck_assert_str_eq(service_text(problem, "detail"),
+                     "the part \"evaluation_labels\" comes without samples: \"evaluation\" is no "
+                     "part of the form, and the specification does not name it");
     ck_assert_uint_eq(json_count(service_member(service_get(&service, "/v1/models", 200), "items")),
                       0);
     ck_assert_uint_eq(
