@@ -8,6 +8,6 @@ const struct op op_average_pool = {
     .infer = pool_node_infer,
     .forward = pool_node_average_forward,
     .backward = pool_node_average_backward,
-    .limits = "one and two dimensions",
+    .limits = "one and two dimensions; pads up to 65536",
     .homogeneous = true,
 };

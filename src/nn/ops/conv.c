@@ -191,5 +191,5 @@ const struct op op_conv = {
     .backward = conv_backward,
     .writes_fresh = true,
     .joins_relu = true,
-    .limits = "one and two dimensions; weights and bias must be constants",
+    .limits = "one and two dimensions; weights and bias must be constants; pads up to 65536",
 };

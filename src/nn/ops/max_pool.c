@@ -8,7 +8,7 @@ const struct op op_max_pool = {
     .infer = pool_node_infer,
     .forward = pool_node_max_forward,
     .backward = pool_node_max_backward,
-    .limits = "one and two dimensions; without the output Indices",
+    .limits = "one and two dimensions; without the output Indices; pads up to 65536",
     .keeps_grid = true,
     .homogeneous = true,
 };
