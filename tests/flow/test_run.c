@@ -499,7 +499,7 @@ END_TEST
 
 struct witness {
     int calls, stop_at;
-    double last_fraction;
+    double last_fraction, train_begins;
     bool backwards;
 };
 
@@ -509,6 +509,8 @@ static bool watch(void *context, const struct run_progress *progress)
     witness->backwards |= progress->fraction < witness->last_fraction;
     witness->last_fraction = progress->fraction;
     ck_assert_ptr_nonnull(progress->step);
+    if (strcmp(progress->step, "train") == 0 && witness->train_begins == 0.0)
+        witness->train_begins = progress->fraction;
     ck_assert(progress->fraction >= 0.0 && progress->fraction <= 1.0);
     return ++witness->calls != witness->stop_at;
 }
@@ -521,6 +523,13 @@ START_TEST(progress_goes_forward)
     ck_assert(!witness.backwards);
     ck_assert_int_gt(witness.calls, 8);
     ck_assert_double_gt(witness.last_fraction, 0.9);
+
+    /* What goes before the training of a whole network is little. */
+    witness = (struct witness){0};
+    pipeline.optimize.granularity = OPTIMIZE_NETWORK;
+    pipeline.optimize.epochs = 2;
+    (void)run(); /* only what is told on the way */
+    ck_assert(witness.train_begins > 0.0 && witness.train_begins < 0.05);
 }
 END_TEST
 

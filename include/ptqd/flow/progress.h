@@ -22,6 +22,7 @@ struct progress {
     struct run_progress state;
     enum run_step_id step;
     bool skipped[STEP_COUNT];     /* steps without work take no share */
+    bool walks_only;              /* nothing is solved in STEP_RECONSTRUCT */
     double started, last_report;  /* seconds of the monotonic clock */
     struct run_result *result;    /* seconds are added to its steps; borrowed */
     struct recon_monitor monitor; /* hands on what happens inside the present unit */
