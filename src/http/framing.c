@@ -1,10 +1,10 @@
 /* Checks of a request's header before anything else looks at it.
  *
  * libmicrohttpd accepts Transfer-Encoding together with Content-Length, two different
- * Content-Lengths, a space before the colon of a header, none or several Host headers, lines that
- * end in a bare LF, folded lines, and cuts values and targets at a NUL. A proxy in front may read
- * each of these differently (request smuggling), so they are refused and the connection is closed
- * (RFC 9112 sections 2.2, 3.2 and 6.3).
+ * Content-Lengths, 2^64 - 1 as one that is not known, a space before the colon of a header, none or
+ * several Host headers, lines that end in a bare LF, folded lines, and cuts values and targets at a
+ * NUL. A proxy in front may read each of these differently (request smuggling), so they are refused
+ * and the connection is closed (RFC 9112 sections 2.2, 3.2 and 6.3).
  *
  * How lines ended is seen by where the parts lie: method, target, version, names and values are
  * pointers into the one buffer that the header came in, so between the end of a value and the next
@@ -19,7 +19,7 @@
 
 struct framing {
     size_t lengths, encodings, hosts;
-    bool bad_name, chunked, bad_host, bad_line;
+    bool bad_name, chunked, bad_host, bad_line, bad_length;
     uintptr_t line_end; /* address behind the last line so far */
 };
 
@@ -70,8 +70,10 @@ static enum MHD_Result note_header(void *context, enum MHD_ValueKind kind, const
         framing->hosts++;
         framing->bad_host = !is_host(value, value_size);
     }
-    if (strcasecmp(key, MHD_HTTP_HEADER_CONTENT_LENGTH) == 0)
+    if (strcasecmp(key, MHD_HTTP_HEADER_CONTENT_LENGTH) == 0) {
         framing->lengths++;
+        framing->bad_length = strtoull(value, NULL, 10) == UINT64_MAX;
+    }
     if (strcasecmp(key, MHD_HTTP_HEADER_TRANSFER_ENCODING) == 0) {
         framing->encodings++;
         framing->chunked = value_size == 7 && strcasecmp(value, "chunked") == 0;
@@ -134,6 +136,8 @@ bool http_check_framing(struct MHD_Connection *connection, const struct request_
     if (framing.lengths > 1)
         return FAIL(err, E_SYNTAX, "the request has %zu Content-Length headers; one is allowed",
                     framing.lengths);
+    if (framing.bad_length)
+        return FAIL(err, E_SYNTAX, "the Content-Length is as large as any number of 64 bits");
     if (framing.lengths + framing.encodings > 1)
         return FAIL(err, E_SYNTAX,
                     "the request has Transfer-Encoding with another header that gives its length");

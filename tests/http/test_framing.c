@@ -52,6 +52,7 @@ static const struct raw ambiguous[] = {
     RAW(POST_ECHO "Content-Length: 0x3\r\n\r\nabc" SMUGGLED),
     RAW(POST_ECHO "Content-Length: 3 4\r\n\r\nabc" SMUGGLED),
     RAW(POST_ECHO "Content-Length: \r\n\r\n" SMUGGLED),
+    RAW(POST_ECHO "Content-Length: 18446744073709551615\r\n\r\n" SMUGGLED),
     RAW(POST_ECHO "Content-Length: 3\0 4\r\n\r\nabc" SMUGGLED),
     /* encodings that are not plainly chunked */
     RAW(POST_ECHO "Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n" SMUGGLED),
