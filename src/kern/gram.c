@@ -6,6 +6,7 @@
 #include "gram_dense.h"
 #include "gram_depthwise.h"
 #include "gram_lanes.h"
+#include "gram_pairs.h"
 #include "gram_shift.h"
 #include "gram_ways.h"
 
@@ -55,6 +56,8 @@ static bool lanes_pay(const struct conv_shape *shape)
 
 size_t gram_conv_scratch_bytes(const struct conv_shape *shape)
 {
+    if (gram_pairs_take(shape))
+        return gram_pairs_scratch_bytes(shape);
     if (is_depthwise(shape))
         return gram_depthwise_scratch_bytes(shape);
     size_t bytes =
@@ -68,7 +71,9 @@ void gram_add_conv(struct gram *gram, const struct conv_shape *shape, const floa
 {
     assert(gram->G == shape->G && gram->D == conv_column_elements(shape));
     gram->positions += shape->N * shape->OH * shape->OW;
-    if (is_depthwise(shape))
+    if (gram_pairs_take(shape))
+        gram_pairs_add(gram, shape, x, x_quantized, scratch);
+    else if (is_depthwise(shape))
         gram_add_depthwise(gram, shape, x, x_quantized, scratch);
     else if (lanes_pay(shape))
         gram_f32_lanes_add(gram_version_here(), gram, shape, x, x_quantized, scratch);

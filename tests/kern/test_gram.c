@@ -201,7 +201,8 @@ START_TEST(moments_of_any_convolution_are_those_of_plain_loops)
 END_TEST
 
 /* Beside gram_shapes: blocks cut within a sample and within a row; for depthwise filters, steps of
- * two with the padding at either end, more rows than are taken at once, vectors beyond the end. */
+ * two with the padding at either end, more rows than are taken at once, vectors beyond the end,
+ * pairs of samples, one by one and together, and what is left of them. */
 static const struct conv_shape own_shapes[] = {
     {2, 70, 70, 17, 17, 1, 3, 17, 1, 2, 0, 1, 0, 0, 1, 1, 70, 35},
     {2, 1, 5000, 3, 3, 1, 4, 3, 1, 1, 0, 1, 0, 2, 1, 1, 1, 5000},
@@ -216,6 +217,8 @@ static const struct conv_shape own_shapes[] = {
     {600, 1, 1, 5, 1, 1, 1, 1, 1, 1, 0, 0, 0, 0, 1, 1, 1, 1},
     {6, 100, 90, 43, 2, 1, 1, 1, 3, 2, 0, 0, -1, -1, 1, 1, 33, 44},
     {5, 30, 8, 78, 3, 1, 1, 3, 2, 3, 0, 1, 0, 1, 1, 1, 15, 3},
+    {5, 70, 60, 8, 8, 3, 3, 8, 1, 1, 1, 1, 1, 1, 1, 1, 70, 60},
+    {6, 12, 9, 8, 16, 3, 3, 8, 2, 2, 0, 1, 1, 1, 1, 1, 6, 5},
 };
 
 START_TEST(moments_of_many_positions_are_those_of_plain_loops)
