@@ -145,7 +145,7 @@ static sqlite3_file *open_log(void)
 {
     sqlite3_vfs *vfs = sqlite3_vfs_find(wal_gather_name());
     sqlite3_file *file = calloc(1, (size_t)vfs->szOsFile);
-    char name[128];
+    static char name[128]; /* SQLite keeps the pointer */
     (void)snprintf(name, sizeof(name), "%s/x.db-log", directory);
     int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_WAL;
     ck_assert_int_eq(vfs->xOpen(vfs, name, file, flags, &flags), SQLITE_OK);
