@@ -71,9 +71,8 @@ static double seconds_by_macs(const struct estimate *estimate, const struct pipe
     double samples = (double)estimate->calibration.dataset.samples;
     if (pipeline->samples > 0)
         samples = fmin(samples, (double)pipeline->samples);
-    int method = pipeline_trains(pipeline) ? pipeline->optimize.start : pipeline->optimize.variable;
     double passes =
-        (WALK_PASSES + (method_table()[method]->uses_data ? SOLVER_PASSES : 0)) * samples;
+        (WALK_PASSES + (pipeline_solver(pipeline)->uses_data ? SOLVER_PASSES : 0)) * samples;
     passes += training_passes(pipeline, samples);
     if (pipeline->postprocess.bias == BIAS_TUNE)
         passes += TRAINING_PASSES * (double)pipeline->postprocess.epochs * samples;

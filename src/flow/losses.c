@@ -124,9 +124,8 @@ bool losses_report(struct arena *arena, const struct losses *losses,
 {
     struct unit *units = NULL;
     int unit_count;
-    bool trains = pipeline_trains(pipeline);
     const char *trained = method_table()[pipeline->optimize.variable]->name;
-    const char *solved = trains ? method_table()[pipeline->optimize.start]->name : trained;
+    const char *solved = pipeline_solver(pipeline)->name;
     bool distills = pipeline->optimize.granularity == OPTIMIZE_NETWORK;
     struct reporter reporter = {losses, ARENA_ARRAY(arena, struct run_loss, losses->count, err), 0};
     if (!reporter.report || !cut(arena, pipeline, network, &units, &unit_count, err))

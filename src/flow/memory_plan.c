@@ -124,9 +124,7 @@ static size_t layer_bytes(const struct planner *planner, const struct quant_laye
 {
     enum { TARGET_SETS = 4 }; /* where a Relu makes rounds */
     const struct pipeline *pipeline = planner->pipeline;
-    const struct method *method =
-        method_table()[pipeline_trains(pipeline) ? pipeline->optimize.start
-                                                 : pipeline->optimize.variable];
+    const struct method *method = pipeline_solver(pipeline);
     if (quant_layer_is_float(layer) || (!method->uses_data && layer->range.observer))
         return 0;
     size_t moments = layer_moments_bytes(planner->network->graph, layer, planner->samples->count,

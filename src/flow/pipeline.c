@@ -454,8 +454,7 @@ static bool fail_zero_points(const struct method *method, struct error *err)
 
 static bool check_scheme(const struct pipeline *pipeline, struct error *err)
 {
-    int row = pipeline_trains(pipeline) ? pipeline->optimize.start : pipeline->optimize.variable;
-    const struct method *method = method_table()[row];
+    const struct method *method = pipeline_solver(pipeline);
     if (!method->only_symmetric)
         return true;
     if (pipeline->weights.scheme == SCHEME_ASYMMETRIC) {
@@ -500,6 +499,12 @@ bool pipeline_trains(const struct pipeline *pipeline)
 {
     return pipeline->optimize.granularity != OPTIMIZE_LAYER ||
            pipeline->optimize.activations_in_loop;
+}
+
+const struct method *pipeline_solver(const struct pipeline *pipeline)
+{
+    return method_table()[pipeline_trains(pipeline) ? pipeline->optimize.start
+                                                    : pipeline->optimize.variable];
 }
 
 int pipeline_activation_bits(const struct pipeline *pipeline)

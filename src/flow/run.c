@@ -155,17 +155,10 @@ static struct optimization optimization_of(struct run *run)
     };
 }
 
-/* What layers are solved by. */
-static const struct method *solver_of(const struct pipeline *pipeline)
-{
-    int method = pipeline_trains(pipeline) ? pipeline->optimize.start : pipeline->optimize.variable;
-    return method_table()[method];
-}
-
 static bool reconstruct(struct run *run)
 {
     const struct optimization optimization = optimization_of(run);
-    return reconstruct_network(&optimization, solver_of(run->pipeline), run->err);
+    return reconstruct_network(&optimization, pipeline_solver(run->pipeline), run->err);
 }
 
 static bool train(struct run *run)
@@ -454,7 +447,7 @@ bool run_execute(struct arena *arena, const struct run_request *request,
     result->float_accuracy = result->accuracy = result->loss = NAN;
     struct run run = run_of(arena, request, result, err);
     progress_init(&run.progress, &request->monitor, result);
-    run.progress.walks_only = !solver_of(request->pipeline)->uses_data;
+    run.progress.walks_only = !pipeline_solver(request->pipeline)->uses_data;
     run.progress.skipped[STEP_TRAIN] = !pipeline_trains(request->pipeline);
     run.progress.skipped[STEP_TUNE] = request->pipeline->postprocess.bias == BIAS_NONE;
     run.progress.skipped[STEP_SENSITIVITY] = !request->pipeline->report.sensitivity;

@@ -108,5 +108,8 @@ enum { PIPELINE_UNIT_STEPS = 2000, PIPELINE_NETWORK_STEPS = 2560 };
 /* True when step 3 trains units on mini-batches after the layer-wise start. */
 bool pipeline_trains(const struct pipeline *pipeline);
 
+/* What layers are solved by: the variable, or, where units are trained, what these start from. */
+const struct method *pipeline_solver(const struct pipeline *pipeline);
+
 /* Bits of the activations after "same" is resolved. */
 int pipeline_activation_bits(const struct pipeline *pipeline);
