@@ -4,11 +4,12 @@
 #   GET of a job, and of a list of 100 jobs   to nginx with a static file of the same size
 #   POST of a job, on disk when answered      to writes of 4 KiB with fdatasync
 #   GET of a job while others POST            to the same without them
+#   POST of a job when nothing is computed    to writes of 4 KiB with fdatasync
 #
 #   bench_service.sh PTQD SOURCE_ROOT
 #
-# Each line has the ratio, the bar, and the figures. The only worker is busy with a first job all the
-# time, so that the posted ones stay queued. Needs wrk, curl and the real networks (PTQD_DATA, or
+# Each line has the ratio, the bar, and the figures. The only worker is busy with a first job, so that
+# the posted ones stay queued; in the end the queue is paused instead. Needs wrk, curl and the real networks (PTQD_DATA, or
 # beside the source tree), and exits with 77 (skipped) without them; lines with nginx need nginx.
 set -eu
 ptqd=$1
@@ -63,8 +64,8 @@ cat "$dir/bad.lua" >>"$dir/post.lua"
 
 # Writes of 4 KiB a second that are on disk when they return.
 syncs() {
-    dd if=/dev/zero of="$dir/sync" bs=4k count=200 oflag=dsync 2>&1 |
-        awk '/copied/ { for (i = 1; i < NF; i++) if ($(i + 1) ~ /^s,?$/) printf "%.1f", 200 / $i }'
+    dd if=/dev/zero of="$dir/sync" bs=4k count=1000 oflag=dsync 2>&1 |
+        awk '/copied/ { for (i = 1; i < NF; i++) if ($(i + 1) ~ /^s,?$/) printf "%.1f", 1000 / $i }'
 }
 
 # rate CONNECTIONS SCRIPT URL: requests a second, and on standard error when some were refused.
@@ -133,3 +134,9 @@ sleep 1
 ratio "GET of a job while 16 clients POST" 0.6 "$(rate 16 "$dir/bad.lua" "$url/v1/jobs/$first")" \
     "without" "$quiet"
 wait "$flood"
+
+curl -sSf -X POST "$url/v1/queue/pause" >/dev/null
+curl -sSf -X POST "$url/v1/jobs/$first/cancel" >/dev/null
+sleep 1
+posts=$(rate 32 "$dir/post.lua" "$url/v1/jobs")
+ratio "POST of a job, nothing computed" 8 "$posts" "fdatasync" "$(syncs)"
