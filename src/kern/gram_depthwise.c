@@ -5,7 +5,7 @@
  * where there are fewer, those of the next place follow, and what comes of them is not used.
  * Reading the samples is the bound: a layer of MobileNetV2 has 5 to 6 operations for a byte, 4 with
  * stride 2, and memory that streams at 20 GB/s gives it 60 to 100 % of a peak of 117 GFLOP/s if
- * nothing else takes time; 34 to 82 % are reached. It is half as fast where not all of a line is
+ * nothing else takes time; 38 to 88 % are reached. It is half as fast where not all of a line is
  * read at once: so all channels of as many samples, or rows of one, as fit a second-level cache are
  * taken, and while products are made of them, those that follow are on their way. */
 
