@@ -6,6 +6,7 @@
 #include "ptqd/kern/conv.h"
 
 #include "ptqd/kern/statistics.h"
+#include "sizes.h"
 
 int64_t conv_extent(int64_t input, int64_t filter, int64_t stride, int64_t dilation,
                     int64_t pad_before, int64_t pad_after)
@@ -150,7 +151,7 @@ void conv2d_f32_grad_bias(const struct conv_shape *shape, const float *grad_y, f
     struct channel_rows rows = {shape->N * shape->OH * shape->OW, shape->K, BIASES};
     for (int64_t k = 0; k < shape->K; k += BIASES) {
         double sums[BIASES] = {0.0};
-        rows.count = shape->K - k < BIASES ? shape->K - k : BIASES;
+        rows.count = least(BIASES, shape->K - k);
         channel_sums_f32(grad_y + k, &rows, sums);
         for (int64_t i = 0; i < rows.count; i++)
             grad_bias[k + i] += (float)sums[i];

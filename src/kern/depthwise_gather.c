@@ -10,25 +10,18 @@
 #include "depthwise_gather.h"
 
 #include "cpu.h"
+#include "lanes.h"
 #include "simd.h"
+#include "sizes.h"
 
 #include <stddef.h>
 
 enum {
-    TILE = 8,   /* places at most */
-    LANES = 16, /* channels at once, then HALF and single ones of those that are left */
-    HALF = 8,
+    TILE = 8,       /* places at most */
     LINE_BYTES = 64 /* of a cache */
 };
 
-/* Floats at any address, and what comparing them gives. */
-#define DEFINE_LANES(name, COUNT)                                                                  \
-    typedef float name                                                                             \
-        __attribute__((vector_size((COUNT) * sizeof(float)), aligned(4), may_alias));              \
-    typedef int32_t name##_mask __attribute__((vector_size((COUNT) * sizeof(float))))
-
-DEFINE_LANES(lanes, LANES);
-DEFINE_LANES(half, HALF);
+/* Channels are taken LANES at once, then HALF_LANES, and those that are left one by one. */
 DEFINE_LANES(single, 1);
 
 /* Asks for what comes after `bytes` of the output. */
@@ -80,7 +73,7 @@ static inline __attribute__((always_inline)) void prefetch(struct depthwise_ahea
             ADD_TAPS(type, COUNT)                                                                  \
         for (int i = 0; i < COUNT; i++, to += place.out_step) {                                    \
             if (rectified)                                                                         \
-                sum[i] = (type)(~(type##_mask)(sum[i] <= 0.0f) & (type##_mask)sum[i]);             \
+                sum[i] = LANES_RECTIFIED(type, sum[i]);                                            \
             *(type *)to = sum[i];                                                                  \
         }                                                                                          \
     } while (0)
@@ -117,8 +110,8 @@ static inline __attribute__((always_inline)) void prefetch(struct depthwise_ahea
                     int64_t c = 0;                                                                 \
                     for (; c < wide; c += LANES)                                                   \
                         GATHER_LANES(lanes, COUNT);                                                \
-                    for (; c + HALF <= channels; c += HALF)                                        \
-                        GATHER_LANES(half, COUNT);                                                 \
+                    for (; c + HALF_LANES <= channels; c += HALF_LANES)                            \
+                        GATHER_LANES(half_lanes, COUNT);                                           \
                     for (; c < channels; c++)                                                      \
                         GATHER_LANES(single, COUNT);                                               \
                 }                                                                                  \
@@ -145,8 +138,8 @@ static void gather_places(struct depthwise_gather *part, int64_t tiles, int64_t 
     if (tiles == 0)
         return;
     place->count = places;
-    /* GCC keeps vectors that are wider than the machine's in memory: HALF at a time are twice as
-     * fast there. */
+    /* GCC keeps vectors that are wider than the machine's in memory: half as many at a time are
+     * twice as fast there. */
     sizes[size - 1](part, cpu_has_avx512() ? part->channels / LANES * LANES : 0);
     int64_t written = part->loop[0].count * part->loop[1].count * places * part->channels * 4;
     part->ahead.in += (uintptr_t)(written * part->ahead.in_bytes / LINE_BYTES);
@@ -158,7 +151,7 @@ static void gather_places(struct depthwise_gather *part, int64_t tiles, int64_t 
 
 int64_t depthwise_tiles(int64_t places)
 {
-    return (places + TILE - 1) / TILE;
+    return divided_up(places, TILE);
 }
 
 void depthwise_gather(const struct depthwise_gather *gather)

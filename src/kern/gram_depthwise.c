@@ -28,11 +28,6 @@ enum {
     VECTORS_MOST = 5 << 12,  /* ... up to a whole cache and more */
 };
 
-static int64_t divided_up(int64_t count, int64_t step)
-{
-    return (count + step - 1) / step;
-}
-
 /* Sums of products [groups][segments of rows][of columns][LANES], and as many of values behind
  * them, where a tap meets itself; of a block in float32, of a band in float64. */
 struct sums {

@@ -7,19 +7,19 @@
 
 #include "gram_cells.h"
 #include "gram_depthwise.h"
+#include "lanes.h"
 #include "simd.h"
 #include "sizes.h"
 
+#include <assert.h>
 #include <string.h>
 
 enum {
-    CHANNELS = GRAM_CELL_LANES / 2,
-    PLACES = 1 << 13, /* packed at once: 512 KiB, half of a common second-level cache */
+    CHANNELS = HALF_LANES, /* of a place */
+    PLACES = 1 << 13,      /* packed at once: 512 KiB, half of a common second-level cache */
 };
 
-/* The channels of a place; any address. */
-typedef float channels
-    __attribute__((vector_size(CHANNELS * sizeof(float)), aligned(4), may_alias));
+static_assert(2 * CHANNELS == GRAM_CELL_LANES, "two places fill a vector");
 
 /* The caller's scratch, cut up. */
 struct workspace {
@@ -77,8 +77,8 @@ static struct workspace workspace_at(const struct conv_shape *shape, bool crosse
 /* Two samples [places][CHANNELS] as one [places][2][CHANNELS]. */
 KERN_CLONES static void pack_pair(const float *x, int64_t places, float *out)
 {
-    const channels *first = (const channels *)x, *second = first + places;
-    channels *to = (channels *)out;
+    const half_lanes *first = (const half_lanes *)x, *second = first + places;
+    half_lanes *to = (half_lanes *)out;
     for (int64_t i = 0; i < places; i++) {
         to[2 * i] = first[i];
         to[2 * i + 1] = second[i];

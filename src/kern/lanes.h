@@ -1,7 +1,7 @@
 #pragma once
 
-/* Vectors of 16 float32 under CPU_AVX512, and halves of one, for functions whose sums stay in
- * registers. */
+/* Vectors of float32 for functions whose sums stay in registers: 16, as AVX-512 has them, and half
+ * as many. */
 
 #include "cpu.h"
 
@@ -9,11 +9,18 @@
 
 enum { LANES = 16, HALF_LANES = LANES / 2 };
 
-/* At any address. */
-typedef float lanes __attribute__((vector_size(64), aligned(4), may_alias));
-typedef int32_t lanes_mask __attribute__((vector_size(64))); /* of a comparison */
-typedef float half_lanes __attribute__((vector_size(32), aligned(4), may_alias));
-typedef int32_t half_lanes_mask __attribute__((vector_size(32)));
+/* Floats at any address, and what comparing them gives. */
+#define DEFINE_LANES(name, COUNT)                                                                  \
+    typedef float name                                                                             \
+        __attribute__((vector_size((COUNT) * sizeof(float)), aligned(4), may_alias));              \
+    typedef int32_t name##_mask __attribute__((vector_size((COUNT) * sizeof(float))))
+
+DEFINE_LANES(lanes, LANES);
+DEFINE_LANES(half_lanes, HALF_LANES);
+
+/* max(value, 0) of such a type; a NaN stays. */
+#define LANES_RECTIFIED(type, value)                                                               \
+    ((type)(~(type##_mask)((value) <= 0.0f) & (type##_mask)(value)))
 
 #define LANES_INLINE static inline __attribute__((always_inline))
 
@@ -68,8 +75,7 @@ CPU_AVX512 LANES_INLINE lanes lanes_spread(float value)
                    value, value, value, value, value, value, value, value};
 }
 
-/* max(value, 0); a NaN stays. */
 CPU_AVX512 LANES_INLINE lanes lanes_rectify(lanes value)
 {
-    return (lanes)(~(lanes_mask)(value <= 0.0f) & (lanes_mask)value);
+    return LANES_RECTIFIED(lanes, value);
 }

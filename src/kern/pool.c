@@ -5,6 +5,7 @@
 
 #include "ptqd/kern/statistics.h"
 #include "simd.h"
+#include "sizes.h"
 
 #include <math.h>
 #include <stddef.h>
@@ -145,7 +146,7 @@ static void average_window(const struct pool_shape *shape, const struct window *
     struct channel_rows cells = {columns, shape->dilation_w * shape->C, CHANNELS};
     for (int64_t first = 0; first < shape->C; first += CHANNELS) {
         double sums[CHANNELS] = {0};
-        cells.count = shape->C - first < CHANNELS ? shape->C - first : CHANNELS;
+        cells.count = least(CHANNELS, shape->C - first);
         for (int64_t r = window->rows.first; r < window->rows.end && columns > 0; r++)
             channel_sums_f32(x + cell(shape, window, r, window->columns.first) + first, &cells,
                              sums);
@@ -179,7 +180,7 @@ static void spread_window(const struct pool_shape *shape, const struct window *w
     struct channel_rows cells = {columns, shape->dilation_w * shape->C, CHANNELS};
     for (int64_t first = 0; first < shape->C; first += CHANNELS) {
         float share[CHANNELS];
-        cells.count = shape->C - first < CHANNELS ? shape->C - first : CHANNELS;
+        cells.count = least(CHANNELS, shape->C - first);
         for (int64_t c = 0; c < cells.count; c++)
             share[c] = grad_y[window->y + (size_t)(first + c)] / (float)window->cells;
         for (int64_t r = window->rows.first; r < window->rows.end; r++)

@@ -46,7 +46,7 @@ static int64_t width_of(const struct conv_shape *shape)
 
 static int64_t least_rows(const struct conv_shape *shape)
 {
-    return (PLACES + shape->OW - 1) / shape->OW;
+    return divided_up(PLACES, shape->OW);
 }
 
 static int64_t band_bytes(const struct conv_shape *shape, int64_t rows)
@@ -76,7 +76,7 @@ static int64_t choose_rows(const struct conv_shape *shape)
     int64_t rows = least_rows(shape);
     while (rows < shape->OH && band_bytes(shape, rows + 1) <= BAND_BYTES)
         rows++;
-    int64_t bands = (shape->OH + rows - 1) / rows, even = (shape->OH + bands - 1) / bands;
+    int64_t even = divided_up(shape->OH, divided_up(shape->OH, rows));
     return even < least_rows(shape) ? rows : even;
 }
 
@@ -220,7 +220,7 @@ struct block {
                 {                                                                                  \
                     type value = sum[i][v];                                                        \
                     if (rectified)                                                                 \
-                        value = (type)(~(type##_mask)(value <= 0.0f) & (type##_mask)value);        \
+                        value = LANES_RECTIFIED(type, value);                                      \
                     *(type *)(to + v * WIDTH) = value;                                             \
                 }                                                                                  \
             }                                                                                      \

@@ -16,9 +16,14 @@ static inline int64_t at_least_one(int64_t count)
     return count < 1 ? 1 : count;
 }
 
+static inline int64_t divided_up(int64_t value, int64_t step)
+{
+    return (value + step - 1) / step;
+}
+
 static inline int64_t round_up(int64_t value, int64_t step)
 {
-    return (value + step - 1) / step * step;
+    return divided_up(value, step) * step;
 }
 
 /* Whole cache lines. */
