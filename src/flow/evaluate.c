@@ -16,13 +16,17 @@ int64_t evaluate_top(const float *values, int64_t count)
     return top;
 }
 
-bool evaluate_outputs(const struct graph *graph, const struct samples *samples,
+bool evaluate_outputs(const struct graph *graph, bool coarse, const struct samples *samples,
                       const struct recon_monitor *monitor, struct arena *scratch,
                       float *out_outputs, struct error *err)
 {
     int64_t inputs = tensor_elements(&graph->tensors[graph->input], 1);
     int64_t outputs = tensor_elements(&graph->tensors[graph->output], 1);
-    struct exec_options options = {.batch = graph->batchable ? EVALUATE_BATCH : 1, .joins = true};
+    struct exec_options options = {
+        .batch = graph->batchable ? EVALUATE_BATCH : 1,
+        .coarse = coarse,
+        .joins = true,
+    };
     struct arena_mark mark = arena_mark(scratch);
     float *input = ARENA_ARRAY(scratch, float, options.batch *inputs, err);
     struct exec *exec = NULL;

@@ -310,7 +310,7 @@ static bool execute_both(struct run *run, const struct samples *samples, float *
         !shared_float_outputs_wait(&run->scope, run->folded, samples,
                                    run->request->origin.evaluation, &later, run->err) ||
         (!later && !float_outputs(run, samples, out_real)) ||
-        !evaluate_outputs(run->network->graph, samples, &run->progress.monitor, run->arena,
+        !evaluate_outputs(run->network->graph, false, samples, &run->progress.monitor, run->arena,
                           quantized, run->err) ||
         (later && !float_outputs(run, samples, out_real)))
         return false;

@@ -104,7 +104,7 @@ static bool measure(void *context, void *out_effect, struct error *err)
 {
     const struct probe *probe = context;
     int64_t count = probe->samples.count, elements = probe->elements;
-    if (!evaluate_outputs(probe->network->graph, &probe->samples,
+    if (!evaluate_outputs(probe->network->graph, false, &probe->samples,
                           &probe->request->progress->monitor, probe->arena, probe->given, err))
         return false;
     struct sensitivity_effect effect = {

@@ -71,7 +71,7 @@ struct execution {
 static bool execute(void *context, void *out_outputs, struct error *err)
 {
     const struct execution *at = context;
-    return evaluate_outputs(at->graph, at->samples, at->monitor, at->arena, out_outputs, err);
+    return evaluate_outputs(at->graph, true, at->samples, at->monitor, at->arena, out_outputs, err);
 }
 
 static int64_t output_count(const struct graph *folded, const struct samples *samples)

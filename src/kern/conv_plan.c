@@ -30,9 +30,10 @@
  *   96 × 96 × 3 → 8, 3 × 3, stride 2        60 (46)
  *   32 × 32 × 3 → 16, 3 × 3                 79 (72)
  *
- * Dense 3 × 3 filters of 16, 32 … channels with stride 1 are Winograd's (winograd.h) in training:
- * that bears its rounding errors, while what is solved, evaluated or exported is computed in the
- * order of the definition. In GFLOP/s of direct convolution, oneDNN's in brackets:
+ * Dense 3 × 3 filters of 16, 32 … channels with stride 1 are Winograd's (winograd.h) in training
+ * and for the float network's outputs: these bear its rounding errors, while what is solved,
+ * simulated or exported is computed in the order of the definition. In GFLOP/s of direct
+ * convolution, oneDNN's in brackets:
  *
  *                      forward   gradient to x   gradient to w
  *   32 × 32 × 16      175 (113)      176 (116)       202 (119)
@@ -67,6 +68,11 @@ struct slot {
 };
 
 enum { SLOT_COUNT = 4 };
+
+static bool goes_backward(enum conv_use use)
+{
+    return use == CONV_GRADIENTS || use == CONV_TRAINING;
+}
 
 struct conv_plan {
     struct conv_shape shape;
@@ -257,7 +263,7 @@ static bool pass_find(struct conv_plan *plan, int64_t N, enum pass_kind kind,
                       struct onednn_pass **out_pass, struct error *err)
 {
     assert(N >= 1 && N <= plan->shape.N);
-    assert(kind == PASS_FORWARD || plan->use != CONV_FORWARD);
+    assert(kind == PASS_FORWARD || goes_backward(plan->use));
     struct slot *slot = slot_of(plan, N);
     if (!slot->ready[kind]) {
         struct layouts layouts;
@@ -283,7 +289,7 @@ static bool create_buffers(struct conv_plan *plan, struct error *err)
     plan->no_bias = calloc((size_t)shape->K, sizeof(float));
     if (plan->no_bias == NULL)
         return FAIL(err, E_MEMORY, "no memory for %lld biases", (long long)shape->K);
-    if (plan->use == CONV_FORWARD || !gathers_positions(shape))
+    if (!goes_backward(plan->use) || !gathers_positions(shape))
         return true;
     struct conv_shape gathered = gathered_shape(shape);
     int64_t count = conv_input_elements(&gathered);
@@ -299,8 +305,9 @@ static bool create_forward_pass(struct conv_plan *plan, struct error *err)
     const struct conv_shape *shape = &plan->shape;
     struct onednn_pass *pass;
     bool depthwise = depthwise_takes(shape), shallow = shallow_takes(shape);
-    bool gradients = plan->use != CONV_FORWARD;
-    if (plan->use == CONV_TRAINING && winograd_takes(shape))
+    bool gradients = goes_backward(plan->use);
+    bool coarse = plan->use == CONV_INFERENCE || plan->use == CONV_TRAINING;
+    if (coarse && winograd_takes(shape))
         return winograd_create(shape, &plan->winograd, err);
     if (((!depthwise && !shallow) || gradients) && !onednn_device_create(&plan->device, err))
         return false;

@@ -54,6 +54,7 @@ static bool prepare_nodes(struct exec *exec, struct error *err)
         const struct op_plan how = {
             .samples = exec->options.batch,
             .gradients = exec->options.gradients,
+            .coarse = exec->options.coarse,
             .relu = exec->rectified[i],
         };
         if (op->plan_create != NULL && !exec->options.counts_only &&

@@ -137,7 +137,7 @@ static bool write_simulation(struct arena *arena, const struct arguments *argume
     float *outputs = ARENA_ARRAY(arena, float, samples.count *elements, err);
     uint8_t *bytes;
     size_t size;
-    return outputs && evaluate_outputs(graph, &samples, &monitor, arena, outputs, err) &&
+    return outputs && evaluate_outputs(graph, false, &samples, &monitor, arena, outputs, err) &&
            npy_encode(arena, "<f4", 2, (int64_t[]){samples.count, elements}, outputs, &bytes, &size,
                       err) &&
            write_file(arena, arguments->out, "simulated.npy", bytes, size, err);

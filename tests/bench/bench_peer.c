@@ -52,7 +52,7 @@ static bool inference(const struct network *network, double *out_seconds, struct
     struct float_pass pass = {.exec = NULL};
     struct arena *arena = arena_create(0);
     struct graph *folded;
-    struct exec_options options = {.batch = BATCH, .joins = true};
+    struct exec_options options = {.batch = BATCH, .coarse = true, .joins = true};
     int64_t elements = shape_elements(&network->calibration->shape);
     bool done = graph_fold(network->graph, arena, &folded, err) &&
                 (pass.input = ARENA_ARRAY(arena, float, BATCH *elements, err)) &&

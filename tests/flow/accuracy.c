@@ -104,7 +104,7 @@ static float *outputs_on(const struct graph *graph, const struct dataset *datase
     int64_t elements = tensor_elements(&graph->tensors[graph->output], 1);
     float *outputs = ARENA_ARRAY(arena, float, dataset->samples *elements, &err);
     if (!outputs || !samples_draw(arena, dataset, 0, NULL, &all, &err) ||
-        !evaluate_outputs(graph, &all, &nobody, arena, outputs, &err))
+        !evaluate_outputs(graph, false, &all, &nobody, arena, outputs, &err))
         stop(&err);
     return outputs;
 }

@@ -79,7 +79,7 @@ START_TEST(outputs_are_those_of_single_samples)
     float *outputs = ARENA_ARRAY(arena, float, SAMPLES *SMALL_NETWORK_CLASSES, &err);
     float *input = ARENA_ARRAY(arena, float, SMALL_NETWORK_INPUTS, &err);
     ck_assert_ok(samples_draw(arena, data, 0, NULL, &samples, &err), &err);
-    ck_assert_ok(evaluate_outputs(graph, &samples, &monitor, arena, outputs, &err), &err);
+    ck_assert_ok(evaluate_outputs(graph, false, &samples, &monitor, arena, outputs, &err), &err);
     struct exec *exec;
     struct exec_options options = {.batch = 1};
     ck_assert_ok(exec_create(graph, &options, &exec, &err), &err);

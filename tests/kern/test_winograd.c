@@ -173,8 +173,8 @@ START_TEST(what_it_does_not_compute_it_does_not_take)
 }
 END_TEST
 
-/* A plan takes it for training alone. */
-START_TEST(only_training_rounds_coarsely)
+/* A plan takes it only where its errors are borne. */
+START_TEST(only_where_it_is_borne_is_rounded_coarsely)
 {
     struct error err;
     struct rng rng;
@@ -183,8 +183,8 @@ START_TEST(only_training_rounds_coarsely)
     rng_init(&rng, 3, 0);
     float *x = random_floats(&rng, conv_input_elements(&shape));
     float *w = random_floats(&rng, conv_weight_elements(&shape));
-    float *y[3], *expected = exact_floats(outputs);
-    for (int use = 0; use < 3; use++) {
+    float *y[CONV_USE_COUNT], *expected = exact_floats(outputs);
+    for (int use = 0; use < CONV_USE_COUNT; use++) {
         struct conv_plan *plan;
         y[use] = exact_floats(outputs);
         ck_assert_ok(conv_plan_create(&shape, (enum conv_use)use, &plan, &err), &err);
@@ -196,8 +196,9 @@ START_TEST(only_training_rounds_coarsely)
         ck_assert_int_ne(
             memcmp(y[CONV_FORWARD], y[CONV_TRAINING], (size_t)outputs * sizeof(*expected)), 0);
     conv2d_f32(&shape, x, w, NULL, expected);
+    check_same_bits(y[CONV_INFERENCE], y[CONV_TRAINING], outputs, "coarse without gradients");
     check_close(y[CONV_TRAINING], expected, outputs, COARSE * 9 * 16, "in training");
-    for (int use = 0; use < 3; use++)
+    for (int use = 0; use < CONV_USE_COUNT; use++)
         free(y[use]);
     free(x);
     free(w);
@@ -213,7 +214,7 @@ int main(void)
     tcase_add_loop_test(tests, it_computes_what_the_reference_computes, 0, RANDOM_SHAPES);
     tcase_add_test(tests, it_computes_the_layers_of_the_field);
     tcase_add_test(tests, what_it_does_not_compute_it_does_not_take);
-    tcase_add_test(tests, only_training_rounds_coarsely);
+    tcase_add_test(tests, only_where_it_is_borne_is_rounded_coarsely);
     suite_add_tcase(suite, tests);
     return support_run(suite);
 }

@@ -7,8 +7,9 @@
 
 enum { EVALUATE_BATCH = 32 }; /* samples executed at once */
 
-/* The network's output for all samples of a selection: [samples][elements of the output]. */
-bool evaluate_outputs(const struct graph *graph, const struct samples *samples,
+/* The network's output for all samples of a selection: [samples][elements of the output]; `coarse`
+ * as in exec_options. */
+bool evaluate_outputs(const struct graph *graph, bool coarse, const struct samples *samples,
                       const struct recon_monitor *monitor, struct arena *scratch,
                       float *out_outputs, struct error *err);
 

@@ -61,8 +61,11 @@ struct conv_plan;
 enum conv_use {
     CONV_FORWARD,   /* conv_plan_grad_* may not be called */
     CONV_GRADIENTS, /* all passes */
-    CONV_TRAINING,  /* all passes, which may round more coarsely where that is faster: errors are
-                       within 1e-3 of the root mean square, in place of 1e-5 */
+    /* The same two, which may round more coarsely where that is faster: errors are four times as
+     * large. */
+    CONV_INFERENCE,
+    CONV_TRAINING,
+    CONV_USE_COUNT
 };
 
 /* For up to shape->N samples. */

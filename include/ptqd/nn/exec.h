@@ -13,6 +13,9 @@ struct exec;
 struct exec_options {
     int64_t batch;  /* most samples at once; 1 when the graph is not batchable */
     bool gradients; /* exec_backward will be called */
+    /* Layers may round more coarsely where that is faster, as they do with `gradients`: errors are
+     * four times as large. Not for a simulation, whose values are codes. */
+    bool coarse;
     /* A layer may compute the Relu behind it as well: exec_node is not called, and exec_values has
      * nothing of the tensor between the two, but for those in `kept` ([tensor_count], or NULL:
      * none; read by exec_create only). A NaN may become 0 there. A seed of that Relu's output then

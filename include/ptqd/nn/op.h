@@ -41,6 +41,7 @@ struct op_call {
 struct op_plan {
     int64_t samples; /* the most at once */
     bool gradients;  /* backward will be called */
+    bool coarse;     /* see exec_options */
     bool relu;       /* see joins_relu */
 };
 

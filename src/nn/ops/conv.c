@@ -129,7 +129,9 @@ static bool conv_plan(const struct graph *graph, const struct node *node, const 
                       void **out_plan, struct error *err)
 {
     struct conv_shape shape = conv_node_shape(graph, node, how->samples);
-    enum conv_use use = how->gradients ? CONV_TRAINING : CONV_FORWARD;
+    enum conv_use use = how->gradients ? CONV_TRAINING
+                        : how->coarse  ? CONV_INFERENCE
+                                       : CONV_FORWARD;
     struct conv_plan *plan;
     if (!(how->relu ? conv_plan_create_relu : conv_plan_create)(&shape, use, &plan, err))
         return false;
