@@ -1,7 +1,8 @@
 #!/bin/sh
 # What a second worker brings: runs of `ptqd run` with one and with two workers in turn, as the ratio
 # of what they finish in the same time. The seeds draw different samples, so that runs share nothing
-# but the network's ranges.
+# but the network's ranges. Beside it the same of two processes, each with a worker and half of the
+# seeds: what this machine gives to two who have nothing in common but its caches and its memory.
 #
 #   bench_workers.sh PTQD SOURCE_ROOT [ROUNDS]
 #
@@ -28,15 +29,32 @@ spec() {
                              optimize: {variable: "round"}, artifacts: []}}' >"$dir/layer.json"
     jq '.seeds = 4 | .pipeline.optimize += {granularity: "block", iterations: 200}' \
         "$dir/layer.json" >"$dir/block.json"
+    for form in layer block; do
+        jq '.seeds = [range(0; .seeds; 2)]' "$dir/$form.json" >"$dir/$form-even.json"
+        jq '.seeds = [range(1; .seeds; 2)]' "$dir/$form.json" >"$dir/$form-odd.json"
+    done
 }
 
-# Wall-clock seconds of a specification with so many workers, added to the file of its figures.
-time_run() {
+# run SPEC WORKERS
+run() {
+    "$ptqd" run --config /dev/null "$dir/$1.json" --out "$dir/out-$1" --workers "$2" >"$dir/log-$1" ||
+        { cat "$dir/log-$1" >&2; exit 1; }
+}
+
+apart() {
+    run "$1-even" 1 &
+    run "$1-odd" 1
+    wait $!
+}
+
+# Wall-clock seconds of a command, added to a file of such figures.
+time_of() {
+    figures=$1
+    shift
     begin=$(date +%s.%N)
-    "$ptqd" run --config /dev/null "$dir/$1.json" --out "$dir/out" --workers "$2" >"$dir/log" ||
-        { cat "$dir/log" >&2; exit 1; }
-    awk -v begin="$begin" -v end="$(date +%s.%N)" 'BEGIN { print end - begin }' >>"$dir/$1.$2"
-    rm -rf "$dir/out"
+    "$@"
+    awk -v begin="$begin" -v end="$(date +%s.%N)" 'BEGIN { print end - begin }' >>"$dir/$figures"
+    rm -rf "$dir"/out-*
 }
 
 best() {
@@ -45,17 +63,19 @@ best() {
 
 for row in ResNet-8:cifar10 DS-CNN:kws MobileNetV1:vww; do
     spec "${row#*:}"
-    rm -f "$dir"/*.[12]
+    rm -f "$dir"/*.one "$dir"/*.two "$dir"/*.apart
     for _ in $(seq "$rounds"); do
         for form in layer block; do
-            time_run $form 1
-            time_run $form 2
+            time_of $form.one run $form 1
+            time_of $form.two run $form 2
+            time_of $form.apart apart $form
         done
     done
     for form in layer block; do
-        awk -v name="${row%%:*}, by $form" -v one="$(best "$dir/$form.1")" \
-            -v two="$(best "$dir/$form.2")" 'BEGIN {
-            printf "%-24s %5.2f (bar 1.9%s): %.2f s with one worker, %.2f s with two\n", name,
-                one / two, one / two < 1.9 ? ", missed" : "", one, two }'
+        awk -v name="${row%%:*}, by $form" -v one="$(best "$dir/$form.one")" \
+            -v two="$(best "$dir/$form.two")" -v apart="$(best "$dir/$form.apart")" 'BEGIN {
+            printf "%-24s %5.2f (bar 1.9%s): %.2f s with one worker, %.2f s with two", name,
+                one / two, one / two < 1.9 ? ", missed" : "", one, two
+            printf "; two processes %.2f: %.2f s\n", one / apart, apart }'
     done
 done
