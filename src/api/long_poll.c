@@ -40,6 +40,7 @@ static bool look(struct http_request *request, struct api *api, struct wait *wai
 {
     for (;;) {
         bool news;
+        http_forget_answer(request); /* that of an earlier look, with what the arena has of it */
         arena_reset(http_arena(request), wait->mark);
         if (!wait->look(request, api, &news, err)) {
             waiter_remove(api, &wait->waiter);
@@ -63,6 +64,7 @@ static bool look_again(struct http_request *request, void *context, struct error
     bool changed = waiter_take_change(api, &wait->waiter);
     int64_t now_ms = http_clock_ms();
     if (!access_renew(request, api, err)) {
+        http_forget_answer(request);
         waiter_remove(api, &wait->waiter);
         return false;
     }

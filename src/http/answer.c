@@ -37,6 +37,14 @@ void http_answer_file(struct http_request *request, int fd, uint64_t size, const
     answer->media_type = kept != NULL ? kept : "application/octet-stream";
 }
 
+void http_forget_answer(struct http_request *request)
+{
+    struct answer *answer = &request->answer;
+    if (answer->fd >= 0)
+        close(answer->fd);
+    *answer = (struct answer){.fd = -1};
+}
+
 static bool is_header_value(const char *value)
 {
     for (const char *c = value; *c != '\0'; c++) {
@@ -100,15 +108,9 @@ static struct MHD_Response *memory_response(const struct answer *answer)
 static struct MHD_Response *problem_response(struct http_request *request, const struct error *err)
 {
     const struct http_options *options = &request->server->options;
-    struct answer *answer = &request->answer;
-    if (answer->fd >= 0)
-        close(answer->fd);
-    answer->fd = -1;
-    answer->source.read = NULL;
-    answer->etag = NULL;
-    answer->header_count = 0;
+    http_forget_answer(request);
     options->problem(request, options->context, err);
-    return memory_response(answer);
+    return memory_response(&request->answer);
 }
 
 /* It is another version than the client wants. */
@@ -129,7 +131,6 @@ static struct MHD_Response *failed_range(struct http_request *request)
     (void)snprintf(range, sizeof(range), "bytes */%" PRIu64, size);
     FAIL(&err, E_RANGE, "\"%.60s\" is no part of the %" PRIu64 " bytes of %s",
          http_header(request, MHD_HTTP_HEADER_RANGE), size, request->path);
-    request->answer.file_size = 0;
     struct MHD_Response *response = problem_response(request, &err);
     http_add_header(request, MHD_HTTP_HEADER_CONTENT_RANGE, range);
     return response;

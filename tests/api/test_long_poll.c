@@ -46,11 +46,22 @@ static int ask(const char *target, const char *headers)
     return fd;
 }
 
+static size_t count_lines(const struct reply *reply)
+{
+    size_t lines = 0;
+    for (const char *at = reply->head; (at = strstr(at, "\r\n")) != NULL; at += 2)
+        lines++;
+    return lines;
+}
+
+/* What was refused is not the version of anything. */
 static void expect(int fd, int status, const char *words)
 {
+    char tag[128];
     struct reply reply = client_receive(fd, false);
     ck_assert_msg(reply.status == status && support_contains(reply.body, words), "%d %s",
                   reply.status, reply.body);
+    ck_assert((reply_header(&reply, "ETag", tag, sizeof(tag)) != NULL) == (status == 200));
     reply_free(&reply);
     close(fd);
 }
@@ -113,6 +124,23 @@ START_TEST(waiting_takes_its_time)
 }
 END_TEST
 
+/* Law: however often it was looked at meanwhile, the answer has the headers of one that did not
+ * wait. The changes of the run are what makes it look. */
+START_TEST(an_answer_has_its_headers_once)
+{
+    struct reply late = client_get(service.port, run_target("?wait=2"));
+    atomic_store(&service.mode, SERVICE_SUCCEED);
+    service_finish(&service, job);
+    struct reply at_once = client_get(service.port, run_target(""));
+    char vary[64];
+    ck_assert_ptr_nonnull(reply_header(&late, "Vary", vary, sizeof(vary)));
+    ck_assert_str_eq(vary, "Accept");
+    ck_assert_msg(count_lines(&late) == count_lines(&at_once), "%s", late.head);
+    reply_free(&late);
+    reply_free(&at_once);
+}
+END_TEST
+
 START_TEST(who_waits_is_answered_when_the_service_stops)
 {
     int fd = ask(run_target("?wait=30"), "");
@@ -172,6 +200,7 @@ int main(void)
     tcase_add_test(tcase, waiting_ends_when_the_run_does);
     tcase_add_test(tcase, waiting_with_a_known_version_ends_when_the_run_changes);
     tcase_add_test(tcase, waiting_takes_its_time);
+    tcase_add_test(tcase, an_answer_has_its_headers_once);
     tcase_add_test(tcase, who_waits_is_answered_when_the_service_stops);
     suite_add_tcase(suite, tcase);
     TCase *tokens = tcase_create("tokens");

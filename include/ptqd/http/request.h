@@ -86,6 +86,8 @@ void http_answer(struct http_request *request, int status, const char *media_typ
 void http_set_gzip(struct http_request *request, const void *bytes, size_t size);
 /* The whole of an open file; with Range and If-Range. The descriptor belongs to the request now. */
 void http_answer_file(struct http_request *request, int fd, uint64_t size, const char *media_type);
+/* What was answered so far is not sent, nor are its headers: another answer takes its place. */
+void http_forget_answer(struct http_request *request);
 /* Adds a header to the answer; name and value are copied. Values with control characters are
  * dropped. */
 void http_add_header(struct http_request *request, const char *name, const char *value);
