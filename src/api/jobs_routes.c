@@ -415,7 +415,7 @@ static const struct http_route routes[] = {
      .handle = retry,
      .summary = "Queue a job's failed runs again",
      .replies = {{200, "The job", .schema = &job_schema, .headers = {"ETag"}}},
-     .problems = {409}},
+     .problems = {409, 429}},
     {.method = "POST",
      .pattern = "/v1/jobs/{id}/pause",
      .access = ACCESS_SUBMIT,

@@ -7,11 +7,17 @@
 #include "row_id.h"
 #include "statement.h"
 
+#include "ptqd/store/quota.h"
+
 #include <inttypes.h>
+#include <stdio.h>
+
+enum { OWNER_BYTES = 256 }; /* names of tokens are shorter */
 
 /* What a change has to know of the job. */
 struct job_brief {
     int64_t number;
+    char owner[OWNER_BYTES];
     int64_t queued, running, failed;
     bool cancel_requested;
     int64_t revision;
@@ -25,7 +31,7 @@ static bool find_brief(struct database *database, const char *id, struct job_bri
         return false;
     struct statement statement;
     statement_open(&statement, database,
-                   "SELECT queued, running, failed, cancel_requested, revision FROM job"
+                   "SELECT queued, running, failed, cancel_requested, revision, owner FROM job"
                    " WHERE number = ?1",
                    err);
     statement_bind_integer(&statement, 1, number);
@@ -37,6 +43,9 @@ static bool find_brief(struct database *database, const char *id, struct job_bri
         brief.failed = statement_integer(&statement, 2);
         brief.cancel_requested = statement_integer(&statement, 3) != 0;
         brief.revision = statement_integer(&statement, 4);
+        const unsigned char *owner = sqlite3_column_text(statement.handle, 5);
+        (void)snprintf(brief.owner, sizeof(brief.owner), "%s",
+                       owner == NULL ? "" : (const char *)owner);
     }
     if (!statement_close(&statement))
         return false;
@@ -113,6 +122,8 @@ bool job_row_retry(struct database *database, const char *id, int64_t *out_runs,
                     id);
     if (brief.cancel_requested && brief.running > 0)
         return FAIL(err, E_CONFLICT, "job '%s' is being cancelled; wait for its end", id);
+    if (!quota_fits_runs(database, brief.owner, brief.failed, err))
+        return false;
     if (!set_cancel_requested(database, brief.number, false, err))
         return false;
     if (brief.queued + brief.running == 0 && !set_paused(database, brief.number, false, err))

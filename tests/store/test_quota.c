@@ -97,6 +97,30 @@ END_TEST
 
 /* Law: runs are claimed up to the limit of their owner's token, where it is above and where it is
  * below the store's. */
+/* Law: what has failed and is queued again counts like what is new. */
+START_TEST(a_retry_keeps_to_the_limit_of_queued_runs)
+{
+    enum { LIMIT = 3 };
+    struct token_row row = {
+        .name = "bob", .role = "submit", .digest = "00", .quota = {.queued_runs = LIMIT}};
+    struct run_row run;
+    int64_t runs;
+    ck_assert_ok(store_write_now(fixture.store, insert_token, &row, &err), &err);
+    submit("bob", 1, 2);
+    for (int i = 0; i < 2; i++) {
+        ck_assert(store_fixture_claim(&fixture, &run));
+        ck_assert_ok(store_fixture_fail(&fixture, run.id, &err), &err);
+    }
+    submit("bob", 1, 2);
+    ck_assert_fails(store_fixture_retry(&fixture, "j1", &runs, &err), &err, E_LIMIT,
+                    "2 runs more than the 2 that 'bob' has queued are above the limit of 3");
+    ck_assert_int_eq(store_fixture_find_job(&fixture, "j1").state, JOB_FAILED);
+    ck_assert(store_fixture_claim(&fixture, &run));
+    ck_assert_ok(store_fixture_retry(&fixture, "j1", &runs, &err), &err);
+    ck_assert_int_eq(runs, 2);
+}
+END_TEST
+
 START_TEST(claims_keep_to_the_limits_of_tokens)
 {
     struct token_row one = {
@@ -180,6 +204,7 @@ int main(void)
     tcase_add_checked_fixture(cases, setup, teardown);
     tcase_add_test(cases, a_token_goes_before_the_store);
     tcase_add_test(cases, what_is_used_is_what_there_is);
+    tcase_add_test(cases, a_retry_keeps_to_the_limit_of_queued_runs);
     tcase_add_test(cases, claims_keep_to_the_limits_of_tokens);
     tcase_add_test(cases, who_has_few_runs_does_not_wait_for_who_has_many);
     suite_add_tcase(suite, cases);

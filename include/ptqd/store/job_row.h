@@ -121,7 +121,7 @@ bool job_row_count(struct database *database, int64_t out_counts[static JOB_STAT
 bool job_row_cancel(struct database *database, const char *id, int64_t *out_runs,
                     struct error *err);
 /* In a write: failed runs become queued; their crashes are forgotten. E_CONFLICT when none has
- * failed. */
+ * failed, E_LIMIT when their owner would have more queued than allowed. */
 bool job_row_retry(struct database *database, const char *id, int64_t *out_runs, struct error *err);
 /* In a write: whether its queued runs wait, `out_runs` of them. E_CONFLICT when the job has ended;
  * harmless when it is so already. A retry of one that has ended resumes it. */
