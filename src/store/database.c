@@ -50,6 +50,8 @@ bool database_open(const char *path, enum database_access access, struct databas
     if (ok) {
         (void)sqlite3_extended_result_codes(database->handle, 1); /* a flag of an open handle */
         (void)sqlite3_busy_timeout(database->handle, BUSY_TIMEOUT_MS); /* the same */
+        if (writes)
+            wal_gather_watch(database->handle);
         ok = database_script(database, writes ? writer_settings : reader_settings, err);
     } else {
         (void)database_fail(database, err);

@@ -7,7 +7,9 @@
  *
  * Nobody else misses what is still in memory: others look at pages of the log that the index in
  * shared memory has, where they are entered after the sync of their commit. A write that fails is
- * an error of that sync, and SQLite takes the commit back.
+ * an error of that sync, and SQLite takes the commit back. What a transaction has written that is
+ * taken back before, because it did not fit into SQLite's cache, is forgotten: in its place there
+ * may soon be what another process has committed.
  *
  * The system's methods find their own data at the start of a file, so that they are called with the
  * very same file; ours is behind it.
@@ -15,7 +17,6 @@
 
 #include "wal_gather.h"
 
-#include <sqlite3.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -133,6 +134,20 @@ static void make_known(void)
     gather_vfs.xOpen = gather_open;
     if (sqlite3_vfs_register(&gather_vfs, 0) != SQLITE_OK)
         gather_vfs.zName = NULL;
+}
+
+/* The lock of the transaction was given back just now, and nothing was written since. */
+static void on_rollback(void *handle)
+{
+    sqlite3_file *file = NULL;
+    if (sqlite3_file_control(handle, "main", SQLITE_FCNTL_JOURNAL_POINTER, &file) == SQLITE_OK &&
+        file != NULL && file->pMethods != NULL && file->pMethods->xWrite == write_later)
+        gather_of(file)->size = 0;
+}
+
+void wal_gather_watch(sqlite3 *handle)
+{
+    (void)sqlite3_rollback_hook(handle, on_rollback, handle); /* there was none */
 }
 
 const char *wal_gather_name(void)

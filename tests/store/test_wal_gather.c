@@ -137,6 +137,32 @@ START_TEST(a_large_transaction_is_read_back)
 }
 END_TEST
 
+/* What was taken back, and is in nobody's log, is not written over what another process has
+ * committed in its place. */
+START_TEST(what_was_rolled_back_is_never_written)
+{
+    struct database *other;
+    run("PRAGMA cache_size = 10");
+    ck_assert_ok(database_open(path, DATABASE_WRITE, &other, &err), &err);
+    for (int i = 1; i <= 40; i++) {
+        char fill[160];
+        (void)snprintf(fill, sizeof(fill),
+                       "BEGIN; WITH n (i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n WHERE"
+                       " i < %d) INSERT INTO item (bytes) SELECT zeroblob(3000) FROM n; ROLLBACK",
+                       10 + i);
+        run("PRAGMA wal_checkpoint(TRUNCATE)");
+        run(fill);
+        ck_assert_ok(database_script(other, "INSERT INTO item (bytes) VALUES (x'01')", &err), &err);
+        ck_assert_int_eq(read_number(writer, count_sql), i);
+        ck_assert_int_eq(read_number(reader, count_sql), i);
+    }
+    ck_assert_int_eq(read_number(reader, "SELECT count(*) FROM pragma_integrity_check"
+                                         " WHERE integrity_check <> 'ok'"),
+                     0);
+    database_close(other);
+}
+END_TEST
+
 /* ---- one file ---- */
 
 enum { FILE_BYTES = 1 << 20, PIECE_BYTES_MAX = 64 << 10 };
@@ -200,6 +226,7 @@ int main(void)
     tcase_add_test(cases, a_commit_is_few_writes_that_others_see);
     tcase_add_test(cases, a_commit_that_is_refused_is_not_there);
     tcase_add_test(cases, a_large_transaction_is_read_back);
+    tcase_add_test(cases, what_was_rolled_back_is_never_written);
     tcase_add_loop_test(cases, any_writes_and_cuts_are_read_back, 0, 10);
     Suite *suite = suite_create("wal_gather");
     suite_add_tcase(suite, cases);
