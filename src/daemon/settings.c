@@ -325,17 +325,52 @@ static bool set(struct settings *settings, struct arena *arena, const struct par
 /* ---- configuration file ---- */
 
 struct ini_reader {
+    FILE *file;
     struct settings *settings;
     struct arena *arena;
     struct error *err;
-    bool failed;
+    int line;    /* that was read last; none is read behind one that failed */
+    bool failed; /* `err` says why */
 };
+
+/* The rest of a line does not become one of its own: inih has a buffer for 200 bytes. */
+static bool skip_rest(FILE *file)
+{
+    int c = getc(file);
+    bool more = c != EOF && c != '\n';
+    while (c != EOF && c != '\n')
+        c = getc(file);
+    return more;
+}
+
+static bool is_comment(const char *line)
+{
+    line += strspn(line, " \t");
+    return *line == '#' || *line == ';';
+}
+
+static char *read_config_line(char *out, int size, void *stream)
+{
+    struct ini_reader *reader = stream;
+    if (reader->failed || fgets(out, size, reader->file) == NULL)
+        return NULL;
+    reader->line++;
+    if (strchr(out, '\n') == NULL && skip_rest(reader->file) && !is_comment(out)) {
+        reader->failed = true;
+        FAIL(reader->err, E_INVALID,
+             "the line has more than %d bytes; give the value as a variable or an option",
+             size - 1);
+    }
+    return out;
+}
 
 static int on_ini_line(void *context, const char *section, const char *name, const char *value)
 {
     struct ini_reader *reader = context;
     const struct param *param = param_find(settings_table(), name);
     bool ok;
+    if (reader->failed) /* the line is too long */
+        return false;
     if (section[0] != '\0')
         ok = FAIL(reader->err, E_INVALID, "there are no sections, but here is [%s]", section);
     else if (param == NULL)
@@ -349,15 +384,15 @@ static int on_ini_line(void *context, const char *section, const char *name, con
 static bool load_file(struct settings *settings, struct arena *arena, const char *path,
                       struct error *err)
 {
-    struct ini_reader reader = {.settings = settings, .arena = arena, .err = err};
-    FILE *file = fopen(path, "re");
-    if (file == NULL)
+    struct ini_reader reader = {
+        .file = fopen(path, "re"), .settings = settings, .arena = arena, .err = err};
+    if (reader.file == NULL)
         return file_fail(err, errno, "open", path);
-    int line = ini_parse_file(file, on_ini_line, &reader);
-    fclose(file); /* opened for reading */
+    int line = ini_parse_stream(read_config_line, &reader, on_ini_line, &reader);
+    fclose(reader.file); /* opened for reading */
     if (line == 0)
         return true;
-    if (!reader.failed)
+    if (!reader.failed || line != reader.line)
         FAIL(err, E_SYNTAX, "this is not \"name = value\"");
     return error_context(err, "'%s', line %d", path, line);
 }

@@ -76,6 +76,37 @@ START_TEST(a_bad_value_is_named_with_its_source)
 }
 END_TEST
 
+/* Law: the error is that of the first line that has one. */
+START_TEST(the_first_bad_line_is_told)
+{
+    struct settings settings;
+    ck_assert_fails(load("port = x\nworkers = y\n", "", "", &settings), &err, E_INVALID,
+                    "line 1: port is");
+    ck_assert_fails(load("\nnonsense\nport = x\n", "", "", &settings), &err, E_SYNTAX,
+                    "line 2: this is not");
+}
+END_TEST
+
+/* Laws: however long a comment is, no part of it is a setting; what is too long is no value. */
+START_TEST(a_long_line_is_one_line)
+{
+    enum { LONGEST = 450 };
+    struct settings settings;
+    for (int length = 150; length < LONGEST; length++) {
+        const char *text =
+            arena_printf(arena, NULL, " # %0*d\nport = 2\n# %0*dport = 3", length, 0, length, 0);
+        ck_assert_ok(load(text, "", "", &settings), &err);
+        ck_assert_int_eq(settings.port, 2);
+        text = arena_printf(arena, NULL, "port = 1\ndata = /%0*d\nport = x\n", length, 0);
+        bool loaded = load(text, "", "", &settings);
+        ck_assert(!loaded);
+        ck_assert_msg(support_contains(err.message, "line 2: the line has more than 199 bytes") ||
+                          (length < 200 && support_contains(err.message, "line 3: port")),
+                      "%s", err.message);
+    }
+}
+END_TEST
+
 /* Law: etc/ptqd.conf has every setting, with its default. */
 START_TEST(the_configuration_file_is_complete_and_says_the_defaults)
 {
@@ -104,6 +135,8 @@ int main(void)
     tcase_add_checked_fixture(tcase, setup, teardown);
     tcase_add_test(tcase, later_sources_override_earlier_ones);
     tcase_add_test(tcase, a_bad_value_is_named_with_its_source);
+    tcase_add_test(tcase, the_first_bad_line_is_told);
+    tcase_add_test(tcase, a_long_line_is_one_line);
     tcase_add_test(tcase, the_configuration_file_is_complete_and_says_the_defaults);
     suite_add_tcase(suite, tcase);
     return support_run(suite);
