@@ -258,13 +258,20 @@ static bool write_events(struct http_request *request, struct watch *watch, stru
     return ok && !watch->over;
 }
 
+/* The token is good, and shows as much as when the stream was begun. */
+static bool may_go_on(struct http_request *request, const struct watch *watch)
+{
+    struct error ignored; /* a stream that was begun has no place for it */
+    return access_renew(request, watch->api, &ignored) &&
+           access_viewer(request, watch->api).own_only == watch->own_only;
+}
+
 static bool read_events(struct http_request *request, void *context, struct text *out)
 {
     struct watch *watch = context;
     struct api *api = watch->api;
     int64_t heartbeat_ms = api->options.heartbeat_ms;
-    struct error ignored; /* a stream that was begun has no place for it */
-    if (watch->begun && !access_renew(request, api, &ignored))
+    if (watch->begun && !may_go_on(request, watch))
         return false;
     if (!watch->begun) {
         bool more = write_events(request, watch, out);

@@ -317,6 +317,33 @@ START_TEST(private_jobs_are_told_of_to_their_owner_alone)
 }
 END_TEST
 
+static bool change_token(struct database *database, void *context, struct error *err)
+{
+    return token_row_change(database, context, err);
+}
+
+/* Law: who is administrator no more does not go on to see what others do. */
+START_TEST(a_role_that_shows_less_ends_a_stream)
+{
+    struct token_row row = {.name = "root", .role = "admin"};
+    struct error err = {0};
+    service_add_limited(&service, &row, "secret-of-root");
+    event_client_open(&client, service.port, "/v1/events",
+                      "Authorization: Bearer secret-of-root\r\n");
+    ck_assert_int_eq(client.status, 200);
+    next();
+    row.role = "read";
+    ck_assert_ok(store_write_now(service.store, change_token, &row, &err), &err);
+    long end = client_now_ms() + 5000; /* a second, on a machine that is busy */
+    while (event_client_next(&client, &event)) {
+        event_free(&event);
+        ck_assert_int_lt(client_now_ms(), end);
+    }
+    ck_assert(client.whole);
+    event_client_close(&client);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("events");
@@ -340,6 +367,7 @@ int main(void)
     tcase_set_timeout(private, 60);
     tcase_add_checked_fixture(private, setup_private, teardown);
     tcase_add_test(private, private_jobs_are_told_of_to_their_owner_alone);
+    tcase_add_test(private, a_role_that_shows_less_ends_a_stream);
     suite_add_tcase(suite, private);
     return support_run(suite);
 }
