@@ -76,12 +76,13 @@ void http_set_etag(struct http_request *request, const char *tag)
     request->answer.encoded_etag = encoded;
 }
 
-/* The part of a file that is asked for; If-Range with another tag asks for the whole. */
+/* The part of a file that is asked for; If-Range with another tag asks for the whole. Of a HEAD the
+ * Range is ignored (RFC 9110 section 14.2). */
 static enum http_range requested_range(const struct http_request *request, uint64_t *out_first,
                                        uint64_t *out_count)
 {
     const struct answer *answer = &request->answer;
-    if (!http_range_condition_holds(request))
+    if (strcmp(request->method, "GET") != 0 || !http_range_condition_holds(request))
         return HTTP_RANGE_WHOLE;
     return http_range_parse(http_header(request, MHD_HTTP_HEADER_RANGE), answer->file_size,
                             out_first, out_count);
