@@ -192,9 +192,15 @@ path_of() {
     esac
 }
 
-# One artifact: left alone when it is there whole, continued when a part of it is.
+# One artifact: left alone when it is there whole, continued when a part of it is. All of it may be
+# in the part; there is nothing to ask for then.
 fetch_file() {
     if [ -f "$2" ] && [ "$(digest_of "$2")" = "$3" ]; then
+        return 0
+    fi
+    if [ -f "$2.part" ] && [ "$(digest_of "$2.part")" = "$3" ]; then
+        mv "$2.part" "$2"
+        echo "$2"
         return 0
     fi
     status=$(curl -sS -K "$work/curlrc" -C - -o "$2.part" -w '%{http_code}' "$url$1") ||
@@ -275,7 +281,8 @@ ls:0) list ;;
 ls:1) list "state=$1" ;;
 find:1) list "text=$(printf %s "$1" | jq -sRr @uri)" ;;
 show:1)
-    ask "$url$(path_of "$1")"
+    path=$(path_of "$1")
+    ask "$url$path"
     jq . "$work/answer"
     ;;
 follow:1) follow "$1" ;;

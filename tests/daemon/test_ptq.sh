@@ -50,6 +50,8 @@ sh "$ptq" fetch "$job" "$out/got" >"$out/fetched" || fail "fetch does not go on"
 [ "$(cat "$out/fetched")" = "$out/got/$one/model.onnx" ] || fail "it fetched: $(cat "$out/fetched")"
 curl -s "$url/v1/runs/$one/artifacts/model.onnx" | cmp - "$out/got/$one/model.onnx" ||
     fail "the artifact that was continued differs"
+mv "$out/got/$one/model.onnx" "$out/got/$one/model.onnx.part"
+sh "$ptq" fetch "$one" "$out/got/$one" >"$out/fetched" || fail "what has come but for its name is no file"
 printf 'another file' >"$out/got/$one/model.onnx.part"
 rm "$out/got/$one/model.onnx"
 sh "$ptq" fetch "$one" "$out/got/$one" >"$out/fetched" 2>&1 && fail "a wrong part is accepted"
@@ -73,6 +75,7 @@ refused 1 "HTTP status 422: .*bits" submit "$out/motion/bad.json"
 refused 1 "can't be read" submit "$out/none.json"
 refused 2 "ptq.sh put FILE" put
 refused 2 "ptq.sh put FILE" dance
+refused 2 "ptq.sh put FILE" show model
 sh "$ptq" priority "$job" -7 || fail "priority fails"
 [ "$(sh "$ptq" show "$job" | jq .priority)" = -7 ] || fail "the job has another priority"
 refused 1 "HTTP status 422: .*/priority" priority "$job" 101
