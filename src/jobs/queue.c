@@ -41,8 +41,10 @@ static bool recover(struct database *database, void *context, struct error *err)
 static bool create_workers(struct jobs *jobs, struct error *err)
 {
     int64_t count = jobs->options.workers;
-    if (count == 0)
+    if (count == 0) { /* one for each core, as far as there may be so many */
         count = uv_available_parallelism();
+        count = count < JOBS_WORKERS_MAX ? count : JOBS_WORKERS_MAX;
+    }
     if (count < 1 || count > JOBS_WORKERS_MAX)
         return FAIL(err, E_INVALID, "%" PRId64 " workers; 1 to %d are supported", count,
                     (int)JOBS_WORKERS_MAX);

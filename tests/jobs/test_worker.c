@@ -7,12 +7,20 @@
 #include "ptqd/jobs/jobs.h"
 
 #include <sys/resource.h>
+#include <uv.h>
 
 static struct store_fixture fixture;
 static struct fake_executor fake;
 static struct jobs *jobs;
 static struct error err;
 static atomic_int run_priority;
+static unsigned cores = 2;
+
+/* In place of libuv's. */
+unsigned int uv_available_parallelism(void)
+{
+    return cores;
+}
 
 static void note_priority(void *context, const struct run_ticket *ticket)
 {
@@ -54,12 +62,29 @@ START_TEST(workers_give_way_to_all_other_threads)
 }
 END_TEST
 
+/* Law: without a number there is a worker for each core, up to as many as there may be. */
+START_TEST(a_machine_may_have_any_number_of_cores)
+{
+    static const unsigned machines[] = {1, 2, JOBS_WORKERS_MAX, JOBS_WORKERS_MAX + 128};
+    const struct jobs_options options = {.executor = fake_executor_interface(&fake)};
+    for (size_t i = 0; i < sizeof(machines) / sizeof(machines[0]); i++) {
+        struct jobs *others;
+        cores = machines[i];
+        ck_assert_ok(jobs_create(fixture.store, &options, &others, &err), &err);
+        int64_t most = JOBS_WORKERS_MAX, workers = jobs_load(others).workers;
+        ck_assert_int_eq(workers, cores < most ? cores : most);
+        jobs_destroy(others);
+    }
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("worker");
     TCase *cases = tcase_create("worker");
     tcase_add_checked_fixture(cases, setup, teardown);
     tcase_add_test(cases, workers_give_way_to_all_other_threads);
+    tcase_add_test(cases, a_machine_may_have_any_number_of_cores);
     suite_add_tcase(suite, cases);
     return support_run(suite);
 }
