@@ -11,6 +11,7 @@ enum { SLICE_MS = ACCESS_RENEW_MS };
 /* A request and its place in the list; times on the monotonic clock. */
 struct wait {
     struct waiter waiter;
+    struct api *api;
     struct arena_mark mark; /* what an earlier look took is given back */
     poll_look *look;
     int64_t end_ms;
@@ -42,15 +43,9 @@ static bool look(struct http_request *request, struct api *api, struct wait *wai
         bool news;
         http_forget_answer(request); /* that of an earlier look, with what the arena has of it */
         arena_reset(http_arena(request), wait->mark);
-        if (!wait->look(request, api, &news, err)) {
-            waiter_remove(api, &wait->waiter);
+        if (!wait->look(request, api, &news, err))
             return false;
-        }
-        if (news || last || http_clock_ms() >= wait->end_ms) {
-            waiter_remove(api, &wait->waiter);
-            return true;
-        }
-        if (sleep_a_while(api, wait))
+        if (news || last || http_clock_ms() >= wait->end_ms || sleep_a_while(api, wait))
             return true;
         (void)waiter_take_change(api, &wait->waiter); /* it has changed: look again */
     }
@@ -65,7 +60,6 @@ static bool look_again(struct http_request *request, void *context, struct error
     int64_t now_ms = http_clock_ms();
     if (!access_renew(request, api, err)) {
         http_forget_answer(request);
-        waiter_remove(api, &wait->waiter);
         return false;
     }
     bool last = !changed && (now_ms < wait->wake_ms || now_ms >= wait->end_ms);
@@ -74,12 +68,20 @@ static bool look_again(struct http_request *request, void *context, struct error
     return look(request, api, wait, last, err);
 }
 
+/* Also of a request that ends without a further look: its client has reset the connection. */
+static void destroy_wait(void *state)
+{
+    struct wait *wait = state;
+    waiter_remove(wait->api, &wait->waiter);
+}
+
 bool poll_wait(struct http_request *request, struct api *api, const char *job, int64_t seconds,
                poll_look *do_look, struct error *err)
 {
     struct wait *wait = ARENA_NEW(http_arena(request), struct wait, err);
     if (wait == NULL)
         return false;
+    wait->api = api;
     wait->look = do_look;
     wait->end_ms = http_clock_ms() + seconds * 1000;
     wait->waiter.request = request;
@@ -87,7 +89,7 @@ bool poll_wait(struct http_request *request, struct api *api, const char *job, i
     if (length < JOB_ID_BYTES) /* a longer one names no job, as the look finds out */
         memcpy(wait->waiter.job, job, length + 1);
     wait->mark = arena_mark(http_arena(request));
-    http_set_state(request, wait, NULL);
+    http_set_state(request, wait, destroy_wait);
     waiter_add(api, &wait->waiter);
     return look(request, api, wait, false, err);
 }

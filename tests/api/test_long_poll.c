@@ -1,5 +1,6 @@
 /* Requests that wait: for a run as for a job, and not longer than they may. */
 
+#include "api_private.h"
 #include "service.h"
 
 #include "support.h"
@@ -9,6 +10,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 static struct service service;
@@ -141,6 +143,33 @@ START_TEST(an_answer_has_its_headers_once)
 }
 END_TEST
 
+/* Closes so that the other side finds a connection that was reset, not one that has ended. */
+static void reset(int fd)
+{
+    const struct linger at_once = {.l_onoff = 1, .l_linger = 0};
+    ck_assert_int_eq(setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once)), 0);
+    close(fd);
+}
+
+/* Law: of a client that resets its connection nothing stays that a change would find. */
+START_TEST(who_resets_the_connection_waits_no_more)
+{
+    enum { CLIENTS = 8 };
+    int fds[CLIENTS];
+    for (int i = 0; i < CLIENTS; i++)
+        fds[i] = ask(run_target("?wait=30"), "");
+    wait_for_waiting(CLIENTS);
+    for (int i = 0; i < CLIENTS; i++)
+        reset(fds[i]);
+    for (long end = client_now_ms() + CLIENT_DEADLINE_MS;
+         http_server_stats(service.server).active != 0; usleep(1000))
+        ck_assert_int_lt(client_now_ms(), end);
+    pthread_mutex_lock(&service.api->waiters_lock);
+    ck_assert_ptr_null(service.api->waiters);
+    pthread_mutex_unlock(&service.api->waiters_lock);
+}
+END_TEST
+
 START_TEST(who_waits_is_answered_when_the_service_stops)
 {
     int fd = ask(run_target("?wait=30"), "");
@@ -201,6 +230,7 @@ int main(void)
     tcase_add_test(tcase, waiting_with_a_known_version_ends_when_the_run_changes);
     tcase_add_test(tcase, waiting_takes_its_time);
     tcase_add_test(tcase, an_answer_has_its_headers_once);
+    tcase_add_test(tcase, who_resets_the_connection_waits_no_more);
     tcase_add_test(tcase, who_waits_is_answered_when_the_service_stops);
     suite_add_tcase(suite, tcase);
     TCase *tokens = tcase_create("tokens");
