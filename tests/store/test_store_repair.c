@@ -2,7 +2,7 @@
 
 #include "ptqd/store/store_repair.h"
 
-#include "database.h"
+#include "statement.h"
 
 #include "ptqd/base/file.h"
 #include "store_fixture.h"
@@ -188,6 +188,49 @@ START_TEST(all_damages_at_once_are_repaired)
 }
 END_TEST
 
+/* Of all tables whose rows have a parent: how many are empty. */
+static int64_t count_empty(void)
+{
+    struct database *database = store_fixture_reader(&fixture);
+    struct statement statement;
+    const char *names[32];
+    size_t count = 0;
+    int64_t empty = 0;
+    statement_open(&statement, database,
+                   "SELECT DISTINCT t.name FROM sqlite_schema AS t, pragma_foreign_key_list(t.name)"
+                   " WHERE t.type = 'table'",
+                   &err);
+    while (statement_step(&statement))
+        names[count++] = statement_text(&statement, 0, fixture.arena);
+    ck_assert_ok(statement_close(&statement), &err);
+    for (size_t i = 0; i < count; i++) {
+        int64_t rows;
+        const char *sql = arena_printf(fixture.arena, NULL, "SELECT count(*) FROM %s", names[i]);
+        ck_assert_ok(database_number(database, sql, &rows, &err), &err);
+        empty += rows == 0;
+    }
+    return empty;
+}
+
+/* Law: there is no table whose rows can stay behind. */
+START_TEST(rows_of_any_table_go_when_their_parents_have_gone)
+{
+    const char *report;
+    size_t findings;
+    change_rows("INSERT INTO job_label (job, key, value) VALUES (1, 'team', 'red');"
+                "INSERT INTO idempotency_key VALUES ('ada', 'k', '00', 1);"
+                "INSERT INTO run_detail SELECT number, 'memory', '{}' FROM run;"
+                "INSERT INTO run_log SELECT number, 1, '[]' FROM run;");
+    ck_assert_int_eq(count_empty(), 0);
+    change_rows("DELETE FROM job; DELETE FROM variant; DELETE FROM run; DELETE FROM model;"
+                "DELETE FROM dataset;");
+    ck_assert_ok(store_check(fixture.store, fixture.arena, &report, &findings, &err), &err);
+    ck_assert_msg(support_contains(report, "row without its parent"), "%s", report);
+    repair(0);
+    ck_assert_int_eq(count_empty(), 10);
+}
+END_TEST
+
 START_TEST(a_damaged_file_is_kept_under_lost)
 {
     char path[400], *bytes;
@@ -280,6 +323,7 @@ int main(void)
     tcase_add_checked_fixture(cases, setup, teardown);
     tcase_add_loop_test(cases, each_damage_is_found_and_repaired, 0, DAMAGES);
     tcase_add_test(cases, all_damages_at_once_are_repaired);
+    tcase_add_test(cases, rows_of_any_table_go_when_their_parents_have_gone);
     tcase_add_test(cases, a_damaged_file_is_kept_under_lost);
     tcase_add_test(cases, what_can_not_be_read_stays);
     tcase_add_test(cases, a_damaged_index_is_made_anew);
