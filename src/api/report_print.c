@@ -91,16 +91,30 @@ static void print_choice(const struct line *line, const char *key, char out[stat
 
 /* ---- CSV ---- */
 
-static void csv_string(struct text *text, const char *string)
+static void csv_quoted(struct text *text, const char *before, const char *string)
 {
-    if (strpbrk(string, ",\"\r\n") == NULL) {
-        text_puts(text, string);
-        return;
-    }
-    text_puts(text, "\"");
+    text_printf(text, "\"%s", before);
     for (const char *c = string; *c != '\0'; c++)
         text_append(text, *c == '"' ? "\"\"" : c, *c == '"' ? 2 : 1);
     text_puts(text, "\"");
+}
+
+static void csv_string(struct text *text, const char *string)
+{
+    if (strpbrk(string, ",\"\r\n") == NULL)
+        text_puts(text, string);
+    else
+        csv_quoted(text, "", string);
+}
+
+/* A name from a network: who opens the report in a spreadsheet did not give it, and some would be
+ * formulas there. The apostrophe says that it is text. */
+static void csv_foreign(struct text *text, const char *string)
+{
+    if (string[0] != '\0' && strchr("=+-@\t\r", string[0]) != NULL)
+        csv_quoted(text, "'", string);
+    else
+        csv_string(text, string);
 }
 
 static void csv_number(struct text *text, double value)
@@ -181,7 +195,7 @@ static void csv_line(const struct line *line, struct text *text)
     if (peak != NULL)
         (void)json_as_string(peak, &layer, NULL); /* null stays "" */
     text_puts(text, ",");
-    csv_string(text, layer);
+    csv_foreign(text, layer);
     csv_mark(text, line_front_bops(line));
     csv_mark(text, line_front_peak_bytes(line));
     text_puts(text, "\r\n");

@@ -10,10 +10,12 @@
 
 static struct arena *arena;
 static struct error err;
+static const char *peak_layer; /* of every result */
 
 static void setup(void)
 {
     arena = arena_create(0);
+    peak_layer = "a \"strange\", name";
     err = (struct error){0};
 }
 
@@ -36,7 +38,7 @@ static const char *result_of(const struct outcome *outcome)
                         .weight_bytes = 2048,
                         .flash_bytes = 2100,
                         .peak_bytes = outcome->peak_bytes,
-                        .peak_layer = "a \"strange\", name"};
+                        .peak_layer = peak_layer};
     struct run_result run = {.float_accuracy = 0.95,
                              .accuracy = outcome->accuracy,
                              .loss = 0.95 - outcome->accuracy,
@@ -157,6 +159,23 @@ START_TEST(csv_quotes_and_leaves_unknown_numbers_empty)
                   csv);
     ck_assert_msg(support_contains(csv, "name\",,\r\nv000"), "the float network is not ranked: %s",
                   csv);
+}
+END_TEST
+
+/* Law: what a network calls its layers is no formula to a spreadsheet. */
+START_TEST(csv_has_no_formulas)
+{
+    static const char *const names[][2] = {{"=1+1", ",\"'=1+1\","},
+                                           {"+a\"", ",\"'+a\"\"\","},
+                                           {"-1,2", ",\"'-1,2\","},
+                                           {"@SUM", ",\"'@SUM\","},
+                                           {"a=1", ",a=1,"}};
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        peak_layer = names[i][0];
+        struct report report = make_report();
+        const char *csv = print(report_csv, &report);
+        ck_assert_msg(support_contains(csv, names[i][1]), "%s", csv);
+    }
 }
 END_TEST
 
@@ -322,6 +341,7 @@ int main(void)
     tcase_add_test(tcase, runs_are_aggregated_per_variant);
     tcase_add_test(tcase, the_json_has_every_member_of_the_design);
     tcase_add_test(tcase, csv_quotes_and_leaves_unknown_numbers_empty);
+    tcase_add_test(tcase, csv_has_no_formulas);
     tcase_add_test(tcase, markdown_is_aligned);
     tcase_add_test(tcase, the_front_is_what_no_variant_beats);
     tcase_add_test(tcase, without_accuracies_agreement_makes_the_front);
