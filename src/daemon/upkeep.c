@@ -27,8 +27,9 @@ struct arena *command_arena(struct error *err)
 static bool check(const struct settings *settings, struct arena *arena, const char **out_report,
                   size_t *out_findings, struct error *err)
 {
+    const struct store_options options = {.guest = true, .existing = true};
     struct store *store = NULL;
-    bool ok = command_store_open(settings, &store, err) &&
+    bool ok = store_open(settings->data, &options, &store, err) &&
               store_check(store, arena, out_report, out_findings, err);
     store_close(store);
     return ok;
@@ -38,7 +39,7 @@ static bool check(const struct settings *settings, struct arena *arena, const ch
 static bool repair(const struct settings *settings, struct arena *arena, const char **out_report,
                    size_t *out_findings, struct error *err)
 {
-    const struct store_options options = {.keep_orphans = true};
+    const struct store_options options = {.keep_orphans = true, .existing = true};
     struct store *store = NULL;
     struct database *database;
     bool ok = store_open(settings->data, &options, &store, err) &&

@@ -70,16 +70,26 @@ static bool prepare_schema(struct store *store, struct database *database, struc
     return true;
 }
 
+static bool print_path(const char *directory, char out_path[static PATH_MAX], struct error *err)
+{
+    int length = snprintf(out_path, PATH_MAX, "%s/ptqd.db", directory);
+    return (length >= 0 && length < PATH_MAX) ||
+           file_fail(err, ENAMETOOLONG, "open the database in", directory);
+}
+
+static bool need_database(const char *directory, struct error *err)
+{
+    char path[PATH_MAX];
+    return print_path(directory, path, err) &&
+           (access(path, F_OK) == 0 || file_fail(err, errno, "open the database", path));
+}
+
 static bool open_database(struct store *store, const char *directory,
                           const struct store_options *options, struct error *err)
 {
     char path[PATH_MAX];
-    int length = snprintf(path, sizeof(path), "%s/ptqd.db", directory);
-    if (length < 0 || (size_t)length >= sizeof(path))
-        return file_fail(err, ENAMETOOLONG, "open the database in", directory);
-
     struct database *database;
-    if (!database_open(path, DATABASE_WRITE, &database, err))
+    if (!print_path(directory, path, err) || !database_open(path, DATABASE_WRITE, &database, err))
         return false;
     database->blobs = store->blobs;
     database->limits = options->limits;
@@ -102,7 +112,8 @@ static bool open_database(struct store *store, const char *directory,
 bool store_open(const char *directory, const struct store_options *options,
                 struct store **out_store, struct error *err)
 {
-    if (!file_make_directory(directory, err))
+    if ((options->existing && !need_database(directory, err)) ||
+        !file_make_directory(directory, err))
         return false;
     struct store *store = calloc(1, sizeof(*store));
     if (store == NULL)

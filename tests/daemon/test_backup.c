@@ -180,6 +180,26 @@ START_TEST(a_backup_needs_a_directory_of_its_own)
 }
 END_TEST
 
+/* Laws: where there is no database nothing is sound, and nothing is made; files whose database is
+ * lost stay. */
+START_TEST(a_check_needs_a_database)
+{
+    struct program program;
+    char path[PATH_BYTES + 16];
+    run_command("check", NULL, state, 1, "can't open the database");
+    ck_assert_int_ne(access(state, F_OK), 0);
+    program_serve(&program, state);
+    (void)make_spec(program.port);
+    ck_assert_int_eq(program_end(&program, SIGTERM), 0);
+    (void)snprintf(path, sizeof(path), "%s/ptqd.db", state);
+    ck_assert_int_eq(rename(path, copy), 0);
+    run_command("check", NULL, state, 1, "can't open the database");
+    run_command("check", "--repair", state, 1, "can't open the database");
+    ck_assert_int_eq(rename(copy, path), 0);
+    run_command("check", NULL, state, 0, "0 findings");
+}
+END_TEST
+
 /* Law: the daemon deletes what is past its time by itself, and says so. */
 START_TEST(old_jobs_are_deleted_by_the_daemon)
 {
@@ -225,6 +245,7 @@ int main(void)
     tcase_add_checked_fixture(tcase, setup, teardown);
     tcase_add_test(tcase, a_backup_under_load_is_restored);
     tcase_add_test(tcase, a_backup_needs_a_directory_of_its_own);
+    tcase_add_test(tcase, a_check_needs_a_database);
     tcase_add_test(tcase, old_jobs_are_deleted_by_the_daemon);
     suite_add_tcase(suite, tcase);
     return support_run(suite);

@@ -42,6 +42,7 @@ struct store_options {
      * database and clears away what a crash left. A guest (a command beside the daemon) may read
      * and write small things; when there is no owner it migrates as one. */
     bool guest;
+    bool existing; /* there is a database; else E_NOT_FOUND, and nothing is made */
     bool
         keep_orphans; /* the owner leaves files that nothing names, for store_repair to report; else
                        * it removes those that a crash left, little by little after the opening */
