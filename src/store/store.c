@@ -1,5 +1,6 @@
 #include "ptqd/store/store.h"
 
+#include "blob_walk.h"
 #include "collect.h"
 #include "database.h"
 #include "schema.h"
@@ -84,12 +85,33 @@ static bool need_database(const char *directory, struct error *err)
            (access(path, F_OK) == 0 || file_fail(err, errno, "open the database", path));
 }
 
+/* A new database would name none of the files that are there, and all would be removed. */
+static bool check_not_lost(struct store *store, const char *path, struct error *err)
+{
+    struct blob_walk *walk;
+    struct stat status;
+    char id[DIGEST_ID_BYTES];
+    if (stat(path, &status) == 0 && status.st_size > 0)
+        return true;
+    if (!blob_walk_open(store->blobs, &walk, err))
+        return false;
+    bool ok = blob_walk_next(walk, id, err);
+    blob_walk_close(walk);
+    return ok &&
+           (id[0] == '\0' ||
+            FAIL(err, E_CONFLICT,
+                 "'%s' is missing or empty, but files that it named are there: bring it back, or "
+                 "move the directory away",
+                 path));
+}
+
 static bool open_database(struct store *store, const char *directory,
                           const struct store_options *options, struct error *err)
 {
     char path[PATH_MAX];
     struct database *database;
-    if (!print_path(directory, path, err) || !database_open(path, DATABASE_WRITE, &database, err))
+    if (!print_path(directory, path, err) || !check_not_lost(store, path, err) ||
+        !database_open(path, DATABASE_WRITE, &database, err))
         return false;
     database->blobs = store->blobs;
     database->limits = options->limits;

@@ -89,6 +89,33 @@ START_TEST(a_file_that_is_no_database_is_an_error)
 }
 END_TEST
 
+/* Law: files whose database is lost are not taken for what nothing names. */
+START_TEST(files_without_a_database_stay)
+{
+    struct error err = {.message = ""};
+    const struct store_options options = {.guest = false};
+    struct store *store;
+    char path[300], moved[300];
+    const char *blob;
+    ck_assert_ok(blob_path(store_blobs(fixture.store), fixture.model, fixture.arena, &blob, &err),
+                 &err);
+    store_fixture_close(&fixture);
+    (void)snprintf(path, sizeof(path), "%s/ptqd.db", fixture.directory);
+    (void)snprintf(moved, sizeof(moved), "%s/moved.db", fixture.directory);
+    ck_assert_int_eq(rename(path, moved), 0);
+    ck_assert_fails(store_open(fixture.directory, &options, &store, &err), &err, E_CONFLICT,
+                    "is missing or empty, but files that it named are there");
+    ck_assert_int_ne(access(path, F_OK), 0);
+    ck_assert_ok(file_write(path, "", 0, &err), &err);
+    ck_assert_fails(store_open(fixture.directory, &options, &store, &err), &err, E_CONFLICT,
+                    "is missing or empty, but files that it named are there");
+    ck_assert_int_eq(access(blob, F_OK), 0);
+    ck_assert_int_eq(rename(moved, path), 0);
+    store_fixture_open(&fixture);
+    store_fixture_check(&fixture);
+}
+END_TEST
+
 START_TEST(a_reader_can_not_write)
 {
     struct error err = {.message = ""};
@@ -151,6 +178,7 @@ int main(void)
     tcase_add_test(open, guests_are_welcome_beside_an_owner);
     tcase_add_test(open, a_directory_that_is_a_file_is_an_error);
     tcase_add_test(open, a_file_that_is_no_database_is_an_error);
+    tcase_add_test(open, files_without_a_database_stay);
     tcase_add_test(open, a_reader_can_not_write);
     tcase_add_test(open, an_owner_clears_away_what_nothing_names);
     tcase_add_test(open, a_check_finds_damaged_and_missing_blobs);
