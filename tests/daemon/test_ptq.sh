@@ -84,6 +84,19 @@ sh "$ptq" me >"$out/me" || fail "me fails"
 grep -q '^local (admin)$' "$out/me" || fail "me says: $(cat "$out/me")"
 grep -q '^queued_runs: 0 of 100000$' "$out/me" || fail "me says: $(cat "$out/me")"
 grep -Eq '^stored_bytes: [1-9][0-9]* of any number$' "$out/me" || fail "me says: $(cat "$out/me")"
+if command -v bash >/dev/null; then
+    # shellcheck disable=SC2016  # it is bash that expands it
+    completion='. "$0"; _ptq_jobs'
+    bash -c "$completion" "$(dirname "$ptq")/ptq.bash-completion" | grep -qx "$job" ||
+        fail "the completion does not know $job"
+    mkdir "$out/bin"
+    printf '#!/bin/sh\necho "$@" >"%s"\n' "$out/line" >"$out/bin/curl"
+    chmod +x "$out/bin/curl"
+    PATH="$out/bin:$PATH" PTQD_TOKEN=secret bash -c "$completion" \
+        "$(dirname "$ptq")/ptq.bash-completion"
+    [ -s "$out/line" ] || fail "the completion does not call curl"
+    grep -q secret "$out/line" && fail "others can read the token: $(cat "$out/line")"
+fi
 sh "$ptq" rm "$job" || fail "rm fails"
 PTQD_URL=http://127.0.0.1:1 refused 1 "does not answer" ls
 echo "the client works"
