@@ -214,6 +214,24 @@ static enum http_kind kind_of(const struct http_request *request)
     return reads ? HTTP_READ : HTTP_CHANGE;
 }
 
+/* The path as the value of a pair in the log: what would end the value is escaped. */
+static const char *logged_path(const struct http_request *request)
+{
+    if (strpbrk(request->path, "\"\\") == NULL)
+        return request->path;
+    char *copy = arena_alloc(request->arena, 2 * strlen(request->path) + 1, NULL);
+    if (copy == NULL)
+        return "";
+    char *out = copy;
+    for (const char *in = request->path; *in != '\0'; in++) {
+        if (*in == '"' || *in == '\\')
+            *out++ = '\\';
+        *out++ = *in;
+    }
+    *out = '\0';
+    return copy;
+}
+
 static void note_sent(const struct http_request *request)
 {
     struct http_server *server = request->server;
@@ -225,7 +243,7 @@ static void note_sent(const struct http_request *request)
     enum log_level level = status >= 500 ? LOG_WARN : LOG_DEBUG;
     log_write(level, "http", "answered|status=%d ms=%" PRId64 " bytes=%zu method=%s path=\"%s\"",
               status, http_clock_ms() - request->started_ms, request->answer.size, request->method,
-              request->path);
+              logged_path(request));
 }
 
 enum MHD_Result http_send(struct http_request *request)

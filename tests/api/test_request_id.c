@@ -57,6 +57,16 @@ START_TEST(a_request_keeps_the_id_it_came_with)
 }
 END_TEST
 
+/* Law: a path stays the value that it is in the log. */
+START_TEST(a_path_is_one_value)
+{
+    char id[128];
+    id_of("/a%22%20status=200%20b=%22%5C", "X-Request-Id: odd\r\n", id);
+    ck_assert_msg(support_contains(log_text(), " path=\"/a\\\" status=200 b=\\\"\\\\\"\n"), "%s",
+                  log_text());
+}
+END_TEST
+
 /* Law: an id that could be taken for something else is replaced, one that is not there made. */
 static const char *const unusable[] = {
     NULL,
@@ -109,6 +119,7 @@ int main(void)
     tcase_set_timeout(tcase, 60);
     tcase_add_checked_fixture(tcase, setup, teardown);
     tcase_add_test(tcase, a_request_keeps_the_id_it_came_with);
+    tcase_add_test(tcase, a_path_is_one_value);
     tcase_add_loop_test(tcase, a_request_without_a_usable_id_gets_one, 0,
                         (int)(sizeof(unusable) / sizeof(unusable[0])));
     tcase_add_test(tcase, lines_of_blocking_routes_have_the_id);
