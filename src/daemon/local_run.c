@@ -19,6 +19,7 @@
 #include "ptqd/jobs/run_log.h"
 #include "ptqd/store/run_row.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <pthread.h>
 #include <stdlib.h>
@@ -217,6 +218,22 @@ static void write_problem(const char *directory, const struct error *problem, st
         command_fail("run", &err);
 }
 
+/* Where an earlier call has left how its run ended, this one's must not stand beside it. */
+static bool make_place(const char *directory, struct arena *arena, struct error *err)
+{
+    static const char *const endings[] = {"result.json", "problem.json"};
+    if (!file_make_directory(directory, err))
+        return false;
+    for (size_t i = 0; i < sizeof(endings) / sizeof(endings[0]); i++) {
+        const char *path = file_join(arena, directory, endings[i], err);
+        if (path == NULL)
+            return false;
+        if (unlink(path) != 0 && errno != ENOENT)
+            return file_fail(err, errno, "remove", path);
+    }
+    return true;
+}
+
 static void run_one(struct local_worker *worker, size_t index)
 {
     struct local *local = worker->local;
@@ -235,7 +252,7 @@ static void run_one(struct local_worker *worker, size_t index)
     worker->log = (struct run_log){.count = 0};
     run_log_add(&worker->log, "started by worker-%zu", worker->index + 1);
     bool ok = (arena != NULL || FAIL(&err, E_MEMORY, "no memory for a run")) && directory != NULL &&
-              file_make_directory(directory, &err) &&
+              make_place(directory, paths, &err) &&
               compute(worker, index, directory, &files, &memory, arena, &err);
     run_log_step(&worker->log, "");
     run_log_add(&worker->log, "%s", ok ? "succeeded" : err.message);

@@ -347,6 +347,27 @@ START_TEST(ptqd_run_fails_when_a_run_fails)
 }
 END_TEST
 
+/* Law: what an earlier call has left does not say how this one ended. */
+START_TEST(ptqd_run_again_leaves_one_ending)
+{
+    char out[300], text[4096];
+    (void)snprintf(out, sizeof(out), "%s/out", session.directory);
+    const char *const line[] = {"run", write_spec(quick), "--out", out, NULL};
+    const char *problem = file_join(session.arena, out, "runs/v000-0/problem.json", &err);
+    const char *result = file_join(session.arena, out, "runs/v000-0/result.json", &err);
+    const struct sample_file broken = {session.files.model.bytes, session.files.model.size / 2};
+    write_sample("model.onnx", &broken);
+    ck_assert_int_eq(program_run(line, text, sizeof(text)), 1);
+    ck_assert(access(problem, F_OK) == 0 && access(result, F_OK) != 0);
+    write_sample("model.onnx", &session.files.model);
+    ck_assert_msg(program_run(line, text, sizeof(text)) == 0, "%s", text);
+    ck_assert(access(problem, F_OK) != 0 && access(result, F_OK) == 0);
+    write_sample("model.onnx", &broken);
+    ck_assert_int_eq(program_run(line, text, sizeof(text)), 1);
+    ck_assert(access(problem, F_OK) == 0 && access(result, F_OK) != 0);
+}
+END_TEST
+
 /* ---- the command line ---- */
 
 static const struct {
@@ -426,6 +447,7 @@ int main(void)
     tcase_add_test(tcase, a_running_job_is_cancelled_within_a_second);
     tcase_add_test(tcase, ptqd_run_gives_the_same_artifact_as_the_daemon);
     tcase_add_test(tcase, ptqd_run_fails_when_a_run_fails);
+    tcase_add_test(tcase, ptqd_run_again_leaves_one_ending);
     tcase_add_loop_test(tcase, the_command_line_is_checked, 0,
                         (int)(sizeof(lines) / sizeof(lines[0])));
     tcase_add_test(tcase, only_loopback_is_served_without_a_token);
