@@ -1,7 +1,6 @@
 /* /v1/datasets: samples, and labels, by the SHA-256 of their file. */
 
-#include "upload.h"
-#include "view.h"
+#include "held_routes.h"
 
 #include "ptqd/api/describe.h"
 #include "ptqd/base/text.h"
@@ -120,16 +119,33 @@ static bool add_dataset(struct json *object, const struct dataset_row *row, stru
     return true;
 }
 
-static bool find_dataset(struct http_request *request, struct api *api, const char *id,
-                         struct dataset_row *out_row, struct error *err)
+static bool add_found(struct json *object, struct database *database,
+                      const struct store_viewer *viewer, const char *id, struct arena *arena,
+                      struct error *err)
 {
-    struct database *database;
-    const struct store_viewer viewer = access_viewer(request, api);
-    return store_reader(api->options.store, &database, err) &&
-           dataset_row_find(database, &viewer, id, http_arena(request), out_row, err);
+    struct dataset_row row;
+    return dataset_row_find(database, viewer, id, arena, &row, err) &&
+           add_dataset(object, &row, arena, err);
 }
 
-/* ---- handlers ---- */
+static bool add_page(struct json *object, struct database *database,
+                     const struct store_viewer *viewer, const struct store_page *page,
+                     struct arena *arena, struct error *err)
+{
+    struct dataset_row *rows;
+    size_t count;
+    char next[STORE_CURSOR_BYTES];
+    if (!dataset_row_list(database, viewer, page, arena, &rows, &count, next, err))
+        return false;
+    struct json *items = reply_list(object, next);
+    for (size_t i = 0; i < count; i++) {
+        if (!add_dataset(json_add_object(items, NULL), &rows[i], arena, err))
+            return false;
+    }
+    return true;
+}
+
+/* ---- its scale ---- */
 
 static const struct param query_scale = {
     .name = "scale",
@@ -167,117 +183,37 @@ static bool same_number(double a, double b)
 }
 
 /* A data set has one scale: uploading it again with another one would go unnoticed. */
-static bool check_scale(const struct dataset_row *row, const struct upload_scale *scale,
-                        struct error *err)
+static bool has_scale(struct http_request *request, const struct json *object, struct error *err)
 {
-    if (same_number(row->scale, scale->scale) && same_number(row->zero_point, scale->zero_point))
+    double scale = view_number(object, "scale"), zero_point = view_number(object, "zero_point");
+    struct upload_scale given;
+    if (!read_scale(request, &given, err))
+        return false;
+    if (same_number(scale, given.scale) && same_number(zero_point, given.zero_point))
         return true;
     return FAIL(err, E_CONFLICT,
                 "the data set is here already with scale %.15g and zero point %.15g, not %.15g and "
                 "%.15g: give another scale in the job, or delete the data set first",
-                row->scale, row->zero_point, scale->scale, scale->zero_point);
+                scale, zero_point, given.scale, given.zero_point);
 }
 
-/* Answers with the caller's data set when it has the scale that was given. */
-static bool reply_upload(struct http_request *request, struct api *api, const char *id, bool known,
-                         struct error *err)
-{
-    struct arena *arena = http_arena(request);
-    struct upload_scale scale;
-    struct dataset_row stored;
-    if (!read_scale(request, &scale, err) || !find_dataset(request, api, id, &stored, err) ||
-        !check_scale(&stored, &scale, err))
-        return false;
-    struct json *object = json_object(arena);
-    http_add_header(request, "Location", arena_printf(arena, NULL, "/v1/datasets/%s", id));
-    return add_dataset(object, &stored, arena, err) &&
-           reply_json(request, known ? 200 : 201, object, err);
-}
+static const struct held_resource data_sets = {
+    .noun = "the data set",
+    .filename = "dataset",
+    .upload = &upload_dataset,
+    .view = &datasets_view,
+    .add = add_found,
+    .add_page = add_page,
+    .delete = dataset_row_delete,
+    .agrees = has_scale,
+};
 
-/* Who has it already need not send it again. */
-static bool is_held(struct http_request *request, struct api *api, const char *id)
-{
-    struct dataset_row row;
-    struct error ignored; /* then it is sent */
-    return id != NULL && find_dataset(request, api, id, &row, &ignored) &&
-           strcmp(row.owner, http_owner(request)) == 0;
-}
-
-static bool begin_post(struct http_request *request, void *context, struct error *err)
-{
-    const char *id = http_query(request, "id");
-    return is_held(request, context, id) ? reply_upload(request, context, id, true, err)
-                                         : upload_begin(request, context, &upload_dataset, err);
-}
+/* ---- handlers ---- */
 
 static bool post(struct http_request *request, void *context, struct error *err)
 {
-    struct arena *arena = http_arena(request);
-    struct upload *upload = http_state(request);
     struct upload_scale scale;
-    void *row;
-    bool known_already;
-    if (!read_scale(request, &scale, err) || !upload_inspect(upload, &scale, arena, &row, err) ||
-        !upload_commit(upload, row, read_name(request), http_owner(request), &known_already, err))
-        return false;
-    return reply_upload(request, context, upload->id, known_already, err);
-}
-
-static bool list(struct http_request *request, void *context, struct error *err)
-{
-    struct api *api = context;
-    struct arena *arena = http_arena(request);
-    const struct store_viewer viewer = access_viewer(request, api);
-    const struct store_page page = read_page(request);
-    struct database *database;
-    struct dataset_row *rows;
-    size_t count;
-    enum view_form form;
-    char next[STORE_CURSOR_BYTES];
-    if (!view_negotiate(request, &form, err) || !store_reader(api->options.store, &database, err) ||
-        !dataset_row_list(database, &viewer, &page, arena, &rows, &count, next, err))
-        return false;
-    struct json *object = json_object(arena);
-    struct json *items = reply_list(object, next);
-    for (size_t i = 0; i < count; i++) {
-        if (!add_dataset(json_add_object(items, NULL), &rows[i], arena, err))
-            return false;
-    }
-    return reply_view(request, &datasets_view, form, object, err);
-}
-
-static bool get(struct http_request *request, void *context, struct error *err)
-{
-    struct dataset_row row;
-    struct json *object = json_object(http_arena(request));
-    return find_dataset(request, context, http_param(request, "id"), &row, err) &&
-           add_dataset(object, &row, http_arena(request), err) &&
-           reply_json(request, 200, object, err);
-}
-
-static bool get_file(struct http_request *request, void *context, struct error *err)
-{
-    struct dataset_row row;
-    return find_dataset(request, context, http_param(request, "id"), &row, err) &&
-           reply_blob(request, context, row.id, "application/octet-stream", "dataset", err);
-}
-
-static bool apply_delete(struct database *database, void *context, struct error *err)
-{
-    const struct dataset_row *row = context;
-    return dataset_row_delete(database, row->id, row->owner, err);
-}
-
-static bool delete_dataset(struct http_request *request, void *context, struct error *err)
-{
-    struct api *api = context;
-    struct dataset_row row;
-    if (!find_dataset(request, api, http_param(request, "id"), &row, err) ||
-        !check_owner(request, row.owner, "the data set", err))
-        return false;
-    if (strcmp(row.owner, http_owner(request)) != 0)
-        row.owner = NULL; /* an administrator who does not hold it takes it from everybody */
-    return store_write_now(api->options.store, apply_delete, &row, err) && reply_nothing(request);
+    return read_scale(request, &scale, err) && post_held(request, context, &scale, err);
 }
 
 static const struct http_route routes[] = {
@@ -285,8 +221,9 @@ static const struct http_route routes[] = {
      .pattern = "/v1/datasets",
      .access = ACCESS_SUBMIT,
      .blocking = true,
-     .begin = begin_post,
+     .begin = begin_held_post,
      .handle = post,
+     .subject = &data_sets,
      .summary = "Upload samples (.npy, or .npz with x and y) or labels (.npy) as the body",
      .query = {&query_name, &query_id, &query_scale, &query_zero_point},
      .bodies = {{"application/octet-stream", NULL}},
@@ -297,28 +234,32 @@ static const struct http_route routes[] = {
     {.method = "GET",
      .pattern = "/v1/datasets",
      .access = ACCESS_READ,
-     .handle = list,
+     .handle = list_held,
+     .subject = &data_sets,
      .summary = "List data sets, newest first",
      .query = {&query_limit, &query_cursor},
      .replies = {{200, "A page of data sets", .schema = &list_schema}, VIEW_REPLIES}},
     {.method = "GET",
      .pattern = "/v1/datasets/{id}",
      .access = ACCESS_READ,
-     .handle = get,
+     .handle = get_held,
+     .subject = &data_sets,
      .summary = "Shape, type, labels and range of a data set",
      .replies = {{200, "The data set", .schema = &dataset_schema}}},
     {.method = "DELETE",
      .pattern = "/v1/datasets/{id}",
      .access = ACCESS_SUBMIT,
      .blocking = true,
-     .handle = delete_dataset,
+     .handle = delete_held,
+     .subject = &data_sets,
      .summary = "Remove a data set that no queued or running job needs",
      .replies = {{204, .help = "It is removed"}},
      .problems = {409}},
     {.method = "GET",
      .pattern = "/v1/datasets/{id}/file",
      .access = ACCESS_READ,
-     .handle = get_file,
+     .handle = get_held_file,
+     .subject = &data_sets,
      .summary = "The file as it was uploaded",
      .replies = {{200, "The file", .type = "application/octet-stream", .headers = {FILE_HEADERS}}}},
 };

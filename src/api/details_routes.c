@@ -24,14 +24,15 @@ static bool reply_stored(struct http_request *request, const char *run, const ch
     return true;
 }
 
-static bool reply_detail(struct http_request *request, struct api *api, const char *name,
-                         struct error *err)
+/* The detail that is the row's subject. */
+static bool get_detail(struct http_request *request, void *context, struct error *err)
 {
+    const char *name = http_route_of(request)->subject;
     struct arena *arena = http_arena(request);
     struct database *database;
     struct run_row row;
     const char *value;
-    if (!find_run(request, api, &database, &row, err))
+    if (!find_run(request, context, &database, &row, err))
         return false;
     if (row.state != RUN_SUCCEEDED)
         return FAIL(err, E_CONFLICT, "run %s is %s; its \"%s\" is known when it has succeeded",
@@ -42,21 +43,6 @@ static bool reply_detail(struct http_request *request, struct api *api, const ch
         return false;
     return FAIL(err, E_CONFLICT, "run %s was made by an earlier version, which kept no \"%s\"",
                 row.id, name);
-}
-
-static bool get_memory(struct http_request *request, void *context, struct error *err)
-{
-    return reply_detail(request, context, "memory", err);
-}
-
-static bool get_losses(struct http_request *request, void *context, struct error *err)
-{
-    return reply_detail(request, context, "losses", err);
-}
-
-static bool get_histograms(struct http_request *request, void *context, struct error *err)
-{
-    return reply_detail(request, context, "histograms", err);
 }
 
 /* ---- the log ---- */
@@ -167,21 +153,24 @@ static const struct http_route routes[] = {
     {.method = "GET",
      .pattern = "/v1/runs/{id}/memory",
      .access = ACCESS_READ,
-     .handle = get_memory,
+     .handle = get_detail,
+     .subject = "memory",
      .summary = "The activations in memory at each node of a run's network, in execution order",
      .replies = {{200, "The steps", .schema = &memory_schema, .headers = {"ETag"}}},
      .problems = {409}},
     {.method = "GET",
      .pattern = "/v1/runs/{id}/losses",
      .access = ACCESS_READ,
-     .handle = get_losses,
+     .handle = get_detail,
+     .subject = "losses",
      .summary = "The loss of each unit of a run over the iterations in which it was optimized",
      .replies = {{200, "A curve for each unit", .schema = &losses_schema, .headers = {"ETag"}}},
      .problems = {409}},
     {.method = "GET",
      .pattern = "/v1/runs/{id}/histograms",
      .access = ACCESS_READ,
-     .handle = get_histograms,
+     .handle = get_detail,
+     .subject = "histograms",
      .summary = "How the weights and the input of each layer of a run are distributed, in float",
      .replies = {{200, "Two histograms for each layer", .schema = &histograms_schema,
                   .headers = {"ETag"}}},

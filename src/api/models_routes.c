@@ -1,8 +1,7 @@
 /* /v1/models: networks, by the SHA-256 of their file. */
 
+#include "held_routes.h"
 #include "model_use.h"
-#include "upload.h"
-#include "view.h"
 
 #include "ptqd/api/describe.h"
 #include "ptqd/nn/model.h"
@@ -129,98 +128,47 @@ static bool add_model(struct json *object, const struct model_row *row, bool lay
     return true;
 }
 
-static bool find_model(struct http_request *request, struct api *api, const char *id,
-                       struct model_row *out_row, struct error *err)
-{
-    struct database *database;
-    const struct store_viewer viewer = access_viewer(request, api);
-    return store_reader(api->options.store, &database, err) &&
-           model_row_find(database, &viewer, id, http_arena(request), out_row, err);
-}
-
-static bool reply_model(struct http_request *request, struct api *api, const char *id, int status,
-                        struct error *err)
+static bool add_found(struct json *object, struct database *database,
+                      const struct store_viewer *viewer, const char *id, struct arena *arena,
+                      struct error *err)
 {
     struct model_row row;
-    struct json *object = json_object(http_arena(request));
-    return find_model(request, api, id, &row, err) &&
-           add_model(object, &row, true, http_arena(request), err) &&
-           reply_json(request, status, object, err);
+    return model_row_find(database, viewer, id, arena, &row, err) &&
+           add_model(object, &row, true, arena, err);
 }
 
-/* ---- handlers ---- */
-
-static bool reply_upload(struct http_request *request, struct api *api, const char *id, bool known,
-                         struct error *err)
+static bool add_page(struct json *object, struct database *database,
+                     const struct store_viewer *viewer, const struct store_page *page,
+                     struct arena *arena, struct error *err)
 {
-    http_add_header(request, "Location",
-                    arena_printf(http_arena(request), NULL, "/v1/models/%s", id));
-    return reply_model(request, api, id, known ? 200 : 201, err);
-}
-
-/* Who has it already need not send it again. */
-static bool is_held(struct http_request *request, struct api *api, const char *id)
-{
-    struct model_row row;
-    struct error ignored; /* then it is sent */
-    return id != NULL && find_model(request, api, id, &row, &ignored) &&
-           strcmp(row.owner, http_owner(request)) == 0;
-}
-
-static bool begin_post(struct http_request *request, void *context, struct error *err)
-{
-    const char *id = http_query(request, "id");
-    return is_held(request, context, id) ? reply_upload(request, context, id, true, err)
-                                         : upload_begin(request, context, &upload_model, err);
-}
-
-static bool post(struct http_request *request, void *context, struct error *err)
-{
-    struct upload *upload = http_state(request);
-    void *row;
-    bool known_already;
-    if (!upload_inspect(upload, NULL, http_arena(request), &row, err) ||
-        !upload_commit(upload, row, read_name(request), http_owner(request), &known_already, err))
-        return false;
-    return reply_upload(request, context, upload->id, known_already, err);
-}
-
-static bool list(struct http_request *request, void *context, struct error *err)
-{
-    struct api *api = context;
-    struct arena *arena = http_arena(request);
-    const struct store_viewer viewer = access_viewer(request, api);
-    const struct store_page page = read_page(request);
-    struct database *database;
     struct model_row *rows;
     size_t count;
-    enum view_form form;
     char next[STORE_CURSOR_BYTES];
-    if (!view_negotiate(request, &form, err) || !store_reader(api->options.store, &database, err) ||
-        !model_row_list(database, &viewer, &page, arena, &rows, &count, next, err))
+    if (!model_row_list(database, viewer, page, arena, &rows, &count, next, err))
         return false;
-    struct json *object = json_object(arena);
     struct json *items = reply_list(object, next);
     for (size_t i = 0; i < count; i++) {
         if (!add_model(json_add_object(items, NULL), &rows[i], false, arena, err))
             return false;
     }
-    return reply_view(request, &models_view, form, object, err);
+    return true;
 }
 
-static bool get(struct http_request *request, void *context, struct error *err)
-{
-    return reply_model(request, context, http_param(request, "id"), 200, err);
-}
+static const struct held_resource models = {
+    .noun = "the model",
+    .filename = "model",
+    .upload = &upload_model,
+    .view = &models_view,
+    .add = add_found,
+    .add_page = add_page,
+    .delete = model_row_delete,
+};
 
-static bool get_file(struct http_request *request, void *context, struct error *err)
+/* ---- handlers ---- */
+
+static bool post(struct http_request *request, void *context, struct error *err)
 {
-    struct model_row row;
-    if (!find_model(request, context, http_param(request, "id"), &row, err))
-        return false;
-    const char *filename = arena_printf(http_arena(request), err, "model.%s", row.format);
-    return filename != NULL &&
-           reply_blob(request, context, row.id, "application/octet-stream", filename, err);
+    return post_held(request, context, NULL, err);
 }
 
 static const struct schema_member graph_members[] = {
@@ -255,32 +203,18 @@ static bool add_graph(void *context, const struct graph *graph, struct arena *sc
  * were uploaded before there was this call. */
 static bool get_graph(struct http_request *request, void *context, struct error *err)
 {
-    struct model_row row;
-    struct json *object = json_object(http_arena(request));
-    if (!find_model(request, context, http_param(request, "id"), &row, err))
-        return false;
-    struct graph_description description = {object, http_arena(request)};
-    json_add_string(object, "model", row.id);
-    return stored_model_use(context, row.id, (struct model_user){add_graph, &description}, err) &&
-           reply_json_tagged(request, object, err);
-}
-
-static bool apply_delete(struct database *database, void *context, struct error *err)
-{
-    const struct model_row *row = context;
-    return model_row_delete(database, row->id, row->owner, err);
-}
-
-static bool delete_model(struct http_request *request, void *context, struct error *err)
-{
     struct api *api = context;
-    struct model_row row;
-    if (!find_model(request, api, http_param(request, "id"), &row, err) ||
-        !check_owner(request, row.owner, "the model", err))
+    const char *id = http_param(request, "id");
+    const struct store_viewer viewer = access_viewer(request, api);
+    struct json *object = json_object(http_arena(request));
+    struct graph_description description = {object, http_arena(request)};
+    struct database *database;
+    if (!store_reader(api->options.store, &database, err) ||
+        !model_row_check(database, &viewer, id, err))
         return false;
-    if (strcmp(row.owner, http_owner(request)) != 0)
-        row.owner = NULL; /* an administrator who does not hold it takes it from everybody */
-    return store_write_now(api->options.store, apply_delete, &row, err) && reply_nothing(request);
+    json_add_string(object, "model", id);
+    return stored_model_use(api, id, (struct model_user){add_graph, &description}, err) &&
+           reply_json_tagged(request, object, err);
 }
 
 static const struct http_route routes[] = {
@@ -288,8 +222,9 @@ static const struct http_route routes[] = {
      .pattern = "/v1/models",
      .access = ACCESS_SUBMIT,
      .blocking = true,
-     .begin = begin_post,
+     .begin = begin_held_post,
      .handle = post,
+     .subject = &models,
      .summary = "Upload a network: an ONNX or TFLite file as the body",
      .query = {&query_name, &query_id},
      .bodies = {{"application/octet-stream", NULL}},
@@ -300,7 +235,8 @@ static const struct http_route routes[] = {
     {.method = "GET",
      .pattern = "/v1/models",
      .access = ACCESS_READ,
-     .handle = list,
+     .handle = list_held,
+     .subject = &models,
      .summary = "List networks, newest first",
      .query = {&query_limit, &query_cursor},
      .replies = {{200, "A page of networks, without their layers", .schema = &list_schema},
@@ -308,21 +244,24 @@ static const struct http_route routes[] = {
     {.method = "GET",
      .pattern = "/v1/models/{id}",
      .access = ACCESS_READ,
-     .handle = get,
+     .handle = get_held,
+     .subject = &models,
      .summary = "A network with its layers",
      .replies = {{200, "The network", .schema = &model_schema}}},
     {.method = "DELETE",
      .pattern = "/v1/models/{id}",
      .access = ACCESS_SUBMIT,
      .blocking = true,
-     .handle = delete_model,
+     .handle = delete_held,
+     .subject = &models,
      .summary = "Remove a network that no queued or running job needs",
      .replies = {{204, .help = "It is removed"}},
      .problems = {409}},
     {.method = "GET",
      .pattern = "/v1/models/{id}/file",
      .access = ACCESS_READ,
-     .handle = get_file,
+     .handle = get_held_file,
+     .subject = &models,
      .summary = "The file as it was uploaded",
      .replies = {{200, "The file", .type = "application/octet-stream", .headers = {FILE_HEADERS}}}},
     {.method = "GET",

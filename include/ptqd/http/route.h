@@ -48,6 +48,7 @@ struct http_route {
      * NULL: nothing to prepare. */
     http_handler *begin;
     http_handler *handle; /* when the body is in */
+    const void *subject;  /* what the row is about, for handlers that several rows have */
     const char *summary;  /* one line, for documents */
 
     /* Parameters of the query string; NULL ends them. What is given is checked before `begin`: any
