@@ -51,6 +51,9 @@ void document_destroy(struct api_document *document);
 
 /* ---- answers ---- */
 
+/* Media types of rows. */
+#define TYPE_MARKDOWN "text/markdown; charset=utf-8"
+#define TYPE_PLAIN    "text/plain; charset=utf-8"
 /* Headers of an answer that is a file. */
 #define FILE_HEADERS "ETag", "Last-Modified", "Digest", "Content-Disposition", "Accept-Ranges"
 
@@ -59,9 +62,8 @@ bool reply_json(struct http_request *request, int status, const struct json *val
                 struct error *err);
 /* The same with an ETag made from the text. */
 bool reply_json_tagged(struct http_request *request, const struct json *value, struct error *err);
-/* Answers with a text, which is copied. */
-bool reply_text(struct http_request *request, const char *media_type, const struct text *text,
-                struct error *err);
+/* Answers with a text, which is copied, as what the row says that it is. */
+bool reply_text(struct http_request *request, const struct text *text, struct error *err);
 extern const struct schema page_schema; /* "next", the base of every list */
 /* {"items": […], "next": cursor or null}: the array to be filled in. */
 struct json *reply_list(struct json *object, const char *next);

@@ -20,7 +20,7 @@ static bool reply_stored(struct http_request *request, const char *run, const ch
     if (text == NULL || !make_etag(text, strlen(text), etag, err))
         return false;
     http_set_etag(request, etag);
-    http_answer(request, 200, "application/json", text, strlen(text), false);
+    http_answer(request, 200, http_media_type(request), text, strlen(text), false);
     return true;
 }
 

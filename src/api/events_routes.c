@@ -313,11 +313,9 @@ static bool start_watch(struct http_request *request, struct api *api, const cha
                         const char *owner, struct error *err)
 {
     const struct store_viewer viewer = access_viewer(request, api);
-    static const char *const types[] = {"text/event-stream", NULL};
-    int type;
     struct arena *arena = http_arena(request);
     struct watch *watch = ARENA_NEW(arena, struct watch, err);
-    if (watch == NULL || !http_negotiate(request, types, &type, err))
+    if (watch == NULL || !http_negotiate(request, NULL, err))
         return false;
     *watch = (struct watch){.waiter = {.request = request},
                             .api = api,
@@ -340,7 +338,7 @@ static bool start_watch(struct http_request *request, struct api *api, const cha
     http_set_state(request, watch, destroy_watch);
     waiter_add(api, &watch->waiter);
     const struct http_source source = {.read = read_events, .context = watch};
-    http_answer_stream(request, types[type], &source);
+    http_answer_stream(request, http_media_type(request), &source);
     return true;
 }
 

@@ -102,7 +102,7 @@ bool get_held_file(struct http_request *request, void *context, struct error *er
         arena_printf(http_arena(request), err, "%s%s%s", resource_of(request)->filename,
                      format[0] != '\0' ? "." : "", format);
     return filename != NULL &&
-           reply_blob(request, context, id, "application/octet-stream", filename, err);
+           reply_blob(request, context, id, http_media_type(request), filename, err);
 }
 
 /* ---- deleting ---- */

@@ -192,7 +192,7 @@ static bool answer_job(struct http_request *request, struct api *api, enum view_
                             : job_view_text(api, database, &row, form, arena, out_text, err)))
         return false;
     http_set_etag(request, out_text->etag);
-    http_answer(request, 200, view_media_type(form), out_text->text, out_text->size, false);
+    http_answer(request, 200, http_media_type(request), out_text->text, out_text->size, false);
     bool finished = job_state_is_final(row.state);
     *out_news = (struct news){
         .finished = finished,

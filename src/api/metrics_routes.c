@@ -366,7 +366,7 @@ static bool get_metrics(struct http_request *request, void *context, struct erro
         reading.name = metric->name;
         metric->add(&reading);
     }
-    bool ok = reply_text(request, "text/plain; version=0.0.4; charset=utf-8", &text, err);
+    bool ok = reply_text(request, &text, err);
     text_finish(&text);
     return ok;
 }
@@ -377,6 +377,7 @@ static const struct http_route routes[] = {
      .access = ACCESS_READ,
      .handle = get_metrics,
      .summary = "Counters for Prometheus",
-     .replies = {{200, "The text format of Prometheus", .type = "text/plain"}}},
+     .replies = {{200, "The text format of Prometheus",
+                  .type = "text/plain; version=0.0.4; charset=utf-8"}}},
 };
 const struct http_table metrics_routes = {routes, sizeof(routes) / sizeof(routes[0])};

@@ -161,6 +161,13 @@ static bool has_reply(const struct http_route *route, int status)
     return false;
 }
 
+/* The media type without its parameters; NULL without a body. */
+static const char *bare_type(struct json *response, const struct http_reply *reply)
+{
+    const char *type = http_reply_type(reply);
+    return type != NULL ? json_format(response, "%.*s", (int)strcspn(type, ";"), type) : NULL;
+}
+
 /* One sentence, or, where Accept chooses, one for each media type. */
 static void add_description(struct json *response, const struct http_route *route, int status)
 {
@@ -171,7 +178,7 @@ static void add_description(struct json *response, const struct http_route *rout
             continue;
         all = all[0] == '\0' ? replies[i].help
                              : json_format(response, "%s. %s: %s", all,
-                                           http_reply_type(&replies[i]), replies[i].help);
+                                           bare_type(response, &replies[i]), replies[i].help);
     }
     json_add_string(response, "description", all);
 }
@@ -200,7 +207,7 @@ static void add_content(struct json *response, const struct http_route *route, i
             continue;
         if (content == NULL)
             content = json_add_object(response, "content");
-        struct json *media = json_add_object(content, http_reply_type(reply));
+        struct json *media = json_add_object(content, bare_type(response, reply));
         if (reply->schema != NULL) /* of events: their names and data */
             json_schema_reference(media, reply->type == NULL ? "schema" : "x-events",
                                   reply->schema);

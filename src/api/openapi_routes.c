@@ -22,7 +22,8 @@ static bool get(struct http_request *request, void *context, struct error *err)
     (void)err;
     const struct api *api = context;
     http_set_etag(request, api->document.etag);
-    http_answer(request, 200, "application/json", api->document.text, api->document.size, false);
+    http_answer(request, 200, http_media_type(request), api->document.text, api->document.size,
+                false);
     return true;
 }
 

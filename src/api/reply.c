@@ -36,13 +36,12 @@ bool reply_json_tagged(struct http_request *request, const struct json *value, s
     return true;
 }
 
-bool reply_text(struct http_request *request, const char *media_type, const struct text *text,
-                struct error *err)
+bool reply_text(struct http_request *request, const struct text *text, struct error *err)
 {
     char *copy = text_dup(text, http_arena(request), err);
     if (copy == NULL)
         return false;
-    http_answer(request, 200, media_type, copy, text->length, false);
+    http_answer(request, 200, http_media_type(request), copy, text->length, false);
     return true;
 }
 

@@ -50,44 +50,36 @@ static bool read_runs(struct database *database, const char *job, struct arena *
     return true;
 }
 
-static bool
-reply_report(struct http_request *request, const struct report *report, const char *media_type,
-             bool (*print)(const struct report *report, struct text *text, struct error *err),
-             struct error *err)
+static bool reply_report(struct http_request *request, const struct report *report,
+                         bool (*print)(const struct report *report, struct text *text,
+                                       struct error *err),
+                         struct error *err)
 {
     enum { REPORT_BYTES_MAX = 64 << 20 };
     struct text text;
     text_init(&text, REPORT_BYTES_MAX);
-    bool ok = print(report, &text, err) && reply_text(request, media_type, &text, err);
+    bool ok = print(report, &text, err) && reply_text(request, &text, err);
     text_finish(&text);
     return ok;
 }
 
 static bool get(struct http_request *request, void *context, struct error *err)
 {
-    static const char *const types[] = {"application/json", "text/csv", "text/markdown",
-                                        "text/plain", NULL};
     struct api *api = context;
     struct arena *arena = http_arena(request);
     struct database *database;
     struct report_run *runs;
     size_t count;
     struct report report;
-    int type;
-    if (!http_negotiate(request, types, &type, err) ||
-        !store_reader(api->options.store, &database, err) ||
+    int form; /* of the replies below */
+    if (!http_negotiate(request, &form, err) || !store_reader(api->options.store, &database, err) ||
         !read_runs(database, http_param(request, "id"), arena, &runs, &count, err) ||
         !report_create(arena, http_param(request, "id"), runs, count, &report, err))
         return false;
     http_add_header(request, "Vary", "Accept");
-    if (type == 0)
+    if (form == 0)
         return reply_json_tagged(request, report_json(&report, arena), err);
-    if (type == 1)
-        return reply_report(request, &report, "text/csv; charset=utf-8; header=present", report_csv,
-                            err);
-    return reply_report(request, &report,
-                        type == 2 ? "text/markdown; charset=utf-8" : "text/plain; charset=utf-8",
-                        report_markdown, err);
+    return reply_report(request, &report, form == 1 ? report_csv : report_markdown, err);
 }
 
 static const struct http_route routes[] = {
@@ -97,8 +89,9 @@ static const struct http_route routes[] = {
      .handle = get,
      .summary = "Accuracy over seeds and costs of each variant: JSON, CSV or Markdown by Accept",
      .replies = {{200, "The report", .schema = &report_schema, .headers = {"ETag"}},
-                 {200, "One line per variant, for programs", .type = "text/csv"},
-                 {200, "A table for people", .type = "text/markdown"},
-                 {200, "The same table", .type = "text/plain"}}},
+                 {200, "One line per variant, for programs",
+                  .type = "text/csv; charset=utf-8; header=present"},
+                 {200, "A table for people", .type = TYPE_MARKDOWN},
+                 {200, "The same table", .type = TYPE_PLAIN}}},
 };
 const struct http_table report_routes = {routes, sizeof(routes) / sizeof(routes[0])};

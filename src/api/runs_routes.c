@@ -109,13 +109,13 @@ static bool get(struct http_request *request, void *context, struct error *err)
     return true;
 }
 
-static bool reply_layers_table(struct http_request *request, const char *media_type,
-                               const struct json *result, struct error *err)
+static bool reply_layers_table(struct http_request *request, const struct json *result,
+                               struct error *err)
 {
     enum { LAYERS_BYTES_MAX = 16 << 20 };
     struct text text;
     text_init(&text, LAYERS_BYTES_MAX);
-    bool ok = layers_markdown(result, &text, err) && reply_text(request, media_type, &text, err);
+    bool ok = layers_markdown(result, &text, err) && reply_text(request, &text, err);
     text_finish(&text);
     return ok;
 }
@@ -126,15 +126,13 @@ static bool get_layers(struct http_request *request, void *context, struct error
     static const struct json_limits limits = {.bytes = (size_t)256 << 20,
                                               .depth = 16,
                                               .values = 4 * 1000 * 1000};
-    static const char *const types[] = {"application/json", "text/markdown", "text/plain", NULL};
     struct arena *arena = http_arena(request);
     struct database *database;
     struct run_row row;
     const char *text;
     struct json *result;
-    int type;
-    if (!http_negotiate(request, types, &type, err) ||
-        !find_run(request, context, &database, &row, err))
+    int form; /* of the replies below */
+    if (!http_negotiate(request, &form, err) || !find_run(request, context, &database, &row, err))
         return false;
     if (row.summary == NULL)
         return FAIL(err, E_CONFLICT, "run %s is %s; layers are known when it has succeeded", row.id,
@@ -144,11 +142,8 @@ static bool get_layers(struct http_request *request, void *context, struct error
     if (!json_parse(arena, text, strlen(text), &limits, &result, err))
         return error_context(err, "the stored result of run %s", row.id);
     http_add_header(request, "Vary", "Accept");
-    if (type > 0)
-        return reply_layers_table(request,
-                                  type == 1 ? "text/markdown; charset=utf-8"
-                                            : "text/plain; charset=utf-8",
-                                  result, err);
+    if (form > 0)
+        return reply_layers_table(request, result, err);
     struct json *object = json_object(arena);
     json_add_string(object, "run", row.id);
     layers_add(object, result);
@@ -216,8 +211,8 @@ static const struct http_route routes[] = {
      .summary = "Costs, signal-to-noise ratios and sensitivity of each layer of a run that "
                 "succeeded: JSON or Markdown by Accept",
      .replies = {{200, "The layers", .schema = &layers_schema, .headers = {"ETag"}},
-                 {200, "A table for people", .type = "text/markdown"},
-                 {200, "The same table", .type = "text/plain"}},
+                 {200, "A table for people", .type = TYPE_MARKDOWN},
+                 {200, "The same table", .type = TYPE_PLAIN}},
      .problems = {409}},
     {.method = "GET",
      .pattern = "/v1/runs/{id}/artifacts",

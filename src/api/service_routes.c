@@ -19,7 +19,7 @@ static bool list_calls(struct http_request *request, struct error *err)
         text_printf(&text, "%-7s%-32s%s\n", route->method, route->pattern, route->summary);
     char *copy = text_dup(&text, http_arena(request), err);
     if (copy != NULL)
-        http_answer(request, 200, "text/plain; charset=utf-8", copy, text.length, false);
+        http_answer(request, 200, http_media_type(request), copy, text.length, false);
     text_finish(&text);
     return copy != NULL;
 }
@@ -28,10 +28,9 @@ static bool list_calls(struct http_request *request, struct error *err)
 static bool get_index(struct http_request *request, void *context, struct error *err)
 {
     (void)context;
-    static const char *const types[] = {"text/plain", "text/html", NULL};
-    int type;
+    int form;             /* of the replies below */
     struct error neither; /* is wanted: then the list, as ever */
-    bool page = http_negotiate(request, types, &type, &neither) && type == 1;
+    bool page = http_negotiate(request, &form, &neither) && form == 1;
     http_add_header(request, "Vary", "Accept");
     return page ? reply_web_file(request, "index.html", err) : list_calls(request, err);
 }
@@ -199,7 +198,7 @@ static const struct http_route routes[] = {
      .access = ACCESS_ANYBODY,
      .handle = get_index,
      .summary = "This list; to a browser the dashboard",
-     .replies = {{200, "One line per call", .type = "text/plain"},
+     .replies = {{200, "One line per call", .type = TYPE_PLAIN},
                  {200, "The dashboard", .type = "text/html", .headers = {"ETag"}}}},
 };
 const struct http_table service_routes = {routes, sizeof(routes) / sizeof(routes[0])};

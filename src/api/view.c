@@ -193,20 +193,12 @@ bool view_print(const struct view *view, enum view_form form, const struct json 
 
 bool view_negotiate(struct http_request *request, enum view_form *out_form, struct error *err)
 {
-    static const char *const types[] = {"application/json", "text/markdown", "text/plain", NULL};
-    int type;
+    int reply;
     http_add_header(request, "Vary", "Accept");
-    if (!http_negotiate(request, types, &type, err))
+    if (!http_negotiate(request, &reply, err))
         return false;
-    *out_form = (enum view_form)type; /* in the order of the list */
+    *out_form = (enum view_form)reply; /* in the order of the row: JSON, VIEW_REPLIES */
     return true;
-}
-
-const char *view_media_type(enum view_form form)
-{
-    static const char *const types[] = {"application/json", "text/markdown; charset=utf-8",
-                                        "text/plain; charset=utf-8"};
-    return types[form];
 }
 
 static bool reply_form(struct http_request *request, const struct view *view, enum view_form form,
@@ -220,7 +212,7 @@ static bool reply_form(struct http_request *request, const struct view *view, en
         return false;
     if (tagged)
         http_set_etag(request, etag);
-    http_answer(request, 200, view_media_type(form), text, size, false);
+    http_answer(request, 200, http_media_type(request), text, size, false);
     return true;
 }
 

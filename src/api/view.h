@@ -39,15 +39,13 @@ enum view_form { VIEW_JSON, VIEW_MARKDOWN, VIEW_PLAIN };
 
 /* In a route's row, behind the reply of JSON. */
 #define VIEW_REPLIES                                                                               \
-    {200, "A table for people", .type = "text/markdown"},                                          \
+    {200, "A table for people", .type = TYPE_MARKDOWN},                                            \
     {                                                                                              \
-        200, "The same, in columns for a terminal", .type = "text/plain"                           \
+        200, "The same, in columns for a terminal", .type = TYPE_PLAIN                             \
     }
 
 /* By Accept; JSON unless text is preferred. E_NOT_ACCEPTABLE for anything else. */
 bool view_negotiate(struct http_request *request, enum view_form *out_form, struct error *err);
-/* The media type of the answer. */
-const char *view_media_type(enum view_form form);
 /* The object as text, in `arena`. Not for VIEW_JSON. */
 bool view_print(const struct view *view, enum view_form form, const struct json *object,
                 struct arena *arena, const char **out_text, size_t *out_size, struct error *err);

@@ -67,6 +67,7 @@ struct http_request {
     char log_context[sizeof(HTTP_LOG_KEY) - 1 + HTTP_ID_BYTES];
     const char *id; /* X-Request-Id, the client's or ours: the end of `log_context` */
     struct http_match match;
+    int reply; /* index in the row of what is answered */
     const char *owner;
     int role;
     enum phase phase;

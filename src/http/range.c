@@ -77,8 +77,8 @@ bool http_tag_listed(const char *header, const char *quoted_tag, bool strong)
     return false;
 }
 
-/* How closely "type/subtype" fits a media range of `length` bytes: 0 not, 1 all, 2 type, 3 exactly.
- */
+/* How closely "type/subtype" (and parameters, which do not count) fits a media range of `length`
+ * bytes: 0 not, 1 all, 2 type, 3 exactly. */
 static int fit(const char *range, size_t length, const char *type)
 {
     size_t slash = strcspn(type, "/");
@@ -87,7 +87,7 @@ static int fit(const char *range, size_t length, const char *type)
     if (length == slash + 2 && memcmp(range + slash, "/*", 2) == 0 &&
         strncasecmp(range, type, slash) == 0)
         return 2;
-    return length == strlen(type) && strncasecmp(range, type, length) == 0 ? 3 : 0;
+    return length == strcspn(type, ";") && strncasecmp(range, type, length) == 0 ? 3 : 0;
 }
 
 /* The weight among the parameters of one element of Accept; 1 when it has none. */

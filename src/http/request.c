@@ -3,6 +3,7 @@
 #include "http_private.h"
 
 #include <assert.h>
+#include <stdio.h>
 #include <string.h>
 
 const struct http_route *http_route_of(const struct http_request *request)
@@ -62,26 +63,51 @@ bool http_body_is(const struct http_request *request, const char *type)
            (given[length] == '\0' || strchr("; \t", given[length]) != NULL);
 }
 
-bool http_negotiate(const struct http_request *request, const char *const *types, int *out_index,
-                    struct error *err)
+/* True for those that Accept chooses among: in front, with one status and a body. */
+static bool is_choice(const struct http_reply *replies, int index)
+{
+    return index < HTTP_REPLIES_MAX && replies[index].status == replies[0].status &&
+           http_reply_type(&replies[index]) != NULL;
+}
+
+static bool fail_not_acceptable(const struct http_request *request, struct error *err)
+{
+    char list[256] = "";
+    size_t used = 0;
+    const struct http_reply *replies = request->match.route->replies;
+    for (int i = 0; is_choice(replies, i) && used < sizeof(list); i++) {
+        const char *type = http_reply_type(&replies[i]);
+        used += (size_t)snprintf(list + used, sizeof(list) - used, "%s%.*s", i > 0 ? ", " : "",
+                                 (int)strcspn(type, ";"), type); /* may be cut off */
+    }
+    return FAIL(err, E_NOT_ACCEPTABLE, "\"%.100s\" is asked for; there is %s",
+                http_header(request, MHD_HTTP_HEADER_ACCEPT), list);
+}
+
+bool http_negotiate(struct http_request *request, int *out_index, struct error *err)
 {
     const char *accept = http_header(request, MHD_HTTP_HEADER_ACCEPT);
+    const struct http_reply *replies = request->match.route->replies;
     int best = -1;
     double highest = 0;
-    for (int i = 0; types[i] != NULL; i++) {
-        double quality = http_accept_quality(accept, types[i]);
+    for (int i = 0; is_choice(replies, i); i++) {
+        double quality = http_accept_quality(accept, http_reply_type(&replies[i]));
         if (quality > highest) {
             highest = quality;
             best = i;
         }
     }
     if (best < 0)
-        return FAIL(err, E_NOT_ACCEPTABLE, "\"%.100s\" is asked for; there is %s%s%s%s%s", accept,
-                    types[0], types[1] != NULL ? ", " : "", types[1] != NULL ? types[1] : "",
-                    types[1] != NULL && types[2] != NULL ? ", " : "",
-                    types[1] != NULL && types[2] != NULL ? types[2] : "");
-    *out_index = best;
+        return fail_not_acceptable(request, err);
+    request->reply = best;
+    if (out_index != NULL)
+        *out_index = best;
     return true;
+}
+
+const char *http_media_type(const struct http_request *request)
+{
+    return http_reply_type(&request->match.route->replies[request->reply]);
 }
 
 uint64_t http_body_size(const struct http_request *request)

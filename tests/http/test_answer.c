@@ -29,17 +29,23 @@ static bool send_file(struct http_request *request, void *context, struct error 
 static bool choose(struct http_request *request, void *context, struct error *err)
 {
     (void)context;
-    static const char *const types[] = {"application/json", "text/csv", "text/markdown", NULL};
     int index;
-    if (!http_negotiate(request, types, &index, err))
+    if (!http_negotiate(request, &index, err))
         return false;
-    http_answer(request, 200, types[index], types[index], strlen(types[index]), false);
+    const char *type = http_media_type(request);
+    http_answer(request, 200, type, type, strlen(type), false);
     return true;
 }
 
 static const struct http_route routes[] = {
     {.method = "GET", .pattern = "/file", .handle = send_file},
-    {.method = "GET", .pattern = "/choose", .handle = choose},
+    {.method = "GET",
+     .pattern = "/choose",
+     .handle = choose,
+     .replies = {{200, "JSON", .type = "application/json"},
+                 {200, "A table", .type = "text/csv; header=present"},
+                 {200, "A text", .type = "text/markdown"},
+                 {202, "Later", .type = "image/png"}}},
 };
 static const struct http_table table = {routes, sizeof(routes) / sizeof(routes[0])};
 static const struct http_table *const tables[] = {&table, NULL};
@@ -128,7 +134,7 @@ static const struct {
 } accepts[] = {
     {"", 200, "application/json"},
     {"Accept: */*\r\n", 200, "application/json"},
-    {"Accept: text/csv\r\n", 200, "text/csv"},
+    {"Accept: text/csv\r\n", 200, "text/csv; header=present"},
     {"Accept: text/*\r\n", 200, "text/csv"},
     {"Accept: text/*;q=0.5, text/markdown\r\n", 200, "text/markdown"},
     {"Accept: application/json;q=0, */*\r\n", 200, "text/csv"},

@@ -47,10 +47,11 @@ const char *http_body(const struct http_request *request, size_t *out_size);
 uint64_t http_body_size(const struct http_request *request);
 /* True when the media type of the body is `type`, whatever its parameters. */
 bool http_body_is(const struct http_request *request, const char *type);
-/* Index of the media type in the NULL-terminated list that the client likes best; the first one
- * without an Accept header. E_NOT_ACCEPTABLE when it wants none of them. */
-bool http_negotiate(const struct http_request *request, const char *const *types, int *out_index,
-                    struct error *err);
+/* Index (or NULL) of the reply in the route's row whose media type the client likes best; the first
+ * one without an Accept header. E_NOT_ACCEPTABLE when it wants none of them. */
+bool http_negotiate(struct http_request *request, int *out_index, struct error *err);
+/* The media type of the reply that was negotiated, else of the first one in the row. */
+const char *http_media_type(const struct http_request *request);
 
 /* Who asks, and in which role: set by the server's `authorize`, kept for handlers. The same owner
  * once more leaves the pointer as it is. */

@@ -28,12 +28,13 @@ struct http_media {
     const struct schema *schema; /* of JSON, or of the parts of a form; NULL: bytes */
 };
 
-/* An answer to a request that succeeds; several with one status are chosen from by Accept. */
+/* An answer to a request that succeeds; of several with the status of the first one, Accept chooses
+ * (http_negotiate). */
 struct http_reply {
-    int status;                            /* 0 ends the list */
-    const char *help;                      /* what it is, as a sentence without its full stop */
-    const struct schema *schema;           /* of JSON, or of events: their names and data */
-    const char *type;                      /* media type; NULL: JSON, or, without schema, no body */
+    int status;                  /* 0 ends the list */
+    const char *help;            /* what it is, as a sentence without its full stop */
+    const struct schema *schema; /* of JSON, or of events: their names and data */
+    const char *type; /* media type, with its parameters; NULL: JSON, or, without schema, no body */
     const char *headers[HTTP_HEADERS_MAX]; /* those that it may have, "ETag"; NULL ends them */
 };
 
