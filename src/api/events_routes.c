@@ -368,8 +368,10 @@ static bool watch_jobs(struct http_request *request, void *context, struct error
 {
     const struct store_viewer viewer = access_viewer(request, context);
     const char *owner = http_query(request, "owner");
-    if (viewer.own_only && owner != NULL && strcmp(owner, viewer.owner) != 0)
-        return FAIL(err, E_FORBIDDEN, "jobs of others are private here");
+    if (viewer.own_only && owner != NULL && strcmp(owner, viewer.owner) != 0) {
+        FAIL(err, E_FORBIDDEN, "jobs of others are private here");
+        return error_parameter(err, "owner");
+    }
     return start_watch(request, context, NULL, owner, err);
 }
 

@@ -125,7 +125,9 @@ static const struct schema_member problem_members[] = {
      .help = "Stable; what a program looks at"},
     {"detail", .type = SCHEMA_STRING, .help = "The value, the rule and the object, for people"},
     {"pointer", .type = SCHEMA_STRING, .optional = true,
-     .help = "JSON pointer to the field (RFC 6901)"},
+     .help = "JSON pointer to the field of the body (RFC 6901)"},
+    {"parameter", .type = SCHEMA_STRING, .optional = true,
+     .help = "The parameter of the query string"},
     {0},
 };
 const struct schema problem_schema = {
@@ -143,4 +145,6 @@ void problem_add(struct json *object, const struct error *error)
     json_add_string(object, "detail", detail_of(error));
     if (error->pointer[0] != '\0')
         json_add_string(object, "pointer", error->pointer);
+    if (error->parameter[0] != '\0')
+        json_add_string(object, "parameter", error->parameter);
 }

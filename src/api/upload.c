@@ -125,7 +125,7 @@ bool upload_begin(struct http_request *request, struct api *api, const struct up
     if (upload == NULL || !upload_fits(request, api, 0, err))
         return false;
     if (id != NULL && !digest_parse_id(id, hex, err))
-        return error_context(err, "id");
+        return error_context(err, "id") || error_parameter(err, "id");
     upload_init(upload, api, kind, id);
     const struct http_sink sink = {.write = upload_write, .context = upload};
     http_set_sink(request, &sink, kind->limit(api));

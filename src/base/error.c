@@ -77,6 +77,13 @@ bool error_at(struct error *err, const char *format, ...)
     return false;
 }
 
+bool error_parameter(struct error *err, const char *name)
+{
+    if (err != NULL && strlen(name) < sizeof(err->parameter)) /* half a name would be another */
+        memcpy(err->parameter, name, strlen(name) + 1);
+    return false;
+}
+
 bool error_internal(struct error *err)
 {
     if (err != NULL)

@@ -64,7 +64,7 @@ static enum MHD_Result check_parameter(void *context, enum MHD_ValueKind kind, c
     (void)kind;
     struct query_check *check = context;
     size_t index = find_parameter(check->request->match.route, name);
-    check->ok = check_value(check, index, name, value);
+    check->ok = check_value(check, index, name, value) || error_parameter(check->err, name);
     check->seen |= 1U << index;
     return check->ok ? MHD_YES : MHD_NO;
 }
@@ -76,9 +76,10 @@ bool http_check_query(struct http_request *request, struct error *err)
     (void)MHD_get_connection_values(request->connection, MHD_GET_ARGUMENT_KIND, check_parameter,
                                     &check);
     for (size_t i = 0; check.ok && i < HTTP_QUERY_MAX && route->query[i] != NULL; i++) {
-        if (route->query[i]->default_text == NULL && (check.seen & 1U << i) == 0)
-            return FAIL(err, E_INVALID, "the parameter \"%s\" must be given",
-                        route->query[i]->name);
+        if (route->query[i]->default_text == NULL && (check.seen & 1U << i) == 0) {
+            FAIL(err, E_INVALID, "the parameter \"%s\" must be given", route->query[i]->name);
+            return error_parameter(err, route->query[i]->name);
+        }
     }
     return check.ok;
 }

@@ -16,7 +16,7 @@ bool page_limit(const struct store_page *page, int64_t *out_limit, struct error 
     if (limit < 1 || limit > STORE_PAGE_MAX) {
         FAIL(err, E_INVALID, "limit is %" PRId64 "; 1 to %d rows make a page", limit,
              (int)STORE_PAGE_MAX);
-        return false;
+        return error_parameter(err, "limit");
     }
     *out_limit = limit;
     return true;
@@ -29,10 +29,14 @@ bool page_number(const struct store_page *page, int64_t *out_below, struct error
         return true;
     }
     struct error reason;
-    if (!text_parse_i64(page->cursor, 1, INT64_MAX, out_below, &reason))
-        return FAIL(err, E_INVALID, "\"%s\" is no cursor; use the one of the page before",
-                    page->cursor);
-    return true;
+    return text_parse_i64(page->cursor, 1, INT64_MAX, out_below, &reason) ||
+           page_fail_cursor(page, err);
+}
+
+bool page_fail_cursor(const struct store_page *page, struct error *err)
+{
+    FAIL(err, E_INVALID, "\"%s\" is no cursor; use the one of the page before", page->cursor);
+    return error_parameter(err, "cursor");
 }
 
 bool row_needs_blob(struct database *database, const char *id, struct error *err)

@@ -11,6 +11,9 @@ bool page_limit(const struct store_page *page, int64_t *out_limit, struct error 
  * the first page. E_INVALID for what is no cursor. */
 bool page_number(const struct store_page *page, int64_t *out_below, struct error *err);
 
+/* E_INVALID: the page's cursor is none. Always false. */
+bool page_fail_cursor(const struct store_page *page, struct error *err);
+
 /* E_NOT_FOUND unless the file that a new row names is there. */
 bool row_needs_blob(struct database *database, const char *id, struct error *err);
 

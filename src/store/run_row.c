@@ -152,9 +152,7 @@ static bool parse_cursor(const struct store_page *page, int64_t *out_variant, in
     if (sscanf(page->cursor, "%18" SCNd64 ".%18" SCNd64, out_variant, out_seed) == 2 &&
         *out_variant >= 0 && *out_seed >= 0)
         (void)snprintf(again, sizeof(again), "%" PRId64 ".%" PRId64, *out_variant, *out_seed);
-    return strcmp(page->cursor, again) == 0 ||
-           FAIL(err, E_INVALID, "\"%s\" is no cursor; use the one of the page before",
-                page->cursor);
+    return strcmp(page->cursor, again) == 0 || page_fail_cursor(page, err);
 }
 
 bool run_row_list(struct database *database, const char *job, const enum run_state *state,

@@ -118,6 +118,12 @@ START_TEST(data_sets_and_labels_are_described)
 }
 END_TEST
 
+static void check_parameter(const struct json *problem, const char *name)
+{
+    ck_assert_str_eq(service_text(problem, "parameter"), name);
+    ck_assert(json_find(problem, "pointer") == NULL);
+}
+
 START_TEST(lists_come_in_pages)
 {
     service_spec(&service, "");
@@ -128,8 +134,11 @@ START_TEST(lists_come_in_pages)
     page = service_get(&service, target, 200);
     ck_assert_uint_eq(json_count(service_member(page, "items")), 1);
     ck_assert_int_eq(json_type(service_member(page, "next")), JSON_NULL);
-    service_get(&service, "/v1/datasets?limit=0", 422);
-    service_get(&service, "/v1/datasets?cursor=nonsense", 422);
+    check_parameter(service_get(&service, "/v1/datasets?limit=0", 422), "limit");
+    check_parameter(service_get(&service, "/v1/datasets?limit=2&limit=3", 422), "limit");
+    check_parameter(service_get(&service, "/v1/datasets?cursor=nonsense", 422), "cursor");
+    check_parameter(service_call(&service, "POST", "/v1/datasets?id=sha256:1", NULL, "", 0, 422),
+                    "id");
 }
 END_TEST
 

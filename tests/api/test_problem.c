@@ -76,6 +76,16 @@ START_TEST(a_problem_has_detail_and_pointer)
 }
 END_TEST
 
+START_TEST(a_problem_of_the_query_string_names_its_parameter)
+{
+    struct error error = {.code = E_INVALID, .message = "limit is 0"};
+    ck_assert(!error_parameter(&error, "limit"));
+    ck_assert_str_eq(print(&error),
+                     "{\"title\":\"Unprocessable Content\",\"status\":422,\"code\":\"invalid\","
+                     "\"detail\":\"limit is 0\",\"parameter\":\"limit\"}");
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("problem");
@@ -85,6 +95,7 @@ int main(void)
     tcase_add_loop_test(tcase, what_is_inside_stays_inside, 0, ERROR_CODE_COUNT);
     tcase_add_loop_test(tcase, an_internal_error_says_nothing_and_is_a_5xx, 0, ERROR_CODE_COUNT);
     tcase_add_test(tcase, a_problem_has_detail_and_pointer);
+    tcase_add_test(tcase, a_problem_of_the_query_string_names_its_parameter);
     suite_add_tcase(suite, tcase);
     return support_run(suite);
 }

@@ -121,6 +121,24 @@ START_TEST(a_pointer_is_whole_or_absent)
 }
 END_TEST
 
+/* Law: half a name is another parameter's, so one that does not fit is left out. */
+START_TEST(a_parameter_is_whole_or_absent)
+{
+    char filler[2 * ERROR_PARAMETER_BYTES];
+    for (size_t length = 1; length < sizeof(filler); length++) {
+        memset(filler, 'x', length);
+        filler[length] = '\0';
+        struct error err;
+        FAIL(&err, E_INVALID, "bad");
+        ck_assert(!error_parameter(&err, filler));
+        ck_assert_uint_eq(strlen(err.parameter), length < ERROR_PARAMETER_BYTES ? length : 0);
+        FAIL(&err, E_INVALID, "worse");
+        ck_assert_str_eq(err.parameter, "");
+    }
+    ck_assert(!error_parameter(NULL, "limit"));
+}
+END_TEST
+
 /* Law: names and codes are a bijection. */
 START_TEST(every_code_has_a_name_of_its_own)
 {
@@ -146,6 +164,7 @@ int main(void)
     tcase_add_test(cases, long_messages_are_cut_at_the_end);
     tcase_add_test(cases, the_deepest_pointer_wins_and_prefixes_add_up);
     tcase_add_test(cases, a_pointer_is_whole_or_absent);
+    tcase_add_test(cases, a_parameter_is_whole_or_absent);
     tcase_add_test(cases, an_internal_error_stays_so_until_it_is_replaced);
     tcase_add_test(cases, every_code_has_a_name_of_its_own);
     suite_add_tcase(suite, cases);

@@ -13,6 +13,6 @@ int problem_status_of(const struct error *error);
 
 extern const struct schema problem_schema;
 
-/* Adds title, status, code, detail and, when there is one, pointer to an object. What went wrong
- * inside the server (files, bugs) is told in general terms; the log has the rest. */
+/* Adds title, status, code, detail and, when there is one, pointer or parameter to an object. What
+ * went wrong inside the server (files, bugs) is told in general terms; the log has the rest. */
 void problem_add(struct json *object, const struct error *error);

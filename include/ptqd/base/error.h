@@ -16,14 +16,15 @@ enum error_code {
     ERROR_CODE_COUNT
 };
 
-enum { ERROR_MESSAGE_BYTES = 1024, ERROR_POINTER_BYTES = 128 };
+enum { ERROR_MESSAGE_BYTES = 1024, ERROR_POINTER_BYTES = 128, ERROR_PARAMETER_BYTES = 32 };
 
 struct error {
     enum error_code code;
     char message[ERROR_MESSAGE_BYTES];
-    char pointer[ERROR_POINTER_BYTES]; /* JSON pointer (RFC 6901) to the field, "" when none */
-    bool internal;                     /* the message names what is nobody's but the operator's */
-    const char *file;                  /* where the error was first noticed */
+    char pointer[ERROR_POINTER_BYTES];     /* JSON pointer (RFC 6901) to the field, "" when none */
+    char parameter[ERROR_PARAMETER_BYTES]; /* of the call: "cursor"; "" when none */
+    bool internal;    /* the message names what is nobody's but the operator's */
+    const char *file; /* where the error was first noticed */
     int line;
     const char *function;
 };
@@ -48,6 +49,10 @@ bool error_context(struct error *err, const char *format, ...)
 
 /* Notes the JSON field that an error is about, unless a deeper call has noted one; always false. */
 bool error_at(struct error *err, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* Notes the parameter of a call, as query strings have them, that an error is about; always false.
+ */
+bool error_parameter(struct error *err, const char *name);
 
 /* Marks an error whose message names files of the program or speaks of its database: for the log,
  * not for clients. Always false. */
