@@ -87,12 +87,6 @@ static void apply(const struct layer_rule *later, struct layer_rule *rule)
     rule->given |= later->given;
 }
 
-static bool is_given(const struct layer_rule *rule, const char *name)
-{
-    const struct param_table *table = layer_rule_table();
-    return rule->given >> (param_find(table, name) - table->rows) & 1;
-}
-
 static struct range_choice range_of(int init, double percentile)
 {
     return (struct range_choice){
@@ -113,7 +107,7 @@ static struct quant_layer_format format_of(const struct layer_rule *rule)
                   .symmetric = rule->activations.scheme == SCHEME_SYMMETRIC},
         .input_range = range_of(rule->activations.init, rule->activations.percentile),
     };
-    if (is_given(rule, "activations.bits"))
+    if (layer_rule_gives(rule, "activations.bits"))
         format.input.bits =
             (int)(rule->activations.bits ? rule->activations.bits : rule->weights.bits);
     if (rule->skip)

@@ -20,7 +20,7 @@ static const struct param rows[] = {
     {.name = "skip",
      .type = PARAM_BOOL,
      .unit = "",
-     .help = "Weights and input of the layer stay in float.",
+     .help = "Weights and input of the layer stay in float, until a later rule says false.",
      FIELD(skip)},
     {.name = "weights.bits",
      .type = PARAM_INT,
@@ -101,4 +101,9 @@ static const struct param_table table = {
 const struct param_table *layer_rule_table(void)
 {
     return &table;
+}
+
+bool layer_rule_gives(const struct layer_rule *rule, const char *name)
+{
+    return rule->given >> (param_find(&table, name) - rows) & 1;
 }

@@ -17,6 +17,7 @@
 #include "ptqd/recon/method.h"
 
 #include <stddef.h>
+#include <string.h>
 
 static const char *const equalize_choices[] = {"none", "cle", "ocs", NULL};
 const char *const scheme_choices[] = {"symmetric", "asymmetric", NULL};
@@ -470,9 +471,51 @@ static bool check_scheme(const struct pipeline *pipeline, struct error *err)
     return true;
 }
 
+/* The first choice that a rule makes for its layers, in place of the pipeline's; NULL: none. */
+static const struct param *choice_of(const struct layer_rule *rule)
+{
+    const struct param_table *choices = layer_rule_table();
+    for (size_t i = 0; i < choices->count; i++) {
+        if ((rule->given >> i & 1) && param_find(&table, choices->rows[i].name) != NULL)
+            return &choices->rows[i];
+    }
+    return NULL;
+}
+
+static bool fail_skipped(const struct pipeline *pipeline, size_t index, const struct param *choice,
+                         struct error *err)
+{
+    const struct layer_rule *rule = &pipeline->rules[index];
+    const struct param_value value = param_load(choice, rule);
+    int group = (int)strcspn(choice->name, "."); /* every choice is in one */
+    char text[64];
+    param_print(choice, &value, text, sizeof(text));
+    (void)FAIL(err, E_INVALID,
+               "%s is %s in the rule for '%s', which skips these layers: they stay in float, and "
+               "no later rule takes that back",
+               choice->name, text, rule->match);
+    return error_at(err, "/layers/%zu/%.*s/%s", index, group, choice->name,
+                    choice->name + group + 1);
+}
+
+/* What a rule says beside "skip" may be for a later one that takes the skip back. */
+static bool check_skips(const struct pipeline *pipeline, struct error *err)
+{
+    bool taken_back = false;
+    for (size_t i = pipeline->rule_count; i-- > 0 && !taken_back;) {
+        const struct layer_rule *rule = &pipeline->rules[i];
+        const struct param *choice = rule->skip ? choice_of(rule) : NULL;
+        if (choice != NULL)
+            return fail_skipped(pipeline, i, choice, err);
+        taken_back = layer_rule_gives(rule, "skip") && !rule->skip;
+    }
+    return true;
+}
+
 bool pipeline_check(const struct pipeline *pipeline, struct error *err)
 {
-    if (!check_training(pipeline, err) || !check_scheme(pipeline, err))
+    if (!check_training(pipeline, err) || !check_scheme(pipeline, err) ||
+        !check_skips(pipeline, err))
         return false;
     if (pipeline->weights.narrow && pipeline->weights.scheme == SCHEME_ASYMMETRIC) {
         (void)fail_narrow(err);

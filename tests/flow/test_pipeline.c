@@ -7,6 +7,9 @@
 #include "ptqd/artifact/artifact.h"
 #include "ptqd/quant/observer.h"
 
+#include <stdio.h>
+#include <string.h>
+
 static struct arena *arena;
 static struct error err;
 static struct pipeline pipeline;
@@ -151,6 +154,45 @@ START_TEST(zero_points_are_refused_with_the_reason)
 }
 END_TEST
 
+static void give(struct layer_rule *rule, const struct param *row)
+{
+    rule->given |= UINT64_C(1) << (row - layer_rule_table()->rows);
+}
+
+/* Law: a rule that skips layers and chooses something for them is refused with the choice, unless
+ * a later rule takes the skip back; one that does not skip may choose everything. */
+START_TEST(a_choice_for_skipped_layers_is_refused)
+{
+    const struct param_table *choices = layer_rule_table();
+    const struct param *skip = param_find(choices, "skip");
+    for (size_t i = 0; i < choices->count; i++) {
+        const struct param *row = &choices->rows[i];
+        bool chooses = strcmp(row->name, "match") != 0 && row != skip;
+        struct layer_rule rules[3] = {{.match = "*"}, {.match = "a?"}, {.match = "a1"}};
+        pipeline.rules = rules;
+        pipeline.rule_count = 3;
+        give(&rules[1], row);
+        ck_assert_ok(pipeline_check(&pipeline, &err), &err);
+        give(&rules[1], skip);
+        ck_assert_ok(pipeline_check(&pipeline, &err), &err);
+        rules[1].skip = true;
+        if (!chooses) {
+            ck_assert_ok(pipeline_check(&pipeline, &err), &err);
+            continue;
+        }
+        err = (struct error){.message = ""};
+        ck_assert_fails(pipeline_check(&pipeline, &err), &err, E_INVALID, row->name);
+        ck_assert_msg(support_contains(err.message, "in the rule for 'a?'"), "%s", err.message);
+        char pointer[ERROR_POINTER_BYTES];
+        (void)snprintf(pointer, sizeof(pointer), "/layers/1/%s", row->name);
+        *strchr(pointer, '.') = '/';
+        ck_assert_str_eq(err.pointer, pointer);
+        give(&rules[2], skip);
+        ck_assert_ok(pipeline_check(&pipeline, &err), &err);
+    }
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("pipeline");
@@ -164,6 +206,7 @@ int main(void)
     tcase_add_test(tcase, narrow_asymmetric_weights_are_refused);
     tcase_add_test(tcase, what_cannot_be_trained_is_refused_with_the_reason);
     tcase_add_test(tcase, zero_points_are_refused_with_the_reason);
+    tcase_add_test(tcase, a_choice_for_skipped_layers_is_refused);
     suite_add_tcase(suite, tcase);
     return support_run(suite);
 }

@@ -178,6 +178,9 @@ START_TEST(errors_name_field_value_and_rule)
          "\"scheme\":\"asymmetric\"}}]}}",
          E_INVALID, "/pipeline/layers/0/weights/narrow",
          "weights.narrow is true with weights.scheme \"asymmetric\""},
+        {"{" FILES ",\"pipeline\":{\"layers\":[{\"match\":\"a\"},{\"match\":\"b\",\"skip\":true,"
+         "\"weights\":{\"bits\":8}}]}}",
+         E_INVALID, "/pipeline/layers/1/weights/bits", "weights.bits is 8 in the rule for 'b'"},
         {"{" FILES ",\"pipeline\":{\"optimize\":{\"variable\":\"magic\"}}}", E_INVALID,
          "/pipeline/optimize/variable", "magic"},
         {"{" FILES ",\"pipeline\":{\"activations\":{\"init\":\"output\"}}}", E_INVALID,

@@ -97,6 +97,8 @@ const struct param_table *pipeline_table(void);
 /* Rows of a layer rule, none with a default: what is not given stays as it is. All but "match" and
  * "skip" are called as rows of the pipeline and have their values. */
 const struct param_table *layer_rule_table(void);
+/* Does the rule say something in the row of this name? */
+bool layer_rule_gives(const struct layer_rule *rule, const char *name);
 
 /* Rules between rows; E_INVALID with the pointer of the field. */
 bool pipeline_check(const struct pipeline *pipeline, struct error *err);
