@@ -14,6 +14,9 @@
  */
 static const double PRIOR = 0.2;
 
+/* A variance below this part of the squared mean is rounding of sums in float32. */
+static const double ROUNDING = 1e-6;
+
 bool linear_gram_init(struct arena *arena, const struct quant_layer *layer, struct gram *out_gram,
                       struct error *err)
 {
@@ -98,6 +101,21 @@ void linear_problem_add_prior(struct linear_problem *problem)
         problem->H[i * D + i % D] *= 1.0 + problem->prior;
 }
 
+double linear_problem_negligible(const struct linear_problem *problem, int64_t i)
+{
+    return ROUNDING * problem->mean[i] * problem->mean[i];
+}
+
+/* What does not vary has no covariance. Where the sums leave some, beside an H_dd of 0, a code of
+ * that value would seem to gain without end. */
+static void clear_negligible(struct linear_problem *problem, int64_t k)
+{
+    int64_t D = problem->D, first = k / (problem->K / problem->G) * D;
+    for (int64_t d = 0; d < D; d++)
+        if (!(problem->H[(first + d) * D + d] > linear_problem_negligible(problem, first + d)))
+            problem->target[k * D + d] = 0.0;
+}
+
 /* ε H_dd of the covariance, from the diagonal that has the prior in it; d of channel k. */
 static double prior_weight(const struct linear_problem *problem, int64_t k, int64_t d)
 {
@@ -138,8 +156,10 @@ void linear_problem_set_targets(struct linear_problem *problem, struct linear_ta
     problem->target = targets->products;
     problem->target_mean = targets->sum;
     problem->target_variance = targets->squares;
-    for (int64_t k = 0; k < K; k++)
+    for (int64_t k = 0; k < K; k++) {
+        clear_negligible(problem, k);
         pull_to_weights(problem, k);
+    }
 }
 
 /* τ_k − ŵ·μ̂ */

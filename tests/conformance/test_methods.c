@@ -260,6 +260,24 @@ START_TEST(constant_inputs_and_zero_weights_are_survived)
 }
 END_TEST
 
+/* Law: what rounding leaves of the moments of inputs that hardly change makes no weights large. */
+START_TEST(constant_inputs_make_no_weights_large)
+{
+    const struct layer_fixture_options about = {
+        .K = 8, .D = 24, .G = 1, .positions = 400, .bits = 8, .still = true, .seed = 1};
+    for (const struct method *const *row = method_table(); *row; row++) {
+        struct layer_fixture f;
+        double largest = 0.0;
+        layer_fixture_init(&f, arena, &about);
+        for (int64_t i = 0; i < f.K * f.D; i++)
+            largest = fmax(largest, fabs((double)f.weights[i]));
+        solve(*row, &f);
+        for (int64_t i = 0; i < f.K * f.D; i++)
+            ck_assert_double_le(fabs((double)f.layer.weight_values[i]), 1.5 * largest);
+    }
+}
+END_TEST
+
 START_TEST(formats_with_zero_points_are_refused_with_the_reason)
 {
     for (const struct method *const *row = method_table(); *row; row++)
@@ -387,6 +405,7 @@ int main(void)
     tcase_add_test(tcase, scales_keep_to_their_limit);
     tcase_add_test(tcase, methods_are_deterministic);
     tcase_add_test(tcase, constant_inputs_and_zero_weights_are_survived);
+    tcase_add_test(tcase, constant_inputs_make_no_weights_large);
     tcase_add_test(tcase, formats_with_zero_points_are_refused_with_the_reason);
     tcase_add_test(tcase, methods_that_iterate_stop_when_asked);
     tcase_add_test(tcase, failing_allocations_are_errors);

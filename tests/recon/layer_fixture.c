@@ -45,6 +45,12 @@ static void add_targets(const struct layer_fixture *f, struct linear_targets *ta
         }
 }
 
+/* A value that changes between two that are close, or not at all. */
+static double still_value(int64_t row, int64_t i)
+{
+    return i == 0 && row % 2 == 0 ? 0.701 : 0.7;
+}
+
 static void make_data(struct layer_fixture *f, const struct layer_fixture_options *options,
                       struct rng *rng)
 {
@@ -52,10 +58,12 @@ static void make_data(struct layer_fixture *f, const struct layer_fixture_option
         double common = rng_normal(rng);
         for (int64_t i = 0; i < f->D; i++) {
             double own = rng_normal(rng);
-            double value = 0.5 + options->correlation * common + own;
-            f->x[row * f->D + i] = (float)fmax(value, 0.0);
+            double value = fmax(0.5 + options->correlation * common + own, 0.0);
+            double quantized = value + options->noise * rng_normal(rng);
+            f->x[row * f->D + i] =
+                (float)(options->still ? still_value(row, i) + 1e-4 * own : value);
             f->x_quantized[row * f->D + i] =
-                (float)(fmax(value, 0.0) + options->noise * rng_normal(rng));
+                (float)(options->still ? still_value(row, i) : quantized);
         }
     }
     for (int64_t i = 0; i < f->K * f->D; i++)
@@ -110,14 +118,19 @@ void layer_fixture_targets(const struct layer_fixture *fixture, struct arena *ar
     struct error err = {.message = ""};
     ck_assert_ok(linear_targets_init(arena, &fixture->layer, out_targets, &err), &err);
     add_targets(fixture, out_targets);
+    for (int64_t i = 0; fixture->still && i < fixture->K * fixture->D; i++)
+        out_targets->products[i] = (double)(float)out_targets->products[i];
 }
 
 void layer_fixture_init(struct layer_fixture *fixture, struct arena *arena,
                         const struct layer_fixture_options *options)
 {
     struct error err = {.message = ""};
-    struct layer_fixture f = {
-        .K = options->K, .D = options->D, .G = options->G, .positions = options->positions};
+    struct layer_fixture f = {.K = options->K,
+                              .D = options->D,
+                              .G = options->G,
+                              .positions = options->positions,
+                              .still = options->still};
     f.x = ARENA_ARRAY(arena, float, f.G *f.positions *f.D, &err);
     f.x_quantized = ARENA_ARRAY(arena, float, f.G *f.positions *f.D, &err);
     f.weights = ARENA_ARRAY(arena, float, f.K *f.D, &err);

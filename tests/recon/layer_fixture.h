@@ -7,6 +7,7 @@
 
 struct layer_fixture {
     int64_t K, D, G, positions;
+    bool still;
     float *x, *x_quantized; /* [G][positions][D] */
     float *weights, *bias;  /* [K][D], [K] */
     struct quant_layer layer;
@@ -19,6 +20,7 @@ struct layer_fixture_options {
     bool asymmetric, per_tensor; /* format of the weights */
     double noise;                /* of x̂ against x */
     double correlation;          /* 0 to 1: how alike the columns' elements are */
+    bool still;                  /* x̂ hardly changes, and sums are rounded to float32 */
     uint64_t seed;
 };
 

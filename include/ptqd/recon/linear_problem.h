@@ -62,8 +62,12 @@ bool linear_problem_create(struct gram *gram, const struct quant_layer *layer,
  * the larger is ε. */
 void linear_problem_add_prior(struct linear_problem *problem);
 
-/* Sets, or replaces, what is wanted; `targets` are overwritten and kept. */
+/* Sets, or replaces, what is wanted; `targets` are overwritten and kept. c_k is 0 of values that do
+ * not vary. */
 void linear_problem_set_targets(struct linear_problem *problem, struct linear_targets *targets);
+
+/* Up to this variance value i (of G · D) does not vary: it is rounding of the sums. */
+double linear_problem_negligible(const struct linear_problem *problem, int64_t i);
 
 /* E_k of weights ŵ [D] with their best bias, which is also given (may be NULL). */
 double linear_problem_error(const struct linear_problem *problem, int64_t k, const float *weights,

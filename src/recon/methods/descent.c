@@ -11,9 +11,6 @@
 /* Rounds of sweep and scale. More rounds with pairs gain 0.002 dB. */
 enum { ROUNDS_MAX = 100, PAIR_ROUNDS_MAX = 2 };
 
-/* A variance below this part of the squared mean is rounding of sums in float32. */
-static const double ROUNDING = 1e-6;
-
 /* Multiplications between two reports, about 10 ms. */
 static const int64_t REPORT_OPERATIONS = 1 << 24;
 
@@ -237,7 +234,7 @@ bool descent_init(struct arena *arena, const struct linear_problem *problem,
     if (!allocate(arena, &descent, err))
         return false;
     for (int64_t i = 0; i < problem->G * problem->D; i++)
-        descent.negligible[i] = ROUNDING * problem->mean[i] * problem->mean[i];
+        descent.negligible[i] = linear_problem_negligible(problem, i);
     for (int64_t share = 0; share < descent.shares; share++)
         descent.best.error[share] = (double)INFINITY;
     descent_begin_layer(&descent);
