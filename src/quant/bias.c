@@ -8,6 +8,9 @@
 /* The largest float32 below 2^31: a code above it would decode to what has no code. */
 static const double code_limit = 2147483520.0;
 
+/* Half of that: what it decodes to still has a code when the scale is rounded. */
+static const float nearest_limit = 1073741824.0f;
+
 bool quant_bias_has_codes(const struct quant_layer *layer)
 {
     return layer->activation >= 0 && !quant_layer_is_float(layer);
@@ -27,7 +30,9 @@ float quant_bias_nearest(const struct quant_network *network, const struct quant
     if (!quant_bias_has_codes(layer))
         return bias;
     float scale = quant_bias_scale(network, layer, k);
-    return scale > 0.0f ? rintf(bias / scale) * scale : bias;
+    if (!(scale > 0.0f)) /* the product of two small ones */
+        return 0.0f;
+    return fminf(fmaxf(rintf(bias / scale), -nearest_limit), nearest_limit) * scale;
 }
 
 /* Two subnormal factors may have the product 0: then only a bias of 0 has a code. */

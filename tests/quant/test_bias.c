@@ -96,6 +96,26 @@ START_TEST(a_product_of_scales_that_underflows_has_a_code_for_zero_only)
 }
 END_TEST
 
+/* Law: what is nearest to a bias has a code, however large the bias is. */
+START_TEST(the_nearest_value_has_a_code)
+{
+    static const float scales[] = {1e-3f, 3e-12f, 7e-25f, 1e-38f};
+    static const float biases[] = {0.0f, 1e-30f, -1e-4f, 0.3f, -1e30f};
+    for (size_t i = 0; i < sizeof(scales) / sizeof(scales[0]); i++) {
+        layer->quantizer.scales[2] = scales[i];
+        network->activations[0].quantizer.scales[0] = i == 3 ? 1e-30f : 0.1f;
+        for (size_t j = 0; j < sizeof(biases) / sizeof(biases[0]); j++) {
+            int32_t codes[K];
+            memset(layer->bias_values, 0, K * sizeof(float));
+            layer->bias_values[2] = quant_bias_nearest(network, layer, 2, biases[j]);
+            ck_assert_ok(quant_bias_encode(network, layer, codes, &err), &err);
+            float decoded = (float)codes[2] * quant_bias_scale(network, layer, 2);
+            ck_assert(decoded == layer->bias_values[2]);
+        }
+    }
+}
+END_TEST
+
 /* Law: where weights or input have no scale, a bias stays what it is. */
 START_TEST(without_a_scale_biases_stay_in_float)
 {
@@ -119,6 +139,7 @@ int main(void)
     tcase_add_test(tests, rounded_biases_stay);
     tcase_add_test(tests, a_bias_without_a_code_leaves_the_network_as_it_was);
     tcase_add_test(tests, a_product_of_scales_that_underflows_has_a_code_for_zero_only);
+    tcase_add_test(tests, the_nearest_value_has_a_code);
     tcase_add_test(tests, without_a_scale_biases_stay_in_float);
     suite_add_tcase(suite, tests);
     (void)support_run(suite); /* TAP reports failures */

@@ -16,9 +16,9 @@ bool quant_bias_has_codes(const struct quant_layer *layer);
 float quant_bias_scale(const struct quant_network *network, const struct quant_layer *layer,
                        int64_t k);
 
-/* The value nearest to a bias that has a code, whatever its size: what a solver should count with.
- * At few bits a step of the bias is a visible share of a step of the output. Without codes, the
- * bias itself. */
+/* The value nearest to a bias that has a code, of at most 2^30: what a solver should count with. At
+ * few bits a step of the bias is a visible share of a step of the output; of a channel of next to
+ * no weights 2^30 steps are less than a trained bias may want. Without codes, the bias itself. */
 float quant_bias_nearest(const struct quant_network *network, const struct quant_layer *layer,
                          int64_t k, float bias);
 
