@@ -172,8 +172,18 @@ void ranges_least_scales(const struct ranges *ranges, const struct quant_layer *
     }
 }
 
-static bool widen_for_bias(const struct ranges *ranges, struct quant_layer *layer,
-                           struct error *err)
+/* True when all weights of a channel of the quantizer are zero: any scale fits them. */
+static bool has_no_weights(const struct quant_layer *layer, int64_t channel)
+{
+    int64_t count = layer->K * layer->D / layer->quantizer.channels;
+    const float *weights = layer->float_weights + channel * count;
+    for (int64_t i = 0; i < count; i++)
+        if (weights[i] != 0.0f)
+            return false;
+    return true;
+}
+
+static bool fit_to_bias(const struct ranges *ranges, struct quant_layer *layer, struct error *err)
 {
     struct arena_mark mark = arena_mark(ranges->arena);
     struct quantizer *quantizer = &layer->quantizer;
@@ -181,8 +191,11 @@ static bool widen_for_bias(const struct ranges *ranges, struct quant_layer *laye
     if (!least)
         return false;
     ranges_least_scales(ranges, layer, least);
-    for (int64_t channel = 0; channel < quantizer->channels; channel++)
-        quantizer->scales[channel] = fmaxf(quantizer->scales[channel], least[channel]);
+    for (int64_t channel = 0; channel < quantizer->channels; channel++) {
+        float *scale = &quantizer->scales[channel];
+        bool only_bias = least[channel] > 0.0f && has_no_weights(layer, channel);
+        *scale = only_bias ? least[channel] : fmaxf(*scale, least[channel]);
+    }
     arena_reset(ranges->arena, mark);
     return true;
 }
@@ -219,7 +232,7 @@ bool ranges_fit_weights(const struct ranges *ranges, const struct linear_problem
     arena_reset(ranges->arena, mark);
     if (!done)
         return error_context(err, "weights of '%s'", layer->name);
-    if (!widen_for_bias(ranges, layer, err))
+    if (!fit_to_bias(ranges, layer, err))
         return false;
     initial_ranges_keep_weights(ranges->initial, ranges->network, layer);
     return true;

@@ -4,6 +4,7 @@
  *   x (N, 3, 8, 8) → Conv "stem" → Relu → Conv "next" → GlobalAveragePool */
 
 #include "ptqd/flow/run.h"
+#include "ptqd/recon/method.h"
 
 #include "sketch.h"
 #include "small_network.h"
@@ -69,6 +70,17 @@ static const struct run_result *run(struct graph *graph)
     return result;
 }
 
+/* Law: what a channel without weights gives is its bias, at any width and granularity. */
+START_TEST(a_channel_without_weights_keeps_its_bias)
+{
+    pipeline.weights.bits = 2;
+    pipeline.postprocess.bias = BIAS_NONE;
+    pipeline.optimize.variable = _i;
+    const struct quant_layer *layer = &run(network(0.0f, 0.0123f))->network->layers[0];
+    ck_assert_double_eq_tol((double)layer->bias_values[DEAD], 0.0123, 1e-6);
+}
+END_TEST
+
 /* Law: what there is next to nothing of can be tuned and corrected all the same. */
 START_TEST(a_channel_of_tiny_weights_is_no_failure)
 {
@@ -82,12 +94,21 @@ START_TEST(a_channel_of_tiny_weights_is_no_failure)
 }
 END_TEST
 
+static int method_count(void)
+{
+    int count = 0;
+    while (method_table()[count])
+        count++;
+    return count;
+}
+
 int main(void)
 {
     Suite *suite = suite_create("dead_channels");
     TCase *tcase = tcase_create("run");
     tcase_set_timeout(tcase, 60);
     tcase_add_checked_fixture(tcase, setup, teardown);
+    tcase_add_loop_test(tcase, a_channel_without_weights_keeps_its_bias, 0, method_count());
     tcase_add_loop_test(tcase, a_channel_of_tiny_weights_is_no_failure, BIAS_NONE,
                         BIAS_CORRECT + 1);
     suite_add_tcase(suite, tcase);

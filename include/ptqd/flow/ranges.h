@@ -22,8 +22,9 @@ struct ranges {
 bool ranges_fit_activation(const struct ranges *ranges, const struct node *node,
                            const struct recon_monitor *monitor, struct error *err);
 
-/* Fits the quantizer of a layer's weights; its input's must be fitted already. `problem` is the
- * layer's, with its targets; it may be NULL where ranges do not go by the output. */
+/* Fits the quantizer of a layer's weights; its input's must be fitted already. A channel of nothing
+ * but zeros gets the scale that its bias is finest in. `problem` is the layer's, with its targets;
+ * it may be NULL where ranges do not go by the output. */
 bool ranges_fit_weights(const struct ranges *ranges, const struct linear_problem *problem,
                         const struct recon_monitor *monitor, struct quant_layer *layer,
                         struct error *err);
