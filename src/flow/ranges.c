@@ -20,6 +20,18 @@ static bool check_finite(const char *name, float odd, struct error *err)
                 name, (double)odd);
 }
 
+/* The squares of values that large, and sums of many, are still float32; far above any network. */
+static const double LARGEST = 1e15;
+
+bool ranges_check_size(const char *tensor, double reached, struct error *err)
+{
+    return reached <= LARGEST ||
+           FAIL(err, E_INVALID,
+                "tensor '%s' of the float network reaches %g for the calibration samples; up to %g "
+                "can be quantized: is the scale of the samples right?",
+                tensor, reached, LARGEST);
+}
+
 /* Elements that stand for a large tensor where pairs are needed, evenly spread. */
 enum { PAIRS = 1 << 16 };
 
@@ -108,7 +120,9 @@ static bool fit_activation(void *context, void *out_fitted, struct error *err)
         .values = walk_float(ranges->walk, tensor),
     };
     if (!captured_find_extremes(fit.values, ranges->arena, &fit.extremes, err) ||
-        !check_finite(graph->tensors[tensor].name, fit.extremes.odd, err))
+        !check_finite(graph->tensors[tensor].name, fit.extremes.odd, err) ||
+        !ranges_check_size(graph->tensors[tensor].name, fmax(-fit.extremes.min, fit.extremes.max),
+                           err))
         return false;
     struct arena_mark mark = arena_mark(ranges->arena);
     bool done = at->addend >= 0 ? fit_pairs(ranges, &fit, walk_float(ranges->walk, at->addend), err)

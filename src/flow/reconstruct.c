@@ -149,22 +149,24 @@ static bool solve_layer(struct reconstruction *r, struct quant_layer *layer,
                                 : solve(r, layer, NULL, 1.0);
 }
 
-/* Root mean variance over the channels of a layer's float output, [positions][K]. */
-static bool output_scale(struct arena *arena, const struct captured *output, int64_t K,
-                         double *out_scale, struct error *err)
+/* Root mean variance over the channels of a layer's float output, [positions][K], which is named
+ * `tensor`. */
+static bool output_scale(struct arena *arena, const char *tensor, const struct captured *output,
+                         int64_t K, double *out_scale, struct error *err)
 {
     int64_t positions = output->samples * output->elements / K;
     double *means = ARENA_ARRAY(arena, double, K, err);
     double *squares = ARENA_ARRAY(arena, double, K, err);
     if (!means || !squares || !captured_add_channels(output, K, arena, means, squares, err))
         return false;
-    double sum = 0.0;
+    double sum = 0.0, largest = 0.0;
     for (int64_t k = 0; k < K; k++) {
-        double mean = means[k] / (double)positions;
-        sum += fmax(squares[k] / (double)positions - mean * mean, 0.0);
+        double mean = means[k] / (double)positions, square = squares[k] / (double)positions;
+        sum += fmax(square - mean * mean, 0.0);
+        largest = fmax(largest, square);
     }
     *out_scale = sqrt(sum / (double)K);
-    return true;
+    return ranges_check_size(tensor, sqrt(largest), err);
 }
 
 static bool decide_codes(struct reconstruction *r, struct quant_layer *layer,
@@ -194,7 +196,8 @@ static bool decide_layer(struct reconstruction *r, int index)
     struct quant_layer *layer = &r->network->layers[index];
     const struct node *node = &r->network->graph->nodes[layer->node];
     struct run_layer *report = &r->layers[index];
-    if (!output_scale(r->arena, walk_float(r->walk, node->outputs[0]), layer->K,
+    const char *output = r->network->graph->tensors[node->outputs[0]].name;
+    if (!output_scale(r->arena, output, walk_float(r->walk, node->outputs[0]), layer->K,
                       &r->outputs->layer_scale[index], r->err) ||
         !decide_codes(r, layer, report))
         return error_context(r->err, "layer '%s'", layer->name);

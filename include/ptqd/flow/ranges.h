@@ -17,8 +17,11 @@ struct ranges {
     const struct initial_ranges *initial; /* what is fitted is kept here; NULL: nowhere */
 };
 
+/* E_INVALID when a tensor of the float network reaches values whose squares float32 can't sum. */
+bool ranges_check_size(const char *tensor, double reached, struct error *err);
+
 /* Fits the quantizer of a FakeQuantize node of network->graph. E_INVALID when the float network's
- * values are not finite. */
+ * values are not finite, or too large. */
 bool ranges_fit_activation(const struct ranges *ranges, const struct node *node,
                            const struct recon_monitor *monitor, struct error *err);
 

@@ -1,5 +1,5 @@
 /* Runs over a network with channels whose weights are zero, or next to it: what pruning and
- * training leave behind.
+ * training leave behind; and over samples in a wrong scale.
  *
  *   x (N, 3, 8, 8) → Conv "stem" → Relu → Conv "next" → GlobalAveragePool */
 
@@ -56,17 +56,24 @@ static void teardown(void)
     arena_destroy(arena);
 }
 
-static const struct run_result *run(struct graph *graph)
+static bool try_run(struct graph *graph, float scale, struct run_result **out_result)
 {
+    struct dataset *samples = small_network_data(arena, graph, 48, false, 2);
+    samples->scale *= (double)scale;
     struct run_request request = {
         .model = graph,
-        .calibration = small_network_data(arena, graph, 48, false, 2),
+        .calibration = samples,
         .pipeline = &pipeline,
         .seed = 5,
         .origin = {.program_version = "test", .variant = "{}"},
     };
+    return run_execute(arena, &request, out_result, &err);
+}
+
+static const struct run_result *run(struct graph *graph)
+{
     struct run_result *result;
-    ck_assert_ok(run_execute(arena, &request, &result, &err), &err);
+    ck_assert_ok(try_run(graph, 1.0f, &result), &err);
     return result;
 }
 
@@ -94,6 +101,19 @@ START_TEST(a_channel_of_tiny_weights_is_no_failure)
 }
 END_TEST
 
+/* Law: values whose squares float32 could not sum are an error that says so, in or out of a layer.
+ */
+START_TEST(values_that_are_too_large_are_refused)
+{
+    struct run_result *result;
+    ck_assert_fails(try_run(network(1.0f, 0.0f), 1e20f, &result), &err, E_INVALID,
+                    "tensor 'x' of the float network reaches");
+    ck_assert_fails(try_run(network(1e25f, 0.0f), 1.0f, &result), &err, E_INVALID,
+                    "tensor 'stem' of the float network reaches");
+    ck_assert_ok(try_run(network(1.0f, 0.0f), 1e12f, &result), &err);
+}
+END_TEST
+
 static int method_count(void)
 {
     int count = 0;
@@ -104,13 +124,14 @@ static int method_count(void)
 
 int main(void)
 {
-    Suite *suite = suite_create("dead_channels");
+    Suite *suite = suite_create("extreme_values");
     TCase *tcase = tcase_create("run");
     tcase_set_timeout(tcase, 60);
     tcase_add_checked_fixture(tcase, setup, teardown);
     tcase_add_loop_test(tcase, a_channel_without_weights_keeps_its_bias, 0, method_count());
     tcase_add_loop_test(tcase, a_channel_of_tiny_weights_is_no_failure, BIAS_NONE,
                         BIAS_CORRECT + 1);
+    tcase_add_test(tcase, values_that_are_too_large_are_refused);
     suite_add_tcase(suite, tcase);
     return support_run(suite);
 }
