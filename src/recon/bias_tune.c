@@ -27,6 +27,7 @@ struct tuning {
     bool
         divergence; /* the output is a Softmax: Kullback-Leibler, with its gradient at the logits */
     int loss_tensor; /* where the gradient starts: the logits, or the output */
+    float unit;      /* what the gradient counts differences in: the output's root mean square */
     struct sample_order order;
     int64_t part;                            /* samples executed at once */
     int64_t input_elements, output_elements; /* of one sample */
@@ -62,6 +63,18 @@ static void list_fields(struct tuning *tuning, struct keeper_field out_fields[st
     memcpy(out_fields, fields, sizeof(fields));
 }
 
+/* 1 for probabilities. Adam's steps do not depend on the unit, but for the 1e-8 that it adds to
+ * what it divides by. */
+static float output_unit(const struct tuning *tuning)
+{
+    int64_t count = tuning->samples->count * tuning->output_elements;
+    double sum = 0.0;
+    for (int64_t i = 0; !tuning->divergence && i < count; i++)
+        sum += (double)tuning->target->output[i] * (double)tuning->target->output[i];
+    float unit = (float)sqrt(sum / (double)count);
+    return unit > 0.0f ? unit : 1.0f;
+}
+
 static bool tuning_init(struct tuning *tuning, const struct bias_tune_options *options,
                         struct arena *scratch, struct error *err)
 {
@@ -75,6 +88,7 @@ static bool tuning_init(struct tuning *tuning, const struct bias_tune_options *o
     tuning->output_elements = tensor_elements(&graph->tensors[graph->output], 1);
     tuning->loss_tensor = graph_before_softmax(graph, graph->output);
     tuning->divergence = tuning->loss_tensor != graph->output;
+    tuning->unit = output_unit(tuning);
     for (int i = 0; i < network->layer_count; i++)
         tuning->count += network->layers[i].K;
     tuning->input = ARENA_ARRAY(scratch, float, tuning->part * tuning->input_elements, err);
@@ -121,7 +135,7 @@ static void collect_slopes(struct tuning *tuning)
     for (int i = 0; i < tuning->network->layer_count; i++) {
         const struct quant_layer *layer = &tuning->network->layers[i];
         const float *gradient = exec_gradient(tuning->exec, layer->bias);
-        float scale = (float)tuning->target->output_scale[i];
+        float scale = (float)(tuning->target->output_scale[i] / (double)tuning->unit);
         for (int64_t k = 0; k < layer->K; k++, place++)
             tuning->slopes[place] = scale * gradient[k];
     }
@@ -155,7 +169,7 @@ static bool compare(struct tuning *tuning, const int64_t *order, int64_t count, 
             float wanted = tuning->target->output[order[i] * elements + j], gradient;
             *loss += loss_of(tuning, wanted, output[i * elements + j], &gradient);
             *unit += (double)wanted * (double)(tuning->divergence ? 1.0f : wanted);
-            tuning->gradient[i * elements + j] = gradient / (float)batch;
+            tuning->gradient[i * elements + j] = gradient / tuning->unit / (float)batch;
         }
     return true;
 }

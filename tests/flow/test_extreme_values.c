@@ -18,8 +18,34 @@ static struct pipeline pipeline;
 
 enum { K = 6, D = 3 * 9, DEAD = 2 };
 
-/* Row DEAD of the stem's weights is times `gain`, its bias is `bias`. */
-static struct graph *network(float gain, float bias)
+static void multiply(struct graph *graph, const char *name, int64_t first, int64_t end, float gain)
+{
+    struct tensor *tensor = &graph->tensors[graph_find_tensor(graph, name)];
+    size_t bytes = (size_t)shape_elements(&tensor->shape) * sizeof(float);
+    float *values = arena_memdup(arena, tensor->values, bytes, &err);
+    ck_assert_ptr_nonnull(values);
+    for (int64_t i = first; i < end; i++)
+        values[i] *= gain;
+    tensor->values = values;
+}
+
+static void set_bias(struct graph *graph, float bias)
+{
+    struct tensor *tensor = &graph->tensors[graph_find_tensor(graph, "stem.bias")];
+    float values[K];
+    memcpy(values, tensor->values, sizeof(values));
+    values[DEAD] = bias;
+    tensor->values = arena_memdup(arena, values, sizeof(values), &err);
+    ck_assert_ptr_nonnull(tensor->values);
+}
+
+/* What differs from an ordinary network. */
+struct extremes {
+    float row_gain, row_bias; /* of the stem's row DEAD: times this, and this */
+    float output_gain;
+};
+
+static struct graph *network(const struct extremes *extremes)
 {
     struct sketch sketch;
     sketch_init(&sketch, arena, 13);
@@ -27,18 +53,16 @@ static struct graph *network(float gain, float bias)
     int stem = sketch_conv(&sketch, "stem", x, K, 3, SKETCH(3, 3));
     int relu = sketch_node(&sketch, "Relu", "relu", stem, SKETCH_END);
     int next = sketch_conv(&sketch, "next", relu, SMALL_NETWORK_CLASSES, K, SKETCH(3, 3));
-    float weights[K * D], biases[K];
-    struct graph *graph = sketch.graph;
-    struct tensor *weight = &graph->tensors[graph_find_tensor(graph, "stem.weight")];
-    struct tensor *vector = &graph->tensors[graph_find_tensor(graph, "stem.bias")];
-    memcpy(weights, weight->values, sizeof(weights));
-    memcpy(biases, vector->values, sizeof(biases));
-    for (int i = DEAD * D; i < (DEAD + 1) * D; i++)
-        weights[i] *= gain;
-    biases[DEAD] = bias;
-    weight->values = arena_memdup(arena, weights, sizeof(weights), &err);
-    vector->values = arena_memdup(arena, biases, sizeof(biases), &err);
+    multiply(sketch.graph, "stem.weight", DEAD * D, (DEAD + 1) * D, extremes->row_gain);
+    set_bias(sketch.graph, extremes->row_bias);
+    multiply(sketch.graph, "next.weight", 0, SMALL_NETWORK_CLASSES * K * 9, extremes->output_gain);
+    multiply(sketch.graph, "next.bias", 0, SMALL_NETWORK_CLASSES, extremes->output_gain);
     return sketch_finish(&sketch, sketch_node(&sketch, "GlobalAveragePool", "y", next, SKETCH_END));
+}
+
+static struct graph *with_row(float gain, float bias)
+{
+    return network(&(struct extremes){gain, bias, 1.0f});
 }
 
 static void setup(void)
@@ -83,7 +107,7 @@ START_TEST(a_channel_without_weights_keeps_its_bias)
     pipeline.weights.bits = 2;
     pipeline.postprocess.bias = BIAS_NONE;
     pipeline.optimize.variable = _i;
-    const struct quant_layer *layer = &run(network(0.0f, 0.0123f))->network->layers[0];
+    const struct quant_layer *layer = &run(with_row(0.0f, 0.0123f))->network->layers[0];
     ck_assert_double_eq_tol((double)layer->bias_values[DEAD], 0.0123, 1e-6);
 }
 END_TEST
@@ -96,7 +120,7 @@ START_TEST(a_channel_of_tiny_weights_is_no_failure)
     for (size_t i = 0; i < sizeof(gains) / sizeof(gains[0]); i++)
         for (size_t j = 0; j < sizeof(biases) / sizeof(biases[0]); j++) {
             pipeline.postprocess.bias = _i;
-            ck_assert_double_gt(run(network(gains[i], biases[j]))->output_sqnr_db, 10.0);
+            ck_assert_double_gt(run(with_row(gains[i], biases[j]))->output_sqnr_db, 10.0);
         }
 }
 END_TEST
@@ -106,11 +130,21 @@ END_TEST
 START_TEST(values_that_are_too_large_are_refused)
 {
     struct run_result *result;
-    ck_assert_fails(try_run(network(1.0f, 0.0f), 1e20f, &result), &err, E_INVALID,
+    ck_assert_fails(try_run(with_row(1.0f, 0.0f), 1e20f, &result), &err, E_INVALID,
                     "tensor 'x' of the float network reaches");
-    ck_assert_fails(try_run(network(1e25f, 0.0f), 1.0f, &result), &err, E_INVALID,
+    ck_assert_fails(try_run(with_row(1e25f, 0.0f), 1.0f, &result), &err, E_INVALID,
                     "tensor 'stem' of the float network reaches");
-    ck_assert_ok(try_run(network(1.0f, 0.0f), 1e12f, &result), &err);
+    ck_assert_ok(try_run(with_row(1.0f, 0.0f), 1e12f, &result), &err);
+}
+END_TEST
+
+/* Law: tuning does not depend on what the outputs are measured in. */
+START_TEST(small_outputs_are_tuned_as_well)
+{
+    pipeline.optimize.variable = 0;
+    double ratio = run(with_row(1.0f, 0.1f))->output_sqnr_db;
+    const struct extremes small = {1.0f, 0.1f, 0x1p-20f};
+    ck_assert_double_eq_tol(run(network(&small))->output_sqnr_db, ratio, 1e-9);
 }
 END_TEST
 
@@ -132,6 +166,7 @@ int main(void)
     tcase_add_loop_test(tcase, a_channel_of_tiny_weights_is_no_failure, BIAS_NONE,
                         BIAS_CORRECT + 1);
     tcase_add_test(tcase, values_that_are_too_large_are_refused);
+    tcase_add_test(tcase, small_outputs_are_tuned_as_well);
     suite_add_tcase(suite, tcase);
     return support_run(suite);
 }
