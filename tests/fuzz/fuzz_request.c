@@ -16,6 +16,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -132,6 +133,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
     assert(knows_directory(bytes, size) || !has_directory(replies, used));
     if (inputs++ % CHECK_EACH == 0) {
         struct reply reply = client_get(service.port, "/healthz");
+        if (reply.status != 200)
+            (void)fprintf(stderr, "GET /healthz: %d %s\n", reply.status, reply.body);
         assert(reply.status == 200);
         reply_free(&reply);
     }
