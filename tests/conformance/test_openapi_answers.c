@@ -22,7 +22,7 @@ static struct runner runner;
 
 /* What is there, by the names that targets and bodies have for it: "<model>". */
 static struct things {
-    const char *model, *data, *evaluation, *labels, *job, *cursor;
+    const char *model, *data, *evaluation, *labels, *job, *large, *cursor;
 } things;
 
 static const struct {
@@ -30,7 +30,8 @@ static const struct {
     const char **value;
 } names[] = {
     {"<model>", &things.model},   {"<data>", &things.data}, {"<evaluation>", &things.evaluation},
-    {"<labels>", &things.labels}, {"<job>", &things.job},   {"<cursor>", &things.cursor},
+    {"<labels>", &things.labels}, {"<job>", &things.job},   {"<large>", &things.large},
+    {"<cursor>", &things.cursor},
 };
 
 /* The text with what is there in place of its names. */
@@ -248,6 +249,11 @@ static const struct step {
     {"GET", "/v1/jobs/{id}", "/v1/jobs/<job>?wait=10", .status = 200, .mode = SERVICE_FAIL},
     {"GET", "/v1/runs/{id}", "/v1/runs/<job>-v000-s7", .status = 200},
     {"GET", "/v1/jobs/{id}/report", "/v1/jobs/<job>/report", .status = 200},
+    {"POST", "/v1/queue/pause", .status = 200},
+    {"POST", "/v1/jobs", .body = "{" FILES ",\"seeds\":100}", .status = 202, .keep = &things.large},
+    {"POST", "/v1/jobs/{id}/retry", "/v1/jobs/<job>/retry", .status = 429},
+    {"POST", "/v1/jobs/{id}/cancel", "/v1/jobs/<large>/cancel", .status = 200},
+    {"POST", "/v1/queue/resume", .status = 200},
     {"POST", "/v1/jobs/{id}/retry", "/v1/jobs/<job>/retry", .status = 200},
     {"GET", "/v1/jobs/{id}", "/v1/jobs/<job>?wait=10", .status = 200},
 };
