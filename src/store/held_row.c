@@ -21,6 +21,17 @@ static bool is_held(struct database *database, const struct held_kind *kind, con
     return true;
 }
 
+/* Who has sent it again has the time to use it (retention.h). */
+static bool touch(struct database *database, const struct held_kind *kind, const char *id,
+                  struct error *err)
+{
+    struct statement statement;
+    statement_open(&statement, database, kind->touch, err);
+    statement_bind_text(&statement, 1, id);
+    statement_bind_integer(&statement, 2, database_now_ms());
+    return statement_run(&statement, NULL);
+}
+
 bool held_insert(struct database *database, const struct held_kind *kind, const char *id,
                  const char *owner, int64_t bytes, const void *row, bool *out_known,
                  struct error *err)
@@ -28,9 +39,11 @@ bool held_insert(struct database *database, const struct held_kind *kind, const 
     bool held = false;
     if (!is_held(database, kind, id, owner, &held, err))
         return false;
-    if (!held &&
-        (!row_needs_blob(database, id, err) || !quota_fits_bytes(database, owner, bytes, err) ||
-         !kind->insert(database, row, err)))
+    bool ok = held ? touch(database, kind, id, err)
+                   : row_needs_blob(database, id, err) &&
+                         quota_fits_bytes(database, owner, bytes, err) &&
+                         kind->insert(database, row, err);
+    if (!ok)
         return false;
     *out_known = held;
     return true;

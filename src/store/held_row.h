@@ -12,7 +12,7 @@ struct held_kind {
     /* Both rows: the content unless it is there, and the holder. */
     bool (*insert)(struct database *database, const void *row, struct error *err);
     /* SQL of HELD_SQL; ?1 is the id, or the number that pages are below. */
-    const char *held, *seen, *find, *list, *list_own, *release, *remove;
+    const char *held, *seen, *find, *list, *list_own, *touch, *release, *remove;
 };
 
 /* `columns` stand behind the number that pages follow: of the content, or of the holder where only
@@ -32,6 +32,7 @@ struct held_kind {
                 " JOIN " table " ON id = " table " WHERE " table                                   \
                 "_holder.number < ?1 AND owner = ?2 AND ?3 = 1"                                    \
                 " ORDER BY " table "_holder.number DESC LIMIT ?4",                                 \
+    .touch = "UPDATE " table " SET created_ms = ?2 WHERE id = ?1",                                 \
     .release = "DELETE FROM " table "_holder WHERE " table " = ?1"                                 \
                " AND (?2 IS NULL OR owner = ?2)",                                                  \
     .remove = "DELETE FROM " table " WHERE id = ?1"                                                \

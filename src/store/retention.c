@@ -1,6 +1,7 @@
 /* Each round looks for a few candidates with the thread's own connection, which disturbs nobody
- * however long it reads, and deletes them in one write, which looks again whether they are free. A
- * round that deletes nothing is the last one: what is left of its candidates came into use. */
+ * however long it reads, and deletes them in one write, which looks again whether they are free,
+ * and as old: somebody may have sent them again. A round that deletes nothing is the last one: what
+ * is left of its candidates came into use. */
 
 #include "ptqd/store/retention.h"
 
@@ -18,7 +19,8 @@ enum kind { KIND_JOB, KIND_MODEL, KIND_DATASET, KINDS };
 
 struct candidate {
     enum kind kind;
-    char id[96]; /* "j17", "sha256:…" */
+    char id[96];       /* "j17", "sha256:…" */
+    int64_t before_ms; /* it was there already */
 };
 
 struct round {
@@ -60,13 +62,15 @@ static bool find(struct round *round, struct database *database, enum kind kind,
                  bool for_room, struct error *err)
 {
     struct statement statement;
+    int64_t before_ms = round->now_ms - age_ms;
     statement_open(&statement, database, queries[kind], err);
-    statement_bind_integer(&statement, 1, round->now_ms - age_ms);
+    statement_bind_integer(&statement, 1, before_ms);
     while (round->count < ROUND_MAX && (!for_room || round->excess_bytes > 0) &&
            statement_step(&statement)) {
         struct candidate *candidate = &round->candidates[round->count++];
         const char *id = (const char *)sqlite3_column_text(statement.handle, 0);
         candidate->kind = kind;
+        candidate->before_ms = before_ms;
         (void)snprintf(candidate->id, sizeof(candidate->id), "%s", id == NULL ? "" : id);
         round->excess_bytes -= statement_integer(&statement, 1);
     }
@@ -102,9 +106,18 @@ static bool find_for_room(struct round *round, struct database *database, struct
 /* ---- deletion ---- */
 
 static bool delete_file(struct database *database, const char *what, const char *sql,
-                        const char *id, struct error *err)
+                        const struct candidate *candidate, struct error *err)
 {
-    return row_is_free(database, what, id, NULL, err) && statement_run_text(database, sql, id, err);
+    int64_t deleted;
+    struct statement statement;
+    if (!row_is_free(database, what, candidate->id, NULL, err))
+        return false;
+    statement_open(&statement, database, sql, err);
+    statement_bind_text(&statement, 1, candidate->id);
+    statement_bind_integer(&statement, 2, candidate->before_ms);
+    if (!statement_run(&statement, &deleted))
+        return false;
+    return deleted > 0 || FAIL(err, E_CONFLICT, "the %s %s was sent again", what, candidate->id);
 }
 
 static bool delete_one(struct database *database, const struct candidate *candidate,
@@ -114,11 +127,11 @@ static bool delete_one(struct database *database, const struct candidate *candid
     case KIND_JOB:
         return job_row_delete(database, candidate->id, err);
     case KIND_MODEL:
-        return delete_file(database, "model", "DELETE FROM model WHERE id = ?1", candidate->id,
-                           err);
+        return delete_file(database, "model", "DELETE FROM model WHERE id = ?1 AND created_ms < ?2",
+                           candidate, err);
     case KIND_DATASET:
-        return delete_file(database, "data set", "DELETE FROM dataset WHERE id = ?1", candidate->id,
-                           err);
+        return delete_file(database, "data set",
+                           "DELETE FROM dataset WHERE id = ?1 AND created_ms < ?2", candidate, err);
     case KINDS:
         break;
     }

@@ -10,6 +10,8 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
+#include <uv.h>
 
 static struct store_fixture fixture;
 static struct error err;
@@ -175,6 +177,72 @@ START_TEST(files_go_for_want_of_room_when_no_job_is_left)
 }
 END_TEST
 
+static bool make_old(struct database *database, void *context, struct error *error)
+{
+    (void)context;
+    return database_script(database,
+                           "UPDATE model SET created_ms = created_ms - 864000000;" /* ten days */
+                           "UPDATE dataset SET created_ms = created_ms - 864000000;",
+                           error);
+}
+
+/* As somebody's upload, of what is there already. */
+static bool send_again(struct database *database, void *context, struct error *error)
+{
+    const char *owner = context;
+    bool known;
+    const struct model_row row = {.id = fixture.model,
+                                  .owner = owner,
+                                  .name = "again",
+                                  .format = "onnx",
+                                  .detail = "{}",
+                                  .bytes = 7};
+    return model_row_insert(database, &row, &known, error);
+}
+
+/* Law: who sends a file has the time to use it, whoever has it already. */
+START_TEST(what_was_sent_again_is_not_old)
+{
+    const struct retention_limits limits = {.unused_ms = 7 * day_ms};
+    char ada[] = "ada";
+    ck_assert_ok(store_write_now(fixture.store, make_old, NULL, &err), &err);
+    ck_assert_ok(store_write_now(fixture.store, send_again, ada, &err), &err);
+    apply(limits, now_ms());
+    ck_assert_int_eq(result.models, 0);
+    ck_assert_int_eq(result.datasets, 2);
+}
+END_TEST
+
+static void delete_unused(void *context)
+{
+    apply(*(const struct retention_limits *)context, now_ms());
+}
+
+/* Law: also when it was sent while what is old was looked for. */
+START_TEST(what_is_sent_meanwhile_stays)
+{
+    struct retention_limits limits = {.unused_ms = 7 * day_ms};
+    struct store_holder holder;
+    struct store_stats stats = {.waiting = 0};
+    uv_thread_t thread;
+    char bob[] = "bob";
+    struct store_write sending = {.apply = send_again, .context = bob};
+    ck_assert_ok(store_write_now(fixture.store, make_old, NULL, &err), &err);
+    store_holder_begin(&fixture, &holder);
+    store_submit(fixture.store, &sending);
+    ck_assert_int_eq(uv_thread_create(&thread, delete_unused, &limits), 0);
+    while (stats.waiting < 2) { /* the deletion, too; the test has a deadline */
+        usleep(1000);
+        store_read_stats(fixture.store, &stats);
+    }
+    store_holder_end(&fixture, &holder);
+    ck_assert_ok(store_wait(fixture.store, &sending, &err), &err);
+    ck_assert_int_eq(uv_thread_join(&thread), 0);
+    ck_assert_int_eq(result.models, 0);
+    ck_assert_int_eq(number_of("SELECT count(*) FROM model_holder"), 2);
+}
+END_TEST
+
 static bool always(void *context)
 {
     (void)context;
@@ -206,6 +274,8 @@ int main(void)
     tcase_add_test(cases, labels_and_evaluation_sets_are_used_as_well);
     tcase_add_test(cases, the_oldest_go_for_want_of_room);
     tcase_add_test(cases, files_go_for_want_of_room_when_no_job_is_left);
+    tcase_add_test(cases, what_was_sent_again_is_not_old);
+    tcase_add_test(cases, what_is_sent_meanwhile_stays);
     tcase_add_test(cases, it_stops_when_asked);
     suite_add_tcase(suite, cases);
     return support_run(suite);
