@@ -165,8 +165,10 @@ void store_close(struct store *store)
 {
     if (store == NULL)
         return;
-    store_writer_destroy(store->writer); /* first: its answers may read */
+    store_writer_stop(store->writer); /* first: its answers may read */
     store_readers_destroy(store->readers);
+    /* Last: SQLite puts the log into the database when the last connection is one that writes. */
+    store_writer_destroy(store->writer);
     blobs_close(store->blobs);
     unlock_directory(store);
     free(store);

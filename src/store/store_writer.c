@@ -301,16 +301,24 @@ no_mutex:
     return FAIL(err, E_UNAVAILABLE, "the system has no thread for the writer");
 }
 
-void store_writer_destroy(struct store_writer *writer)
+void store_writer_stop(struct store_writer *writer)
 {
     if (writer == NULL)
         return;
     uv_mutex_lock(&writer->mutex);
+    bool stopped = writer->closing;
     writer->closing = true;
     uv_cond_signal(&writer->submitted);
     uv_mutex_unlock(&writer->mutex);
-    (void)uv_thread_join(&writer->thread); /* fails for a thread that isn't ours only */
+    if (!stopped)
+        (void)uv_thread_join(&writer->thread); /* fails for a thread that isn't ours only */
+}
 
+void store_writer_destroy(struct store_writer *writer)
+{
+    if (writer == NULL)
+        return;
+    store_writer_stop(writer);
     uv_cond_destroy(&writer->answered);
     uv_cond_destroy(&writer->submitted);
     uv_mutex_destroy(&writer->mutex);

@@ -15,7 +15,9 @@ struct collect_search;
  * is nothing to write. The search is the writer's in any case. */
 bool store_writer_create(struct database *database, struct collect_search *search,
                          struct store_writer **out_writer, struct error *err);
-/* Answers what was submitted, then ends the thread. */
+/* Answers what was submitted, then ends the thread. NULL is fine. */
+void store_writer_stop(struct store_writer *writer);
+/* The same, unless that was done, and closes the connection. */
 void store_writer_destroy(struct store_writer *writer);
 
 /* Fills in what the writer knows. */

@@ -1,5 +1,7 @@
 /* Opening and closing: who may, what they find, what they leave. */
 
+#include "database.h"
+
 #include "ptqd/base/file.h"
 #include "store_fixture.h"
 #include "support.h"
@@ -86,6 +88,23 @@ START_TEST(a_file_that_is_no_database_is_an_error)
     ck_assert_ok(file_write(path, text, strlen(text), &err), &err);
     ck_assert_fails(store_open(directory, &options, &store, &err), &err, E_IO, path);
     support_remove_tree(directory);
+}
+END_TEST
+
+/* Law: what is closed in good order is one file, whoever has read meanwhile. */
+START_TEST(a_closed_database_is_one_file)
+{
+    struct error err = {.message = ""};
+    char path[300];
+    int64_t models;
+    ck_assert_ok(database_number(store_fixture_reader(&fixture), "SELECT count(*) FROM model",
+                                 &models, &err),
+                 &err);
+    store_fixture_close(&fixture);
+    (void)snprintf(path, sizeof(path), "%s/ptqd.db-wal", fixture.directory);
+    ck_assert_int_ne(access(path, F_OK), 0);
+    store_fixture_open(&fixture);
+    store_fixture_check(&fixture);
 }
 END_TEST
 
@@ -178,6 +197,7 @@ int main(void)
     tcase_add_test(open, guests_are_welcome_beside_an_owner);
     tcase_add_test(open, a_directory_that_is_a_file_is_an_error);
     tcase_add_test(open, a_file_that_is_no_database_is_an_error);
+    tcase_add_test(open, a_closed_database_is_one_file);
     tcase_add_test(open, files_without_a_database_stay);
     tcase_add_test(open, a_reader_can_not_write);
     tcase_add_test(open, an_owner_clears_away_what_nothing_names);
