@@ -56,9 +56,25 @@ static void unlock_directory(struct store *store)
     store->lock_fd = -1;
 }
 
+/* A new database would name none of the files that are there, and all would be removed. */
+static bool need_no_files(struct store *store, struct error *err)
+{
+    struct blob_walk *walk;
+    char id[DIGEST_ID_BYTES];
+    if (!blob_walk_open(store->blobs, &walk, err))
+        return false;
+    bool ok = blob_walk_next(walk, id, err);
+    blob_walk_close(walk);
+    return ok && (id[0] == '\0' ||
+                  FAIL(err, E_CONFLICT,
+                       "the database is missing or empty, but files that it named are there: bring "
+                       "it back, or move the directory away"));
+}
+
 static bool prepare_schema(struct store *store, struct database *database, struct error *err)
 {
-    if (!schema_version(database, &store->schema.before, err))
+    if (!schema_version(database, &store->schema.before, err) ||
+        (store->schema.before == 0 && !need_no_files(store, err)))
         return false;
     store->schema.now = migration_count;
     if (store->lock_fd >= 0)
@@ -85,24 +101,12 @@ static bool need_database(const char *directory, struct error *err)
            (access(path, F_OK) == 0 || file_fail(err, errno, "open the database", path));
 }
 
-/* A new database would name none of the files that are there, and all would be removed. */
+/* So that there is no new one where the old one is missed. */
 static bool check_not_lost(struct store *store, const char *path, struct error *err)
 {
-    struct blob_walk *walk;
     struct stat status;
-    char id[DIGEST_ID_BYTES];
-    if (stat(path, &status) == 0 && status.st_size > 0)
-        return true;
-    if (!blob_walk_open(store->blobs, &walk, err))
-        return false;
-    bool ok = blob_walk_next(walk, id, err);
-    blob_walk_close(walk);
-    return ok &&
-           (id[0] == '\0' ||
-            FAIL(err, E_CONFLICT,
-                 "'%s' is missing or empty, but files that it named are there: bring it back, or "
-                 "move the directory away",
-                 path));
+    return (stat(path, &status) == 0 && status.st_size > 0) || need_no_files(store, err) ||
+           error_context(err, "'%s'", path);
 }
 
 static bool open_database(struct store *store, const char *directory,

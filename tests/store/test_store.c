@@ -128,6 +128,12 @@ START_TEST(files_without_a_database_stay)
     ck_assert_ok(file_write(path, "", 0, &err), &err);
     ck_assert_fails(store_open(fixture.directory, &options, &store, &err), &err, E_CONFLICT,
                     "is missing or empty, but files that it named are there");
+    struct database *empty; /* as it is without its log */
+    ck_assert_ok(database_open(path, DATABASE_WRITE, &empty, &err), &err);
+    ck_assert_ok(database_script(empty, "VACUUM", &err), &err);
+    database_close(empty);
+    ck_assert_fails(store_open(fixture.directory, &options, &store, &err), &err, E_CONFLICT,
+                    "is missing or empty, but files that it named are there");
     ck_assert_int_eq(access(blob, F_OK), 0);
     ck_assert_int_eq(rename(moved, path), 0);
     store_fixture_open(&fixture);
