@@ -390,8 +390,10 @@ static bool load_file(struct settings *settings, struct arena *arena, const char
         return file_fail(err, errno, "open", path);
     int line = ini_parse_stream(read_config_line, &reader, on_ini_line, &reader);
     fclose(reader.file); /* opened for reading */
-    if (line == 0)
+    if (line == 0 && !reader.failed)
         return true;
+    if (line == 0) /* too long, and a blank one or a section to the library */
+        line = reader.line;
     if (!reader.failed || line != reader.line)
         FAIL(err, E_SYNTAX, "this is not \"name = value\"");
     return error_context(err, "'%s', line %d", path, line);

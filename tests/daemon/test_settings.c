@@ -90,9 +90,9 @@ END_TEST
 /* Laws: however long a comment is, no part of it is a setting; what is too long is no value. */
 START_TEST(a_long_line_is_one_line)
 {
-    enum { LONGEST = 450 };
+    enum { SHORTEST = 185, LONGEST = 215, PADDING = 450 };
     struct settings settings;
-    for (int length = 150; length < LONGEST; length++) {
+    for (int length = SHORTEST; length < LONGEST; length++) {
         const char *text =
             arena_printf(arena, NULL, " # %0*d\nport = 2\n# %0*dport = 3", length, 0, length, 0);
         ck_assert_ok(load(text, "", "", &settings), &err);
@@ -103,6 +103,13 @@ START_TEST(a_long_line_is_one_line)
         ck_assert_msg(support_contains(err.message, "line 2: the line has more than 199 bytes") ||
                           (length < 200 && support_contains(err.message, "line 3: port")),
                       "%s", err.message);
+    }
+    const char *const others[] = {"[http]", "", "port"};
+    for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
+        const char *text =
+            arena_printf(arena, NULL, "port = 1\n%s%*s\nport = 2\n", others[i], PADDING, "");
+        ck_assert_fails(load(text, "", "", &settings), &err, E_INVALID,
+                        "line 2: the line has more than 199 bytes");
     }
 }
 END_TEST
@@ -132,6 +139,7 @@ int main(void)
 {
     Suite *suite = suite_create("settings");
     TCase *tcase = tcase_create("settings");
+    tcase_set_timeout(tcase, 60);
     tcase_add_checked_fixture(tcase, setup, teardown);
     tcase_add_test(tcase, later_sources_override_earlier_ones);
     tcase_add_test(tcase, a_bad_value_is_named_with_its_source);
