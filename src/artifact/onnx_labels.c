@@ -1,9 +1,10 @@
-/* Names of tensors in the file.
+/* Names of tensors and nodes in the file.
  *
  * A tensor keeps the name it has in the graph. Two exceptions: the output of a Transpose that
  * vanishes is the tensor before it (and the network's output gives its own name to that tensor);
- * and of constants with equal names (one weight tensor quantized for two layers) the later get a
- * number.
+ * and a constant whose name another tensor has (one weight tensor quantized for two layers, a bias
+ * that folding has made) gets a number. So does a node whose name an earlier one has: files need
+ * not name their nodes, and those that did not get a name from their operator, which may be taken.
  */
 
 #include "onnx_order.h"
@@ -15,7 +16,8 @@
 
 struct label {
     const char *name;
-    int tensor;
+    bool fixed; /* it stays: before those of equal names that do not */
+    int index;  /* of the tensor or node */
 };
 
 bool onnx_transpose_vanishes(const struct graph *graph, const struct node *node)
@@ -32,16 +34,27 @@ bool onnx_transpose_vanishes(const struct graph *graph, const struct node *node)
     return true;
 }
 
+static size_t longest_run(const char *name)
+{
+    size_t longest = 0;
+    for (const char *at = strchr(name, ':'); at;) {
+        size_t run = strspn(at, ":");
+        longest = run > longest ? run : longest;
+        at = strchr(at + run, ':');
+    }
+    return longest;
+}
+
 /* The run of colons that no name contains. */
 static const char *choose_separator(struct onnx_state *state)
 {
     size_t longest = 0;
-    for (int t = 0; t < state->graph->tensor_count; t++)
-        for (const char *at = strchr(state->graph->tensors[t].name, ':'); at;) {
-            size_t run = strspn(at, ":");
-            longest = run > longest ? run : longest;
-            at = strchr(at + run, ':');
-        }
+    const struct graph *graph = state->graph;
+    for (int i = 0; i < graph->tensor_count + graph->node_count; i++) {
+        int node = i - graph->tensor_count;
+        size_t run = longest_run(node < 0 ? graph->tensors[i].name : graph->nodes[node].name);
+        longest = run > longest ? run : longest;
+    }
     char *separator = arena_alloc(state->file.arena, longest + 2, state->file.err);
     if (!separator) {
         onnx_file_fail(&state->file);
@@ -51,13 +64,19 @@ static const char *choose_separator(struct onnx_state *state)
     return separator;
 }
 
+/* "<name><separator><what>" */
+static const char *derive(struct onnx_state *state, const char *name, const char *what)
+{
+    const char *derived =
+        arena_printf(state->file.arena, state->file.err, "%s%s%s", name, state->separator, what);
+    if (!derived)
+        onnx_file_fail(&state->file);
+    return derived ? derived : "";
+}
+
 const char *onnx_derived_name(struct onnx_state *state, int tensor, const char *what)
 {
-    const char *name = arena_printf(state->file.arena, state->file.err, "%s%s%s",
-                                    state->names[tensor], state->separator, what);
-    if (!name)
-        onnx_file_fail(&state->file);
-    return name ? name : "";
+    return derive(state, state->names[tensor], what);
 }
 
 static void name_used_tensors(struct onnx_state *state)
@@ -106,30 +125,58 @@ static int compare_labels(const void *a, const void *b)
     int order = strcmp(left->name, right->name);
     if (order != 0)
         return order;
-    return (left->tensor > right->tensor) - (left->tensor < right->tensor);
+    if (left->fixed != right->fixed)
+        return left->fixed ? -1 : 1;
+    return (left->index > right->index) - (left->index < right->index);
 }
 
-static void number_equal_constants(struct onnx_state *state)
+/* Puts numbers behind names that are there already, but for fixed ones; [index] of `names`. */
+static void number_equal(struct onnx_state *state, struct label *labels, size_t count,
+                         const char **names)
+{
+    qsort(labels, count, sizeof(*labels), compare_labels);
+    for (size_t i = 1; i < count; i++) {
+        if (labels[i].fixed || strcmp(labels[i].name, labels[i - 1].name) != 0)
+            continue;
+        char number[16];
+        (void)snprintf(number, sizeof(number), "%d", labels[i].index);
+        names[labels[i].index] = derive(state, labels[i].name, number);
+    }
+}
+
+static void number_constants(struct onnx_state *state, struct label *labels)
 {
     const struct graph *graph = state->graph;
-    struct label *labels =
-        ARENA_ARRAY(state->file.arena, struct label, graph->tensor_count, state->file.err);
+    size_t count = 0;
+    for (int t = 0; t < graph->tensor_count; t++) {
+        bool constant = graph->tensors[t].values || graph->tensors[t].integers;
+        if (state->names[t])
+            labels[count++] = (struct label){state->names[t], .fixed = !constant, .index = t};
+    }
+    number_equal(state, labels, count, state->names);
+}
+
+static void number_nodes(struct onnx_state *state, struct label *labels)
+{
+    const struct graph *graph = state->graph;
+    for (int n = 0; n < graph->node_count; n++) {
+        state->node_names[n] = graph->nodes[n].name;
+        labels[n] = (struct label){state->node_names[n], .fixed = false, .index = n};
+    }
+    number_equal(state, labels, (size_t)graph->node_count, state->node_names);
+}
+
+static void number_equal_names(struct onnx_state *state)
+{
+    int tensors = state->graph->tensor_count, nodes = state->graph->node_count;
+    struct label *labels = ARENA_ARRAY(state->file.arena, struct label,
+                                       tensors > nodes ? tensors : nodes, state->file.err);
     if (!labels) {
         onnx_file_fail(&state->file);
         return;
     }
-    size_t count = 0;
-    for (int t = 0; t < graph->tensor_count; t++)
-        if (state->names[t] && (graph->tensors[t].values || graph->tensors[t].integers))
-            labels[count++] = (struct label){.name = state->names[t], .tensor = t};
-    qsort(labels, count, sizeof(*labels), compare_labels);
-    for (size_t i = 1; i < count; i++) {
-        if (strcmp(labels[i].name, labels[i - 1].name) != 0)
-            continue;
-        char number[16];
-        (void)snprintf(number, sizeof(number), "%d", labels[i].tensor);
-        state->names[labels[i].tensor] = onnx_derived_name(state, labels[i].tensor, number);
-    }
+    number_constants(state, labels);
+    number_nodes(state, labels);
 }
 
 void onnx_label(struct onnx_state *state)
@@ -138,5 +185,5 @@ void onnx_label(struct onnx_state *state)
     name_used_tensors(state);
     pass_output_name_back(state);
     pass_names_on(state);
-    number_equal_constants(state);
+    number_equal_names(state);
 }

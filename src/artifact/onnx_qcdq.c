@@ -35,18 +35,28 @@ static bool fills_container(const struct quantizer *quantizer)
     return quantizer->high - quantizer->low == (1 << CONTAINER_BITS) - 1;
 }
 
-/* One node of the chain: reads `in`, further constants follow, writes `out`. */
-static Onnx__NodeProto *add_link(struct onnx_state *state, const char *op_type, const char *in,
-                                 const char *first, const char *second, const char *out)
+/* One node of the chain, called `name`: reads `in`, further constants
+ * follow, writes `out`. */
+static Onnx__NodeProto *add_link(struct onnx_state *state, const char *op_type, const char *name,
+                                 const char *in, const char *first, const char *second,
+                                 const char *out)
 {
     struct onnx_file *file = &state->file;
-    Onnx__NodeProto *node = onnx_file_node(file, op_type, out);
+    Onnx__NodeProto *node = onnx_file_node(file, op_type, name);
     onnx_file_input(file, node, in);
     onnx_file_input(file, node, first);
     if (second)
         onnx_file_input(file, node, second);
     onnx_file_output(file, node, out);
     return node;
+}
+
+/* The last link. The tensor's own name may be that of a node of the network. */
+static Onnx__NodeProto *add_decoding(struct onnx_state *state, int tensor, const char *codes,
+                                     const char *scale, const char *zero)
+{
+    return add_link(state, "DequantizeLinear", onnx_derived_name(state, tensor, "decoded"), codes,
+                    scale, zero, state->names[tensor]);
 }
 
 void onnx_write_activation(struct onnx_state *state, const struct node *node)
@@ -57,15 +67,15 @@ void onnx_write_activation(struct onnx_state *state, const struct node *node)
                                      &scalar, quantizer->scales, sizeof(float));
     const char *zero = add_code(state, out, "zero_point", quantizer, quantizer->zero_points[0]);
     const char *codes = onnx_derived_name(state, out, "codes");
-    add_link(state, "QuantizeLinear", state->names[in], scale, zero, codes);
+    add_link(state, "QuantizeLinear", codes, state->names[in], scale, zero, codes);
     if (!fills_container(quantizer)) {
         const char *low = add_code(state, out, "low", quantizer, quantizer->low);
         const char *high = add_code(state, out, "high", quantizer, quantizer->high);
         const char *clipped = onnx_derived_name(state, out, "clipped");
-        add_link(state, "Clip", codes, low, high, clipped);
+        add_link(state, "Clip", clipped, codes, low, high, clipped);
         codes = clipped;
     }
-    add_link(state, "DequantizeLinear", codes, scale, zero, state->names[out]);
+    add_decoding(state, out, codes, scale, zero);
 }
 
 /* DequantizeLinear of constant codes to `tensor`; `axis` where there is a scale per channel.
@@ -82,8 +92,7 @@ static void dequantize_constant(struct onnx_state *state, int tensor, const char
     if (zero_points)
         zero = add_constant(state, tensor, "zero_point", ONNX__TENSOR_PROTO__DATA_TYPE__INT8, shape,
                             zero_points, sizeof(*zero_points));
-    Onnx__NodeProto *node =
-        add_link(state, "DequantizeLinear", codes, scale, zero, state->names[tensor]);
+    Onnx__NodeProto *node = add_decoding(state, tensor, codes, scale, zero);
     if (channels > 1)
         onnx_file_int(&state->file, node, "axis", axis);
     state->written[tensor] = true;

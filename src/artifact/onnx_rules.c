@@ -55,7 +55,8 @@ const char *onnx_input_name(struct onnx_state *state, int tensor)
 Onnx__NodeProto *onnx_rule_begin(struct onnx_state *state, const struct node *node,
                                  const char *op_type)
 {
-    Onnx__NodeProto *written = onnx_file_node(&state->file, op_type, node->name);
+    const char *name = state->node_names[node - state->graph->nodes];
+    Onnx__NodeProto *written = onnx_file_node(&state->file, op_type, name);
     onnx_file_output(&state->file, written, state->names[node->outputs[0]]);
     return written;
 }

@@ -12,11 +12,12 @@ struct onnx_state {
     struct onnx_file file;
     const struct graph *graph;           /* borrowed */
     const struct quant_network *network; /* borrowed; NULL for a float graph */
-    const char **names;    /* [tensor_count] in the file; a Transpose that vanishes passes its
-                            * input's on; NULL where no node reads or writes the tensor */
-    const char *separator; /* between a tensor's name and what is made from it: in no name */
-    bool *written;         /* [tensor_count] constants that stand in the file */
-    int next_layer;        /* of the network, in execution order */
+    const char **names;      /* [tensor_count] in the file; a Transpose that vanishes passes its
+                              * input's on; NULL where no node reads or writes the tensor */
+    const char **node_names; /* [node_count] in the file; no two are equal */
+    const char *separator;   /* between a name and what is made from it: in no name */
+    bool *written;           /* [tensor_count] constants that stand in the file */
+    int next_layer;          /* of the network, in execution order */
 };
 
 /* Chooses names and separator (onnx_labels.c). */

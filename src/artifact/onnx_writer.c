@@ -36,9 +36,10 @@ static bool write_model(struct arena *arena, const struct graph *graph,
         .graph = graph,
         .network = network,
         .names = ARENA_ARRAY(arena, const char *, graph->tensor_count, err),
+        .node_names = ARENA_ARRAY(arena, const char *, graph->node_count, err),
         .written = ARENA_ARRAY(arena, bool, graph->tensor_count, err),
     };
-    if (!state.names || !state.written)
+    if (!state.names || !state.node_names || !state.written)
         return false;
     onnx_file_init(&state.file, arena, err);
     onnx_label(&state);
