@@ -332,6 +332,13 @@ static void broadcast_as_operator_set_6_does(void)
     onnx_build_int(&build, node, "axis", 1);
 }
 
+/* Before operator set 14 the further outputs say so. */
+static void use_training_normalization(void)
+{
+    build.opset.version = 9;
+    onnx_build_node(&build, "BatchNormalization", "norm", "y w w w w", "z mean variance");
+}
+
 static const struct {
     const char *what;
     void (*spoil)(void);
@@ -417,6 +424,9 @@ static const struct {
      "node 'relu' (Relu): attribute 'mode': its text is not UTF-8"},
     {"an operator with another meaning then", broadcast_as_operator_set_6_does, E_UNSUPPORTED,
      "node 'add' (Add): in operator set 6 its 'axis' means broadcasting along an axis"},
+    {"a normalization that is training", use_training_normalization, E_UNSUPPORTED,
+     "node 'norm' (BatchNormalization): in operator set 9 its 'mean' means statistics of the "
+     "batch"},
 };
 
 START_TEST(the_sound_model_is_imported)

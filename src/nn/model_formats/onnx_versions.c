@@ -14,6 +14,7 @@ enum rule_kind {
     RULE_VALUE,    /* the integer attribute must have this value */
     RULE_ALL_ONES, /* every integer of the list must be 1 */
     RULE_INPUT,    /* input number `value` may not be given */
+    RULE_OUTPUT,   /* output number `value` may not be given */
 };
 
 struct rule {
@@ -29,6 +30,7 @@ static const struct rule rules[] = {
     {"Add", 1, 7, RULE_WITHOUT, "axis", 0, 0, "broadcasting along an axis"},
     {"AveragePool", 19, INT64_MAX, RULE_ALL_ONES, "dilations", 0, 0, "a dilated average"},
     {"BatchNormalization", 1, 7, RULE_VALUE, "is_test", 1, 0, "statistics of the batch"},
+    {"BatchNormalization", 7, 14, RULE_OUTPUT, "mean", 1, 0, "statistics of the batch"},
     {"BatchNormalization", 1, 9, RULE_VALUE, "spatial", 1, 1, "statistics per position"},
     {"Concat", 1, 4, RULE_WITH, "axis", 0, 0, "an implied axis"},
     {"Mul", 1, 7, RULE_WITHOUT, "axis", 0, 0, "broadcasting along an axis"},
@@ -54,9 +56,9 @@ static bool all_ones(const Onnx__AttributeProto *attribute)
     return true;
 }
 
-static bool input_given(const Onnx__NodeProto *node, int64_t input)
+static bool is_given(char *const *names, size_t count, int64_t index)
 {
-    return input < (int64_t)node->n_input && node->input[input][0] != '\0';
+    return index < (int64_t)count && names[index][0] != '\0';
 }
 
 static bool obeys(const Onnx__NodeProto *node, const struct rule *rule)
@@ -72,7 +74,9 @@ static bool obeys(const Onnx__NodeProto *node, const struct rule *rule)
     case RULE_ALL_ONES:
         return all_ones(attribute);
     case RULE_INPUT:
-        return !input_given(node, rule->value);
+        return !is_given(node->input, node->n_input, rule->value);
+    case RULE_OUTPUT:
+        return !is_given(node->output, node->n_output, rule->value);
     }
     return false;
 }
