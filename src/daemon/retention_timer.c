@@ -53,7 +53,10 @@ int retention_timer_start(struct retention_timer *timer, uv_loop_t *loop, struct
     timer->work.data = timer;
     if (limits->jobs_ms == 0 && limits->unused_ms == 0 && limits->bytes == 0)
         return 0;
-    return uv_timer_start(&timer->timer, on_time, 0, every_ms);
+    int status = uv_timer_start(&timer->timer, on_time, every_ms, every_ms);
+    if (status == 0)
+        on_time(&timer->timer);
+    return status;
 }
 
 void retention_timer_end(struct retention_timer *timer)

@@ -18,7 +18,8 @@ struct retention_timer {
 };
 
 /* Nothing happens without a limit. Returns a status of libuv. The timer is closed with the loop's
- * other handles, after retention_timer_end. */
+ * other handles, after retention_timer_end. The threads of libuv's pool start here: they block what
+ * signals the caller blocks. */
 int retention_timer_start(struct retention_timer *timer, uv_loop_t *loop, struct store *store,
                           const struct retention_limits *limits);
 void retention_timer_end(struct retention_timer *timer);
