@@ -129,6 +129,14 @@ void runner_discard(void *context, const char *run)
         log_failure("daemon", "can't remove a checkpoint", &err);
 }
 
+void runner_discard_job(void *context, const char *job)
+{
+    const struct runner *runner = context;
+    struct error err = {.message = ""};
+    if (!run_file_remove_job(runner->directory, job, &err))
+        log_failure("daemon", "can't remove the checkpoints of a job", &err);
+}
+
 /* ---- progress ---- */
 
 struct reporter {

@@ -23,3 +23,4 @@ struct runner {
 bool runner_execute(void *context, const struct run_ticket *ticket, struct run_outcome *out_outcome,
                     struct error *err);
 void runner_discard(void *context, const char *run);
+void runner_discard_job(void *context, const char *job);

@@ -112,6 +112,7 @@ static bool start_queue(struct service *service, struct error *err)
         .workers = settings->workers,
         .executor = {.execute = runner_execute,
                      .discard = runner_discard,
+                     .discard_job = runner_discard_job,
                      .context = &service->runner},
     };
     struct database *database;

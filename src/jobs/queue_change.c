@@ -58,8 +58,11 @@ static void answer(void *context, const struct error *failure)
 {
     struct jobs_change *change = context;
     struct jobs *jobs = change->jobs;
+    const struct jobs_executor *executor = &jobs->options.executor;
     void (*done)(void *, const struct error *) = change->done;
 
+    if (failure == NULL && change->kind == JOBS_CANCEL && executor->discard_job != NULL)
+        executor->discard_job(executor->context, change->job);
     uv_mutex_lock(&jobs->mutex);
     if (failure == NULL)
         take_effect(jobs, change);

@@ -11,6 +11,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -63,6 +64,30 @@ bool run_file_remove(const char *directory, const char *run, struct error *err)
 }
 
 /* ---- all files ---- */
+
+/* "j1-v000-s0" is, "j12-v000-s0" and "j1-v000-s0.123-4.tmp" are not. */
+static bool is_of_job(const char *name, const char *job)
+{
+    size_t length = strlen(job);
+    return strncmp(name, job, length) == 0 && name[length] == '-' && strchr(name, '.') == NULL;
+}
+
+bool run_file_remove_job(const char *directory, const char *job, struct error *err)
+{
+    char path[PATH_MAX];
+    if (!print_path(directory, "", path, err))
+        return false;
+    DIR *files = opendir(path);
+    if (files == NULL)
+        return errno == ENOENT || file_fail(err, errno, "open the directory", path);
+    bool ok = true;
+    for (struct dirent *entry; ok && (entry = readdir(files)) != NULL;) {
+        if (is_of_job(entry->d_name, job))
+            ok = run_file_remove(directory, entry->d_name, err);
+    }
+    (void)closedir(files); /* it was only read */
+    return ok;
+}
 
 struct folder_walk {
     const char *directory; /* borrowed */

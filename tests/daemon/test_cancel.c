@@ -7,6 +7,7 @@
 
 #include <signal.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { SAMPLES = 48, CANCEL_MAX_MS = 1000, ATTEMPTS = 4 };
 
@@ -87,6 +88,28 @@ START_TEST(a_job_that_waits_for_another_is_cancelled_within_a_second)
 }
 END_TEST
 
+static bool has_checkpoint(const char *run)
+{
+    return access(arena_printf(session.arena, &err, "%s/checkpoints/%s", session.directory, run),
+                  F_OK) == 0;
+}
+
+/* Law: what a run keeps to go on from goes with it, also when it waits to go on. */
+START_TEST(a_cancelled_job_leaves_no_checkpoint)
+{
+    const char *job = session_submit(&session, "\"seeds\":1,\"pipeline\":{\"weights\":{\"bits\":3},"
+                                               "\"optimize\":{\"variable\":\"round\","
+                                               "\"iterations\":60000}}");
+    session_wait_for(&session, "j1-v000-s0", "reconstruct", 1, 0);
+    session_call(&session, "POST", "/v1/jobs/j1/pause?now=true", "", 200);
+    while (session_number(session_get(&session, "/v1/queue"), "running") > 0)
+        usleep(2000);
+    ck_assert(has_checkpoint("j1-v000-s0"));
+    (void)cancel(job);
+    ck_assert(!has_checkpoint("j1-v000-s0"));
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("cancel");
@@ -95,6 +118,7 @@ int main(void)
     tcase_add_checked_fixture(tcase, setup, teardown);
     tcase_add_loop_test(tcase, a_job_is_cancelled_within_a_second_in_every_step, 0,
                         (int)(sizeof(steps) / sizeof(steps[0])));
+    tcase_add_test(tcase, a_cancelled_job_leaves_no_checkpoint);
     tcase_add_test(tcase, a_job_that_waits_for_another_is_cancelled_within_a_second);
     suite_add_tcase(suite, tcase);
     return support_run(suite);

@@ -57,6 +57,21 @@ START_TEST(the_last_one_is_there_until_it_is_removed)
 }
 END_TEST
 
+START_TEST(those_of_a_job_are_removed_together)
+{
+    ck_assert_ok(run_file_remove_job(fixture.directory, "j1", &err), &err); /* no folder yet */
+    put("j1-v000-s0", "one");
+    put("j1-v001-s7", "other");
+    put("j12-v000-s0", "another job's");
+    put("j1-v000-s1.123-4.tmp", "being written");
+    ck_assert_ok(run_file_remove_job(fixture.directory, "j1", &err), &err);
+    ck_assert_ptr_null(get("j1-v000-s0"));
+    ck_assert_ptr_null(get("j1-v001-s7"));
+    ck_assert_str_eq(get("j12-v000-s0"), "another job's");
+    ck_assert_str_eq(get("j1-v000-s1.123-4.tmp"), "being written");
+}
+END_TEST
+
 START_TEST(one_that_is_too_large_is_refused)
 {
     const uint8_t *bytes;
@@ -202,6 +217,7 @@ int main(void)
     tcase_set_timeout(tcase, 60);
     tcase_add_checked_fixture(tcase, setup, teardown);
     tcase_add_test(tcase, the_last_one_is_there_until_it_is_removed);
+    tcase_add_test(tcase, those_of_a_job_are_removed_together);
     tcase_add_test(tcase, one_that_is_too_large_is_refused);
     tcase_add_test(tcase, only_files_of_unfinished_runs_stay);
     tcase_add_test(tcase, nothing_is_collected_where_nothing_was_kept);

@@ -52,5 +52,8 @@ struct jobs_executor {
     /* Called when it is on disk that the run is over, whatever its end: what was kept to go on with
      * it later may go. NULL: nothing is kept. */
     void (*discard)(void *context, const char *run);
+    /* The same for a job that was cancelled: for those of its runs that wait, after an earlier
+     * attempt, and that nobody will execute. Called on the store's writer thread. May be NULL. */
+    void (*discard_job)(void *context, const char *job);
     void *context; /* borrowed */
 };

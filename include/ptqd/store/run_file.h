@@ -23,6 +23,9 @@ bool run_file_read(struct arena *arena, const char *directory, const char *run, 
 /* One that is not there is removed already. */
 bool run_file_remove(const char *directory, const char *run, struct error *err);
 
+/* Those of all runs of a job; what is being written stays. */
+bool run_file_remove_job(const char *directory, const char *job, struct error *err);
+
 /* At start-up, before run_row_recover: a run that was running when the daemon died and has written
  * a checkpoint since the crash before that begins to count crashes anew. A file whose run was given
  * this credit gets the time 0, so that it counts once, whatever the clock does. */
