@@ -3,6 +3,7 @@
 #include "blob_walk.h"
 #include "collect.h"
 #include "database.h"
+#include "directory_lock.h"
 #include "schema.h"
 #include "store_reader.h"
 #include "store_writer.h"
@@ -11,12 +12,10 @@
 #include "ptqd/store/blob.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
@@ -32,27 +31,9 @@ struct store {
     struct store_readers *readers;
 };
 
-/* Takes the lock of the directory. `*out_fd` stays −1 when another process has it. */
-static bool lock_directory(const char *directory, int *out_fd, struct error *err)
-{
-    char path[PATH_MAX];
-    (void)snprintf(path, sizeof(path), "%s/lock", directory); /* a cut name can't be opened */
-    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0640);
-    if (fd < 0)
-        return file_fail(err, errno, "open", path);
-    if (flock(fd, LOCK_EX | LOCK_NB) == 0) {
-        *out_fd = fd;
-        return true;
-    }
-    int reason = errno;
-    (void)close(fd); /* nothing was written */
-    return reason == EWOULDBLOCK || file_fail(err, reason, "lock", path);
-}
-
 static void unlock_directory(struct store *store)
 {
-    if (store->lock_fd >= 0)
-        (void)close(store->lock_fd); /* nothing was written */
+    directory_unlock(store->lock_fd);
     store->lock_fd = -1;
 }
 
@@ -149,10 +130,10 @@ bool store_open(const char *directory, const struct store_options *options,
     (void)snprintf(store->directory, sizeof(store->directory), "%s",
                    directory); /* see blobs_open */
 
-    bool ok = lock_directory(directory, &store->lock_fd, err);
+    bool ok = directory_lock(directory, &store->lock_fd, err);
     bool owned = store->alone = store->lock_fd >= 0;
     if (ok && !owned && !options->guest)
-        ok = FAIL(err, E_CONFLICT, "another ptqd is using the directory '%s'", directory);
+        ok = directory_fail_locked(directory, err);
     ok = ok && blobs_open(directory, owned, &store->blobs, err) &&
          open_database(store, directory, options, err);
     if (options->guest)

@@ -5,6 +5,9 @@
  *   3. the files that this database names and step 1 has not seen
  *   4. checkpoints
  *
+ * Meanwhile the copy has the lock of its directory: a daemon that was told to start there would
+ * make a database of its own, which the last step would replace.
+ *
  * A file that step 3 does not find was deleted between 2 and 3, together with its row: then the
  * database is copied again, and when that happens every time, the copy forgets the row as well. A
  * file whose row is there in spite of that is a finding. Files are
@@ -15,6 +18,7 @@
 
 #include "collect.h"
 #include "database.h"
+#include "directory_lock.h"
 #include "row_id.h"
 #include "schema.h"
 #include "statement.h"
@@ -41,6 +45,7 @@ struct copier {
     const char *from, *to;   /* borrowed */
     struct database *source; /* `from`, for reading */
     struct blobs *target;    /* `to` */
+    int lock_fd;             /* of `to`; −1: not yet */
     struct arena *arena;     /* of this copy */
     char partial[PATH_MAX];  /* the database until it is whole */
     char complete[PATH_MAX]; /* then */
@@ -372,6 +377,8 @@ static bool open_target(struct copier *copier, struct error *err)
         return file_fail(err, ENAMETOOLONG, "copy to", copier->to);
     (void)snprintf(copier->complete, PATH_MAX, "%s/ptqd.db", copier->to); /* is shorter */
     return need_empty(copier->to, err) && file_make_directory(copier->to, err) &&
+           directory_lock(copier->to, &copier->lock_fd, err) &&
+           (copier->lock_fd >= 0 || directory_fail_locked(copier->to, err)) &&
            blobs_open(copier->to, false, &copier->target, err);
 }
 
@@ -381,13 +388,14 @@ static void close_both(struct copier *copier)
         blobs_close(copier->source->blobs);
     database_close(copier->source);
     blobs_close(copier->target);
+    directory_unlock(copier->lock_fd);
     arena_destroy(copier->arena);
 }
 
 bool store_backup(const char *from, const char *to, struct arena *arena,
                   struct store_backup *out_backup, struct error *err)
 {
-    struct copier copier = {.from = from, .to = to, .arena = arena_create(0)};
+    struct copier copier = {.from = from, .to = to, .lock_fd = -1, .arena = arena_create(0)};
     text_init(&copier.report, REPORT_LIMIT_BYTES);
     bool ok = copier.arena != NULL || FAIL(err, E_MEMORY, "no memory for a copy");
     ok = ok && open_source(&copier, err) && open_target(&copier, err) && copy_all(&copier, err);

@@ -10,6 +10,7 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static struct store_fixture fixture;
@@ -137,6 +138,40 @@ START_TEST(missing_and_damaged_files_are_named)
 }
 END_TEST
 
+static struct error copied_err;
+
+static void *copy_all(void *context)
+{
+    (void)context;
+    bool ok = store_backup(fixture.directory, to, fixture.arena, &backup, &copied_err);
+    return ok ? &backup : NULL;
+}
+
+/* Law: while a directory is being filled no daemon starts there. The copy waits for the content of
+ * a file that is a pipe. */
+START_TEST(a_copy_has_its_directory_for_itself)
+{
+    const struct store_options options = {.guest = false};
+    const char *path = path_of(fixture.model);
+    struct store *store = NULL;
+    pthread_t thread;
+    void *copied;
+    ck_assert_int_eq(unlink(path), 0);
+    ck_assert_int_eq(mkfifo(path, 0600), 0);
+    ck_assert_int_eq(pthread_create(&thread, NULL, copy_all, NULL), 0);
+    FILE *pipe = fopen(path, "w"); /* returns when the copy reads */
+    ck_assert_ptr_nonnull(pipe);
+    ck_assert_fails(store_open(to, &options, &store, &err), &err, E_CONFLICT,
+                    "another ptqd is using the directory");
+    ck_assert_int_gt(fputs("a model", pipe), 0);
+    ck_assert_int_eq(fclose(pipe), 0);
+    ck_assert_int_eq(pthread_join(thread, &copied), 0);
+    ck_assert_ok(copied != NULL, &copied_err);
+    ck_assert_uint_eq(backup.findings, 0);
+    store_close(open_copy(to));
+}
+END_TEST
+
 /* ---- under load ---- */
 
 struct churn {
@@ -223,6 +258,7 @@ int main(void)
     tcase_add_test(cases, a_directory_that_is_not_empty_is_refused);
     tcase_add_test(cases, a_directory_without_a_store_is_no_source);
     tcase_add_test(cases, missing_and_damaged_files_are_named);
+    tcase_add_test(cases, a_copy_has_its_directory_for_itself);
     tcase_add_test(cases, a_copy_under_load_is_whole);
     suite_add_tcase(suite, cases);
     return support_run(suite);
