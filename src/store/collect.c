@@ -31,6 +31,33 @@ bool collect_is_named(struct database *database, const char *id, bool *out_named
     return true;
 }
 
+bool collect_list_named(struct database *database, struct arena *arena, const char ***out_ids,
+                        size_t *out_count, struct error *err)
+{
+    int64_t count;
+    if (!database_number(database,
+                         "SELECT (SELECT count(*) FROM model) + (SELECT count(*) FROM dataset) +"
+                         " (SELECT count(*) FROM artifact)",
+                         &count, err))
+        return false;
+    const char **ids = ARENA_ARRAY(arena, const char *, (size_t)count, err);
+    if (ids == NULL)
+        return false;
+    size_t used = 0;
+    struct statement statement;
+    statement_open(&statement, database,
+                   "SELECT id FROM model UNION SELECT id FROM dataset UNION SELECT blob FROM"
+                   " artifact",
+                   err);
+    while (used < (size_t)count && statement_step(&statement))
+        ids[used++] = statement_text(&statement, 0, arena);
+    if (!statement_close(&statement))
+        return false;
+    *out_ids = ids;
+    *out_count = used;
+    return true;
+}
+
 bool collect_unnamed(struct database *database, const char *id, struct error *err)
 {
     bool named;

@@ -9,6 +9,11 @@
 bool collect_is_named(struct database *database, const char *id, bool *out_named,
                       struct error *err);
 
+/* The ids of all that are named. Who then looks at the files takes as long as it takes: a query
+ * that is open for so long keeps the write-ahead log from beginning anew. */
+bool collect_list_named(struct database *database, struct arena *arena, const char ***out_ids,
+                        size_t *out_count, struct error *err);
+
 /* Removes the blobs in table garbage that nothing names, and empties it. */
 bool collect_garbage(struct database *database, struct error *err);
 

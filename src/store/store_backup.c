@@ -56,33 +56,6 @@ struct copier {
 
 /* ---- files ---- */
 
-static bool list_named(struct database *database, struct arena *arena, const char ***out_ids,
-                       size_t *out_count, struct error *err)
-{
-    int64_t count;
-    if (!database_number(database,
-                         "SELECT (SELECT count(*) FROM model) + (SELECT count(*) FROM dataset) +"
-                         " (SELECT count(*) FROM artifact)",
-                         &count, err))
-        return false;
-    const char **ids = ARENA_ARRAY(arena, const char *, (size_t)count, err);
-    if (ids == NULL)
-        return false;
-    size_t used = 0;
-    struct statement statement;
-    statement_open(&statement, database,
-                   "SELECT id FROM model UNION SELECT id FROM dataset UNION SELECT blob FROM"
-                   " artifact",
-                   err);
-    while (used < (size_t)count && statement_step(&statement))
-        ids[used++] = statement_text(&statement, 0, arena);
-    if (!statement_close(&statement))
-        return false;
-    *out_ids = ids;
-    *out_count = used;
-    return true;
-}
-
 static bool has_blob(struct blobs *blobs, const char *id)
 {
     struct error unused;
@@ -164,7 +137,7 @@ static bool copy_files(struct copier *copier, struct error *err)
 {
     const char **ids;
     size_t count;
-    if (!list_named(copier->source, copier->arena, &ids, &count, err))
+    if (!collect_list_named(copier->source, copier->arena, &ids, &count, err))
         return false;
     for (size_t i = 0; i < count; i++) {
         bool found;
@@ -216,7 +189,7 @@ static bool copy_late_files(struct copier *copier, struct database *copy, bool l
 {
     const char **ids;
     size_t count;
-    if (!list_named(copy, copier->arena, &ids, &count, err))
+    if (!collect_list_named(copy, copier->arena, &ids, &count, err))
         return false;
     for (size_t i = 0; i < count; i++) {
         bool found, named;

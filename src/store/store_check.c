@@ -144,7 +144,7 @@ static bool scan_blob(struct scan *scan, const char *id, struct error *err)
     return strcmp(hex, id + strlen("sha256:")) == 0 || note(scan, FINDING_CONTENT, id, err);
 }
 
-/* While the query was open it saw rows of its beginning: what was deleted since is no finding. */
+/* What was deleted since it was listed is no finding. */
 static bool drop_deleted(struct scan *scan, struct error *err)
 {
     struct finding **link = &scan->first;
@@ -167,17 +167,15 @@ static bool drop_deleted(struct scan *scan, struct error *err)
 
 static bool scan_named(struct scan *scan, struct error *err)
 {
-    bool ok = true;
-    struct statement statement;
-    statement_open(&statement, scan->database,
-                   "SELECT id FROM model UNION SELECT id FROM dataset UNION SELECT blob FROM"
-                   " artifact",
-                   err);
-    while (ok && statement_step(&statement)) {
-        const char *id = (const char *)sqlite3_column_text(statement.handle, 0);
-        ok = id == NULL || scan_blob(scan, id, err);
+    const char **ids;
+    size_t count;
+    if (!collect_list_named(scan->database, scan->arena, &ids, &count, err))
+        return false;
+    for (size_t i = 0; i < count; i++) {
+        if (!scan_blob(scan, ids[i], err))
+            return false;
     }
-    return statement_close(&statement) && ok && drop_deleted(scan, err);
+    return drop_deleted(scan, err);
 }
 
 /* ---- files without ---- */

@@ -7,8 +7,10 @@
 #include "support.h"
 
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static struct store_fixture fixture;
@@ -193,6 +195,58 @@ START_TEST(a_check_finds_damaged_and_missing_blobs)
 }
 END_TEST
 
+static void *check(void *context)
+{
+    const char *report;
+    size_t findings = 0;
+    struct arena *arena = arena_create(0);
+    bool ok = store_check(fixture.store, arena, &report, &findings, context);
+    arena_destroy(arena);
+    return ok && findings == 1 ? fixture.store : NULL; /* the pipe's content is not the model's */
+}
+
+static bool insert_large(struct database *database, void *context, struct error *err)
+{
+    struct model_row row = {.id = fixture.calibration, /* its file is there */
+                            .name = "",
+                            .owner = "ada",
+                            .format = "onnx",
+                            .detail = context};
+    bool known;
+    return model_row_insert(database, &row, &known, err) &&
+           model_row_delete(database, row.id, row.owner, err);
+}
+
+/* Law: however long a check takes, the write-ahead log begins anew meanwhile. It waits for the
+ * content of a file that is a pipe. */
+START_TEST(a_check_lets_the_log_begin_anew)
+{
+    enum { LARGE_BYTES = 1 << 20, WRITES = 64 };
+    struct error err = {.message = ""}, checked = {.message = ""};
+    struct store_stats stats;
+    const char *path;
+    pthread_t thread;
+    void *found;
+    ck_assert_ok(blob_path(store_blobs(fixture.store), fixture.model, fixture.arena, &path, &err),
+                 &err);
+    ck_assert_int_eq(unlink(path), 0);
+    ck_assert_int_eq(mkfifo(path, 0600), 0);
+    ck_assert_int_eq(pthread_create(&thread, NULL, check, &checked), 0);
+    int pipe = open(path, O_WRONLY); /* returns when the check reads */
+    ck_assert_int_ge(pipe, 0);
+    ck_assert_int_eq(unlink(path), 0); /* it is opened once */
+    char *detail = arena_alloc(fixture.arena, LARGE_BYTES, &err);
+    memset(detail, ' ', LARGE_BYTES - 1);
+    for (int i = 0; i < WRITES; i++)
+        ck_assert_ok(store_write_now(fixture.store, insert_large, detail, &err), &err);
+    store_read_stats(fixture.store, &stats);
+    ck_assert_int_eq(close(pipe), 0);
+    ck_assert_int_eq(pthread_join(thread, &found), 0);
+    ck_assert_ok(found != NULL, &checked);
+    ck_assert_uint_lt(stats.wal_bytes, (uint64_t)LARGE_BYTES * WRITES / 2);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("store");
@@ -208,6 +262,7 @@ int main(void)
     tcase_add_test(open, a_reader_can_not_write);
     tcase_add_test(open, an_owner_clears_away_what_nothing_names);
     tcase_add_test(open, a_check_finds_damaged_and_missing_blobs);
+    tcase_add_test(open, a_check_lets_the_log_begin_anew);
     suite_add_tcase(suite, open);
     return support_run(suite);
 }
