@@ -10,6 +10,7 @@
 
 #include <ctype.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -37,6 +38,11 @@ struct scanner {
     struct error *err;
 };
 
+static bool is_space(char c)
+{
+    return c == ' ' || c == '\t' || c == '\n' || c == '\r';
+}
+
 static bool fail_at(struct scanner *scanner, size_t offset, const char *what)
 {
     size_t line = 1, column = 1;
@@ -47,6 +53,50 @@ static bool fail_at(struct scanner *scanner, size_t offset, const char *what)
     return FAIL(scanner->err, E_SYNTAX, "line %zu, column %zu: %s", line, column, what);
 }
 
+/* What is at the offset, as a sentence has it: a word, one character, or a byte that is none. */
+static void print_token(const struct scanner *scanner, size_t offset, char *out, size_t size)
+{
+    enum { TOKEN_CHARS_MAX = 20 };
+    const char *token = scanner->bytes + offset;
+    size_t length = 0, left = scanner->size - offset;
+    while (length < left && length < TOKEN_CHARS_MAX &&
+           (isalnum((unsigned char)token[length]) || strchr("+-._", token[length]) != NULL) &&
+           token[length] != '\0')
+        length++;
+    if (left == 0)
+        (void)snprintf(out, size, "the end of the text");
+    else if (length > 0)
+        (void)snprintf(out, size, "'%.*s'", (int)length, token);
+    else if (isgraph((unsigned char)*token))
+        (void)snprintf(out, size, "'%c'", *token);
+    else
+        (void)snprintf(out, size, "the byte 0x%02x", (unsigned)(unsigned char)*token);
+}
+
+/* What people write who know JSON from a language that allows more. */
+static const char *habit(const struct scanner *scanner, size_t offset)
+{
+    char c = offset < scanner->size ? scanner->bytes[offset] : '\0';
+    if (c == '/' || c == '#')
+        return "; JSON has no comments";
+    if (c != '}' && c != ']')
+        return "";
+    size_t before = offset;
+    while (before > 0 && is_space(scanner->bytes[before - 1]))
+        before--;
+    return before > 0 && scanner->bytes[before - 1] == ',' ? "; the comma before it is too many"
+                                                           : "";
+}
+
+static bool fail_expected(struct scanner *scanner, size_t offset, const char *expected)
+{
+    char token[32], what[128];
+    print_token(scanner, offset, token, sizeof(token));
+    (void)snprintf(what, sizeof(what), "%s should be here, not %s%s", expected, token,
+                   habit(scanner, offset));
+    return fail_at(scanner, offset, what);
+}
+
 /* The character at the read position; 0 at the end. A NUL in the text is no token either. */
 static char peek(const struct scanner *scanner)
 {
@@ -55,12 +105,8 @@ static char peek(const struct scanner *scanner)
 
 static void skip_space(struct scanner *scanner)
 {
-    while (scanner->at < scanner->size) {
-        char c = scanner->bytes[scanner->at];
-        if (c != ' ' && c != '\t' && c != '\n' && c != '\r')
-            return;
+    while (scanner->at < scanner->size && is_space(scanner->bytes[scanner->at]))
         scanner->at++;
-    }
 }
 
 static size_t skip_digits(struct scanner *scanner)
@@ -80,7 +126,7 @@ static bool scan_number(struct scanner *scanner)
     bool leading_zero = peek(scanner) == '0';
     size_t digits = skip_digits(scanner);
     if (digits == 0)
-        return fail_at(scanner, start, "not a value");
+        return fail_expected(scanner, start, "a value");
     if (leading_zero && digits > 1)
         return fail_at(scanner, start, "a number starts with a superfluous 0");
     if (peek(scanner) == '.') {
@@ -200,7 +246,7 @@ static bool scan_word(struct scanner *scanner, const char *word)
     size_t length = strlen(word);
     if (scanner->size - scanner->at < length ||
         memcmp(scanner->bytes + scanner->at, word, length) != 0)
-        return fail_at(scanner, scanner->at, "not a value");
+        return fail_expected(scanner, scanner->at, "a value");
     scanner->at += length;
     return true;
 }
@@ -229,7 +275,7 @@ static enum expect after_value(const struct scanner *scanner)
 static bool scan_value(struct scanner *scanner, enum expect *out_next)
 {
     if (scanner->at == scanner->size)
-        return fail_at(scanner, scanner->at, "the text ends where a value should be");
+        return fail_expected(scanner, scanner->at, "a value");
     if (++scanner->values > scanner->limits->values)
         return FAIL(scanner->err, E_TOO_LARGE, "the document has more than %zu values",
                     scanner->limits->values);
@@ -253,12 +299,12 @@ static bool scan_value(struct scanner *scanner, enum expect *out_next)
 static bool scan_key(struct scanner *scanner, enum expect *out_next)
 {
     if (peek(scanner) != '"')
-        return fail_at(scanner, scanner->at, "a key in double quotes should be here");
+        return fail_expected(scanner, scanner->at, "a key in double quotes");
     if (!scan_string(scanner))
         return false;
     skip_space(scanner);
     if (peek(scanner) != ':')
-        return fail_at(scanner, scanner->at, "a ':' should be here");
+        return fail_expected(scanner, scanner->at, "a ':'");
     scanner->at++;
     *out_next = EXPECT_VALUE;
     return true;
@@ -280,8 +326,7 @@ static bool scan_comma(struct scanner *scanner, enum expect *out_next)
 {
     bool in_object = scanner->open[scanner->depth - 1] == '{';
     if (peek(scanner) != ',')
-        return fail_at(scanner, scanner->at,
-                       in_object ? "a ',' or '}' should be here" : "a ',' or ']' should be here");
+        return fail_expected(scanner, scanner->at, in_object ? "a ',' or '}'" : "a ',' or ']'");
     scanner->at++;
     *out_next = in_object ? EXPECT_KEY : EXPECT_VALUE;
     return true;
