@@ -84,8 +84,9 @@ static bool set_shape(struct dataset *dataset, const struct array *array, struct
 {
     if (array->rank < 2)
         return FAIL(err, E_INVALID,
-                    "x has %d %s; at least 2 are needed, and the first one counts samples",
-                    array->rank, array->rank == 1 ? "axis" : "axes");
+                    "x has %d %s of '%s'; samples need at least 2 axes, of which the first one "
+                    "counts them, and labels are integers on one",
+                    array->rank, array->rank == 1 ? "axis" : "axes", array->type->descr);
     struct shape shape = {.rank = array->rank - 1};
     for (int i = 0; i < shape.rank; i++)
         shape.dim[i] = array->dim[i + 1];
@@ -257,13 +258,24 @@ static bool is_batch_of(const struct shape *network, const struct shape *sample)
     return shape_equal(network, &batch);
 }
 
-static const char *advice(const struct shape *sample, const struct shape *wanted)
+enum { ADVICE_BYTES = SHAPE_TEXT_BYTES + 96 };
+
+static void print_advice(const struct shape *sample, const struct shape *input,
+                         const struct shape *wanted, char out[ADVICE_BYTES])
 {
-    if (is_permutation(sample, wanted))
-        return ": transpose the samples to the axis order of the model file";
-    if (is_batch_of(wanted, sample))
-        return ": export it with a batch of 1, or an open one";
-    return "";
+    char text[SHAPE_TEXT_BYTES];
+    out[0] = '\0';
+    if (is_permutation(sample, wanted)) {
+        (void)snprintf(out, ADVICE_BYTES,
+                       ": transpose the samples to the axis order of the model file");
+    } else if (is_batch_of(input, sample)) {
+        (void)snprintf(out, ADVICE_BYTES, ": export it with a batch of 1, or an open one");
+    } else if (sample->rank != wanted->rank) {
+        shape_print(wanted, text, sizeof(text));
+        (void)snprintf(out, ADVICE_BYTES,
+                       ": the first axis of the array counts samples, the others are to be %s",
+                       text);
+    }
 }
 
 bool dataset_check_input(const struct dataset *dataset, const struct graph *graph,
@@ -273,11 +285,12 @@ bool dataset_check_input(const struct dataset *dataset, const struct graph *grap
     struct shape wanted = sample_shape(&input->shape);
     if (shape_equal(&dataset->shape, &wanted) || shape_equal(&dataset->shape, &input->shape))
         return true;
-    char have[SHAPE_TEXT_BYTES], want[SHAPE_TEXT_BYTES];
+    char have[SHAPE_TEXT_BYTES], want[SHAPE_TEXT_BYTES], advice[ADVICE_BYTES];
     shape_print(&dataset->shape, have, sizeof(have));
     shape_print(&wanted, want, sizeof(want));
+    print_advice(&dataset->shape, &input->shape, &wanted, advice);
     return FAIL(err, E_INVALID, "samples are %s, but the network's input '%s' takes %s%s", have,
-                input->name, want, advice(&dataset->shape, &wanted));
+                input->name, want, advice);
 }
 
 bool dataset_check_labels(const struct dataset *dataset, const struct graph *graph,

@@ -159,7 +159,8 @@ START_TEST(samples_need_an_axis_of_their_own)
     struct dataset *dataset;
     struct bytes file = encode("<f4", 1, DIM(3), (const float[]){1, 2, 3});
     ck_assert_fails(load(&file, &PLAIN, &dataset), &err, E_INVALID,
-                    "x has 1 axis; at least 2 are needed, and the first one counts samples");
+                    "x has 1 axis of '<f4'; samples need at least 2 axes, of which the first one "
+                    "counts them, and labels are integers on one");
     ck_assert_fails(dataset_load(arena, NPY_SCALAR, sizeof(NPY_SCALAR), &PLAIN, &dataset, &err),
                     &err, E_INVALID, "x has 0 axes");
 }
@@ -282,10 +283,18 @@ START_TEST(samples_must_fit_the_networks_input)
                     "samples are 2x3x4, but the network's input 'in' takes 5x2x3x4: export it with "
                     "a batch of 1, or an open one");
     tensors[0].shape = (struct shape){2, {1, 24}};
+    ck_assert_fails(
+        dataset_check_input(dataset, &graph, &err), &err, E_INVALID,
+        "samples are 2x3x4, but the network's input 'in' takes 24: the first axis of the "
+        "array counts samples, the others are to be 24");
+    tensors[0].shape = (struct shape){5, {1, 1, 2, 3, 4}}; /* what most forget: a single channel */
     ck_assert_fails(dataset_check_input(dataset, &graph, &err), &err, E_INVALID,
-                    "samples are 2x3x4, but the network's input 'in' takes 24");
-    ck_assert_ptr_null(strstr(err.message, "transpose"));
-    ck_assert_ptr_null(strstr(err.message, "export"));
+                    "samples are 2x3x4, but the network's input 'in' takes 1x2x3x4: the first axis "
+                    "of the array counts samples, the others are to be 1x2x3x4");
+    tensors[0].shape = (struct shape){4, {1, 2, 3, 5}};
+    ck_assert_fails(dataset_check_input(dataset, &graph, &err), &err, E_INVALID,
+                    "samples are 2x3x4, but the network's input 'in' takes 2x3x5");
+    ck_assert_ptr_null(strstr(err.message, "5:"));
     tensors[0].shape = (struct shape){3, {2, 3, 4}}; /* a network without an axis of samples */
     ck_assert_ok(dataset_check_input(dataset, &graph, &err), &err);
 }
