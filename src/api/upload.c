@@ -122,6 +122,10 @@ bool upload_begin(struct http_request *request, struct api *api, const struct up
     struct upload *upload = ARENA_NEW(http_arena(request), struct upload, err);
     const char *id = http_query(request, "id");
     char hex[DIGEST_HEX_BYTES];
+    if (http_body_is(request, "multipart/form-data"))
+        return FAIL(err, E_INVALID,
+                    "the body is a form; it is to be the file itself, which curl --data-binary "
+                    "@FILE sends");
     if (upload == NULL || !upload_fits(request, api, 0, err))
         return false;
     if (id != NULL && !digest_parse_id(id, hex, err))

@@ -117,6 +117,24 @@ START_TEST(what_does_not_fit_is_refused_before_it_is_sent)
 }
 END_TEST
 
+/* Law: what is no file is not taken for one. */
+START_TEST(a_form_is_not_taken_for_the_file_in_it)
+{
+    const char body[] =
+        "--x\r\nContent-Disposition: form-data; name=\"file\"\r\n\r\nONNX\r\n--x--\r\n";
+    const char *const collections[] = {"/v1/models", "/v1/datasets"};
+    for (size_t i = 0; i < sizeof(collections) / sizeof(collections[0]); i++) {
+        const struct json *problem =
+            service_call(&service, "POST", collections[i],
+                         "Content-Type: multipart/form-data; boundary=x\r\n", body, strlen(body),
+                         422);
+        ck_assert_str_eq(service_text(problem, "detail"),
+                         "the body is a form; it is to be the file itself, which curl "
+                         "--data-binary @FILE sends");
+    }
+}
+END_TEST
+
 static void setup(void)
 {
     service_start(&service, false);
@@ -203,6 +221,7 @@ int main(void)
     tcase_set_timeout(tcase, 60);
     tcase_add_checked_fixture(tcase, setup, teardown);
     tcase_add_test(tcase, uploads_share_the_memory_they_are_looked_at_with);
+    tcase_add_test(tcase, a_form_is_not_taken_for_the_file_in_it);
     tcase_add_test(tcase, a_file_that_is_known_need_not_be_sent);
     suite_add_tcase(suite, tcase);
     return support_run(suite);
