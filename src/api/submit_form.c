@@ -245,8 +245,9 @@ static bool parse_spec(struct form *form, struct arena *arena, struct json **out
 {
     const char *text = form->has_spec ? form->spec.bytes : "{}";
     size_t size = form->has_spec ? form->spec.length : 2;
-    return json_parse(arena, text, size, NULL, out_spec, err) &&
-           json_expect(*out_spec, JSON_OBJECT, err);
+    return (json_parse(arena, text, size, NULL, out_spec, err) &&
+            json_expect(*out_spec, JSON_OBJECT, err)) ||
+           error_context(err, "part \"spec\"");
 }
 
 /* Everything about the specification but its files. */

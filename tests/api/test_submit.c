@@ -249,6 +249,10 @@ START_TEST(a_form_with_an_error_leaves_nothing_behind)
 {
     const struct json *problem = post_form("{\"seedz\":2}", NULL, "", 422);
     ck_assert_str_eq(service_text(problem, "pointer"), "/seedz");
+    problem = post_form("{\"seeds\":2,}", NULL, "", 400);
+    ck_assert_str_eq(service_text(problem, "detail"),
+                     "part \"spec\": line 1, column 12: a key in double quotes should be here, not "
+                     "'}'; the comma before it is too many");
     problem = post_form("{\"seeds\":2}", "model", "", 422);
     ck_assert_str_eq(service_text(problem, "detail"), "the field \"model\" is missing");
     problem = post_form("{\"model\":\"sha256:1\"}", NULL, "", 422);
