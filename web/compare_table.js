@@ -64,8 +64,10 @@ const results = [
 
 // Against the first column: costs as a factor, the others as a difference.
 function against(row, value, first) {
-    if (first == null || value == null || value === first)
+    if (first == null)
         return null;
+    if (value === first)
+        return '=';
     if (row.ratio)
         return first === 0 ? null : `${number(value / first, 2)} ×`;
     const sign = value > first ? '+' : '';
@@ -79,7 +81,7 @@ function resultRow(row, items) {
         if (value == null)
             return h('td', {class: 'right'}, '–');
         return h('td', {class: 'right'}, row.text(value, variant),
-            index === 0 ? null : h('span', {class: 'under'}, against(row, value, first) ?? '='));
+            index === 0 ? null : h('span', {class: 'under'}, against(row, value, first)));
     }));
 }
 

@@ -141,3 +141,6 @@ export function choices(object) {
 /** The plural of a word where there is not one of it: "1 run", "12 runs". */
 export const plural = (amount, word) =>
     `${number(amount)}${SPACE}${word}${amount === 1 ? '' : 's'}`;
+
+/** "accuracy" as a title begins with it. */
+export const headline = text => text[0].toUpperCase() + text.slice(1);

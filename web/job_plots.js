@@ -2,13 +2,12 @@
 
 import {bars, line, scatter} from './chart.js';
 import {h, replace} from './dom.js';
-import {bops, bytes, number, percent, points, spread} from './format.js';
+import {bops, bytes, headline, number, percent, points, spread} from './format.js';
 import {table} from './table.js';
 import {choiceKeys, choiceText, choiceValues, differenceOf, groupBy, measureOf,
     pairKeys, pairsOf, seriesOverBits, variantWords} from './variants.js';
 
 const asPercent = value => percent(value, 1);
-const headline = text => text[0].toUpperCase() + text.slice(1);
 const widths = {'weights.bits': 'bits of the weights', 'activations.bits': 'bits of activations'};
 
 /** {x, series} of lines that have points at different places, for line(). */

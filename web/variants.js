@@ -48,6 +48,14 @@ export function measureOf(report) {
     };
 }
 
+/** What reports are compared in: agreement as soon as one of them, of those that have results,
+ * lacks accuracies. */
+export function commonMeasure(reports) {
+    const measures = reports
+        .filter(({variants}) => variants.some(({succeeded}) => succeeded > 0)).map(measureOf);
+    return measures.find(({key}) => key === 'agreement') ?? measures[0] ?? measureOf(reports[0]);
+}
+
 function isSwept(variants, key) {
     const first = JSON.stringify(variants[0].choices[key]);
     return variants.some(variant => JSON.stringify(variant.choices[key]) !== first);

@@ -4,12 +4,12 @@ import {get} from './api.js';
 import {line, scatter} from './chart.js';
 import {bestVariant, compareTable} from './compare_table.js';
 import {h, notify, replace} from './dom.js';
-import {accuracy, bops, percent} from './format.js';
+import {accuracy, bops, headline, percent} from './format.js';
 import {section} from './panels.js';
 import {crumbs, empty, heading} from './parts.js';
 import {errorSeries} from './run_layers.js';
 import {findStored, getIfKnown} from './stored.js';
-import {bitsKey, measureOf, seriesOverBits, variantWords} from './variants.js';
+import {bitsKey, commonMeasure, seriesOverBits, variantWords} from './variants.js';
 
 const offered = 100; // newest jobs
 
@@ -70,11 +70,10 @@ async function loadItems(names, signal) {
 const labelOf = item => (item.job.name ? `${item.name} ${item.job.name}` : item.name);
 
 /** Jobs that sweep widths: the best variant at each width. */
-function widthsPlot(items) {
+function widthsPlot(items, measure) {
     const jobs = items.filter(({kind, report}) => kind === 'job' &&
         bitsKey(report.variants) !== null);
     const lines = jobs.map(item => {
-        const measure = measureOf(item.report);
         const points = new Map();
         for (const each of seriesOverBits(item.report.variants, measure).series) {
             for (const {x, variant} of each.points) {
@@ -95,7 +94,7 @@ function widthsPlot(items) {
             error: x.map(bits => points.get(bits)?.std ?? null)})),
         apart: true,
         xlabel: 'bits',
-        ylabel: 'accuracy',
+        ylabel: measure.title,
         formatX: String,
         stepsX: 'whole',
         formatY: value => percent(value, 1),
@@ -103,23 +102,23 @@ function widthsPlot(items) {
     });
 }
 
-function pointOf(item, variant) {
-    const {mean, std} = measureOf(item.report).of(variant);
+function pointOf(item, variant, measure) {
+    const {mean, std} = measure.of(variant);
     return {x: variant.cost?.bops, y: mean, error: std, variant,
         name: `${item.job.id} ${variant.id}: ${variantWords(variant.choices)}`};
 }
 
-function costsPlot(items) {
+function costsPlot(items, measure) {
     const series = items.map(item => ({label: labelOf(item),
         points: (item.kind === 'job' ? item.report.variants : [item.variant])
-            .filter(variant => variant.cost && measureOf(item.report).of(variant).mean != null)
-            .map(variant => pointOf(item, variant))})).filter(({points}) => points.length > 0);
+            .filter(variant => variant.cost && measure.of(variant)?.mean != null)
+            .map(variant => pointOf(item, variant, measure))})).filter(({points}) => points.length > 0);
     return series.length === 0 ? null : scatter({
-        title: 'Accuracy by bit operations',
+        title: `${headline(measure.title)} by bit operations`,
         note: 'Choose a point to see a run of the variant.',
         series,
         xlabel: 'bit operations',
-        ylabel: 'accuracy',
+        ylabel: measure.title,
         formatX: bops,
         formatY: value => accuracy(value, 1),
         onselect: point => {
@@ -192,7 +191,8 @@ function content(page) {
             location.hash = addressOf(page.names.filter(name => name !== item.name));
         }}));
     show();
-    const plots = [widthsPlot(page.items), costsPlot(page.items), page.layersPlot]
+    const measure = commonMeasure(page.items.map(({report}) => report));
+    const plots = [widthsPlot(page.items, measure), costsPlot(page.items, measure), page.layersPlot]
         .filter(plot => plot !== null);
     return [section('Comparison', page.items.length > 1
         ? h('label', {class: 'choose'}, box, 'only choices that differ') : null, place),

@@ -12,8 +12,9 @@ const daemon = await new Daemon().start();
 const files = await daemon.store(makeExample(), 'motion');
 const page = await openPage(browser);
 
-async function finished(name, pipeline) {
-    const {id} = await daemon.call('POST', '/v1/jobs', {name, ...files, seeds: [0, 1], pipeline});
+async function finished(name, pipeline, more = {}) {
+    const {id} = await daemon.call('POST', '/v1/jobs',
+        {name, ...files, seeds: [0, 1], pipeline, ...more});
     await daemon.finished(id);
     return {id, report: await daemon.get(`/v1/jobs/${id}/report`)};
 }
@@ -22,6 +23,8 @@ const first = await finished('rounding', {weights: {bits: [2, 4, 8]},
     optimize: {variable: 'round'}, postprocess: {bias: 'none'}});
 const second = await finished('nearest', {weights: {bits: [4, 8]},
     optimize: {variable: 'none'}, postprocess: {bias: 'none'}});
+const blind = await finished('blind', {weights: {bits: 8},
+    optimize: {variable: 'none'}}, {evaluation: undefined});
 
 const best = ({report}) => [...report.variants]
     .sort((a, b) => b.accuracy.mean - a.accuracy.mean || a.id.localeCompare(b.id))[0];
@@ -91,6 +94,21 @@ test('errors of the same network along its layers', async () => {
     const {layers} = await daemon.get(`/v1/runs/${run}/layers`);
     assert.deepEqual(rows.map(cells => cells.slice(0, 2)), layers.map(layer =>
         [layer.name, shown(number(layer.output_sqnr_final_db, 1))]));
+});
+
+test('accuracy is not held against agreement', async () => {
+    await visit(page, daemon, `#/compare?jobs=${blind.id},${first.id}`);
+    const table = await tableOf(page, 'Comparison');
+    const variant = best(first);
+    assert.deepEqual(row(table, 'accuracy %'), ['–',
+        shown(spread(variant.accuracy.mean, variant.accuracy.std, 2))]); // not "=" to what is not known
+    const {rows} = await tableOf(page, 'Agreement by bit operations: numbers');
+    for (const {id, report} of [blind, first]) {
+        for (const variant of report.variants) {
+            const mine = rows.find(([name]) => name.startsWith(`${id} ${variant.id}:`));
+            assert.equal(mine[3], shown(accuracy(variant.agreement)));
+        }
+    }
 });
 
 test('one is added and one removed, in the address', async () => {
