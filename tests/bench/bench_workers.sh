@@ -4,14 +4,16 @@
 # but the network's ranges. Beside it the same of two processes, each with a worker and half of the
 # seeds: what this machine gives to two who have nothing in common but its caches and its memory.
 #
-#   bench_workers.sh PTQD SOURCE_ROOT [ROUNDS]
+#   bench_workers.sh PTQD SOURCE_ROOT [ROUNDS [NETWORK]]
 #
-# The best of ROUNDS (3) counts, of each: another program on one of the cores spoils a round. Needs
-# the real networks (PTQD_DATA, or beside the source tree), and exits with 77 (skipped) without them.
+# The best of ROUNDS (3) counts, of each: another program on one of the cores spoils a round. NETWORK:
+# one of the three alone. Needs the real networks (PTQD_DATA, or beside the source tree), and exits
+# with 77 (skipped) without them.
 set -eu
 ptqd=$1
 root=$2
 rounds=${3:-3}
+only=${4:-}
 data=${PTQD_DATA:-$root/../shared/data}
 [ -f "$data/kws/model.onnx" ] && command -v jq >/dev/null || exit 77
 
@@ -62,6 +64,7 @@ best() {
 }
 
 for row in ResNet-8:cifar10 DS-CNN:kws MobileNetV1:vww; do
+    [ -z "$only" ] || [ "${row%%:*}" = "$only" ] || continue
     spec "${row#*:}"
     rm -f "$dir"/*.one "$dir"/*.two "$dir"/*.apart
     for _ in $(seq "$rounds"); do
