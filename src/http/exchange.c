@@ -134,10 +134,12 @@ static enum MHD_Result on_header(struct http_server *server, struct MHD_Connecti
     struct http_request *request = create_request(server, connection);
     if (request == NULL)
         return MHD_NO;
+    if (!http_peer_busy(request, http_transfer_deadline(server, request->started_ms, 0))) {
+        destroy_request(request);
+        return MHD_NO;
+    }
     *slot = request;
     http_log_begin(request);
-    atomic_fetch_add(&server->active, 1);
-    http_peer_busy(request, http_transfer_deadline(server, request->started_ms, 0));
 
     struct error err = {0};
     if (!http_check_framing(connection, line, &err)) {

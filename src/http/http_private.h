@@ -137,7 +137,7 @@ struct http_server {
     uint64_t suspended_count;
     struct http_request *uploads; /* whose body goes to a sink */
     bool stopping;                /* waiting requests are woken at once */
-    bool closing;                 /* no body is held any more */
+    bool closing;                 /* no request begins, no body is held, all connections are cut */
     bool sweeper_end;             /* the sweeper returns */
     unsigned ticks;               /* of the sweeper */
     pthread_t sweeper;
@@ -258,8 +258,9 @@ void http_on_connection(void *context, struct MHD_Connection *connection, void *
                         enum MHD_ConnectionNotificationCode code);
 /* NULL when there was no memory for it. */
 struct peer *http_peer_of(struct MHD_Connection *connection);
-/* A request begins, or has ended, on the connection. */
-void http_peer_busy(struct http_request *request, int64_t deadline_ms);
+/* A request begins on the connection, and is counted as active; false when none may any more. */
+bool http_peer_busy(struct http_request *request, int64_t deadline_ms);
+/* It has ended. */
 void http_peer_idle(struct http_request *request, int64_t deadline_ms);
 void http_set_deadline(struct http_request *request, int64_t deadline_ms);
 /* Shuts the socket down; the lock is held. */

@@ -124,14 +124,19 @@ struct peer *http_peer_of(struct MHD_Connection *connection)
     return info != NULL ? info->socket_context : NULL;
 }
 
-void http_peer_busy(struct http_request *request, int64_t deadline_ms)
+bool http_peer_busy(struct http_request *request, int64_t deadline_ms)
 {
     struct http_server *server = request->server;
     pthread_mutex_lock(&server->lock);
-    idle_remove(server, request->peer);
-    if (!request->peer->cut)
-        request->peer->deadline_ms = deadline_ms;
+    bool begins = !server->closing;
+    if (begins) {
+        atomic_fetch_add(&server->active, 1);
+        idle_remove(server, request->peer);
+        if (!request->peer->cut)
+            request->peer->deadline_ms = deadline_ms;
+    }
     pthread_mutex_unlock(&server->lock);
+    return begins;
 }
 
 void http_peer_idle(struct http_request *request, int64_t deadline_ms)

@@ -147,39 +147,36 @@ bool http_server_start(const struct http_options *options, struct http_server **
     return true;
 }
 
-/* Waits until nothing is active, at most until `deadline_ms`; a negative one waits for the
- * suspended ones without end. */
+/* Waits until nothing is active, at most until `deadline_ms`; a negative one is none. */
 static void wait_for_requests(struct http_server *server, int64_t deadline_ms)
 {
     const struct timespec step = {.tv_nsec = DRAIN_STEP_MS * 1000000};
-    for (;;) {
-        pthread_mutex_lock(&server->lock);
-        uint64_t suspended = server->suspended_count + atomic_load(&server->resuming);
-        pthread_mutex_unlock(&server->lock);
-        bool done = deadline_ms < 0 ? suspended == 0 : atomic_load(&server->active) == 0;
-        if (done || (deadline_ms >= 0 && http_clock_ms() >= deadline_ms))
+    while (atomic_load(&server->active) > 0 || atomic_load(&server->resuming) > 0) {
+        if (deadline_ms >= 0 && http_clock_ms() >= deadline_ms)
             return;
         nanosleep(&step, NULL);
     }
 }
 
-/* libmicrohttpd aborts the process when it is stopped with a suspended connection. */
+/* Notes it, and lets the sweeper act on it now. */
+static void set_state(struct http_server *server, bool *state)
+{
+    pthread_mutex_lock(&server->lock);
+    *state = true;
+    pthread_cond_signal(&server->tick);
+    pthread_mutex_unlock(&server->lock);
+}
+
+/* libmicrohttpd aborts the process when it is stopped with a suspended connection: before that, no
+ * request may begin any more, and those that have begun must have ended. */
 void http_server_stop(struct http_server *server, unsigned drain_ms)
 {
     if (server == NULL)
         return;
     http_acceptor_stop(server);
-    pthread_mutex_lock(&server->lock);
-    server->stopping = true;
-    pthread_cond_signal(&server->tick);
-    pthread_mutex_unlock(&server->lock);
-
+    set_state(server, &server->stopping);
     wait_for_requests(server, http_clock_ms() + drain_ms);
-    pthread_mutex_lock(&server->lock);
-    for (struct peer *peer = server->peers; peer != NULL; peer = peer->next)
-        peer->deadline_ms = 1; /* long past */
-    server->closing = true;
-    pthread_mutex_unlock(&server->lock);
+    set_state(server, &server->closing);
     wait_for_requests(server, -1);
     MHD_stop_daemon(server->daemon);
     http_pool_stop(&server->writers);

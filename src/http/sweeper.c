@@ -135,7 +135,8 @@ static void sweep(struct http_server *server)
     if (server->ticks++ % LOOK_FOR_GONE_TICKS == 0)
         cut_gone(server);
     for (struct peer *peer = server->peers; peer != NULL; peer = peer->next) {
-        if (peer->cut || peer->deadline_ms == 0 || peer->deadline_ms > now)
+        bool due = server->closing || (peer->deadline_ms != 0 && peer->deadline_ms <= now);
+        if (peer->cut || !due)
             continue;
         http_peer_cut(server, peer);
         atomic_fetch_add(&server->cut, 1);

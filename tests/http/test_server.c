@@ -137,6 +137,7 @@ static const struct http_route routes[] = {
      .handle = block,
      .blocking = true,
      .query = {&query_fail}},
+    {.method = "GET", .pattern = "/work/{id}", .handle = small_server_echo, .blocking = true},
     {.method = "GET", .pattern = "/forget", .handle = forget},
     {.method = "GET", .pattern = "/scribble", .handle = scribble, .query = {&query_large}},
 };
@@ -524,6 +525,31 @@ START_TEST(stopping_answers_what_waits)
 }
 END_TEST
 
+/* Law: the server stops while clients go on asking for what has to wait. */
+START_TEST(stopping_ends_clients_that_go_on)
+{
+    enum { ROUNDS = 40, CLIENTS = 16, REQUESTS = 500 };
+    static const char one[] = "GET /work/1 HTTP/1.1\r\nHost: h\r\n\r\n";
+    char *all = calloc(REQUESTS, sizeof(one));
+    for (int i = 0; i < REQUESTS; i++)
+        memcpy(all + (size_t)i * (sizeof(one) - 1), one, sizeof(one) - 1);
+    for (int round = 0; round < ROUNDS; round++) {
+        int clients[CLIENTS];
+        for (int i = 0; i < CLIENTS; i++) {
+            clients[i] = client_connect(port);
+            ck_assert(client_send(clients[i], all, REQUESTS * (sizeof(one) - 1)));
+        }
+        struct reply reply = client_receive(clients[0], false);
+        ck_assert_reply(reply, 200, "1|-|");
+        http_server_stop(server, 0);
+        for (int i = 0; i < CLIENTS; i++)
+            close(clients[i]);
+        setup();
+    }
+    free(all);
+}
+END_TEST
+
 START_TEST(a_port_in_use_is_a_conflict)
 {
     struct error err = {0};
@@ -565,6 +591,7 @@ int main(void)
     tcase_add_test(tcase, blocking_handlers_do_not_hold_up_others);
     tcase_add_test(tcase, a_handler_that_forgets_to_answer_is_an_internal_error);
     tcase_add_test(tcase, stopping_answers_what_waits);
+    tcase_add_test(tcase, stopping_ends_clients_that_go_on);
     tcase_add_test(tcase, a_port_in_use_is_a_conflict);
     suite_add_tcase(suite, tcase);
     return support_run(suite);
