@@ -361,7 +361,7 @@ export function bars(spec) {
     own.series = spec.series.map((series, i) => {
         const [start, width] = barPlace(i, count);
         return {points: false, ...series, fill: true,
-            paths: uPlot.paths.bars({size: [width, 60], align: 0, gap: 1, disp: {
+            paths: uPlot.paths.bars({size: [width, Infinity], align: 0, gap: 1, disp: {
                 x0: {unit: 1, values: plot => plot.data[0].map(x => x + start)},
                 size: {unit: 1, values: plot => plot.data[0].map(() => width * 0.94)},
             }})};

@@ -145,6 +145,25 @@ test('one choice against another: pairs that differ in it alone', async () => {
     }
 });
 
+/* Law: a bar takes its whole share, in the middle of which its deviation is drawn. */
+test('bars are where their deviations are', async () => {
+    const clear = await page.locator('figure', {hasText: 'Accuracy by postprocess.bias'})
+        .evaluate(figure => {
+            const canvas = figure.querySelector('canvas');
+            const [box, over] = [canvas, figure.querySelector('.u-over')]
+                .map(each => each.getBoundingClientRect());
+            const scale = canvas.width / box.width;
+            const [categories, share] = [6, 0.8 / 2];
+            const alphaAt = x => canvas.getContext('2d').getImageData(
+                scale * (over.left - box.left + over.width * (x + 0.6) / (categories + 0.2)),
+                scale * (over.bottom - box.top - 10), 1, 1).data[3];
+            return Array.from({length: 2 * categories}, (_, bar) =>
+                alphaAt(Math.floor(bar / 2) + (bar % 2 - 1) * share + 0.9 * share))
+                .filter(alpha => alpha === 0).length;
+        });
+    assert.equal(clear, 0);
+});
+
 test('the CSV is that of the interface', async () => {
     const {name, bytes: got} = await downloaded(page, () =>
         page.locator('.toolbar').getByRole('button', {name: 'CSV'}).click());
