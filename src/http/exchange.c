@@ -96,6 +96,12 @@ static bool prepare_body(struct http_request *request, struct error *err)
     return request->sink.write == NULL || http_budget_upload(request, err);
 }
 
+/* A sender who may do nothing, or who need not say who it is, takes no place from others. */
+static bool keeps_its_place(const struct http_request *request)
+{
+    return request->server->options.authorize == NULL || request->owner[0] != '\0';
+}
+
 /* Everything that can be known from the header, but the size. */
 static bool accept_header(struct http_request *request, const char *url, const char *method,
                           struct error *err)
@@ -134,7 +140,7 @@ static enum MHD_Result on_header(struct http_server *server, struct MHD_Connecti
     struct http_request *request = create_request(server, connection);
     if (request == NULL)
         return MHD_NO;
-    if (!http_peer_busy(request, http_transfer_deadline(server, request->started_ms, 0))) {
+    if (!http_peer_begin(request, http_transfer_deadline(server, request->started_ms, 0))) {
         destroy_request(request);
         return MHD_NO;
     }
@@ -158,6 +164,8 @@ static enum MHD_Result on_header(struct http_server *server, struct MHD_Connecti
         http_refuse(request, &err);
         return MHD_YES;
     }
+    if (keeps_its_place(request))
+        http_peer_busy(request);
     if (http_is_answered(request))
         return droppable ? MHD_YES : http_send(request);
     if (length != UINT64_MAX && length > request->body_limit) {

@@ -24,7 +24,7 @@ struct peer {
     struct http_server *server;
     int fd;
     int64_t deadline_ms; /* the sweeper cuts it then; 0: never */
-    bool idle;           /* no request is under way: in the list of idle ones */
+    bool idle;           /* no request keeps its place: in the list of idle ones */
     bool cut;            /* its socket was shut down */
     struct peer *previous, *next;
     struct peer *previous_idle, *next_idle;
@@ -259,7 +259,9 @@ void http_on_connection(void *context, struct MHD_Connection *connection, void *
 /* NULL when there was no memory for it. */
 struct peer *http_peer_of(struct MHD_Connection *connection);
 /* A request begins on the connection, and is counted as active; false when none may any more. */
-bool http_peer_busy(struct http_request *request, int64_t deadline_ms);
+bool http_peer_begin(struct http_request *request, int64_t deadline_ms);
+/* The request keeps the place of its connection. */
+void http_peer_busy(struct http_request *request);
 /* It has ended. */
 void http_peer_idle(struct http_request *request, int64_t deadline_ms);
 void http_set_deadline(struct http_request *request, int64_t deadline_ms);

@@ -1,10 +1,12 @@
 /* The connections: one list of all for the sweeper, and one of those that are idle, the longest
  * idle first.
  *
- * A connection is idle when no request is under way on it, also while its header is still coming.
- * When a client comes and all places are taken, the one that has been idle longest is cut for it:
- * clients that hold connections open, by mistake or on purpose, keep nobody out. Only when requests
- * are under way on all of them is the new one refused. libmicrohttpd's own limit would not do: it
+ * A connection is idle when no request is under way on it, also while its header is still coming,
+ * and while a body is dropped that was refused, or an answer is sent to somebody unknown: a few
+ * bytes a second would keep such a request under way. When a client comes and all places are taken,
+ * the one that has been idle longest is cut for it: clients that hold connections open, by mistake
+ * or on purpose, keep nobody out. Only when requests are under way on all of them is the new one
+ * refused. libmicrohttpd's own limit would not do: it
  * is one for each of its threads, and it drops the new client, never an old one.
  *
  * A connection that was cut counts no more, though its thread may take a moment to close it. It
@@ -124,19 +126,26 @@ struct peer *http_peer_of(struct MHD_Connection *connection)
     return info != NULL ? info->socket_context : NULL;
 }
 
-bool http_peer_busy(struct http_request *request, int64_t deadline_ms)
+bool http_peer_begin(struct http_request *request, int64_t deadline_ms)
 {
     struct http_server *server = request->server;
     pthread_mutex_lock(&server->lock);
     bool begins = !server->closing;
     if (begins) {
         atomic_fetch_add(&server->active, 1);
-        idle_remove(server, request->peer);
         if (!request->peer->cut)
             request->peer->deadline_ms = deadline_ms;
     }
     pthread_mutex_unlock(&server->lock);
     return begins;
+}
+
+void http_peer_busy(struct http_request *request)
+{
+    struct http_server *server = request->server;
+    pthread_mutex_lock(&server->lock);
+    idle_remove(server, request->peer);
+    pthread_mutex_unlock(&server->lock);
 }
 
 void http_peer_idle(struct http_request *request, int64_t deadline_ms)
@@ -145,8 +154,8 @@ void http_peer_idle(struct http_request *request, int64_t deadline_ms)
     pthread_mutex_lock(&server->lock);
     if (!request->peer->cut) {
         request->peer->deadline_ms = deadline_ms;
-        if (!request->peer->idle)
-            idle_append(server, request->peer);
+        idle_remove(server, request->peer); /* it may be further in front */
+        idle_append(server, request->peer);
     }
     pthread_mutex_unlock(&server->lock);
 }

@@ -107,6 +107,13 @@ static void wait_for_suspended(uint64_t count)
         ck_assert_int_lt(client_now_ms(), end);
 }
 
+static void wait_for_active(uint64_t count)
+{
+    for (long end = client_now_ms() + CLIENT_DEADLINE_MS;
+         http_server_stats(server.http).active != count; usleep(1000))
+        ck_assert_int_lt(client_now_ms(), end);
+}
+
 /* Law: a request under way is never cut for a newcomer; that one is turned away. */
 START_TEST(requests_under_way_are_not_evicted)
 {
@@ -134,6 +141,55 @@ START_TEST(requests_under_way_are_not_evicted)
         status = reply.status;
         reply_free(&reply);
     }
+}
+END_TEST
+
+/* Sends a request on every place, and asks for something on one more. */
+static int status_beside(int port, const char *request)
+{
+    int held[PLACES];
+    for (size_t i = 0; i < PLACES; i++) {
+        held[i] = client_connect(port);
+        client_send_text(held[i], request);
+    }
+    wait_for_active(PLACES);
+    struct reply reply = client_get(port, "/word?word=ab");
+    for (size_t i = 0; i < PLACES; i++)
+        close(held[i]);
+    int status = reply.status;
+    reply_free(&reply);
+    return status;
+}
+
+/* Law: who sends the body of a request that was refused, as slowly as may be, keeps nobody out. */
+START_TEST(refused_bodies_make_place_for_new_ones)
+{
+    ck_assert_int_eq(status_beside(server.port, "POST /nothing HTTP/1.1\r\nHost: h\r\n"
+                                                "Content-Length: 1000000\r\n\r\nx"),
+                     200);
+}
+END_TEST
+
+/* Everybody may do everything, and nobody is known. */
+static bool let_in(struct http_request *request, void *context, int access, struct error *err)
+{
+    (void)request;
+    (void)context;
+    (void)access;
+    (void)err;
+    return true;
+}
+
+/* Law: requests that need no token take no place from those that have one. */
+START_TEST(requests_of_nobody_make_place_for_new_ones)
+{
+    struct http_options options = small_server_options();
+    small_server_stop(&server);
+    options.connections = PLACES;
+    options.authorize = let_in;
+    small_server_start(&server, &options);
+    ck_assert_int_eq(status_beside(server.port, "GET /park?ms=9000 HTTP/1.1\r\nHost: h\r\n\r\n"),
+                     200);
 }
 END_TEST
 
@@ -253,6 +309,8 @@ int main(void)
     tcase_add_test(tcase, idle_connections_make_place_for_new_ones);
     tcase_add_test(tcase, a_connection_that_is_used_stays);
     tcase_add_test(tcase, requests_under_way_are_not_evicted);
+    tcase_add_test(tcase, refused_bodies_make_place_for_new_ones);
+    tcase_add_test(tcase, requests_of_nobody_make_place_for_new_ones);
     tcase_add_test(tcase, clients_that_vanish_while_they_wait_are_noticed);
     tcase_add_test(tcase, every_thread_has_its_share_of_the_connections);
     tcase_add_test(tcase, a_socket_that_was_handed_over_outlives_the_server);
