@@ -1,10 +1,10 @@
 /* Checks of a request's header before anything else looks at it.
  *
- * libmicrohttpd accepts Transfer-Encoding together with Content-Length, two different
- * Content-Lengths, 2^64 - 1 as one that is not known, a space before the colon of a header, none or
- * several Host headers, lines that end in a bare LF, folded lines, and cuts values and targets at a
- * NUL. A proxy in front may read each of these differently (request smuggling), so they are refused
- * and the connection is closed (RFC 9112 sections 2.2, 3.2 and 6.3).
+ * libmicrohttpd accepts Transfer-Encoding together with Content-Length or in HTTP/1.0, two
+ * different Content-Lengths, 2^64 - 1 as one that is not known, a space before the colon of a
+ * header, none or several Host headers, lines that end in a bare LF, folded lines, and cuts values
+ * and targets at a NUL. A proxy in front may read each of these differently (request smuggling), so
+ * they are refused and the connection is closed (RFC 9112 sections 2.2, 3.2 and 6.3).
  *
  * How lines ended is seen by where the parts lie: method, target, version, names and values are
  * pointers into the one buffer that the header came in, so between the end of a value and the next
@@ -111,11 +111,15 @@ static bool check_lines(struct MHD_Connection *connection, const struct request_
     return true;
 }
 
+static bool is_version_1_0(const struct request_line *line)
+{
+    return strcmp(line->version, MHD_HTTP_VERSION_1_0) == 0;
+}
+
 static bool check_host(const struct request_line *line, const struct framing *framing,
                        struct error *err)
 {
-    bool needed = strcmp(line->version, MHD_HTTP_VERSION_1_0) != 0;
-    if (framing->hosts > 1 || (needed && framing->hosts == 0))
+    if (framing->hosts > 1 || (!is_version_1_0(line) && framing->hosts == 0))
         return FAIL(err, E_SYNTAX, "the request has %zu Host headers; it must have one",
                     framing->hosts);
     return !framing->bad_host || FAIL(err, E_SYNTAX, "the Host header is no host");
@@ -141,6 +145,8 @@ bool http_check_framing(struct MHD_Connection *connection, const struct request_
     if (framing.lengths + framing.encodings > 1)
         return FAIL(err, E_SYNTAX,
                     "the request has Transfer-Encoding with another header that gives its length");
+    if (framing.encodings == 1 && is_version_1_0(line))
+        return FAIL(err, E_SYNTAX, "the request has Transfer-Encoding, which HTTP/1.0 has not");
     if (framing.encodings == 1 && !framing.chunked)
         return FAIL(err, E_SYNTAX, "the only Transfer-Encoding that is supported is chunked");
     return check_lines(connection, line, &framing, err) && check_host(line, &framing, err);

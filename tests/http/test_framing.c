@@ -64,6 +64,8 @@ static const struct raw ambiguous[] = {
     RAW(POST_ECHO "Transfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n\r\n0\r\n\r\n"),
     RAW(POST_ECHO "Transfer-Encoding : chunked\r\nContent-Length: 3\r\n\r\nabc" SMUGGLED),
     RAW(POST_ECHO "Transfer-Encoding\t: chunked\r\n\r\n0\r\n\r\n" SMUGGLED),
+    RAW("POST /echo/a HTTP/1.0\r\nConnection: keep-alive\r\n"
+        "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n" SMUGGLED), /* RFC 9112 section 6.1 */
     RAW(POST_ECHO " Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n" SMUGGLED),
     RAW(POST_ECHO "X: a\r\n Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n" SMUGGLED),
     RAW(POST_ECHO "X: a\r\n\tb\r\nY: c\r\n\r\n" SMUGGLED),
