@@ -70,7 +70,7 @@ static void print_token(const struct scanner *scanner, size_t offset, char *out,
     else if (isgraph((unsigned char)*token))
         (void)snprintf(out, size, "'%c'", *token);
     else
-        (void)snprintf(out, size, "the byte 0x%02x", (unsigned)(unsigned char)*token);
+        (void)snprintf(out, size, "the byte \\x%02x", (unsigned)(unsigned char)*token);
 }
 
 /* What people write who know JSON from a language that allows more. */

@@ -154,7 +154,7 @@ static const struct {
     {"NaN", "a value should be here, not 'NaN'"},
     {"-Infinity", "a value should be here, not '-Infinity'"},
     {"aaaaaaaaaaaaaaaaaaaaaaaaa", "not 'aaaaaaaaaaaaaaaaaaaa'"},
-    {"\xef\xbb\xbf{}", "a value should be here, not the byte 0xef"},
+    {"\xef\xbb\xbf{}", "a value should be here, not the byte \\xef"},
     {"01", "superfluous 0"},
     {"1.", "no digit after its point"},
     {"1e", "no digit in its exponent"},
