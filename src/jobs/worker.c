@@ -24,6 +24,7 @@ static bool apply_claim(struct database *database, void *context, struct error *
     uv_mutex_lock(&jobs->mutex);
     bool stopping = jobs->stopping;
     uv_mutex_unlock(&jobs->mutex);
+    worker->found = false; /* the group may be applied again, after a claim that was taken back */
     if (stopping)
         return true; /* as if there were none */
     return run_row_claim(database, worker->name, worker->arena, &worker->run_row, &worker->job_row,

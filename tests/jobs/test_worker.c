@@ -5,6 +5,7 @@
 #include "support.h"
 
 #include "ptqd/jobs/jobs.h"
+#include "ptqd/store/queue_row.h"
 
 #include <sys/resource.h>
 #include <uv.h>
@@ -78,12 +79,52 @@ START_TEST(a_machine_may_have_any_number_of_cores)
 }
 END_TEST
 
+static bool drain_and_fail(struct database *database, void *context, struct error *reason)
+{
+    (void)context;
+    jobs_drain(jobs);
+    return queue_row_pause(database, false, reason) && FAIL(reason, E_CONFLICT, "failed halfway");
+}
+
+static void wait_for_waiting(size_t writes)
+{
+    struct store_stats stats;
+    do
+        store_read_stats(fixture.store, &stats);
+    while (stats.waiting < writes);
+}
+
+/* Law: a claim that was taken back with its group has not happened. The second time the group is
+ * applied the queue drains, and the claim finds nothing. */
+START_TEST(a_claim_that_was_taken_back_is_none)
+{
+    struct jobs_change change = {.done = NULL};
+    struct job_insert insert = store_fixture_job(&fixture, "ada", 1, 1);
+    struct store_write failing = {.apply = drain_and_fail};
+    struct store_holder holder;
+    struct jobs_stats stats;
+    jobs_stop(jobs);
+    jobs_submit(jobs, &insert, &change);
+    ck_assert_ok(jobs_wait(&change, &err), &err);
+    store_holder_begin(&fixture, &holder);
+    ck_assert_ok(jobs_start(jobs, &err), &err);
+    wait_for_waiting(1); /* the claim */
+    store_submit(fixture.store, &failing);
+    store_holder_end(&fixture, &holder);
+    ck_assert_fails(store_wait(fixture.store, &failing, &err), &err, E_CONFLICT, "failed halfway");
+    jobs_stop(jobs);
+    jobs_read_stats(jobs, &stats);
+    ck_assert_uint_eq(stats.requeued, 0);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("worker");
     TCase *cases = tcase_create("worker");
     tcase_add_checked_fixture(cases, setup, teardown);
     tcase_add_test(cases, workers_give_way_to_all_other_threads);
+    tcase_add_test(cases, a_claim_that_was_taken_back_is_none);
     tcase_add_test(cases, a_machine_may_have_any_number_of_cores);
     suite_add_tcase(suite, cases);
     return support_run(suite);
