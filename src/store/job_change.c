@@ -112,6 +112,29 @@ bool job_row_pause(struct database *database, const char *id, bool paused, int64
     return true;
 }
 
+/* What a job names may be deleted once the job is done. */
+static bool check_inputs_stay(struct database *database, const struct job_brief *brief,
+                              const char *id, struct error *err)
+{
+    struct statement statement;
+    statement_open(
+        &statement, database,
+        "SELECT 'model ' || model FROM job"
+        " WHERE number = ?1 AND model NOT IN (SELECT id FROM model)"
+        " UNION ALL"
+        " SELECT 'data set ' || value FROM job, json_each(json_array("
+        "  calibration, calibration_labels, evaluation, evaluation_labels))"
+        " WHERE number = ?1 AND value IS NOT NULL AND value NOT IN (SELECT id FROM dataset)"
+        " LIMIT 1",
+        err);
+    statement_bind_integer(&statement, 1, brief->number);
+    bool missing = statement_step(&statement);
+    if (missing)
+        FAIL(err, E_CONFLICT, "the %s that job '%s' names was deleted; upload it again",
+             (const char *)sqlite3_column_text(statement.handle, 0), id);
+    return statement_close(&statement) && !missing;
+}
+
 bool job_row_retry(struct database *database, const char *id, int64_t *out_runs, struct error *err)
 {
     struct job_brief brief;
@@ -122,7 +145,8 @@ bool job_row_retry(struct database *database, const char *id, int64_t *out_runs,
                     id);
     if (brief.cancel_requested && brief.running > 0)
         return FAIL(err, E_CONFLICT, "job '%s' is being cancelled; wait for its end", id);
-    if (!quota_fits_runs(database, brief.owner, brief.failed, err))
+    if (!check_inputs_stay(database, &brief, id, err) ||
+        !quota_fits_runs(database, brief.owner, brief.failed, err))
         return false;
     if (!set_cancel_requested(database, brief.number, false, err))
         return false;

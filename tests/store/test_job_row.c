@@ -278,6 +278,52 @@ START_TEST(a_retry_queues_what_failed_and_nothing_else)
 }
 END_TEST
 
+struct object {
+    bool is_model;
+    char *id;
+};
+
+static bool delete_object(struct database *database, void *context, struct error *reason)
+{
+    const struct object *object = context;
+    return object->is_model ? model_row_delete(database, object->id, NULL, reason)
+                            : dataset_row_delete(database, object->id, NULL, reason);
+}
+
+static bool insert_model(struct database *database, void *context, struct error *reason)
+{
+    const struct model_row row = {
+        .id = context, .name = "", .owner = "ada", .format = "onnx", .detail = "{}"};
+    bool known;
+    return model_row_insert(database, &row, &known, reason);
+}
+
+/* Law: what a queued job names is there: a retry that would queue runs without is refused, and the
+ * job goes on to say why they failed. */
+START_TEST(a_retry_needs_what_the_job_names)
+{
+    struct job_insert insert = store_fixture_job(&fixture, "ada", 1, 1);
+    struct object model = {true, fixture.model}, labels = {false, fixture.evaluation};
+    insert.row.calibration_labels = insert.row.evaluation;
+    insert.row.evaluation = NULL;
+    store_fixture_submit(&fixture, &insert, id);
+    run_one(FAIL_IT);
+    ck_assert_ok(store_write_now(fixture.store, delete_object, &model, &err), &err);
+    ck_assert_fails(store_fixture_retry(&fixture, id, &runs, &err), &err, E_CONFLICT,
+                    "that job 'j1' names was deleted; upload it again");
+    ck_assert_msg(support_contains(err.message, fixture.model), "%s", err.message);
+    ck_assert_int_eq(state_of(id), JOB_FAILED);
+    ck_assert_ptr_nonnull(store_fixture_find_run(&fixture, "j1-v000-s0").problem.code);
+
+    store_fixture_blob(&fixture, "a model", fixture.model);
+    ck_assert_ok(store_write_now(fixture.store, insert_model, fixture.model, &err), &err);
+    blob_unpin(store_blobs(fixture.store), fixture.model);
+    ck_assert_ok(store_write_now(fixture.store, delete_object, &labels, &err), &err);
+    ck_assert_fails(store_fixture_retry(&fixture, id, &runs, &err), &err, E_CONFLICT, "data set");
+    ck_assert_msg(support_contains(err.message, fixture.evaluation), "%s", err.message);
+}
+END_TEST
+
 START_TEST(a_job_is_deleted_with_all_it_has_once_it_has_ended)
 {
     struct job_insert insert = store_fixture_job(&fixture, "ada", 1, 1);
@@ -466,6 +512,7 @@ int main(void)
     tcase_add_test(cases, cancelling_ends_what_is_queued_and_asks_what_runs);
     tcase_add_test(cases, a_cancelled_run_does_not_return_to_the_queue);
     tcase_add_test(cases, a_retry_queues_what_failed_and_nothing_else);
+    tcase_add_test(cases, a_retry_needs_what_the_job_names);
     tcase_add_test(cases, a_job_is_deleted_with_all_it_has_once_it_has_ended);
     tcase_add_test(cases, a_list_is_filtered_by_owner_state_and_label);
     tcase_add_test(cases, the_same_request_with_one_key_is_one_job);
