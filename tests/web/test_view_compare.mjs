@@ -133,7 +133,8 @@ test('what is not there is named, the others are shown', async () => {
 });
 
 testLooks(browser, daemon, [['dark', 1440], ['light', 390]],
-    ['#/compare', `#/compare?jobs=${first.id},${second.id}`]);
+    ['#/compare', `#/compare?jobs=${first.id},${second.id}`,
+        `#/compare?jobs=${blind.id},${first.id}`, `#/jobs/${blind.id}`, `#/runs/${blind.id}-v000-s0`]);
 
 test('no script failed, and nothing was refused by the policy', () => {
     assert.deepEqual(page.complaints, []);
