@@ -189,7 +189,9 @@ static bool check_unique(const struct reader *reader, const struct param *param,
     const struct json *at = list->first;
     for (const struct param_value *value = values; value < repeated; value++)
         at = at->next;
-    FAIL(reader->err, E_INVALID, "%s has a value twice in its list", param->name);
+    char text[64];
+    param_print(param, repeated, text, sizeof(text));
+    FAIL(reader->err, E_INVALID, "%s has %s twice in its list", param->name, text);
     return json_error_at(at, reader->err);
 }
 
