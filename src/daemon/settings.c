@@ -552,8 +552,9 @@ void settings_print_help(FILE *file)
         size_t length = strlen(rows[i].name);
         for (size_t j = 0; j <= length; j++)
             option[j] = rows[i].name[j] == '_' ? '-' : rows[i].name[j];
+        bool counted = rows[i].unit[0] != '\0' && !param_is_word(&rows[i], rows[i].default_text);
         fprintf(file, "  --%-20s %s [%s%s%s]\n", option, rows[i].help, rows[i].default_text,
-                rows[i].unit[0] != '\0' ? " " : "", rows[i].unit);
+                counted ? " " : "", counted ? rows[i].unit : "");
     }
 }
 

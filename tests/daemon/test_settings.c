@@ -6,6 +6,7 @@
 
 #include "ptqd/base/file.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -135,6 +136,21 @@ START_TEST(the_configuration_file_is_complete_and_says_the_defaults)
 }
 END_TEST
 
+START_TEST(the_help_has_units_behind_numbers_alone)
+{
+    char *text;
+    size_t size;
+    FILE *file = open_memstream(&text, &size);
+    ck_assert_ptr_nonnull(file);
+    settings_print_help(file);
+    ck_assert_int_eq(fclose(file), 0);
+    ck_assert_ptr_nonnull(strstr(text, "[256 MiB]"));
+    ck_assert_ptr_nonnull(strstr(text, "[machine]"));
+    ck_assert_ptr_nonnull(strstr(text, "[forever]"));
+    free(text);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("settings");
@@ -146,6 +162,7 @@ int main(void)
     tcase_add_test(tcase, the_first_bad_line_is_told);
     tcase_add_test(tcase, a_long_line_is_one_line);
     tcase_add_test(tcase, the_configuration_file_is_complete_and_says_the_defaults);
+    tcase_add_test(tcase, the_help_has_units_behind_numbers_alone);
     suite_add_tcase(suite, tcase);
     return support_run(suite);
 }
