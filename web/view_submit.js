@@ -31,7 +31,18 @@ function parseLabels(text) {
             throw new Error(`“${part}” is no label: key=value is wanted`);
         return [part.slice(0, at).trim(), part.slice(at + 1).trim()];
     });
+    const keys = pairs.map(([key]) => key);
+    const twice = keys.find((key, i) => keys.indexOf(key) < i);
+    if (twice !== undefined)
+        throw new Error(`“${twice}” is there twice; a job has one value of each label`);
     return Object.fromEntries(pairs);
+}
+
+/** A whole number; throws a sentence. What is allowed is the daemon's to say. */
+function parsePriority(text) {
+    if (!/^[+-]?\d+$/.test(text))
+        throw new Error(`“${text}” is no priority: a whole number is wanted`);
+    return Number(text);
 }
 
 /** "3" as the number of seeds, "0, 7" as their list; throws a sentence. */
@@ -63,7 +74,7 @@ const PLAIN = [
     {key: 'seeds', label: 'Seeds', value: '3', parse: parseSeeds,
         help: 'How many, or a list like 0, 1, 2: each variant is run once with each.'},
     {key: 'priority', label: 'Priority', value: '', placeholder: '0',
-        parse: text => text ? Number(text) : undefined,
+        parse: text => text ? parsePriority(text) : undefined,
         help: 'Higher ones go first; above the limit only by administrators.'},
 ];
 

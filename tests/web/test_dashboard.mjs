@@ -154,6 +154,16 @@ test('what is not possible is said beside its field', async () => {
     assert.equal(await page.getByRole('button', {name: 'Submit', exact: true}).isDisabled(), true);
     await bits.fill('4');
     assert.equal(await bits.getAttribute('aria-invalid'), 'false');
+    for (const [label, text, words] of [['Priority', 'high', /“high” is no priority/],
+        ['Labels', 'set=a, set=b', /“set” is there twice/]]) {
+        const input = page.getByLabel(label, {exact: true});
+        const before = await input.inputValue();
+        await input.fill(text);
+        assert.equal(await input.getAttribute('aria-invalid'), 'true');
+        await page.getByText(words).waitFor();
+        await input.fill(before);
+        assert.equal(await input.getAttribute('aria-invalid'), 'false');
+    }
     // What only the daemon can tell.
     await page.getByText('Layers of their own').click();
     await page.getByRole('button', {name: 'Add a rule'}).click();
