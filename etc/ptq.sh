@@ -18,6 +18,7 @@
 # refuses or a job that did not succeed, 2 for a wrong call.
 set -eu
 url=${PTQD_URL:-http://127.0.0.1:8470}
+url=${url%/} # as a browser shows it
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 trap 'exit 130' INT TERM

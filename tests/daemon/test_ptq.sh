@@ -34,6 +34,7 @@ grep -q '100 %  4 of 4 runs, succeeded$' "$out/bar" || fail "the bar is: $(cat "
 sh "$ptq" ls succeeded | grep -q "^$job	succeeded	" || fail "the list does not have the job"
 sh "$ptq" find MODEL.onnx | grep -q "^$job	succeeded	" || fail "the job is not found by its model"
 [ -z "$(sh "$ptq" find 'no & such')" ] || fail "what is not there is found"
+PTQD_URL=$url/ sh "$ptq" ls | grep -q "^$job	" || fail "an address that ends in a slash does not do"
 [ -z "$(sh "$ptq" ls failed)" ] || fail "a job has failed"
 sh "$ptq" report "$job" | grep -q '^| v001' || fail "the report has no second variant"
 
@@ -87,7 +88,7 @@ grep -Eq '^stored_bytes: [1-9][0-9]* of any number$' "$out/me" || fail "me says:
 if command -v bash >/dev/null; then
     # shellcheck disable=SC2016  # it is bash that expands it
     completion='. "$0"; _ptq_jobs'
-    bash -c "$completion" "$(dirname "$ptq")/ptq.bash-completion" | grep -qx "$job" ||
+    PTQD_URL=$url/ bash -c "$completion" "$(dirname "$ptq")/ptq.bash-completion" | grep -qx "$job" ||
         fail "the completion does not know $job"
     mkdir "$out/bin"
     printf '#!/bin/sh\necho "$@" >"%s"\n' "$out/line" >"$out/bin/curl"
