@@ -8,7 +8,9 @@
  *
  * How lines ended is seen by where the parts lie: method, target, version, names and values are
  * pointers into the one buffer that the header came in, so between the end of a value and the next
- * name there are two bytes, CR and LF, unless something else was there.
+ * name there are two bytes, CR and LF, unless something else was there. The lines of a body in
+ * chunks can't be looked at, and libmicrohttpd takes a bare LF there as well, also in an extension:
+ * such a request is the last one of its connection, so that nothing in it is read as another.
  */
 
 #include "http_private.h"

@@ -122,6 +122,28 @@ START_TEST(an_ambiguous_request_is_400_and_closes)
 }
 END_TEST
 
+static const struct raw lenient[] = {
+    RAW(POST_ECHO "Transfer-Encoding: chunked\r\n\r\n3\nabc\n0\n\n" SMUGGLED),
+    RAW(POST_ECHO "Transfer-Encoding: chunked\r\n\r\n3;\nabc\r\n0\r\n\r\n" SMUGGLED),
+    RAW(POST_ECHO "Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\nX: a\n\n" SMUGGLED),
+};
+enum { LENIENT = sizeof(lenient) / sizeof(lenient[0]) };
+
+/* Law: where the lines of chunks end may be read in two ways, so nothing behind them is. */
+START_TEST(nothing_behind_a_body_in_chunks_is_a_request)
+{
+    int fd = client_connect(server.port);
+    client_send(fd, lenient[_i].bytes, lenient[_i].size);
+    struct reply reply = client_receive(fd, false);
+    ck_assert_msg(reply.status == 200 || reply.status == 400, "%d", reply.status);
+    reply_free(&reply);
+    reply = client_receive(fd, false);
+    ck_assert_msg(reply.status == 0, "%s", reply.body);
+    reply_free(&reply);
+    close(fd);
+}
+END_TEST
+
 static const struct raw plain[] = {
     RAW(GET_ECHO HOST "\r\n"),
     RAW("GET /echo/a?name=b%20c HTTP/1.1\r\n" HOST "\r\n"),
@@ -199,6 +221,7 @@ int main(void)
     tcase_set_timeout(tcase, 30);
     tcase_add_checked_fixture(tcase, setup, teardown);
     tcase_add_loop_test(tcase, an_ambiguous_request_is_400_and_closes, 0, AMBIGUOUS);
+    tcase_add_loop_test(tcase, nothing_behind_a_body_in_chunks_is_a_request, 0, LENIENT);
     tcase_add_loop_test(tcase, a_plain_request_is_answered, 0, PLAIN);
     tcase_add_test(tcase, a_large_header_in_pieces_is_answered);
     tcase_add_test(tcase, requests_in_one_packet_are_answered_in_order);
