@@ -159,16 +159,6 @@ bool api_authorize(struct http_request *request, void *context, int access, stru
     return check_visible(request, api, err);
 }
 
-bool access_renew(struct http_request *request, struct api *api, struct error *err)
-{
-    const char *owner = http_owner(request);
-    if (!api_authorize(request, api, ACCESS_READ, err))
-        return false;
-    /* What was prepared for one owner is not for another one, whose name would not live either. */
-    return http_owner(request) == owner ||
-           FAIL(err, E_UNAUTHORIZED, "the token belongs to \"%s\" now", http_owner(request));
-}
-
 bool check_owner(const struct http_request *request, const char *owner, const char *what,
                  struct error *err)
 {

@@ -140,9 +140,6 @@ extern const char *const api_role_names[]; /* from ACCESS_READ on; NULL ends the
 
 enum { ACCESS_RENEW_MS = 1000 }; /* how long a request that waits may do so with a revoked token */
 
-/* Of a request that has waited: E_UNAUTHORIZED when the token is not valid any more. */
-bool access_renew(struct http_request *request, struct api *api, struct error *err);
-
 /* What the caller sees of models and data sets. */
 struct store_viewer access_viewer(const struct http_request *request, const struct api *api);
 /* E_FORBIDDEN unless the caller owns it or is an administrator. */

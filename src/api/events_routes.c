@@ -262,7 +262,7 @@ static bool write_events(struct http_request *request, struct watch *watch, stru
 static bool may_go_on(struct http_request *request, const struct watch *watch)
 {
     struct error ignored; /* a stream that was begun has no place for it */
-    return access_renew(request, watch->api, &ignored) &&
+    return http_renew_access(request, &ignored) &&
            access_viewer(request, watch->api).own_only == watch->own_only;
 }
 

@@ -58,7 +58,7 @@ static bool look_again(struct http_request *request, void *context, struct error
     struct wait *wait = http_state(request);
     bool changed = waiter_take_change(api, &wait->waiter);
     int64_t now_ms = http_clock_ms();
-    if (!access_renew(request, api, err)) {
+    if (!http_renew_access(request, err)) {
         http_forget_answer(request);
         return false;
     }

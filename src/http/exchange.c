@@ -177,6 +177,16 @@ static enum MHD_Result on_header(struct http_server *server, struct MHD_Connecti
     return MHD_YES;
 }
 
+/* The body may have taken hours, in which a token was revoked. */
+static bool begin_handling(struct http_request *request, void *context, struct error *err)
+{
+    const struct http_route *route = request->match.route;
+    if (request->received > 0 && !http_renew_access(request, err))
+        return false;
+    return route->blocking ? http_block(request, route->handle, err)
+                           : route->handle(request, context, err);
+}
+
 /* Runs a handler, then sends the answer unless the handler waits. */
 static enum MHD_Result run(struct http_request *request, http_handler *handler)
 {
@@ -191,12 +201,6 @@ static enum MHD_Result run(struct http_request *request, http_handler *handler)
         return answer_error(request, &err);
     }
     return http_send(request);
-}
-
-static bool run_blocking(struct http_request *request, void *context, struct error *err)
-{
-    (void)context;
-    return http_block(request, request->match.route->handle, err);
 }
 
 static enum MHD_Result continue_request(struct http_request *request, const char *upload_data,
@@ -216,8 +220,7 @@ static enum MHD_Result continue_request(struct http_request *request, const char
         http_set_deadline(request, 0);
         if (request->match.route == NULL || http_is_answered(request))
             return http_send(request);
-        return run(request,
-                   request->match.route->blocking ? run_blocking : request->match.route->handle);
+        return run(request, begin_handling);
     case PHASE_WAITING:
         return run(request, request->next);
     case PHASE_SENT:

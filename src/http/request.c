@@ -134,6 +134,19 @@ const char *http_owner(const struct http_request *request)
     return request->owner;
 }
 
+bool http_renew_access(struct http_request *request, struct error *err)
+{
+    const struct http_options *options = &request->server->options;
+    const char *owner = request->owner;
+    if (options->authorize == NULL)
+        return true;
+    if (!options->authorize(request, options->context, request->match.route->access, err))
+        return false;
+    /* What was prepared for one owner is not for another one, whose name would not live either. */
+    return request->owner == owner ||
+           FAIL(err, E_UNAUTHORIZED, "the token belongs to \"%s\" now", request->owner);
+}
+
 void http_set_sink(struct http_request *request, const struct http_sink *sink, uint64_t limit_bytes)
 {
     request->sink = *sink;

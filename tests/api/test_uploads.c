@@ -5,9 +5,12 @@
 
 #include "support.h"
 
+#include "ptqd/store/token_row.h"
+
 #include <ftw.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 static struct service service;
@@ -208,6 +211,43 @@ START_TEST(uploads_share_the_memory_they_are_looked_at_with)
 }
 END_TEST
 
+static void setup_tokens(void)
+{
+    service_start(&service, true);
+}
+
+static bool remove_token(struct database *database, void *context, struct error *err)
+{
+    return token_row_delete(database, context, err);
+}
+
+/* Law: what is sent slowly counts no longer than the token with which it was begun. */
+START_TEST(a_token_that_is_revoked_meanwhile_uploads_nothing)
+{
+    static const char granted[] = "HTTP/1.1 100 Continue\r\n\r\n";
+    const struct sample_file *model = &service.files.model;
+    char name[] = "anna";
+    struct error err = {0};
+    service_add_token(&service, name, "submit", "anna-token");
+    int fd = client_connect(service.port);
+    client_send_text(fd, arena_printf(service.arena, NULL,
+                                      "POST /v1/models HTTP/1.1\r\nHost: localhost\r\n"
+                                      "Authorization: Bearer anna-token\r\n"
+                                      "Expect: 100-continue\r\nContent-Length: %zu\r\n\r\n",
+                                      model->size));
+    char leave[sizeof(granted) - 1]; /* the token is good */
+    ck_assert_int_eq(recv(fd, leave, sizeof(leave), MSG_WAITALL), sizeof(leave));
+    ck_assert_mem_eq(leave, granted, sizeof(leave));
+    ck_assert_ok(store_write_now(service.store, remove_token, name, &err), &err);
+    ck_assert(client_send(fd, model->bytes, model->size));
+    struct reply reply = client_receive(fd, false);
+    ck_assert_msg(reply.status == 401, "%d %s", reply.status, reply.body);
+    reply_free(&reply);
+    close(fd);
+    ck_assert_int_eq(count_files("blobs"), 0);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("uploads");
@@ -224,5 +264,10 @@ int main(void)
     tcase_add_test(tcase, a_form_is_not_taken_for_the_file_in_it);
     tcase_add_test(tcase, a_file_that_is_known_need_not_be_sent);
     suite_add_tcase(suite, tcase);
+    TCase *tokens = tcase_create("tokens");
+    tcase_set_timeout(tokens, 60);
+    tcase_add_checked_fixture(tokens, setup_tokens, teardown);
+    tcase_add_test(tokens, a_token_that_is_revoked_meanwhile_uploads_nothing);
+    suite_add_tcase(suite, tokens);
     return support_run(suite);
 }

@@ -58,6 +58,9 @@ const char *http_media_type(const struct http_request *request);
 void http_set_owner(struct http_request *request, const char *owner, int role);
 const char *http_owner(const struct http_request *request);
 int http_role(const struct http_request *request);
+/* Of a request that has waited: asks `authorize` again; E_UNAUTHORIZED as well when it names
+ * another owner now. */
+bool http_renew_access(struct http_request *request, struct error *err);
 
 /* ---- a body that is not collected ---- */
 
