@@ -168,6 +168,7 @@ static bool start_server(struct service *service, struct error *err)
     options.uploads = (unsigned)settings->uploads;
     options.uploads_per_owner = (unsigned)settings->uploads_per_owner;
     options.body_memory_bytes = settings_bytes(settings->body_memory);
+    options.answer_memory_bytes = settings_bytes(settings->answer_memory);
     options.header_timeout_ms = (unsigned)settings->header_seconds * 1000;
     options.slow_grace_ms = (unsigned)settings->slow_seconds * 1000;
     options.slow_bytes_per_second = (unsigned)settings->slow_rate;

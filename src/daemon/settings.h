@@ -23,7 +23,7 @@ struct settings {
     int64_t http_threads, connections, connections_per_ip;
     int64_t priority_limit;
     int64_t watchers; /* streams of events */
-    int64_t uploads, uploads_per_owner, body_memory;
+    int64_t uploads, uploads_per_owner, body_memory, answer_memory;
     int64_t header_seconds, slow_seconds, slow_rate; /* bytes per second */
     int64_t idle_seconds, drain_seconds;
     int64_t queued_runs, running_runs, stored_mib;        /* per owner; 0: no limit */

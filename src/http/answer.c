@@ -246,8 +246,20 @@ static void note_sent(const struct http_request *request)
               logged_path(request));
 }
 
+/* A large answer that there is no place for does not stay in memory until the problem is sent. */
+static void keep_budget(struct http_request *request)
+{
+    const struct http_options *options = &request->server->options;
+    struct error err = {0};
+    if (http_budget_answer(request, &err))
+        return;
+    http_arena_change(request);
+    options->problem(request, options->context, &err);
+}
+
 enum MHD_Result http_send(struct http_request *request)
 {
+    keep_budget(request);
     struct MHD_Response *response = create_response(request);
     if (response == NULL)
         return MHD_NO;

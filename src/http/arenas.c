@@ -31,6 +31,27 @@ struct arena *http_arena_take(struct http_server *server)
     return arena != NULL ? arena : arena_create(server->options.arena_bytes);
 }
 
+void http_arena_change(struct http_request *request)
+{
+    http_destroy_state(request);
+    http_budget_release(request);
+    http_forget_answer(request);
+    struct arena *arena = http_arena_take(request->server), *old = request->arena;
+    const char *method = arena != NULL ? arena_strdup(arena, request->method, NULL) : NULL;
+    const char *path = method != NULL ? arena_strdup(arena, request->path, NULL) : NULL;
+    if (path == NULL) {
+        http_arena_give(request->server, arena);
+        return;
+    }
+    request->method = method;
+    request->path = path;
+    request->owner = "";
+    request->match.count = 0;
+    request->part = NULL;
+    request->arena = arena;
+    http_arena_give(request->server, old);
+}
+
 void http_arena_give(struct http_server *server, struct arena *arena)
 {
     struct http_arenas *arenas = &server->arenas;

@@ -1,7 +1,9 @@
-/* What bodies on the way may take together: memory of those that are collected, and the number of
- * those that stream to a sink, each of which holds a file open.
+/* What requests may take together: memory of the bodies that are collected, the number of those
+ * that stream to a sink, each of which holds a file open, and memory of the answers on the way.
  *
- * Memory is counted as received; a text that grows may hold twice that for a moment.
+ * Memory of bodies is counted as received; a text that grows may hold twice that for a moment. An
+ * answer keeps all that it was made of until it is sent, and who reads slowly may take hours: so
+ * large ones are counted. As many of them are made at once as there are threads.
  */
 
 #include "http_private.h"
@@ -20,6 +22,29 @@ bool http_budget_body(struct http_request *request, size_t bytes, struct error *
                     (unsigned long long)before, (unsigned long long)limit);
     }
     request->charged_bytes += bytes;
+    return true;
+}
+
+bool http_budget_answer(struct http_request *request, struct error *err)
+{
+    enum { SMALL_BYTES = 1 << 20 };
+    struct http_server *server = request->server;
+    const struct answer *answer = &request->answer;
+    uint64_t limit = server->options.answer_memory_bytes;
+    size_t bytes = arena_used(request->arena);
+    if (answer->fd < 0 && answer->size > bytes)
+        bytes = answer->size; /* from elsewhere: kept for others, too */
+    if (bytes < SMALL_BYTES)
+        return true;
+    uint64_t before = atomic_fetch_add(&server->answer_bytes, bytes);
+    if (before + bytes > limit) {
+        atomic_fetch_sub(&server->answer_bytes, bytes);
+        return FAIL(err, E_UNAVAILABLE,
+                    "the answer takes %zu bytes, those that are being sent %llu of %llu; try again "
+                    "later",
+                    bytes, (unsigned long long)before, (unsigned long long)limit);
+    }
+    request->answer_bytes = bytes;
     return true;
 }
 
@@ -56,7 +81,8 @@ void http_budget_release(struct http_request *request)
 {
     struct http_server *server = request->server;
     atomic_fetch_sub(&server->body_bytes, request->charged_bytes);
-    request->charged_bytes = 0;
+    atomic_fetch_sub(&server->answer_bytes, request->answer_bytes);
+    request->charged_bytes = request->answer_bytes = 0;
     if (!request->uploads)
         return;
     pthread_mutex_lock(&server->lock);

@@ -84,6 +84,7 @@ struct http_request {
     struct error error;
 
     size_t charged_bytes; /* of the budget of bodies */
+    size_t answer_bytes;  /* of the budget of answers */
     bool uploads;         /* in the server's list */
     struct http_request *previous_upload, *next_upload;
 
@@ -145,7 +146,7 @@ struct http_server {
     int acceptor_end; /* an event: the acceptor returns */
 
     atomic_uint_least64_t resuming; /* taken off the list of suspended ones, but still so */
-    atomic_uint_least64_t active, cut, evicted, turned_away, body_bytes, by_class[6];
+    atomic_uint_least64_t active, cut, evicted, turned_away, body_bytes, answer_bytes, by_class[6];
     atomic_uint_least64_t last_id; /* of requests whose client gave none; starts at random */
     atomic_uint_least64_t received_bytes, sent_bytes; /* of bodies */
     struct durations latency[HTTP_KINDS];
@@ -232,7 +233,12 @@ bool http_tag_listed(const char *header, const char *quoted_tag, bool strong);
 /* Quality (0 to 1) that an Accept header gives to a media type. */
 double http_accept_quality(const char *header, const char *type);
 
+/* Takes a new arena for what is left to do with the request: its state, the answer and what it took
+ * are gone. With no memory for one the old one stays. */
+void http_arena_change(struct http_request *request);
+
 /* budget.c: E_UNAVAILABLE or E_LIMIT when others take it all. */
+bool http_budget_answer(struct http_request *request, struct error *err);
 bool http_budget_body(struct http_request *request, size_t bytes, struct error *err);
 bool http_budget_upload(struct http_request *request, struct error *err);
 void http_budget_release(struct http_request *request);

@@ -30,6 +30,7 @@ const struct http_options http_default_options = {
     .slow_bytes_per_second = 4096,
     .body_bytes = 1 << 20,
     .body_memory_bytes = 64 << 20,
+    .answer_memory_bytes = 512 << 20,
     .uploads = 64,
     .swallow_bytes = 8 << 20,
     .arena_bytes = (size_t)256 << 20,

@@ -6,10 +6,12 @@
 #include "support.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
-enum { BODY_MEMORY = 3000, UPLOADS = 4, UPLOADS_PER_OWNER = 2 };
+enum { BODY_MEMORY = 3000, UPLOADS = 4, UPLOADS_PER_OWNER = 2, ANSWER_MEMORY = 100 << 20 };
 
 static struct small_server server;
 
@@ -28,6 +30,7 @@ static void setup(void)
 {
     struct http_options options = small_server_options();
     options.body_memory_bytes = BODY_MEMORY;
+    options.answer_memory_bytes = ANSWER_MEMORY;
     options.uploads = UPLOADS;
     options.uploads_per_owner = UPLOADS_PER_OWNER;
     options.authorize = authorize;
@@ -130,6 +133,42 @@ START_TEST(uploads_are_counted_together_and_by_owner)
 }
 END_TEST
 
+/* Asks for 20 MB and reads the status alone. */
+static int begin_answer(int fd)
+{
+    char line[] = "HTTP/1.1 200";
+    client_send_text(fd, "GET /json?size=20000000 HTTP/1.1\r\nHost: h\r\n\r\n");
+    ck_assert_int_eq(recv(fd, line, sizeof(line) - 1, MSG_WAITALL), sizeof(line) - 1);
+    return atoi(line + strlen("HTTP/1.1 "));
+}
+
+/* Law: large answers that nobody reads take no more than they may together, and small ones go on.
+ */
+START_TEST(answers_share_their_memory)
+{
+    enum { CLIENTS = 20 };
+    int held[CLIENTS], refused = 0;
+    for (size_t i = 0; i < CLIENTS; i++) {
+        held[i] = client_connect(server.port);
+        int status = begin_answer(held[i]);
+        refused += status == 503;
+        ck_assert_msg(status == 503 || status == 200, "%d", status);
+    }
+    ck_assert_int_ge(refused, CLIENTS - ANSWER_MEMORY / 20000000);
+    struct reply reply = client_get(server.port, "/json");
+    ck_assert_int_eq(reply.status, 200);
+    reply_free(&reply);
+    for (size_t i = 0; i < CLIENTS; i++)
+        close(held[i]);
+    for (long end = client_now_ms() + CLIENT_DEADLINE_MS; refused > 0; usleep(1000)) {
+        ck_assert_int_lt(client_now_ms(), end);
+        reply = client_get(server.port, "/json?size=20000000");
+        refused = reply.status != 200;
+        reply_free(&reply);
+    }
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("budget");
@@ -138,6 +177,7 @@ int main(void)
     tcase_add_checked_fixture(tcase, setup, teardown);
     tcase_add_test(tcase, bodies_share_their_memory);
     tcase_add_test(tcase, a_body_that_never_ends_gives_its_memory_back);
+    tcase_add_test(tcase, answers_share_their_memory);
     tcase_add_test(tcase, uploads_are_counted_together_and_by_owner);
     suite_add_tcase(suite, tcase);
     return support_run(suite);

@@ -49,6 +49,7 @@ struct http_options {
     unsigned slow_bytes_per_second; /* … plus its bytes at this rate */
     uint64_t body_bytes;            /* collected bodies */
     uint64_t body_memory_bytes;     /* collected bodies of all requests together */
+    uint64_t answer_memory_bytes;   /* large answers that are being sent, together */
     unsigned uploads;               /* bodies that stream to a sink at the same time */
     unsigned uploads_per_owner;     /* 0: no limit */
     uint64_t swallow_bytes; /* what is read and dropped of a body that is too large or refused */
