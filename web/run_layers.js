@@ -49,7 +49,7 @@ export function errorPlot(layers) {
 /** The same of several runs of one network, in the finished network: [{label, layers}]. */
 export function errorSeries(runs) {
     const finished = layer => layer?.output_sqnr_final_db ?? null;
-    return alongNetwork(runs[0].layers, runs.map(({label, layers}) => ({label,
+    return alongNetwork(runs[0].layers, runs.map(({label, color, layers}) => ({label, color,
         values: runs[0].layers.map(({name}) =>
             finished(layers.find(layer => layer.name === name)))})), 'Error of each layer',
     'Signal-to-noise ratio in the finished network, of the first run of each; more is better.');

@@ -65,7 +65,7 @@ async function loadItems(names, signal) {
     return {items: found.filter(each => each.status === 'fulfilled').map(each => each.value), lost};
 }
 
-// ---- plots ----
+// ---- plots: an item has its colour in all of them ----
 
 const labelOf = item => (item.job.name ? `${item.name} ${item.job.name}` : item.name);
 
@@ -82,14 +82,15 @@ function widthsPlot(items, measure) {
                     points.set(x, value);
             }
         }
-        return {label: labelOf(item), points};
+        return {label: labelOf(item), color: items.indexOf(item), points};
     });
     const x = [...new Set(lines.flatMap(({points}) => [...points.keys()]))].sort((a, b) => a - b);
     return x.length === 0 ? null : line({
         title: 'Best by bits',
-        note: 'The best variant of each job at each width; bars are one standard deviation.',
+        note: `The best variant of ${lines.length === 1 ? lines[0].label : 'each job'} at each ` +
+            'width; bars are one standard deviation.',
         x,
-        series: lines.map(({label, points}) => ({label,
+        series: lines.map(({label, color, points}) => ({label, color,
             values: x.map(bits => points.get(bits)?.mean ?? null),
             error: x.map(bits => points.get(bits)?.std ?? null)})),
         apart: true,
@@ -109,7 +110,7 @@ function pointOf(item, variant, measure) {
 }
 
 function costsPlot(items, measure) {
-    const series = items.map(item => ({label: labelOf(item),
+    const series = items.map((item, index) => ({label: labelOf(item), color: index,
         points: (item.kind === 'job' ? item.report.variants : [item.variant])
             .filter(variant => variant.cost && measure.of(variant)?.mean != null)
             .map(variant => pointOf(item, variant, measure))})).filter(({points}) => points.length > 0);
@@ -144,7 +145,8 @@ async function layersPlot(items, signal) {
     const known = same.map((item, index) => ({item, layers: answers[index]}))
         .filter(({layers}) => layers !== null);
     return known.length < 2 ? null : errorSeries(known.map(({item, layers}) =>
-        ({label: `${item.name} ${item.kind === 'job' ? item.variant.id : ''}`.trim(), layers})));
+        ({label: `${item.name} ${item.kind === 'job' ? item.variant.id : ''}`.trim(),
+            color: items.indexOf(item), layers})));
 }
 
 // ---- the view ----

@@ -5,7 +5,7 @@ import assert from 'node:assert/strict';
 import {accuracy, bops, bytes, number, points, spread} from '../../web/format.js';
 import {Daemon, makeExample, openBrowser, openPage, runTests, settle, test, until, visit}
     from './lab.mjs';
-import {shown, tableOf, testLooks} from './page_parts.mjs';
+import {downloaded, shown, tableOf, testLooks} from './page_parts.mjs';
 
 const browser = await openBrowser();
 const daemon = await new Daemon().start();
@@ -109,6 +109,17 @@ test('accuracy is not held against agreement', async () => {
             assert.equal(mine[3], shown(accuracy(variant.agreement)));
         }
     }
+});
+
+/* Law: a job has one colour on the page, also where a plot has nothing of those before it. */
+test('the second job has the second colour in every plot', async () => {
+    await visit(page, daemon, `#/compare?jobs=${blind.id},${first.id}`);
+    const colors = await page.evaluate(() => [1, 2].map(i =>
+        getComputedStyle(document.documentElement).getPropertyValue(`--series-${i}`).trim()));
+    const {bytes: got} = await downloaded(page, () =>
+        page.getByRole('button', {name: 'Download Best by bits as SVG'}).click());
+    assert.deepEqual(colors.map(color => got.toString().includes(color)), [false, true]);
+    assert.ok(await page.getByText(`The best variant of ${first.id} rounding at`).isVisible());
 });
 
 test('one is added and one removed, in the address', async () => {
