@@ -202,6 +202,8 @@ static void add_headers(const struct http_request *request, struct MHD_Response 
         (void)MHD_add_response_header(response, MHD_HTTP_HEADER_ETAG, answer->etag);
     (void)MHD_add_response_header(response, "X-Request-Id", request->id);
     (void)MHD_add_response_header(response, "X-Content-Type-Options", "nosniff");
+    if (http_content_length(request->connection) == UINT64_MAX) /* see framing.c */
+        (void)MHD_add_response_header(response, MHD_HTTP_HEADER_CONNECTION, "close");
     for (size_t i = 0; i < answer->header_count; i++)
         (void)MHD_add_response_header(response, answer->headers[i].name, answer->headers[i].value);
 }

@@ -154,8 +154,6 @@ static enum MHD_Result on_header(struct http_server *server, struct MHD_Connecti
         return answer_error(request, &err);
     }
     uint64_t length = http_content_length(connection);
-    if (length == UINT64_MAX) /* what ended its chunks nobody here has seen */
-        http_add_header(request, MHD_HTTP_HEADER_CONNECTION, "close");
     /* A client that waits for leave to send has not sent what would have to be dropped. */
     bool droppable =
         MHD_lookup_connection_value(connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_EXPECT) == NULL &&

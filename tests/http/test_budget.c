@@ -139,7 +139,7 @@ static int begin_answer(int fd)
     char line[] = "HTTP/1.1 200";
     client_send_text(fd, "GET /json?size=20000000 HTTP/1.1\r\nHost: h\r\n\r\n");
     ck_assert_int_eq(recv(fd, line, sizeof(line) - 1, MSG_WAITALL), sizeof(line) - 1);
-    return atoi(line + strlen("HTTP/1.1 "));
+    return (int)strtol(line + strlen("HTTP/1.1 "), NULL, 10);
 }
 
 /* Law: large answers that nobody reads take no more than they may together, and small ones go on.

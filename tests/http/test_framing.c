@@ -126,6 +126,9 @@ static const struct raw lenient[] = {
     RAW(POST_ECHO "Transfer-Encoding: chunked\r\n\r\n3\nabc\n0\n\n" SMUGGLED),
     RAW(POST_ECHO "Transfer-Encoding: chunked\r\n\r\n3;\nabc\r\n0\r\n\r\n" SMUGGLED),
     RAW(POST_ECHO "Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\nX: a\n\n" SMUGGLED),
+    RAW("GET /json HTTP/1.1\r\n" HOST "If-Match: \"other\"\r\n"
+        "Transfer-Encoding: chunked\r\n\r\n0\n\n" SMUGGLED),
+    RAW("POST /nothing HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n\r\n0\n\n" SMUGGLED),
 };
 enum { LENIENT = sizeof(lenient) / sizeof(lenient[0]) };
 
@@ -135,7 +138,7 @@ START_TEST(nothing_behind_a_body_in_chunks_is_a_request)
     int fd = client_connect(server.port);
     client_send(fd, lenient[_i].bytes, lenient[_i].size);
     struct reply reply = client_receive(fd, false);
-    ck_assert_msg(reply.status == 200 || reply.status == 400, "%d", reply.status);
+    ck_assert_int_ne(reply.status, 0);
     reply_free(&reply);
     reply = client_receive(fd, false);
     ck_assert_msg(reply.status == 0, "%s", reply.body);
