@@ -34,11 +34,11 @@ struct api {
     int64_t started_ms;
     pthread_mutex_t waiters_lock;
     struct waiter *waiters; /* requests that wait for a job to change */
+    int64_t waiter_count;
     struct jobs_listener listener;
     struct answer_cache *answers;
-    struct arena_budget imports;   /* of all uploads that are looked at */
-    struct api_document document;  /* /openapi.json */
-    atomic_int_least64_t watchers; /* streams of events */
+    struct arena_budget imports;  /* of all uploads that are looked at */
+    struct api_document document; /* /openapi.json */
 };
 
 extern const struct http_table model_routes, dataset_routes, job_routes, run_routes, detail_routes,
@@ -216,7 +216,7 @@ struct waiter {
 
 void waiters_init(struct api *api);
 void waiters_finish(struct api *api);
-void waiter_add(struct api *api, struct waiter *waiter);
+bool waiter_add(struct api *api, struct waiter *waiter, struct error *err);
 void waiter_remove(struct api *api, struct waiter *waiter);
 /* Suspends the request until the job changes or time is up; false when it has changed already. In a
  * stream `next` is NULL. */

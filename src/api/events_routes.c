@@ -305,7 +305,6 @@ static void destroy_watch(void *state)
 {
     struct watch *watch = state;
     waiter_remove(watch->api, &watch->waiter);
-    atomic_fetch_sub(&watch->api->watchers, 1);
 }
 
 /* Answers with the events of `job`, or of all jobs. */
@@ -328,15 +327,10 @@ static bool start_watch(struct http_request *request, struct api *api, const cha
     } else {
         (void)snprintf(watch->waiter.job, sizeof(watch->waiter.job), "%s", job); /* it is an id */
     }
-    if (atomic_fetch_add(&api->watchers, 1) >= api->options.watchers) {
-        atomic_fetch_sub(&api->watchers, 1);
-        return FAIL(err, E_UNAVAILABLE,
-                    "%" PRId64 " connections watch events already; try again later",
-                    api->options.watchers);
-    }
+    if (!waiter_add(api, &watch->waiter, err))
+        return false;
     watch->mark = arena_mark(arena);
     http_set_state(request, watch, destroy_watch);
-    waiter_add(api, &watch->waiter);
     const struct http_source source = {.read = read_events, .context = watch};
     http_answer_stream(request, http_media_type(request), &source);
     return true;

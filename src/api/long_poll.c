@@ -75,6 +75,20 @@ static void destroy_wait(void *state)
     waiter_remove(wait->api, &wait->waiter);
 }
 
+/* There is no room to wait: news are told, else the failure. */
+static bool look_once(struct http_request *request, struct api *api, poll_look *do_look,
+                      const struct error *full, struct error *err)
+{
+    bool news;
+    if (!do_look(request, api, &news, err))
+        return false;
+    if (news)
+        return true;
+    http_forget_answer(request);
+    *err = *full;
+    return false;
+}
+
 bool poll_wait(struct http_request *request, struct api *api, const char *job, int64_t seconds,
                poll_look *do_look, struct error *err)
 {
@@ -88,8 +102,10 @@ bool poll_wait(struct http_request *request, struct api *api, const char *job, i
     size_t length = strlen(job);
     if (length < JOB_ID_BYTES) /* a longer one names no job, as the look finds out */
         memcpy(wait->waiter.job, job, length + 1);
+    struct error full = {0};
+    if (!waiter_add(api, &wait->waiter, &full))
+        return look_once(request, api, do_look, &full, err);
     wait->mark = arena_mark(http_arena(request));
     http_set_state(request, wait, destroy_wait);
-    waiter_add(api, &wait->waiter);
     return look(request, api, wait, false, err);
 }

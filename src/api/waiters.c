@@ -8,6 +8,7 @@
 
 #include "api_private.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -61,15 +62,27 @@ void waiters_finish(struct api *api)
     pthread_mutex_destroy(&api->waiters_lock);
 }
 
-void waiter_add(struct api *api, struct waiter *waiter)
+static void link_waiter(struct api *api, struct waiter *waiter)
 {
-    pthread_mutex_lock(&api->waiters_lock);
     waiter->previous = NULL;
     waiter->next = api->waiters;
     if (waiter->next != NULL)
         waiter->next->previous = waiter;
     api->waiters = waiter;
+    api->waiter_count++;
+}
+
+bool waiter_add(struct api *api, struct waiter *waiter, struct error *err)
+{
+    int64_t limit = api->options.watchers;
+    pthread_mutex_lock(&api->waiters_lock);
+    bool room = api->waiter_count < limit;
+    if (room)
+        link_waiter(api, waiter);
     pthread_mutex_unlock(&api->waiters_lock);
+    return room ||
+           FAIL(err, E_UNAVAILABLE,
+                "%" PRId64 " connections watch events or wait already; try again later", limit);
 }
 
 void waiter_remove(struct api *api, struct waiter *waiter)
@@ -81,6 +94,7 @@ void waiter_remove(struct api *api, struct waiter *waiter)
         api->waiters = waiter->next;
     if (waiter->next != NULL)
         waiter->next->previous = waiter->previous;
+    api->waiter_count--;
     pthread_mutex_unlock(&api->waiters_lock);
 }
 

@@ -159,7 +159,7 @@ static const struct param rows[] = {
      .min = 1,
      .max = 65536,
      .unit = "",
-     .help = "Connections that may watch events at the same time.",
+     .help = "Connections that may watch events, or wait, at the same time.",
      FIELD(watchers)},
     {.name = "uploads",
      .type = PARAM_INT,

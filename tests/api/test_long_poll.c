@@ -154,7 +154,7 @@ static void reset(int fd)
 /* Law: of a client that resets its connection nothing stays that a change would find. */
 START_TEST(who_resets_the_connection_waits_no_more)
 {
-    enum { CLIENTS = 8 };
+    enum { CLIENTS = SERVICE_WATCHERS };
     int fds[CLIENTS];
     for (int i = 0; i < CLIENTS; i++)
         fds[i] = ask(run_target("?wait=30"), "");
@@ -220,6 +220,23 @@ START_TEST(a_revoked_token_ends_its_waits)
 }
 END_TEST
 
+/* Law: who waits can't take all connections; what need not wait is answered. */
+START_TEST(waits_are_limited)
+{
+    int held[SERVICE_WATCHERS];
+    for (size_t i = 0; i < SERVICE_WATCHERS; i++)
+        held[i] = ask("/v1/jobs/j1?wait=30", "");
+    wait_for_waiting(SERVICE_WATCHERS);
+    expect(ask("/v1/jobs/j1?wait=30", ""), 503, "4 connections watch events or wait");
+    expect(ask("/v1/jobs/j1?wait=30", "If-None-Match: \"another\"\r\n"), 200, "\"id\":\"j1\"");
+    expect(ask("/v1/jobs/j1", ""), 200, "\"id\":\"j1\"");
+    atomic_store(&service.mode, SERVICE_SUCCEED);
+    for (size_t i = 0; i < SERVICE_WATCHERS; i++)
+        expect(held[i], 200, "\"state\":\"succeeded\"");
+    expect(ask("/v1/jobs/j1?wait=30", ""), 200, "\"state\":\"succeeded\"");
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("long poll");
@@ -231,6 +248,7 @@ int main(void)
     tcase_add_test(tcase, waiting_takes_its_time);
     tcase_add_test(tcase, an_answer_has_its_headers_once);
     tcase_add_test(tcase, who_resets_the_connection_waits_no_more);
+    tcase_add_test(tcase, waits_are_limited);
     tcase_add_test(tcase, who_waits_is_answered_when_the_service_stops);
     suite_add_tcase(suite, tcase);
     TCase *tokens = tcase_create("tokens");

@@ -28,7 +28,7 @@ struct api_options {
     size_t import_bytes;    /* memory that looking at uploads may take together */
     size_t run_bytes;       /* memory of one run, at most; 0: no limit */
     int64_t priority_limit; /* of jobs that are not an administrator's; −100 to 100 */
-    int64_t watchers;       /* streams of events at the same time */
+    int64_t watchers;       /* streams of events and long polls at the same time */
     int64_t heartbeat_ms;   /* most of a stream's silence */
 };
 
