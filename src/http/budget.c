@@ -3,7 +3,8 @@
  *
  * Memory of bodies is counted as received; a text that grows may hold twice that for a moment. An
  * answer keeps all that it was made of until it is sent, and who reads slowly may take hours: so
- * large ones are counted. As many of them are made at once as there are threads.
+ * large ones are counted. As many of them are made at once as there are threads. What has changed
+ * something is answered in any case: who is told to try again would do it twice.
  */
 
 #include "http_private.h"
@@ -37,7 +38,8 @@ bool http_budget_answer(struct http_request *request, struct error *err)
     if (bytes < SMALL_BYTES)
         return true;
     uint64_t before = atomic_fetch_add(&server->answer_bytes, bytes);
-    if (before + bytes > limit) {
+    bool fits = before + bytes <= limit || !http_is_safe(request->method); /* that is done */
+    if (!fits) {
         atomic_fetch_sub(&server->answer_bytes, bytes);
         return FAIL(err, E_UNAVAILABLE,
                     "the answer takes %zu bytes, those that are being sent %llu of %llu; try again "

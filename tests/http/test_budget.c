@@ -11,7 +11,13 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { BODY_MEMORY = 3000, UPLOADS = 4, UPLOADS_PER_OWNER = 2, ANSWER_MEMORY = 100 << 20 };
+enum {
+    BODY_MEMORY = 3000,
+    UPLOADS = 4,
+    UPLOADS_PER_OWNER = 2,
+    ANSWER_MEMORY = 100 << 20,
+    LONG_ANSWER = 20 << 20
+};
 
 static struct small_server server;
 
@@ -26,11 +32,32 @@ static bool authorize(struct http_request *request, void *context, int access, s
     return true;
 }
 
+static bool answer_long(struct http_request *request, void *context, struct error *err)
+{
+    (void)context;
+    const char *text = arena_alloc(http_arena(request), LONG_ANSWER, err);
+    if (text == NULL)
+        return false;
+    http_answer(request, 200, "application/octet-stream", text, LONG_ANSWER, false);
+    return true;
+}
+
+static const struct http_route long_routes[] = {
+    {.method = "GET", .pattern = "/long", .handle = answer_long},
+    {.method = "POST", .pattern = "/long", .handle = answer_long},
+};
+static const struct http_table long_table = {long_routes, 2};
+
 static void setup(void)
 {
+    static const struct http_table *tables[3];
+    tables[0] = small_server_tables[0];
+    tables[1] = &long_table;
+
     struct http_options options = small_server_options();
     options.body_memory_bytes = BODY_MEMORY;
     options.answer_memory_bytes = ANSWER_MEMORY;
+    options.tables = tables;
     options.uploads = UPLOADS;
     options.uploads_per_owner = UPLOADS_PER_OWNER;
     options.authorize = authorize;
@@ -133,11 +160,13 @@ START_TEST(uploads_are_counted_together_and_by_owner)
 }
 END_TEST
 
-/* Asks for 20 MB and reads the status alone. */
-static int begin_answer(int fd)
+/* Asks for a long answer and reads the status alone. */
+static int begin_answer(int fd, const char *method)
 {
+    char request[64];
     char line[] = "HTTP/1.1 200";
-    client_send_text(fd, "GET /json?size=20000000 HTTP/1.1\r\nHost: h\r\n\r\n");
+    (void)snprintf(request, sizeof(request), "%s /long HTTP/1.1\r\nHost: h\r\n\r\n", method);
+    client_send_text(fd, request);
     ck_assert_int_eq(recv(fd, line, sizeof(line) - 1, MSG_WAITALL), sizeof(line) - 1);
     return (int)strtol(line + strlen("HTTP/1.1 "), NULL, 10);
 }
@@ -150,11 +179,14 @@ START_TEST(answers_share_their_memory)
     int held[CLIENTS], refused = 0;
     for (size_t i = 0; i < CLIENTS; i++) {
         held[i] = client_connect(server.port);
-        int status = begin_answer(held[i]);
+        int status = begin_answer(held[i], "GET");
         refused += status == 503;
         ck_assert_msg(status == 503 || status == 200, "%d", status);
     }
-    ck_assert_int_ge(refused, CLIENTS - ANSWER_MEMORY / 20000000);
+    ck_assert_int_ge(refused, CLIENTS - ANSWER_MEMORY / LONG_ANSWER);
+    int changed = client_connect(server.port);
+    ck_assert_int_eq(begin_answer(changed, "POST"), 200);
+    close(changed);
     struct reply reply = client_get(server.port, "/json");
     ck_assert_int_eq(reply.status, 200);
     reply_free(&reply);
@@ -162,7 +194,7 @@ START_TEST(answers_share_their_memory)
         close(held[i]);
     for (long end = client_now_ms() + CLIENT_DEADLINE_MS; refused > 0; usleep(1000)) {
         ck_assert_int_lt(client_now_ms(), end);
-        reply = client_get(server.port, "/json?size=20000000");
+        reply = client_get(server.port, "/long");
         refused = reply.status != 200;
         reply_free(&reply);
     }
