@@ -1,6 +1,7 @@
 #include "client.h"
 
 #include <arpa/inet.h>
+#include <errno.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,6 +17,17 @@ long client_now_ms(void)
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
     return now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+bool client_readable(int fd, long deadline_ms)
+{
+    struct pollfd event = {.fd = fd, .events = POLLIN};
+    for (;;) {
+        long left = deadline_ms - client_now_ms();
+        int ready = left > 0 ? poll(&event, 1, (int)left) : 0;
+        if (ready >= 0 || errno != EINTR) /* a fuzzer has a timer that ticks */
+            return ready > 0;
+    }
 }
 
 int client_connect(int port)
@@ -52,9 +64,7 @@ bool client_send_text(int fd, const char *text)
 /* Reads what is there into `buffer`; 0 at the end of the connection or the deadline. */
 static size_t receive_some(int fd, char *buffer, size_t size, long deadline_ms)
 {
-    struct pollfd event = {.fd = fd, .events = POLLIN};
-    long left = deadline_ms - client_now_ms();
-    if (left <= 0 || poll(&event, 1, (int)left) <= 0)
+    if (!client_readable(fd, deadline_ms))
         return 0;
     ssize_t got = recv(fd, buffer, size, 0);
     return got > 0 ? (size_t)got : 0;
@@ -134,10 +144,8 @@ long client_wait_closed(int fd)
 {
     long start = client_now_ms();
     char buffer[4096];
-    struct pollfd event = {.fd = fd, .events = POLLIN};
     for (;;) {
-        long left = start + CLIENT_DEADLINE_MS - client_now_ms();
-        if (left <= 0 || poll(&event, 1, (int)left) <= 0)
+        if (!client_readable(fd, start + CLIENT_DEADLINE_MS))
             return -1;
         if (recv(fd, buffer, sizeof(buffer), 0) <= 0)
             return client_now_ms() - start;

@@ -16,6 +16,8 @@ struct reply {
 };
 
 int client_connect(int port);
+/* Waits until there is something to read, or the end, at most until the deadline. */
+bool client_readable(int fd, long deadline_ms);
 /* False when the other side has closed. */
 bool client_send(int fd, const void *bytes, size_t size);
 bool client_send_text(int fd, const char *text);

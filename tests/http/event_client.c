@@ -2,7 +2,6 @@
 
 #include "client.h"
 
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,9 +11,7 @@
 /* Reads what is there; false at the end of the connection or the deadline. */
 static bool receive(struct event_client *client, long deadline_ms)
 {
-    struct pollfd event = {.fd = client->fd, .events = POLLIN};
-    long left = deadline_ms - client_now_ms();
-    if (left <= 0 || poll(&event, 1, (int)left) <= 0)
+    if (!client_readable(client->fd, deadline_ms))
         return false;
     ssize_t got = recv(client->fd, client->raw + client->raw_used,
                        sizeof(client->raw) - 1 - client->raw_used, 0);
