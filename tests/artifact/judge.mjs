@@ -5,7 +5,8 @@
 //   node judge.mjs EXPORT_NETWORK ROOT
 //
 // EXPORT_NETWORK is the test program export_network, ROOT the source tree. The networks are in
-// $PTQD_DATA or beside the source tree, onnxruntime-node in $PTQD_NODE_MODULES or below build-node.
+// $PTQD_TEST_DATA or beside the source tree, onnxruntime-node in $PTQD_NODE_MODULES or below
+// build-node.
 // Exit status 77 (skipped) when one of them is not there, 1 when an artifact disagrees.
 
 import { execFileSync } from 'node:child_process';
@@ -104,7 +105,7 @@ function passes({ agreement, median, percentile99 }) {
 }
 
 async function main([exporter, root]) {
-  const data = process.env.PTQD_DATA ?? join(root, '..', 'shared', 'data');
+  const data = process.env.PTQD_TEST_DATA ?? join(root, '..', 'shared', 'data');
   const runtime = loadRuntime(root);
   if (!runtime || !NETWORKS.every(name => existsSync(join(data, name, 'model.onnx')))) {
     console.log('skipped: onnxruntime-node or the networks are not there');

@@ -10,8 +10,8 @@
 #   --records   keeps the records there, or, when the file is there, makes the tables of it alone
 #   --rounds    of what is compared with PyTorch, in turn with it; the best counts (3)
 #
-# The networks are looked for in PTQD_DATA, or ../shared/data; without them the status is 77. The
-# whole takes half an hour.
+# The networks are looked for in PTQD_TEST_DATA, or ../shared/data; without them the status is 77.
+# The whole takes half an hour.
 set -eu
 root=$(cd "$(dirname "$0")/../.." && pwd)
 here=$root/tests/bench

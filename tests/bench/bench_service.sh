@@ -9,11 +9,12 @@
 #   bench_service.sh PTQD SOURCE_ROOT
 #
 # Each line has the ratio, the bar, and the figures. The only worker is busy with a first job, so that
-# the posted ones stay queued; in the end the queue is paused instead. Needs wrk, curl and the real networks (PTQD_DATA, or
-# beside the source tree), and exits with 77 (skipped) without them; lines with nginx need nginx.
+# the posted ones stay queued; in the end the queue is paused instead. Needs wrk, curl and the real
+# networks (PTQD_TEST_DATA, or beside the source tree), and exits with 77 (skipped) without them; lines
+# with nginx need nginx.
 set -eu
 ptqd=$1
-network=${PTQD_DATA:-$2/../shared/data}/kws
+network=${PTQD_TEST_DATA:-$2/../shared/data}/kws
 command -v wrk >/dev/null && command -v curl >/dev/null && [ -f "$network/model.onnx" ] || exit 77
 
 dir=$(mktemp -d)

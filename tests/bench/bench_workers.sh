@@ -7,14 +7,14 @@
 #   bench_workers.sh PTQD SOURCE_ROOT [ROUNDS [NETWORK]]
 #
 # The best of ROUNDS (3) counts, of each: another program on one of the cores spoils a round. NETWORK:
-# one of the three alone. Needs the real networks (PTQD_DATA, or beside the source tree), and exits
-# with 77 (skipped) without them.
+# one of the three alone. Needs the real networks (PTQD_TEST_DATA, or beside the source tree), and
+# exits with 77 (skipped) without them.
 set -eu
 ptqd=$1
 root=$2
 rounds=${3:-3}
 only=${4:-}
-data=${PTQD_DATA:-$root/../shared/data}
+data=${PTQD_TEST_DATA:-$root/../shared/data}
 [ -f "$data/kws/model.onnx" ] && command -v jq >/dev/null || exit 77
 
 dir=$(mktemp -d)

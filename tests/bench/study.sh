@@ -8,8 +8,8 @@
 #   --url        a running daemon; its token, if it needs one, in PTQD_TOKEN. Without it the script
 #                starts one of its own on the state that it keeps below --out
 #   --ptqd       the program for that (build/src/daemon/ptqd)
-#   --data       folders of networks and data, as etc/studies/networks.json names them (PTQD_DATA,
-#                or ../shared/data)
+#   --data       folders of networks and data, as etc/studies/networks.json names them
+#                (PTQD_TEST_DATA, or ../shared/data)
 #   --out        where cells.tsv, the daemon's state and its log go (build-study)
 #   --only       table2, fig4 to fig8, best (files of etc/studies; all)
 #   --networks   ResNet-8, DS-CNN, MobileNetV1, HAR CNN (all)
@@ -25,7 +25,7 @@ root=$(cd "$(dirname "$0")/../.." && pwd)
 studies=$root/etc/studies
 url=
 ptqd=$root/build/src/daemon/ptqd
-data=${PTQD_DATA:-$root/../shared/data}
+data=${PTQD_TEST_DATA:-$root/../shared/data}
 out=$root/build-study
 only=table2,fig4,fig5,fig6,fig7,fig8,best
 networks=

@@ -9,7 +9,7 @@
 set -u
 ptqd=$1
 root=$2
-data=${PTQD_DATA:-$root/../shared/data}
+data=${PTQD_TEST_DATA:-$root/../shared/data}
 command -v curl >/dev/null && command -v jq >/dev/null && [ -d "$data/har" ] || exit 77
 
 out=$(mktemp -d)

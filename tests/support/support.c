@@ -41,7 +41,7 @@ static void join(char *buffer, size_t size, const char *directory, const char *f
 
 const char *support_data_path(const char *case_file, char *buffer, size_t size)
 {
-    const char *directory = getenv("PTQD_DATA");
+    const char *directory = getenv("PTQD_TEST_DATA");
     join(buffer, size, directory != NULL ? directory : PTQD_SOURCE_ROOT "/../shared/data",
          case_file);
     return access(buffer, R_OK) == 0 ? buffer : NULL;

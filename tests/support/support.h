@@ -42,8 +42,9 @@ int support_run(Suite *suite);
  * in which libcheck's assertions can't be used, do as well. */
 void support_require(bool ok, const struct error *err);
 
-/* Path of a file of the real networks and data, "kws/model.onnx": below $PTQD_DATA, or, if that is
- * unset, beside the source tree. NULL when it is not there; the program then returns SUPPORT_SKIP.
+/* Path of a file of the real networks and data, "kws/model.onnx": below $PTQD_TEST_DATA, or, if
+ * that is unset, beside the source tree. NULL when it is not there; the program then returns
+ * SUPPORT_SKIP.
  */
 const char *support_data_path(const char *case_file, char *buffer, size_t size);
 
