@@ -153,6 +153,11 @@ bool file_write(const char *path, const void *bytes, size_t size, struct error *
     return file_sync_parent(path, err);
 }
 
+bool file_remove(const char *path, struct error *err)
+{
+    return unlink(path) == 0 || errno == ENOENT || file_fail(err, errno, "remove", path);
+}
+
 bool file_sync_parent(const char *path, struct error *err)
 {
     const char *slash = strrchr(path, '/');

@@ -19,7 +19,6 @@
 #include "ptqd/jobs/run_log.h"
 #include "ptqd/store/run_row.h"
 
-#include <errno.h>
 #include <inttypes.h>
 #include <pthread.h>
 #include <stdlib.h>
@@ -226,10 +225,8 @@ static bool make_place(const char *directory, struct arena *arena, struct error 
         return false;
     for (size_t i = 0; i < sizeof(endings) / sizeof(endings[0]); i++) {
         const char *path = file_join(arena, directory, endings[i], err);
-        if (path == NULL)
+        if (path == NULL || !file_remove(path, err))
             return false;
-        if (unlink(path) != 0 && errno != ENOENT)
-            return file_fail(err, errno, "remove", path);
     }
     return true;
 }

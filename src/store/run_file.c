@@ -58,9 +58,7 @@ bool run_file_read(struct arena *arena, const char *directory, const char *run, 
 bool run_file_remove(const char *directory, const char *run, struct error *err)
 {
     char path[PATH_MAX];
-    if (!print_path(directory, run, path, err))
-        return false;
-    return unlink(path) == 0 || errno == ENOENT || file_fail(err, errno, "remove", path);
+    return print_path(directory, run, path, err) && file_remove(path, err);
 }
 
 /* ---- all files ---- */

@@ -152,8 +152,8 @@ static bool copy_files(struct copier *copier, struct error *err)
 /* Step 2: one step over all pages is one read transaction of the source. */
 static bool copy_database(struct copier *copier, struct error *err)
 {
-    if (unlink(copier->partial) != 0 && errno != ENOENT)
-        return file_fail(err, errno, "remove", copier->partial);
+    if (!file_remove(copier->partial, err))
+        return false;
     sqlite3 *target;
     bool ok = sqlite3_open_v2(copier->partial, &target,
                               SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX,

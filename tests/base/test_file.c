@@ -78,6 +78,16 @@ START_TEST(a_relative_path_works_too)
 }
 END_TEST
 
+START_TEST(a_file_is_removed_once)
+{
+    ck_assert_ok(file_write(path_of("file"), "x", 1, &err), &err);
+    ck_assert_ok(file_remove(path_of("file"), &err), &err);
+    ck_assert_int_ne(access(path_of("file"), F_OK), 0);
+    ck_assert_ok(file_remove(path_of("file"), &err), &err);
+    ck_assert_fails(file_remove(directory, &err), &err, E_IO, "remove");
+}
+END_TEST
+
 START_TEST(the_limit_holds_to_the_byte)
 {
     char *bytes = NULL;
@@ -221,6 +231,7 @@ int main(void)
     tcase_add_checked_fixture(cases, setup, teardown);
     tcase_add_test(cases, files_read_back);
     tcase_add_test(cases, a_relative_path_works_too);
+    tcase_add_test(cases, a_file_is_removed_once);
     tcase_add_test(cases, the_limit_holds_to_the_byte);
     tcase_add_test(cases, what_can_not_be_read_is_named);
     tcase_add_test(cases, what_can_not_be_written_is_named);

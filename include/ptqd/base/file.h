@@ -24,6 +24,9 @@ bool file_write_all(int fd, const void *bytes, size_t size, const char *path, st
 /* fsync of the directory that holds `path`, so that a rename in it survives a power cut. */
 bool file_sync_parent(const char *path, struct error *err);
 
+/* One that is not there is removed already. */
+bool file_remove(const char *path, struct error *err);
+
 /* Creates the directory and its parents (mode 0750); one that is there is fine. */
 bool file_make_directory(const char *path, struct error *err);
 
