@@ -63,14 +63,10 @@ bool run_file_remove(const char *directory, const char *run, struct error *err)
 
 /* ---- all files ---- */
 
-/* "j1-v000-s0" is, "j12-v000-s0" and "j1-v000-s0.123-4.tmp" are not. */
-static bool is_of_job(const char *name, const char *job)
-{
-    size_t length = strlen(job);
-    return strncmp(name, job, length) == 0 && name[length] == '-' && strchr(name, '.') == NULL;
-}
+typedef bool (*name_fn)(void *context, const char *name, struct error *err);
 
-bool run_file_remove_job(const char *directory, const char *job, struct error *err)
+/* Half-written files are among them; a folder that is not there has none. */
+static bool each_file(const char *directory, name_fn act, void *context, struct error *err)
 {
     char path[PATH_MAX];
     if (!print_path(directory, "", path, err))
@@ -80,58 +76,71 @@ bool run_file_remove_job(const char *directory, const char *job, struct error *e
         return errno == ENOENT || file_fail(err, errno, "open the directory", path);
     bool ok = true;
     for (struct dirent *entry; ok && (entry = readdir(files)) != NULL;) {
-        if (is_of_job(entry->d_name, job))
-            ok = run_file_remove(directory, entry->d_name, err);
+        if (entry->d_name[0] != '.')
+            ok = act(context, entry->d_name, err);
     }
     (void)closedir(files); /* it was only read */
     return ok;
 }
 
-struct folder_walk {
-    const char *directory; /* borrowed */
-    struct store *store;   /* borrowed; NULL where nothing is written */
-    struct arena *arena;
+struct job_files {
+    const char *directory, *job; /* borrowed */
 };
+
+/* "j1-v000-s0" is the job's, "j12-v000-s0" and "j1-v000-s0.123-4.tmp" are not. */
+static bool remove_of_job(void *context, const char *name, struct error *err)
+{
+    const struct job_files *files = context;
+    size_t length = strlen(files->job);
+    bool of_job =
+        strncmp(name, files->job, length) == 0 && name[length] == '-' && strchr(name, '.') == NULL;
+    return !of_job || run_file_remove(files->directory, name, err);
+}
+
+bool run_file_remove_job(const char *directory, const char *job, struct error *err)
+{
+    struct job_files files = {directory, job};
+    return each_file(directory, remove_of_job, &files, err);
+}
+
+struct folder_walk;
 
 /* `row` is NULL when the name is no run's: that of a half-written file, or of a run that is gone.
  */
 typedef bool (*visit_fn)(const struct folder_walk *walk, const char *name,
                          const struct run_row *row, struct error *err);
 
-static bool visit_file(const struct folder_walk *walk, struct database *database, const char *name,
-                       visit_fn visit, struct error *err)
+struct folder_walk {
+    const char *directory;     /* borrowed */
+    struct store *store;       /* borrowed; NULL where nothing is written */
+    struct database *database; /* borrowed */
+    visit_fn visit;
+    struct arena *arena;
+};
+
+static bool visit_file(void *context, const char *name, struct error *err)
 {
+    const struct folder_walk *walk = context;
     struct arena_mark mark = arena_mark(walk->arena);
     struct run_row row;
     struct error reason = {.message = ""};
-    bool found = run_row_find(database, name, walk->arena, &row, &reason);
+    bool found = run_row_find(walk->database, name, walk->arena, &row, &reason);
     bool ok = found || reason.code == E_NOT_FOUND;
     if (ok)
-        ok = visit(walk, name, found ? &row : NULL, err);
+        ok = walk->visit(walk, name, found ? &row : NULL, err);
     else
         *err = reason;
     arena_reset(walk->arena, mark);
     return ok;
 }
 
-static bool visit_files(struct folder_walk *walk, struct database *database, visit_fn visit,
-                        struct error *err)
+static bool visit_files(struct folder_walk *walk, struct error *err)
 {
-    char path[PATH_MAX];
-    if (!print_path(walk->directory, "", path, err))
-        return false;
-    DIR *files = opendir(path);
-    if (files == NULL)
-        return errno == ENOENT || file_fail(err, errno, "open the directory", path);
     walk->arena = arena_create(0);
     bool ok =
-        walk->arena != NULL || FAIL(err, E_MEMORY, "no memory to look through the checkpoints");
-    for (struct dirent *entry; ok && (entry = readdir(files)) != NULL;) {
-        if (entry->d_name[0] != '.')
-            ok = visit_file(walk, database, entry->d_name, visit, err);
-    }
+        (walk->arena != NULL || FAIL(err, E_MEMORY, "no memory to look through the checkpoints")) &&
+        each_file(walk->directory, visit_file, walk, err);
     arena_destroy(walk->arena);
-    (void)closedir(files); /* it was only read */
     return ok;
 }
 
@@ -144,8 +153,10 @@ static bool remove_unwanted(const struct folder_walk *walk, const char *name,
 
 bool run_file_collect(struct database *database, const char *directory, struct error *err)
 {
-    struct folder_walk walk = {.directory = directory};
-    return visit_files(&walk, database, remove_unwanted, err);
+    struct folder_walk walk = {.directory = directory,
+                               .database = database,
+                               .visit = remove_unwanted};
+    return visit_files(&walk, err);
 }
 
 /* ---- progress between crashes ---- */
@@ -179,7 +190,6 @@ static bool count_progress(const struct folder_walk *walk, const char *name,
 
 bool run_file_recover(struct store *store, const char *directory, struct error *err)
 {
-    struct folder_walk walk = {.directory = directory, .store = store};
-    struct database *database;
-    return store_reader(store, &database, err) && visit_files(&walk, database, count_progress, err);
+    struct folder_walk walk = {.directory = directory, .store = store, .visit = count_progress};
+    return store_reader(store, &walk.database, err) && visit_files(&walk, err);
 }
