@@ -17,11 +17,9 @@ static bool list_calls(struct http_request *request, struct error *err)
     const struct http_route *route;
     for (size_t i = 0; (route = http_route_at(api_tables(), i)) != NULL; i++)
         text_printf(&text, "%-7s%-32s%s\n", route->method, route->pattern, route->summary);
-    char *copy = text_dup(&text, http_arena(request), err);
-    if (copy != NULL)
-        http_answer(request, 200, http_media_type(request), copy, text.length, false);
+    bool ok = reply_text(request, &text, err);
     text_finish(&text);
-    return copy != NULL;
+    return ok;
 }
 
 /* The dashboard for browsers, the list for everything else. */

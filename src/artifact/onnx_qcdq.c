@@ -35,8 +35,7 @@ static bool fills_container(const struct quantizer *quantizer)
     return quantizer->high - quantizer->low == (1 << CONTAINER_BITS) - 1;
 }
 
-/* One node of the chain, called `name`: reads `in`, further constants
- * follow, writes `out`. */
+/* One node of the chain, called `name`: reads `in`, further constants follow, writes `out`. */
 static Onnx__NodeProto *add_link(struct onnx_state *state, const char *op_type, const char *name,
                                  const char *in, const char *first, const char *second,
                                  const char *out)

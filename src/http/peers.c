@@ -6,8 +6,8 @@
  * bytes a second would keep such a request under way. When a client comes and all places are taken,
  * the one that has been idle longest is cut for it: clients that hold connections open, by mistake
  * or on purpose, keep nobody out. Only when requests are under way on all of them is the new one
- * refused. libmicrohttpd's own limit would not do: it
- * is one for each of its threads, and it drops the new client, never an old one.
+ * refused. libmicrohttpd's own limit would not do: it is one for each of its threads, and it drops
+ * the new client, never an old one.
  *
  * A connection that was cut counts no more, though its thread may take a moment to close it. It
  * leaves the lists under the lock in the CLOSED notification, before its descriptor can be used

@@ -2,8 +2,7 @@
 
 /* Convolution with a dense 3 × 3 filter by Winograd's minimal filtering F(4 × 4, 3 × 3): 36
  * products for the 16 places of a tile in place of 144. Arguments as those of conv.h, results with
- * a rounding error four times as large. The order of every sum is fixed by the
- * shape. */
+ * a rounding error four times as large. The order of every sum is fixed by the shape. */
 
 #include "ptqd/base/error.h"
 #include "ptqd/kern/conv.h"

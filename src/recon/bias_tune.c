@@ -67,9 +67,11 @@ static void list_fields(struct tuning *tuning, struct keeper_field out_fields[st
  * what it divides by. */
 static float output_unit(const struct tuning *tuning)
 {
+    if (tuning->divergence)
+        return 1.0f;
     int64_t count = tuning->samples->count * tuning->output_elements;
     double sum = 0.0;
-    for (int64_t i = 0; !tuning->divergence && i < count; i++)
+    for (int64_t i = 0; i < count; i++)
         sum += (double)tuning->target->output[i] * (double)tuning->target->output[i];
     float unit = (float)sqrt(sum / (double)count);
     return unit > 0.0f ? unit : 1.0f;
