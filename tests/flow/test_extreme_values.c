@@ -4,8 +4,8 @@
  *   x (N, 3, 8, 8) → Conv "stem" → Relu → Conv "next" → GlobalAveragePool */
 
 #include "ptqd/flow/run.h"
-#include "ptqd/recon/method.h"
 
+#include "method_count.h"
 #include "sketch.h"
 #include "small_network.h"
 #include "support.h"
@@ -147,14 +147,6 @@ START_TEST(small_outputs_are_tuned_as_well)
     ck_assert_double_eq_tol(run(network(&small))->output_sqnr_db, ratio, 1e-9);
 }
 END_TEST
-
-static int method_count(void)
-{
-    int count = 0;
-    while (method_table()[count])
-        count++;
-    return count;
-}
 
 int main(void)
 {

@@ -5,6 +5,7 @@
 #include "ptqd/flow/run.h"
 #include "ptqd/recon/method.h"
 
+#include "method_count.h"
 #include "small_network.h"
 #include "support.h"
 
@@ -204,12 +205,9 @@ int main(void)
     tcase_add_test(curve, points_are_replaced_and_left_out);
     suite_add_tcase(suite, curve);
     TCase *runs = tcase_create("runs");
-    int methods = 0;
-    while (method_table()[methods] != NULL)
-        methods++;
     tcase_set_timeout(runs, 60);
     tcase_add_checked_fixture(runs, setup_run, teardown);
-    tcase_add_loop_test(runs, every_method_leaves_a_curve_of_each_layer, 0, methods);
+    tcase_add_loop_test(runs, every_method_leaves_a_curve_of_each_layer, 0, method_count());
     tcase_add_loop_test(runs, every_unit_that_is_trained_leaves_a_curve, OPTIMIZE_LAYER,
                         OPTIMIZE_NETWORK + 1);
     suite_add_tcase(suite, runs);

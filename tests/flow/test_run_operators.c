@@ -8,8 +8,8 @@
  *   Gemm "dense" */
 
 #include "ptqd/flow/run.h"
-#include "ptqd/recon/method.h"
 
+#include "method_count.h"
 #include "sketch.h"
 #include "small_network.h"
 #include "support.h"
@@ -140,14 +140,6 @@ START_TEST(transposed_convolutions_are_in_the_costs)
     ck_assert_int_eq(result->cost.layers[3].weight_bits, 4);
 }
 END_TEST
-
-static int method_count(void)
-{
-    int count = 0;
-    while (method_table()[count])
-        count++;
-    return count;
-}
 
 int main(void)
 {
