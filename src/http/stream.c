@@ -70,7 +70,13 @@ static ssize_t on_read(void *context, uint64_t position, char *bytes, size_t siz
     return (ssize_t)count;
 }
 
+/* To a HEAD libmicrohttpd sends no chunks, but the empty one that ends them, which would be the
+ * start of the next answer: so there are none, and the connection closes. */
 struct MHD_Response *http_stream_response(struct http_request *request)
 {
-    return MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, BLOCK_BYTES, on_read, request, NULL);
+    struct MHD_Response *response =
+        MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, BLOCK_BYTES, on_read, request, NULL);
+    if (response != NULL && strcmp(request->method, "HEAD") == 0)
+        (void)MHD_set_response_options(response, MHD_RF_HTTP_1_0_COMPATIBLE_STRICT, MHD_RO_END);
+    return response;
 }
