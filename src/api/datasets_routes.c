@@ -230,7 +230,7 @@ static const struct http_route routes[] = {
      .replies = {{201, "The data set", .schema = &dataset_schema, .headers = {"Location"}},
                  {200, "The data set, which the caller had already", .schema = &dataset_schema,
                   .headers = {"Location"}}},
-     .problems = {409, 429}},
+     .problems = {409}},
     {.method = "GET",
      .pattern = "/v1/datasets",
      .access = ACCESS_READ,

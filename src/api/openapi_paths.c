@@ -263,6 +263,7 @@ bool openapi_is_problem(const struct http_route *route, int status)
     switch (status) {
     case 401:
     case 403:
+    case 429: /* as many requests under way as one may have */
         return route->access > ACCESS_ANYBODY;
     case 404:
         return strchr(route->pattern, '{') != NULL;

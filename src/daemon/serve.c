@@ -164,6 +164,7 @@ static bool start_server(struct service *service, struct error *err)
     options.threads = (unsigned)settings->http_threads;
     options.connections = (unsigned)settings->connections;
     options.connections_per_ip = (unsigned)settings->connections_per_ip;
+    options.connections_per_owner = (unsigned)settings->connections_per_owner;
     options.idle_timeout_seconds = (unsigned)settings->idle_seconds;
     options.uploads = (unsigned)settings->uploads;
     options.uploads_per_owner = (unsigned)settings->uploads_per_owner;

@@ -20,7 +20,7 @@ struct settings {
     int64_t run_memory, import_memory, model_limit, dataset_limit; /* MiB */
     int64_t checkpoint_seconds;
     int64_t crash_limit; /* 0: no limit */
-    int64_t http_threads, connections, connections_per_ip;
+    int64_t http_threads, connections, connections_per_ip, connections_per_owner;
     int64_t priority_limit;
     int64_t watchers; /* streams of events, long polls */
     int64_t uploads, uploads_per_owner, body_memory, answer_memory;

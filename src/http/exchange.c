@@ -97,9 +97,10 @@ static bool prepare_body(struct http_request *request, struct error *err)
 }
 
 /* A sender who may do nothing, or who need not say who it is, takes no place from others. */
-static bool keeps_its_place(const struct http_request *request)
+static bool keep_place(struct http_request *request, struct error *err)
 {
-    return request->server->options.authorize == NULL || request->owner[0] != '\0';
+    bool keeps = request->server->options.authorize == NULL || request->owner[0] != '\0';
+    return !keeps || http_peer_busy(request, err);
 }
 
 /* Everything that can be known from the header, but the size. */
@@ -158,14 +159,12 @@ static enum MHD_Result on_header(struct http_server *server, struct MHD_Connecti
     bool droppable =
         MHD_lookup_connection_value(connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_EXPECT) == NULL &&
         (length == UINT64_MAX || length <= server->options.swallow_bytes);
-    if (!accept_header(request, line->url, line->method, &err)) {
+    if (!accept_header(request, line->url, line->method, &err) || !keep_place(request, &err)) {
         if (!droppable)
             return answer_error(request, &err);
         http_refuse(request, &err);
         return MHD_YES;
     }
-    if (keeps_its_place(request))
-        http_peer_busy(request);
     if (http_is_answered(request))
         return droppable ? MHD_YES : http_send(request);
     if (length != UINT64_MAX && length > request->body_limit) {

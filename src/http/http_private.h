@@ -26,6 +26,7 @@ struct peer {
     int64_t deadline_ms; /* the sweeper cuts it then; 0: never */
     bool idle;           /* no request keeps its place: in the list of idle ones */
     bool cut;            /* its socket was shut down */
+    uint64_t owner;      /* hash of whose request is under way; 0: nobody's */
     struct peer *previous, *next;
     struct peer *previous_idle, *next_idle;
     /* Of the newest request, as it came; only used by the connection's own thread. */
@@ -266,8 +267,8 @@ void http_on_connection(void *context, struct MHD_Connection *connection, void *
 struct peer *http_peer_of(struct MHD_Connection *connection);
 /* A request begins on the connection, and is counted as active; false when none may any more. */
 bool http_peer_begin(struct http_request *request, int64_t deadline_ms);
-/* The request keeps the place of its connection. */
-void http_peer_busy(struct http_request *request);
+/* The request keeps the place of its connection; E_LIMIT when its owner has as many as one may. */
+bool http_peer_busy(struct http_request *request, struct error *err);
 /* It has ended. */
 void http_peer_idle(struct http_request *request, int64_t deadline_ms);
 void http_set_deadline(struct http_request *request, int64_t deadline_ms);

@@ -6,8 +6,9 @@
  * bytes a second would keep such a request under way. When a client comes and all places are taken,
  * the one that has been idle longest is cut for it: clients that hold connections open, by mistake
  * or on purpose, keep nobody out. Only when requests are under way on all of them is the new one
- * refused. libmicrohttpd's own limit would not do: it is one for each of its threads, and it drops
- * the new client, never an old one.
+ * refused, and no owner may have so many: what it asks beyond its share is refused, which leaves
+ * the connection idle. libmicrohttpd's own limit would not do: it is one for each of its threads,
+ * and it drops the new client, never an old one.
  *
  * A connection that was cut counts no more, though its thread may take a moment to close it. It
  * leaves the lists under the lock in the CLOSED notification, before its descriptor can be used
@@ -140,18 +141,38 @@ bool http_peer_begin(struct http_request *request, int64_t deadline_ms)
     return begins;
 }
 
-void http_peer_busy(struct http_request *request)
+/* Those that requests of the owner keep. */
+static unsigned count_of(const struct http_server *server, uint64_t owner)
+{
+    unsigned count = 0;
+    for (const struct peer *peer = server->peers; peer != NULL; peer = peer->next)
+        count += peer->owner == owner && !peer->cut;
+    return count;
+}
+
+/* They are counted only when there are enough of all: mostly there are not. */
+bool http_peer_busy(struct http_request *request, struct error *err)
 {
     struct http_server *server = request->server;
+    unsigned limit = server->options.connections_per_owner;
+    bool limited = limit > 0 && request->owner[0] != '\0';
+    uint64_t owner = limited ? text_hash(request->owner) : 0;
     pthread_mutex_lock(&server->lock);
-    idle_remove(server, request->peer);
+    bool fits = !limited || server->peer_count <= limit || count_of(server, owner) < limit;
+    if (fits) {
+        idle_remove(server, request->peer);
+        request->peer->owner = owner;
+    }
     pthread_mutex_unlock(&server->lock);
+    return fits || FAIL(err, E_LIMIT, "\"%s\" has %u requests under way, as many as one may have",
+                        request->owner, limit);
 }
 
 void http_peer_idle(struct http_request *request, int64_t deadline_ms)
 {
     struct http_server *server = request->server;
     pthread_mutex_lock(&server->lock);
+    request->peer->owner = 0;
     if (!request->peer->cut) {
         request->peer->deadline_ms = deadline_ms;
         idle_remove(server, request->peer); /* it may be further in front */

@@ -13,7 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { PLACES = 16, FAR_FD = 200 };
+enum { PLACES = 16, SHARE = 12, FAR_FD = 200 };
 
 static struct small_server server;
 
@@ -193,6 +193,62 @@ START_TEST(requests_of_nobody_make_place_for_new_ones)
 }
 END_TEST
 
+/* Who asks is named by a header. */
+static bool name_owner(struct http_request *request, void *context, int access, struct error *err)
+{
+    (void)context;
+    (void)access;
+    const char *owner = http_header(request, "From");
+    if (owner == NULL)
+        return FAIL(err, E_UNAUTHORIZED, "nobody is named");
+    http_set_owner(request, owner, 1);
+    return true;
+}
+
+static int status_of(int port, const char *owner)
+{
+    char header[64];
+    (void)snprintf(header, sizeof(header), "From: %s\r\n", owner);
+    struct reply reply = client_call(port, "GET", "/word?word=ab", header, NULL, 0);
+    int status = reply.status;
+    reply_free(&reply);
+    return status;
+}
+
+/* Law: an owner, whatever it sends as slowly as may be, keeps nobody else out, and has its places
+ * again when its requests have ended. */
+START_TEST(an_owner_has_no_more_places_than_its_share)
+{
+    static const char slow[] = "POST /echo/a HTTP/1.1\r\nHost: h\r\nFrom: anna\r\n"
+                               "Content-Length: 100\r\n\r\nx";
+    struct http_options options = small_server_options();
+    int held[2 * PLACES];
+    small_server_stop(&server);
+    options.connections = PLACES;
+    options.connections_per_owner = SHARE;
+    options.authorize = name_owner;
+    small_server_start(&server, &options);
+    for (size_t i = 0; i < 2 * PLACES; i++) {
+        if (i == SHARE)
+            wait_for_active(SHARE);
+        held[i] = client_connect(server.port);
+        client_send_text(held[i], slow);
+    }
+    ck_assert_int_eq(status_of(server.port, "bert"), 200);
+    ck_assert_int_eq(status_of(server.port, "anna"), 429);
+    for (size_t i = 0; i < SHARE; i++) { /* what was begun in time goes on */
+        char rest[99] = {0};
+        ck_assert(client_send(held[i], rest, sizeof(rest)));
+        struct reply reply = client_receive(held[i], false);
+        ck_assert_int_eq(reply.status, 200);
+        reply_free(&reply);
+    }
+    ck_assert_int_eq(status_of(server.port, "anna"), 200);
+    for (size_t i = 0; i < 2 * PLACES; i++)
+        close(held[i]);
+}
+END_TEST
+
 /* Law: clients that vanish while they wait give their places back at once, not when their wait is
  * over. */
 START_TEST(clients_that_vanish_while_they_wait_are_noticed)
@@ -311,6 +367,7 @@ int main(void)
     tcase_add_test(tcase, requests_under_way_are_not_evicted);
     tcase_add_test(tcase, refused_bodies_make_place_for_new_ones);
     tcase_add_test(tcase, requests_of_nobody_make_place_for_new_ones);
+    tcase_add_test(tcase, an_owner_has_no_more_places_than_its_share);
     tcase_add_test(tcase, clients_that_vanish_while_they_wait_are_noticed);
     tcase_add_test(tcase, every_thread_has_its_share_of_the_connections);
     tcase_add_test(tcase, a_socket_that_was_handed_over_outlives_the_server);

@@ -43,6 +43,7 @@ struct http_options {
     unsigned sink_threads;          /* of the pool that gives bodies to their sinks */
     unsigned connections;           /* at once; the longest idle makes place for a new one */
     unsigned connections_per_ip;    /* 0: no limit */
+    unsigned connections_per_owner; /* with a request of the owner under way; 0: no limit */
     unsigned idle_timeout_seconds;  /* of a kept-alive connection */
     unsigned header_timeout_ms;     /* until a request's header is complete */
     unsigned slow_grace_ms;         /* a body or answer may take this long … */
