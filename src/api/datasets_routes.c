@@ -204,6 +204,7 @@ static const struct held_resource data_sets = {
     .view = &datasets_view,
     .add = add_found,
     .add_page = add_page,
+    .touch = dataset_row_touch,
     .delete = dataset_row_delete,
     .agrees = has_scale,
 };

@@ -2,6 +2,10 @@
 
 #include "held_routes.h"
 
+#include "ptqd/base/digest.h"
+
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static const struct held_resource *resource_of(const struct http_request *request)
@@ -44,15 +48,50 @@ static bool reply_upload(struct http_request *request, const struct json *object
     return reply_json(request, known ? 200 : 201, object, err);
 }
 
+struct touch {
+    struct store_write write;
+    const struct held_resource *resource;
+    char id[DIGEST_ID_BYTES];
+};
+
+static bool apply_touch(struct database *database, void *context, struct error *err)
+{
+    const struct touch *touch = context;
+    return touch->resource->touch(database, touch->id, err);
+}
+
+static void end_touch(void *context, const struct error *failure)
+{
+    (void)failure; /* then it is as old as it was */
+    free(context);
+}
+
+/* Who names a file has the time to use it, as who sends it. The answer does not wait for that: it
+ * comes before the body, when no request can wait. Whoever deletes what is old looks again when all
+ * that was asked before is written. False when memory is out. */
+static bool touch_start(struct api *api, const struct held_resource *resource, const char *id)
+{
+    struct touch *touch = malloc(sizeof(*touch));
+    if (touch == NULL)
+        return false;
+    *touch = (struct touch){.resource = resource};
+    touch->write = (struct store_write){.apply = apply_touch, .done = end_touch, .context = touch};
+    (void)snprintf(touch->id, sizeof(touch->id), "%s", id); /* it is an id */
+    store_submit(api->options.store, &touch->write);
+    return true;
+}
+
 /* Who has it already need not send it again. */
 bool begin_held_post(struct http_request *request, void *context, struct error *err)
 {
+    const struct held_resource *resource = resource_of(request);
     const char *id = http_query(request, "id");
     struct error ignored; /* then it is sent */
     struct json *object;
-    return id != NULL && find(request, context, id, &object, &ignored) && is_own(request, object)
+    return id != NULL && find(request, context, id, &object, &ignored) && is_own(request, object) &&
+                   touch_start(context, resource, id)
                ? reply_upload(request, object, true, err)
-               : upload_begin(request, context, resource_of(request)->upload, err);
+               : upload_begin(request, context, resource->upload, err);
 }
 
 bool post_held(struct http_request *request, struct api *api, void *settings, struct error *err)

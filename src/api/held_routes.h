@@ -19,6 +19,8 @@ struct held_resource {
     bool (*add_page)(struct json *object, struct database *database,
                      const struct store_viewer *viewer, const struct store_page *page,
                      struct arena *arena, struct error *err);
+    /* In a write, as model_row_touch. */
+    bool (*touch)(struct database *database, const char *id, struct error *err);
     /* In a write, as model_row_delete. */
     bool (*delete)(struct database *database, const char *id, const char *owner, struct error *err);
     /* E_CONFLICT when the caller holds the object as another one than the request speaks of; NULL:

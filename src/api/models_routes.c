@@ -161,6 +161,7 @@ static const struct held_resource models = {
     .view = &models_view,
     .add = add_found,
     .add_page = add_page,
+    .touch = model_row_touch,
     .delete = model_row_delete,
 };
 

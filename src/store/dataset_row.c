@@ -73,6 +73,11 @@ bool dataset_row_insert(struct database *database, const struct dataset_row *row
     return held_insert(database, &kind, row->id, row->owner, row->bytes, row, out_known, err);
 }
 
+bool dataset_row_touch(struct database *database, const char *id, struct error *err)
+{
+    return held_touch(database, &kind, id, err);
+}
+
 bool dataset_row_find(struct database *database, const struct store_viewer *viewer, const char *id,
                       struct arena *arena, struct dataset_row *out_row, struct error *err)
 {

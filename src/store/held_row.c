@@ -22,8 +22,8 @@ static bool is_held(struct database *database, const struct held_kind *kind, con
 }
 
 /* Who has sent it again has the time to use it (retention.h). */
-static bool touch(struct database *database, const struct held_kind *kind, const char *id,
-                  struct error *err)
+bool held_touch(struct database *database, const struct held_kind *kind, const char *id,
+                struct error *err)
 {
     struct statement statement;
     statement_open(&statement, database, kind->touch, err);
@@ -39,7 +39,7 @@ bool held_insert(struct database *database, const struct held_kind *kind, const 
     bool held = false;
     if (!is_held(database, kind, id, owner, &held, err))
         return false;
-    bool ok = held ? touch(database, kind, id, err)
+    bool ok = held ? held_touch(database, kind, id, err)
                    : row_needs_blob(database, id, err) &&
                          quota_fits_bytes(database, owner, bytes, err) &&
                          kind->insert(database, row, err);

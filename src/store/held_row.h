@@ -42,6 +42,8 @@ struct held_kind {
 bool held_insert(struct database *database, const struct held_kind *kind, const char *id,
                  const char *owner, int64_t bytes, const void *row, bool *out_known,
                  struct error *err);
+bool held_touch(struct database *database, const struct held_kind *kind, const char *id,
+                struct error *err);
 bool held_check(struct database *database, const struct held_kind *kind,
                 const struct store_viewer *viewer, const char *id, struct error *err);
 bool held_find(struct database *database, const struct held_kind *kind,

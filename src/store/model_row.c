@@ -66,6 +66,11 @@ bool model_row_insert(struct database *database, const struct model_row *row, bo
     return held_insert(database, &kind, row->id, row->owner, row->bytes, row, out_known, err);
 }
 
+bool model_row_touch(struct database *database, const char *id, struct error *err)
+{
+    return held_touch(database, &kind, id, err);
+}
+
 bool model_row_check(struct database *database, const struct store_viewer *viewer, const char *id,
                      struct error *err)
 {

@@ -5,12 +5,14 @@
 
 #include "support.h"
 
+#include "ptqd/store/retention.h"
 #include "ptqd/store/token_row.h"
 
 #include <ftw.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 static struct service service;
@@ -182,6 +184,37 @@ START_TEST(a_file_that_is_known_need_not_be_sent)
 }
 END_TEST
 
+/* As rows have it. */
+static int64_t clock_ms(void)
+{
+    struct timespec now;
+    (void)clock_gettime(CLOCK_REALTIME, &now); /* it is there */
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* Law: who names a file that is there has the time to use it, as who sends it. */
+START_TEST(a_file_that_was_named_is_not_old)
+{
+    const struct retention_limits limits = {.unused_ms = 1};
+    const char *model = service_upload(&service, "/v1/models", &service.files.model);
+    const char *data = service_upload(&service, "/v1/datasets", &service.files.calibration);
+    (void)service_upload(&service, "/v1/datasets", &service.files.evaluation);
+    struct retention_result deleted;
+    struct error err = {0};
+    int64_t uploaded_ms = clock_ms(), named_ms;
+    while ((named_ms = clock_ms()) == uploaded_ms)
+        usleep(100);
+    ask_before_body(arena_printf(service.arena, NULL, "/v1/models?id=%s", model), expects, GIGABYTE,
+                    200);
+    ask_before_body(arena_printf(service.arena, NULL, "/v1/datasets?id=%s", data), "", 0, 200);
+    ck_assert_ok(retention_apply(service.store, &limits, named_ms + limits.unused_ms, NULL, NULL,
+                                 &deleted, &err),
+                 &err);
+    ck_assert_int_eq(deleted.models, 0);
+    ck_assert_int_eq(deleted.datasets, 1);
+}
+END_TEST
+
 /* Law: an upload that does not fit into memory beside those that are looked at is told to come
  * again, and fits when they are gone; and what it took it gives back. */
 START_TEST(uploads_share_the_memory_they_are_looked_at_with)
@@ -263,6 +296,7 @@ int main(void)
     tcase_add_test(tcase, uploads_share_the_memory_they_are_looked_at_with);
     tcase_add_test(tcase, a_form_is_not_taken_for_the_file_in_it);
     tcase_add_test(tcase, a_file_that_is_known_need_not_be_sent);
+    tcase_add_test(tcase, a_file_that_was_named_is_not_old);
     suite_add_tcase(suite, tcase);
     TCase *tokens = tcase_create("tokens");
     tcase_set_timeout(tokens, 60);

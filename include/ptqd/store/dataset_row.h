@@ -21,6 +21,8 @@ struct dataset_row {
  * (`*out_known` true). E_NOT_FOUND without the blob, E_LIMIT above the owner's bytes. */
 bool dataset_row_insert(struct database *database, const struct dataset_row *row, bool *out_known,
                         struct error *err);
+/* In a write: it counts as sent just now (retention.h); nothing is done when it has gone. */
+bool dataset_row_touch(struct database *database, const char *id, struct error *err);
 bool dataset_row_find(struct database *database, const struct store_viewer *viewer, const char *id,
                       struct arena *arena, struct dataset_row *out_row, struct error *err);
 /* `out_next` is "" on the last page. */

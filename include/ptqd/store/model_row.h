@@ -19,6 +19,8 @@ struct model_row {
  * (`*out_known` true). E_NOT_FOUND without the blob, E_LIMIT above the owner's bytes. */
 bool model_row_insert(struct database *database, const struct model_row *row, bool *out_known,
                       struct error *err);
+/* In a write: it counts as sent just now (retention.h); nothing is done when it has gone. */
+bool model_row_touch(struct database *database, const char *id, struct error *err);
 bool model_row_find(struct database *database, const struct store_viewer *viewer, const char *id,
                     struct arena *arena, struct model_row *out_row, struct error *err);
 /* E_NOT_FOUND unless the viewer sees the model; nothing of it is read. */
