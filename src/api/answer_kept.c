@@ -74,10 +74,12 @@ bool reply_kept(struct http_request *request, struct api *api, const char *key,
     int fd = -1;
     if (kept->fd >= 0 && http_header(request, "Accept-Encoding") == NULL)
         fd = fcntl(kept->fd, F_DUPFD_CLOEXEC, 0);
-    if (fd >= 0)
-        http_answer_file(request, fd, kept->size, json_media_type);
-    else
+    if (fd >= 0) {
+        http_answer_pages(request, fd, kept->size, json_media_type);
+        http_add_header(request, "Vary", "Accept-Encoding"); /* as of what may be encoded */
+    } else {
         http_answer(request, 200, json_media_type, kept->text, kept->size, false);
+    }
     return true;
 }
 

@@ -27,7 +27,7 @@ void http_set_gzip(struct http_request *request, const void *bytes, size_t size)
     request->answer.gzip_size = size;
 }
 
-void http_answer_file(struct http_request *request, int fd, uint64_t size, const char *media_type)
+void http_answer_pages(struct http_request *request, int fd, uint64_t size, const char *media_type)
 {
     struct answer *answer = &request->answer;
     const char *kept = arena_strdup(request->arena, media_type, NULL);
@@ -35,6 +35,12 @@ void http_answer_file(struct http_request *request, int fd, uint64_t size, const
     answer->fd = fd;
     answer->file_size = size;
     answer->media_type = kept != NULL ? kept : "application/octet-stream";
+}
+
+void http_answer_file(struct http_request *request, int fd, uint64_t size, const char *media_type)
+{
+    http_answer_pages(request, fd, size, media_type);
+    request->answer.ranges = true;
 }
 
 void http_forget_answer(struct http_request *request)
@@ -82,7 +88,8 @@ static enum http_range requested_range(const struct http_request *request, uint6
                                        uint64_t *out_count)
 {
     const struct answer *answer = &request->answer;
-    if (strcmp(request->method, "GET") != 0 || !http_range_condition_holds(request))
+    if (!answer->ranges || strcmp(request->method, "GET") != 0 ||
+        !http_range_condition_holds(request))
         return HTTP_RANGE_WHOLE;
     return http_range_parse(http_header(request, MHD_HTTP_HEADER_RANGE), answer->file_size,
                             out_first, out_count);
@@ -154,7 +161,8 @@ static struct MHD_Response *file_response(struct http_request *request)
     case HTTP_RANGE_UNSATISFIABLE:
         return failed_range(request);
     }
-    http_add_header(request, MHD_HTTP_HEADER_ACCEPT_RANGES, "bytes");
+    if (answer->ranges)
+        http_add_header(request, MHD_HTTP_HEADER_ACCEPT_RANGES, "bytes");
     struct MHD_Response *response =
         MHD_create_response_from_fd_at_offset64(count, answer->fd, first);
     if (response != NULL)

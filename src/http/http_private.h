@@ -43,6 +43,7 @@ struct answer {
     size_t gzip_size;
     int fd; /* -1: from memory */
     uint64_t file_size;
+    bool ranges;               /* a part of the file may be asked for */
     struct http_source source; /* read NULL: the whole answer is known */
     const char *etag;          /* with quotes; NULL: none */
     const char *encoded_etag;  /* of the same answer as gzip */

@@ -90,6 +90,9 @@ void http_answer(struct http_request *request, int status, const char *media_typ
 void http_set_gzip(struct http_request *request, const void *bytes, size_t size);
 /* The whole of an open file; with Range and If-Range. The descriptor belongs to the request now. */
 void http_answer_file(struct http_request *request, int fd, uint64_t size, const char *media_type);
+/* The same as http_answer with the bytes of an open file in memory, which are not copied: it has no
+ * ranges, either. */
+void http_answer_pages(struct http_request *request, int fd, uint64_t size, const char *media_type);
 /* What was answered so far is not sent, nor are its headers: another answer takes its place. */
 void http_forget_answer(struct http_request *request);
 /* Adds a header to the answer; name and value are copied. Values with control characters are
