@@ -207,6 +207,7 @@ struct changed_jobs {
 
 struct waiter {
     struct http_request *request;
+    const char *owner; /* the request's */
     char job[JOB_ID_BYTES];
     struct changed_jobs *jobs; /* of one that waits for any job; else NULL */
     bool changed;              /* since it was listed, or since it was last asked */
@@ -216,6 +217,7 @@ struct waiter {
 
 void waiters_init(struct api *api);
 void waiters_finish(struct api *api);
+/* E_UNAVAILABLE when there are too many, E_LIMIT when they are too many of its owner. */
 bool waiter_add(struct api *api, struct waiter *waiter, struct error *err);
 void waiter_remove(struct api *api, struct waiter *waiter);
 /* Suspends the request until the job changes or time is up; false when it has changed already. In a

@@ -72,17 +72,32 @@ static void link_waiter(struct api *api, struct waiter *waiter)
     api->waiter_count++;
 }
 
+/* Those of an owner. */
+static int64_t count_of(const struct api *api, const char *owner)
+{
+    int64_t count = 0;
+    for (const struct waiter *waiter = api->waiters; waiter != NULL; waiter = waiter->next)
+        count += strcmp(waiter->owner, owner) == 0;
+    return count;
+}
+
 bool waiter_add(struct api *api, struct waiter *waiter, struct error *err)
 {
-    int64_t limit = api->options.watchers;
+    int64_t limit = api->options.watchers, share = api->options.watchers_per_owner;
+    waiter->owner = http_owner(waiter->request);
     pthread_mutex_lock(&api->waiters_lock);
     bool room = api->waiter_count < limit;
-    if (room)
+    bool fits = room && (share == 0 || count_of(api, waiter->owner) < share);
+    if (fits)
         link_waiter(api, waiter);
     pthread_mutex_unlock(&api->waiters_lock);
-    return room ||
-           FAIL(err, E_UNAVAILABLE,
-                "%" PRId64 " connections watch events or wait already; try again later", limit);
+    if (!room)
+        return FAIL(err, E_UNAVAILABLE,
+                    "%" PRId64 " connections watch events or wait already; try again later", limit);
+    return fits || FAIL(err, E_LIMIT,
+                        "%" PRId64 " connections of \"%s\" watch events or wait already, as many "
+                        "as one may have",
+                        share, waiter->owner);
 }
 
 void waiter_remove(struct api *api, struct waiter *waiter)

@@ -136,6 +136,7 @@ static bool start_api(struct service *service, struct error *err)
         .run_bytes = settings_bytes(settings->run_memory),
         .priority_limit = settings->priority_limit,
         .watchers = settings->watchers,
+        .watchers_per_owner = settings->watchers_per_owner,
         .heartbeat_ms = API_HEARTBEAT_MS,
     };
     return api_create(&options, &service->api, err);

@@ -22,7 +22,7 @@ struct settings {
     int64_t crash_limit; /* 0: no limit */
     int64_t http_threads, connections, connections_per_ip, connections_per_owner;
     int64_t priority_limit;
-    int64_t watchers; /* streams of events, long polls */
+    int64_t watchers, watchers_per_owner; /* streams of events, long polls */
     int64_t uploads, uploads_per_owner, body_memory, answer_memory;
     int64_t header_seconds, slow_seconds, slow_rate; /* bytes per second */
     int64_t idle_seconds, drain_seconds;

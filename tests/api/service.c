@@ -178,6 +178,7 @@ void service_start_with(struct service *service, const struct service_options *o
         .import_bytes = 64 << 20,
         .priority_limit = SERVICE_PRIORITY_LIMIT,
         .watchers = SERVICE_WATCHERS,
+        .watchers_per_owner = options->watchers_per_owner,
         .heartbeat_ms = SERVICE_HEARTBEAT_MS,
     };
     ck_assert_ok(api_create(&api_options, &service->api, &err), &err);

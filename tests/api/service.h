@@ -49,6 +49,7 @@ struct service_options {
     bool tokens; /* requests need one; service_add_token makes it */
     struct store_limits limits;
     bool private;                         /* nobody sees what is others' */
+    int64_t watchers_per_owner;           /* 0: no limit */
     const struct jobs_executor *executor; /* computes runs that are to succeed; NULL: made up */
 };
 

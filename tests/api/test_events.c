@@ -288,6 +288,38 @@ static const char *finish_for(const char *who)
     return id;
 }
 
+enum { SHARE = SERVICE_WATCHERS / 2 };
+
+static void setup_shares(void)
+{
+    const struct service_options options = {.tokens = true, .watchers_per_owner = SHARE};
+    service_start_with(&service, &options);
+    service_add_token(&service, "anna", "submit", "a-token");
+    service_add_token(&service, "bert", "submit", "b-token");
+}
+
+/* Law: one owner does not take the places of all others. */
+START_TEST(an_owner_has_no_more_watchers_than_its_share)
+{
+    static const char anna[] = "Authorization: Bearer a-token\r\n";
+    static const char bert[] = "Authorization: Bearer b-token\r\n";
+    struct event_client hers[SHARE];
+    for (size_t i = 0; i < SHARE; i++) {
+        event_client_open(&hers[i], service.port, "/v1/events", anna);
+        ck_assert_int_eq(hers[i].status, 200);
+    }
+    const struct json *problem = service_call(&service, "GET", "/v1/events", anna, NULL, 0, 429);
+    ck_assert_str_eq(service_text(problem, "detail"),
+                     "2 connections of \"anna\" watch events or wait already, as many as one may "
+                     "have");
+    event_client_open(&client, service.port, "/v1/events", bert);
+    ck_assert_int_eq(client.status, 200);
+    event_client_close(&client);
+    for (size_t i = 0; i < SHARE; i++)
+        event_client_close(&hers[i]);
+}
+END_TEST
+
 /* Law: in private mode a stream tells of the watcher's jobs alone, also when others' are deleted.
  */
 START_TEST(private_jobs_are_told_of_to_their_owner_alone)
@@ -369,5 +401,10 @@ int main(void)
     tcase_add_test(private, private_jobs_are_told_of_to_their_owner_alone);
     tcase_add_test(private, a_role_that_shows_less_ends_a_stream);
     suite_add_tcase(suite, private);
+    TCase *shares = tcase_create("shares");
+    tcase_set_timeout(shares, 60);
+    tcase_add_checked_fixture(shares, setup_shares, teardown);
+    tcase_add_test(shares, an_owner_has_no_more_watchers_than_its_share);
+    suite_add_tcase(suite, shares);
     return support_run(suite);
 }

@@ -23,13 +23,14 @@ struct api_options {
     struct jobs *jobs;   /* borrowed */
     bool open;    /* no tokens so far: everybody is the administrator "local" until there is one */
     bool private; /* others' jobs, models and data sets are not there, but for administrators */
-    uint64_t model_bytes;   /* largest model file */
-    uint64_t dataset_bytes; /* largest data set, as a file and after decompression */
-    size_t import_bytes;    /* memory that looking at uploads may take together */
-    size_t run_bytes;       /* memory of one run, at most; 0: no limit */
-    int64_t priority_limit; /* of jobs that are not an administrator's; −100 to 100 */
-    int64_t watchers;       /* streams of events and long polls at the same time */
-    int64_t heartbeat_ms;   /* most of a stream's silence */
+    uint64_t model_bytes;       /* largest model file */
+    uint64_t dataset_bytes;     /* largest data set, as a file and after decompression */
+    size_t import_bytes;        /* memory that looking at uploads may take together */
+    size_t run_bytes;           /* memory of one run, at most; 0: no limit */
+    int64_t priority_limit;     /* of jobs that are not an administrator's; −100 to 100 */
+    int64_t watchers;           /* streams of events and long polls at the same time */
+    int64_t watchers_per_owner; /* of them; 0: no limit */
+    int64_t heartbeat_ms;       /* most of a stream's silence */
 };
 
 bool api_create(const struct api_options *options, struct api **out_api, struct error *err);
