@@ -189,7 +189,7 @@ static const struct param rows[] = {
      FIELD(uploads)},
     {.name = "uploads_per_owner",
      .type = PARAM_INT,
-     .default_text = "unlimited",
+     .default_text = "32",
      .special = "unlimited",
      .min = 1,
      .max = 65536,

@@ -43,6 +43,23 @@ static bool load(const char *config, const char *option, const char *value,
     return settings_load(arena, option[0] != '\0' ? 4 : 2, line, settings, &arguments, &err);
 }
 
+/* Law: unless somebody wants it so, no owner can take all places that there are. */
+START_TEST(no_owner_has_all_places)
+{
+    struct settings settings;
+    ck_assert_ok(load("", "", "", &settings), &err);
+    const int64_t shares[][2] = {
+        {settings.connections_per_owner, settings.connections},
+        {settings.watchers_per_owner, settings.watchers},
+        {settings.uploads_per_owner, settings.uploads},
+    };
+    for (size_t i = 0; i < sizeof(shares) / sizeof(shares[0]); i++) {
+        ck_assert_int_gt(shares[i][0], 0);
+        ck_assert_int_lt(shares[i][0], shares[i][1]);
+    }
+}
+END_TEST
+
 /* Law: options over environment over file over default. */
 START_TEST(later_sources_override_earlier_ones)
 {
@@ -157,6 +174,7 @@ int main(void)
     TCase *tcase = tcase_create("settings");
     tcase_set_timeout(tcase, 60);
     tcase_add_checked_fixture(tcase, setup, teardown);
+    tcase_add_test(tcase, no_owner_has_all_places);
     tcase_add_test(tcase, later_sources_override_earlier_ones);
     tcase_add_test(tcase, a_bad_value_is_named_with_its_source);
     tcase_add_test(tcase, the_first_bad_line_is_told);
