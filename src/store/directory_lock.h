@@ -5,8 +5,9 @@
 
 #include "ptqd/base/error.h"
 
-/* Takes the lock of a directory that is there. `*out_fd` stays −1 when another process has it. */
-bool directory_lock(const char *directory, int *out_fd, struct error *err);
+/* Takes the lock of a directory that is there. `*out_fd` stays −1 when another process has it,
+ * still after so many milliseconds: a command has it only while it opens the store. */
+bool directory_lock(const char *directory, int patience_ms, int *out_fd, struct error *err);
 /* −1 is fine. */
 void directory_unlock(int fd);
 

@@ -20,6 +20,8 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+enum { OWNER_PATIENCE_MS = 2000 }; /* while guests come in */
+
 struct store {
     char directory[PATH_MAX - 32]; /* room for the names in it */
     int lock_fd; /* of the directory; −1 without the lock, and for guests once they are open */
@@ -130,7 +132,8 @@ bool store_open(const char *directory, const struct store_options *options,
     (void)snprintf(store->directory, sizeof(store->directory), "%s",
                    directory); /* see blobs_open */
 
-    bool ok = directory_lock(directory, &store->lock_fd, err);
+    bool ok =
+        directory_lock(directory, options->guest ? 0 : OWNER_PATIENCE_MS, &store->lock_fd, err);
     bool owned = store->alone = store->lock_fd >= 0;
     if (ok && !owned && !options->guest)
         ok = directory_fail_locked(directory, err);

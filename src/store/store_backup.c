@@ -350,7 +350,7 @@ static bool open_target(struct copier *copier, struct error *err)
         return file_fail(err, ENAMETOOLONG, "copy to", copier->to);
     (void)snprintf(copier->complete, PATH_MAX, "%s/ptqd.db", copier->to); /* is shorter */
     return need_empty(copier->to, err) && file_make_directory(copier->to, err) &&
-           directory_lock(copier->to, &copier->lock_fd, err) &&
+           directory_lock(copier->to, 0, &copier->lock_fd, err) &&
            (copier->lock_fd >= 0 || directory_fail_locked(copier->to, err)) &&
            blobs_open(copier->to, false, &copier->target, err);
 }

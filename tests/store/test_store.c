@@ -1,6 +1,7 @@
 /* Opening and closing: who may, what they find, what they leave. */
 
 #include "database.h"
+#include "directory_lock.h"
 
 #include "ptqd/base/file.h"
 #include "store_fixture.h"
@@ -44,6 +45,37 @@ START_TEST(a_second_owner_is_refused)
     struct store *second;
     ck_assert_fails(store_open(fixture.directory, &options, &second, &err), &err, E_CONFLICT,
                     "another ptqd is using the directory");
+}
+END_TEST
+
+/* Opens the store as the owner of a directory whose lock somebody has. */
+static void *open_store(void *context)
+{
+    struct store **out_store = context;
+    struct error err = {.message = ""};
+    const struct store_options options = {.guest = false};
+    return store_open(fixture.directory, &options, out_store, &err) ? context : NULL;
+}
+
+/* Law: a command that just opens the store does not keep the daemon from starting. */
+START_TEST(an_owner_waits_for_a_guest_that_comes_in)
+{
+    enum { ENTRY_MS = 50 };
+    struct error err = {.message = ""};
+    struct store *store = NULL;
+    pthread_t thread;
+    void *opened;
+    int guest = -1;
+    store_fixture_close(&fixture);
+    ck_assert_ok(directory_lock(fixture.directory, 0, &guest, &err), &err);
+    ck_assert_int_ge(guest, 0);
+    ck_assert_int_eq(pthread_create(&thread, NULL, open_store, &store), 0);
+    usleep(ENTRY_MS * 1000);
+    directory_unlock(guest);
+    ck_assert_int_eq(pthread_join(thread, &opened), 0);
+    ck_assert_ptr_nonnull(opened);
+    store_close(store);
+    store_fixture_open(&fixture);
 }
 END_TEST
 
@@ -254,6 +286,7 @@ int main(void)
     tcase_add_checked_fixture(open, setup, teardown);
     tcase_add_test(open, a_new_store_has_the_newest_schema);
     tcase_add_test(open, a_second_owner_is_refused);
+    tcase_add_test(open, an_owner_waits_for_a_guest_that_comes_in);
     tcase_add_test(open, guests_are_welcome_beside_an_owner);
     tcase_add_test(open, a_directory_that_is_a_file_is_an_error);
     tcase_add_test(open, a_file_that_is_no_database_is_an_error);
