@@ -202,8 +202,11 @@ static const struct schema deleted_schema = {
     .members = deleted_members,
 };
 
+/* `*out_left`: a job is gone, and what is left is to be told. Whose it was is not known any more:
+ * to who may not know of others' jobs, what is left says as much. */
 static bool put_changed(struct watch *watch, struct database *database, const char *job,
-                        const char *id, struct arena *arena, struct text *out, struct error *err)
+                        const char *id, struct arena *arena, struct text *out, bool *out_left,
+                        struct error *err)
 {
     struct job_row row;
     struct error reason = {.message = ""};
@@ -215,8 +218,9 @@ static bool put_changed(struct watch *watch, struct database *database, const ch
         *err = reason;
         return false;
     }
-    if (watch->own_only) /* whose it was is not known any more: what is left says as much */
-        return put_snapshot(watch, database, id, arena, out, err);
+    *out_left |= watch->own_only;
+    if (watch->own_only)
+        return true;
     struct json *object = json_object(arena);
     json_add_string(object, "id", job);
     return put_event(out, "deleted", id, object, err);
@@ -236,11 +240,12 @@ static bool write_jobs(struct http_request *request, struct watch *watch, struct
     waiter_take_jobs(api, &watch->waiter, changed); /* before the rows are read */
     if (!watch->begun || changed->overflow)
         return put_snapshot(watch, database, id, arena, out, err);
+    bool left = false;
     for (size_t i = 0; i < changed->count; i++) {
-        if (!put_changed(watch, database, changed->ids[i], id, arena, out, err))
+        if (!put_changed(watch, database, changed->ids[i], id, arena, out, &left, err))
             return false;
     }
-    return true;
+    return !left || put_snapshot(watch, database, id, arena, out, err);
 }
 
 /* ---- the stream ---- */

@@ -273,13 +273,17 @@ static const char *upload_for(const char *who, const char *target, const struct 
                         "id");
 }
 
-/* A job with its own copies of the files, that has ended. */
-static const char *finish_for(const char *who)
+/* A specification with their own copies of the files. */
+static const char *spec_for(const char *who)
 {
-    const char *spec =
-        arena_printf(service.arena, NULL, "{\"model\":\"%s\",\"calibration\":\"%s\"}",
-                     upload_for(who, "/v1/models", &service.files.model),
-                     upload_for(who, "/v1/datasets", &service.files.calibration));
+    return arena_printf(service.arena, NULL, "{\"model\":\"%s\",\"calibration\":\"%s\"}",
+                        upload_for(who, "/v1/models", &service.files.model),
+                        upload_for(who, "/v1/datasets", &service.files.calibration));
+}
+
+/* A job that has ended. */
+static const char *finish_for(const char *who, const char *spec)
+{
     const char *id =
         service_text(service_call(&service, "POST", "/v1/jobs", who, spec, strlen(spec), 202),
                      "id");
@@ -329,10 +333,10 @@ START_TEST(private_jobs_are_told_of_to_their_owner_alone)
     service_call(&service, "GET", "/v1/events?owner=anna", bert, NULL, 0, 403);
     event_client_open(&client, service.port, "/v1/events", bert);
     ck_assert_uint_eq(json_count(service_member(next(), "items")), 0);
-    const char *hers = finish_for(anna);
+    const char *hers = finish_for(anna, spec_for(anna));
     const char *target = arena_printf(service.arena, NULL, "/v1/jobs/%s", hers);
     service_call(&service, "DELETE", target, anna, NULL, 0, 204);
-    const char *his = finish_for(bert);
+    const char *his = finish_for(bert, spec_for(bert));
     for (bool ended = false; !ended;) {
         const struct json *data = next();
         ck_assert_str_ne(event.name, "deleted");
@@ -345,6 +349,34 @@ START_TEST(private_jobs_are_told_of_to_their_owner_alone)
         ck_assert_str_eq(service_text(data, "id"), his);
         ended = strcmp(service_text(data, "state"), "succeeded") == 0;
     }
+    event_client_close(&client);
+}
+END_TEST
+
+/* Law: jobs that are deleted at once are told of at once, not each with all that is left. */
+START_TEST(jobs_that_went_together_make_one_snapshot)
+{
+    enum { GONE = 8, BATCHES = 3 /* a machine that is busy may need more than two */ };
+    static const char anna[] = "Authorization: Bearer a-token\r\n";
+    static const char bert[] = "Authorization: Bearer b-token\r\n";
+    const char *spec = spec_for(anna);
+    const char *targets[GONE];
+    for (size_t i = 0; i < GONE; i++)
+        targets[i] = arena_printf(service.arena, NULL, "/v1/jobs/%s", finish_for(anna, spec));
+    event_client_open(&client, service.port, "/v1/events", bert);
+    next();
+    for (size_t i = 0; i < GONE; i++)
+        service_call(&service, "DELETE", targets[i], anna, NULL, 0, 204);
+    const char *his = finish_for(bert, spec_for(bert));
+    int snapshots = 0;
+    for (bool ended = false; !ended || snapshots == 0;) {
+        const struct json *data = next();
+        bool snapshot = strcmp(event.name, "snapshot") == 0;
+        snapshots += snapshot;
+        ended |= !snapshot && strcmp(service_text(data, "id"), his) == 0 &&
+                 strcmp(service_text(data, "state"), "succeeded") == 0;
+    }
+    ck_assert_int_le(snapshots, BATCHES);
     event_client_close(&client);
 }
 END_TEST
@@ -399,6 +431,7 @@ int main(void)
     tcase_set_timeout(private, 60);
     tcase_add_checked_fixture(private, setup_private, teardown);
     tcase_add_test(private, private_jobs_are_told_of_to_their_owner_alone);
+    tcase_add_test(private, jobs_that_went_together_make_one_snapshot);
     tcase_add_test(private, a_role_that_shows_less_ends_a_stream);
     suite_add_tcase(suite, private);
     TCase *shares = tcase_create("shares");
