@@ -14,10 +14,11 @@ int command_token(const struct settings *settings, const struct arguments *argum
 
 enum { STATUS_USAGE = 2 };
 
-/* The store of the data directory, beside a daemon that runs or without. */
+/* The store of the data directory, as its owner (state_owner.h). */
 struct store;
-bool command_store_open(const struct settings *settings, struct store **out_store,
-                        struct error *err);
+struct store_options;
+bool command_store_open(const struct settings *settings, const struct store_options *options,
+                        struct store **out_store, struct error *err);
 
 /* An arena of the command's own; NULL when there is no memory. */
 struct arena *command_arena(struct error *err);

@@ -155,7 +155,9 @@ int command_token(const struct settings *settings, const struct arguments *argum
     struct error err = {0};
     struct store *store = NULL;
     struct arena *arena = command_arena(&err);
-    bool ok = arena != NULL && command_store_open(settings, &store, &err) &&
+    /* The first token may come before the daemon's first start. */
+    const struct store_options options = {.guest = true, .existing = strcmp(words[0], "add") != 0};
+    bool ok = arena != NULL && command_store_open(settings, &options, &store, &err) &&
               (sets    ? set_token(settings, arguments, store, &err)
                : lists ? list_tokens(store, arena, &err)
                        : revoke_token(store, arena, words[1], &err));

@@ -1,6 +1,7 @@
 /* ptqd check, migrate: small commands on the store, beside a running daemon or without. */
 
 #include "commands.h"
+#include "state_owner.h"
 
 #include "ptqd/base/arena.h"
 #include "ptqd/store/run_file.h"
@@ -9,11 +10,11 @@
 
 #include <stdio.h>
 
-bool command_store_open(const struct settings *settings, struct store **out_store,
-                        struct error *err)
+bool command_store_open(const struct settings *settings, const struct store_options *options,
+                        struct store **out_store, struct error *err)
 {
-    const struct store_options options = {.guest = true};
-    return store_open(settings->data, &options, out_store, err);
+    return state_owner_become(settings->data, err) &&
+           store_open(settings->data, options, out_store, err);
 }
 
 struct arena *command_arena(struct error *err)
@@ -29,7 +30,7 @@ static bool check(const struct settings *settings, struct arena *arena, const ch
 {
     const struct store_options options = {.guest = true, .existing = true};
     struct store *store = NULL;
-    bool ok = store_open(settings->data, &options, &store, err) &&
+    bool ok = command_store_open(settings, &options, &store, err) &&
               store_check(store, arena, out_report, out_findings, err);
     store_close(store);
     return ok;
@@ -42,7 +43,7 @@ static bool repair(const struct settings *settings, struct arena *arena, const c
     const struct store_options options = {.keep_orphans = true, .existing = true};
     struct store *store = NULL;
     struct database *database;
-    bool ok = store_open(settings->data, &options, &store, err) &&
+    bool ok = command_store_open(settings, &options, &store, err) &&
               store_repair(store, arena, out_report, out_findings, err) &&
               store_reader(store, &database, err) &&
               run_file_collect(database, settings->data, err);
@@ -71,8 +72,8 @@ int command_migrate(const struct settings *settings, const struct arguments *arg
     (void)arguments;
     struct error err = {0};
     struct store *store = NULL;
-    const struct store_options options = {.guest = false};
-    if (!store_open(settings->data, &options, &store, &err))
+    const struct store_options options = {.existing = true};
+    if (!command_store_open(settings, &options, &store, &err))
         return command_fail("migrate", &err);
     struct store_schema schema = store_schema(store);
     printf("schema %d, was %d\n", schema.now, schema.before);
