@@ -3,7 +3,7 @@
 #
 #   ptq.sh put FILE...                    models and data sets, by content; prints their ids
 #   ptq.sh submit SPEC [--follow]         a specification as `ptqd run` takes it: files by path
-#   ptq.sh ls [STATE]                     jobs, newest first
+#   ptq.sh ls [STATE]                     jobs, newest first: id, state, owner, progress, name
 #   ptq.sh find TEXT                      those with it in id, name, owner, label or model's name
 #   ptq.sh show JOB|RUN                   the document
 #   ptq.sh follow JOB                     a progress bar until the job ends
@@ -12,6 +12,7 @@
 #   ptq.sh cancel JOB | retry JOB | rm JOB
 #   ptq.sh priority JOB NUMBER            higher ones go first
 #   ptq.sh me                             who you are to the daemon, and what you may still take
+#   ptq.sh --help                         this
 #
 # PTQD_URL is the daemon (http://127.0.0.1:8470), PTQD_TOKEN the token where it wants one. Needs
 # curl and jq. `. ptq.bash-completion` lets bash complete it. Status: 0, 1 for what the daemon
@@ -23,8 +24,13 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 trap 'exit 130' INT TERM
 
+show_help() {
+    sed -n '2,/^set -eu/{/^#/s/^# \{0,1\}//p;}' "$0"
+}
+
+# A wrong call: what is wrong with it.
 usage() {
-    sed -n '2,/^set -eu/{/^#/s/^# \{0,1\}//p;}' "$0" >&2
+    echo "ptq: $*; \`$(basename -- "$0") --help\` lists the calls" >&2
     exit 2
 }
 
@@ -111,8 +117,12 @@ place_of() {
 # The file that a member of the specification names: a string, or an object with "path" and "labels".
 resolve() {
     jq -c --arg m "$1" '.[$m] // empty' "$work/spec" >"$work/member"
-    [ -s "$work/member" ] || return 0
-    if [ "$(jq -r type "$work/member")" = string ]; then
+    type=$(jq -r type "$work/member")
+    case $type in
+    string | object) ;;
+    *) return 0 ;; # not there, or the daemon has a word for it
+    esac
+    if [ "$type" = string ]; then
         place_of "$(jq -r . "$work/member")" >"$work/id"
         jq --arg m "$1" --rawfile id "$work/id" '.[$m] = ($id | rtrimstr("\n"))' "$work/spec" \
             >"$work/next"
@@ -120,7 +130,7 @@ resolve() {
         return 0
     fi
     for part in path labels; do
-        file=$(jq -r --arg p "$part" '.[$p] // empty' "$work/member")
+        file=$(jq -r --arg p "$part" '.[$p] | strings' "$work/member")
         [ -n "$file" ] || continue
         place_of "$file" >"$work/id"
         jq --arg m "$1" --arg p "$part" --rawfile id "$work/id" \
@@ -132,9 +142,14 @@ resolve() {
 
 # The key is the digest of what is sent: a call that is repeated finds the job it made.
 submit() {
+    case ${2-} in
+    --follow | '') ;;
+    *) usage "\"$2\" is not an option of submit; --follow is" ;;
+    esac
     [ -r "$1" ] || fail "$1 can't be read"
     folder=$(dirname -- "$1")
-    jq . "$1" >"$work/spec" || fail "$1 is not JSON"
+    jq . <"$1" >"$work/spec" || fail "$1 is not JSON"
+    [ "$(jq -r type "$work/spec")" = object ] || fail "$1 is no specification, which is a JSON object"
     for member in model calibration evaluation; do
         resolve "$member"
     done
@@ -143,11 +158,7 @@ submit() {
         --data-binary "@$work/spec"
     job=$(jq -r .id "$work/answer")
     echo "$job"
-    case ${2-} in
-    --follow) follow "$job" ;;
-    '') ;;
-    *) usage ;;
-    esac
+    [ -z "${2-}" ] || follow "$job"
 }
 
 # Forty places, done runs and shares of running ones.
@@ -155,9 +166,17 @@ bar() {
     awk -v f="$1" 'BEGIN { n = int(40 * f + 0.5); for (i = 0; i < 40; i++) printf i < n ? "#" : "." }'
 }
 
+# A daemon that restarts is away for a moment: what has answered once is asked for a minute.
 follow() {
+    followed=$1
+    trap 'echo >&2; echo "ptq: $followed goes on without you; ptq follow $followed" >&2; exit 130' INT TERM
+    again=
+    wait=0
     while :; do
-        ask "$url/v1/jobs/$1?wait=2"
+        # shellcheck disable=SC2086  # options
+        ask $again "$url/v1/jobs/$1?wait=$wait"
+        wait=2
+        again='--no-show-error --retry 60 --retry-delay 1 --retry-max-time 60 --retry-all-errors'
         state=$(jq -r .state "$work/answer")
         fraction=$(jq -r '.progress.fraction // 0' "$work/answer")
         runs=$(jq -r '.progress | "\(.succeeded + .failed + .cancelled) of \(.runs) runs"' "$work/answer")
@@ -169,7 +188,7 @@ follow() {
         esac
     done
     if [ -t 2 ]; then echo >&2; else echo "$line" >&2; fi
-    [ "$state" = succeeded ] || fail "$1 is $state"
+    [ "$state" = succeeded ] || fail "$1 is $state$(jq -r '.problem.detail // empty | ": " + .' "$work/answer")"
 }
 
 # `$1`: a filter of the query string.
@@ -177,8 +196,8 @@ list() {
     next=
     while :; do
         ask "$url/v1/jobs?limit=100${1:+&$1}${next:+&cursor=$next}"
-        jq -r '.items[] | [.id, .state, (.owner // ""), "\((.progress.fraction // 0) * 100 | floor) %"]
-            | @tsv' "$work/answer"
+        jq -r '.items[] | [.id, .state, (.owner // ""), "\((.progress.fraction // 0) * 100 | floor) %",
+            .name] | @tsv' "$work/answer"
         next=$(jq -r '.next // empty' "$work/answer")
         [ -n "$next" ] || break
     done
@@ -189,7 +208,7 @@ path_of() {
     case $1 in
     j*-v*-s*) echo "/v1/runs/$1" ;;
     j*) echo "/v1/jobs/$1" ;;
-    *) usage ;;
+    *) usage "\"$1\" is neither a job, as j1, nor a run, as j1-v000-s0" ;;
     esac
 }
 
@@ -236,13 +255,16 @@ fetch_run() {
 }
 
 fetch() {
+    folder=${2:-$1}
+    case $folder in
+    -*) folder=./$folder ;; # not an option of what makes it
+    esac
     case $1 in
     j*-v*-s*)
-        fetch_run "$1" "${2:-$1}"
+        fetch_run "$1" "$folder"
         return
         ;;
     esac
-    folder=${2:-$1}
     mkdir -p "$folder"
     for form in json:application/json csv:text/csv md:text/markdown; do
         ask "$url/v1/jobs/$1/report" -H "Accept: ${form#*:}"
@@ -267,11 +289,11 @@ me() {
         "$work/answer"
 }
 
-[ $# -ge 1 ] || usage
+[ $# -ge 1 ] || usage "a call is missing"
 command=$1
 shift
 case $command:$# in
-put:0) usage ;;
+put:0) usage "put: the files are missing" ;;
 put:*)
     for file in "$@"; do
         put "$file"
@@ -294,10 +316,16 @@ report:1)
 fetch:1 | fetch:2) fetch "$@" ;;
 cancel:1 | retry:1) ask -X POST "$url/v1/jobs/$1/$command" ;;
 priority:2)
+    jq -n --arg p "$2" '{priority: ($p | tonumber? // $p)}' >"$work/patch"
     ask -X PATCH "$url/v1/jobs/$1" -H 'Content-Type: application/json' \
-        --data-binary "{\"priority\": $2}"
+        --data-binary "@$work/patch"
     ;;
 me:0) me ;;
 rm:1) ask -X DELETE "$url/v1/jobs/$1" ;;
-*) usage ;;
+--help:0 | -h:0 | help:0) show_help ;;
+submit:* | ls:* | find:* | show:* | follow:* | report:* | fetch:* | cancel:* | retry:* | \
+    priority:* | me:* | rm:*)
+    usage "$command takes other arguments"
+    ;;
+*) usage "\"$command\" is not a call" ;;
 esac

@@ -9,7 +9,7 @@
 set -u
 ptqd=$1
 motion=$2
-ptq=$3
+ptq=$(realpath "$3")
 out=$(mktemp -d)
 # shellcheck source=tests/daemon/served.sh
 . "$(dirname "$0")/served.sh"
@@ -58,6 +58,40 @@ rm "$out/got/$one/model.onnx"
 sh "$ptq" fetch "$one" "$out/got/$one" >"$out/fetched" 2>&1 && fail "a wrong part is accepted"
 sh "$ptq" fetch "$one" "$out/got/$one" >"$out/fetched" || fail "it does not start anew"
 
+# Names that look like options.
+(
+    cd "$out/motion" || exit 1
+    cp model.onnx -- -m.onnx
+    jq '.model = "-m.onnx"' <spec.json >-s.json
+    sh "$ptq" put -m.onnx >"$out/third" || fail "put of -m.onnx fails"
+    cmp "$out/first" "$out/third" || fail "the file has another id"
+    sh "$ptq" submit -s.json >"$out/again" || fail "-s.json is not the specification"
+    sh "$ptq" fetch "$job" -d >"$out/fetched" || fail "fetch to -d fails"
+    [ -s ./-d/report.csv ] || fail "nothing is in -d"
+) || exit 1
+
+# Of what has failed one learns why; a daemon that restarts meanwhile does not matter.
+jq '.pipeline += {"weights": {"bits": 4, "narrow": true},
+    "layers": [{"match": "first", "weights": {"scheme": "asymmetric"}}]}' \
+    <"$out/motion/spec.json" >"$out/motion/fails.json"
+sh "$ptq" submit "$out/motion/fails.json" --follow >"$out/refused" 2>&1 && fail "a failed job is none"
+grep -q '^ptq: j[0-9]* is failed: .*narrow' "$out/refused" || fail "it says: $(cat "$out/refused")"
+jq '.seeds = 40 | .pipeline.weights.bits = 3' <"$out/motion/spec.json" >"$out/motion/long.json"
+long=$(sh "$ptq" submit "$out/motion/long.json") || fail "the long job is refused"
+curl -s -X POST "$url/v1/queue/pause" >"$out/paused"
+sh "$ptq" follow "$long" 2>"$out/bar" &
+follower=$!
+until [ "$(curl -s "$url/metrics" | sed -n 's/^ptqd_http_requests_suspended //p')" = 1 ]; do sleep 0.1; done
+kill -9 "$daemon"
+wait "$daemon"
+"$ptqd" serve --config /dev/null --data "$out/state" --port "$port" 2>>"$out/daemon.log" &
+daemon=$!
+until curl -sf -o "$out/ready" "$url/readyz"; do sleep 0.1; done
+curl -s -X POST "$url/v1/queue/resume" >"$out/paused"
+wait "$follower" || fail "follow ends with the daemon: $(cat "$out/bar")"
+grep -q '40 of 40 runs, succeeded$' "$out/bar" || fail "the bar is: $(cat "$out/bar")"
+sh "$ptq" rm "$long" || fail "rm fails"
+
 refused() {
     wanted=$1
     words=$2
@@ -74,13 +108,22 @@ refused 1 "bad.onnx: HTTP status 400: " put "$out/bad.onnx"
 echo '{"model": "model.onnx", "calibration": "calib.npy", "pipeline": {"bits": 4}}' >"$out/motion/bad.json"
 refused 1 "HTTP status 422: .*bits" submit "$out/motion/bad.json"
 refused 1 "can't be read" submit "$out/none.json"
-refused 2 "ptq.sh put FILE" put
-refused 2 "ptq.sh put FILE" dance
-refused 2 "ptq.sh put FILE" show model
+echo '[]' >"$out/motion/list.json"
+refused 1 "list.json is no specification" submit "$out/motion/list.json"
+echo '{"model": ["a"]}' >"$out/motion/bad.json"
+refused 1 "HTTP status 422: .*/model" submit "$out/motion/bad.json"
+before=$(curl -s "$url/v1/jobs" | jq '.items | length')
+refused 2 '"--folow" is not an option' submit "$out/motion/spec.json" --folow
+[ "$(curl -s "$url/v1/jobs" | jq '.items | length')" = "$before" ] || fail "a wrong call submits"
+refused 2 "the files are missing" put
+refused 2 '"dance" is not a call' dance
+refused 2 '"model" is neither a job' show model
+refused 2 "show takes other arguments" show
+sh "$ptq" --help | grep -q "ptq.sh put FILE" || fail "there is no help"
 sh "$ptq" priority "$job" -7 || fail "priority fails"
 [ "$(sh "$ptq" show "$job" | jq .priority)" = -7 ] || fail "the job has another priority"
 refused 1 "HTTP status 422: .*/priority" priority "$job" 101
-refused 1 "HTTP status 400: " priority "$job" high
+refused 1 "HTTP status 422: .*a number is expected" priority "$job" high
 sh "$ptq" me >"$out/me" || fail "me fails"
 grep -q '^local (admin)$' "$out/me" || fail "me says: $(cat "$out/me")"
 grep -q '^queued_runs: 0 of 100000$' "$out/me" || fail "me says: $(cat "$out/me")"
