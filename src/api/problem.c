@@ -125,7 +125,7 @@ static const struct schema_member problem_members[] = {
      .help = "Stable; what a program looks at"},
     {"detail", .type = SCHEMA_STRING, .help = "The value, the rule and the object, for people"},
     {"pointer", .type = SCHEMA_STRING, .optional = true,
-     .help = "JSON pointer to the field of the body (RFC 6901)"},
+     .help = "JSON pointer to the field of the body (RFC 6901); a missing one would be there"},
     {"parameter", .type = SCHEMA_STRING, .optional = true,
      .help = "The parameter of the query string"},
     {0},

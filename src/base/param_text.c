@@ -10,6 +10,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* "a whole number (MiB) or "machine"": what a number of the row may be. */
+static bool fail_number(const struct param *param, const char *text, const char *kind,
+                        struct error *err)
+{
+    bool counted = param->unit[0] != '\0', word = param->special != NULL;
+    return FAIL(err, E_INVALID, "%s is \"%s\"; %s%s%s%s%s%s%s is expected", param->name, text, kind,
+                counted ? " (" : "", param->unit, counted ? ")" : "", word ? " or \"" : "",
+                word ? param->special : "", word ? "\"" : "");
+}
+
 static bool parse_integer(const struct param *param, const char *text, int64_t *out,
                           struct error *err)
 {
@@ -19,10 +29,7 @@ static bool parse_integer(const struct param *param, const char *text, int64_t *
     }
     if (text_parse_i64(text, INT64_MIN, INT64_MAX, out, NULL))
         return true;
-    if (param->special != NULL)
-        return FAIL(err, E_INVALID, "%s is \"%s\"; a whole number or \"%s\" is expected",
-                    param->name, text, param->special);
-    return FAIL(err, E_INVALID, "%s is \"%s\"; a whole number is expected", param->name, text);
+    return fail_number(param, text, "a whole number", err);
 }
 
 static bool parse_real(const struct param *param, const char *text, double *out, struct error *err)
@@ -33,10 +40,7 @@ static bool parse_real(const struct param *param, const char *text, double *out,
     }
     if (text_parse_f64(text, -HUGE_VAL, HUGE_VAL, out, NULL))
         return true;
-    if (param->special != NULL)
-        return FAIL(err, E_INVALID, "%s is \"%s\"; a number or \"%s\" is expected", param->name,
-                    text, param->special);
-    return FAIL(err, E_INVALID, "%s is \"%s\"; a number is expected", param->name, text);
+    return fail_number(param, text, "a number", err);
 }
 
 /* "a,c": names between commas; the empty text is the empty set. */

@@ -34,8 +34,8 @@ static bool read_text(const struct reader *reader, const struct json *value, siz
     if (!json_as_string(value, &text, reader->err))
         return false;
     if (strlen(text) > limit) {
-        FAIL(reader->err, E_INVALID, "the text has %zu bytes; at most %zu are allowed",
-             strlen(text), limit);
+        FAIL(reader->err, E_INVALID, "\"%s\" has %zu bytes; at most %zu are allowed",
+             json_key(value), strlen(text), limit);
         return json_error_at(value, reader->err);
     }
     char *copy = arena_strdup(reader->arena, text, reader->err);
@@ -103,8 +103,13 @@ static bool read_id(const struct reader *reader, const struct json *value, const
     char hex[DIGEST_HEX_BYTES];
     if (!json_as_string(value, &id, reader->err))
         return false;
-    if (!digest_parse_id(id, hex, reader->err))
+    if (!digest_parse_id(id, hex, NULL)) {
+        FAIL(reader->err, E_INVALID,
+             "\"%s\" is not an id: sha256: and 64 hexadecimal digits, as the upload of a file "
+             "answers",
+             id);
         return json_error_at(value, reader->err);
+    }
     *out_id = arena_printf(reader->arena, reader->err, "sha256:%s", hex);
     return *out_id != NULL;
 }
@@ -146,12 +151,22 @@ static bool read_file_members(const struct reader *reader, const struct json *ob
     return json_member(object, "id", &id, reader->err) && read_id(reader, id, &file->id);
 }
 
+/* The short form of what may be an object as well. */
+static bool expect_file(const struct reader *reader, const struct json *value)
+{
+    if (json_type(value) == JSON_STRING)
+        return true;
+    FAIL(reader->err, E_INVALID, "\"%s\" is %s; a string or an object is expected", json_key(value),
+         json_type_name(value));
+    return json_error_at(value, reader->err);
+}
+
 static bool read_model(const struct reader *reader, const struct json *value, struct job_file *file)
 {
     static const char *const with_path[] = {"id", "path", NULL};
     static const char *const without[] = {"id", NULL};
     if (json_type(value) != JSON_OBJECT)
-        return read_plain_file(reader, value, file);
+        return expect_file(reader, value) && read_plain_file(reader, value, file);
     return json_check_keys(value, reader->options->allow_paths ? with_path : without,
                            reader->err) &&
            read_file_members(reader, value, file);
@@ -178,7 +193,7 @@ static bool read_data(const struct reader *reader, const struct json *value, str
     static const char *const without[] = {"id", "labels", "scale", "zero_point", NULL};
     *data = (struct job_data){.scale = 1};
     if (json_type(value) != JSON_OBJECT)
-        return read_plain_file(reader, value, &data->samples);
+        return expect_file(reader, value) && read_plain_file(reader, value, &data->samples);
     return json_check_keys(value, reader->options->allow_paths ? with_path : without,
                            reader->err) &&
            read_file_members(reader, value, &data->samples) &&

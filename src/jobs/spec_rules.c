@@ -11,7 +11,7 @@ static bool parse_rule(struct arena *arena, const struct json *object, struct la
     if (json_find(object, "match") == NULL) {
         FAIL(err, E_INVALID,
              "match must be given: the name of a layer, a pattern, \"first\" or \"last\"");
-        return json_error_at(object, err);
+        return json_error_missing(object, "match", err);
     }
     *out_rule = rule;
     return true;

@@ -54,7 +54,7 @@ bool json_member(const struct json *object, const char *key, const struct json *
     const struct json *member = json_find(object, key);
     if (member == NULL) {
         FAIL(err, E_INVALID, "the field \"%s\" is missing", key);
-        return json_error_at(object, err);
+        return json_error_missing(object, key, err);
     }
     *out_value = member;
     return true;
@@ -116,15 +116,32 @@ static void append_pointer(const struct json *value, struct text *text)
         append_step(steps[depth], text);
 }
 
+/* Half a pointer would name another field. */
+static bool note_pointer(struct text *text, struct error *err)
+{
+    if (text_check(text, NULL))
+        (void)error_at(err, "%s", text->bytes); /* is false */
+    text_finish(text);
+    return false;
+}
+
 bool json_error_at(const struct json *value, struct error *err)
 {
     struct text text;
     text_init(&text, ERROR_POINTER_BYTES - 1);
     append_pointer(value, &text);
-    if (text_check(&text, NULL))               /* half a pointer would name another field */
-        (void)error_at(err, "%s", text.bytes); /* is false */
-    text_finish(&text);
-    return false;
+    return note_pointer(&text, err);
+}
+
+bool json_error_missing(const struct json *object, const char *name, struct error *err)
+{
+    struct text text;
+    text_init(&text, ERROR_POINTER_BYTES - 1);
+    append_pointer(object, &text);
+    text_puts(&text, "/");
+    for (; *name != '\0'; name++)
+        text_append(&text, *name == '.' ? "/" : name, 1);
+    return note_pointer(&text, err);
 }
 
 /* How messages call a value: its key, or its place in a list, or "the document". */
@@ -211,6 +228,39 @@ static bool is_known(const char *key, const char *const *known)
     return *known != NULL;
 }
 
+/* "a, b and c", without the repetitions of neighbours. */
+static void print_names(const char *const *names, size_t count, struct text *text)
+{
+    const char *before = NULL;
+    for (size_t i = 0; i < count; i++) {
+        if (i + 1 < count && strcmp(names[i], names[i + 1]) == 0)
+            continue;
+        if (before != NULL)
+            text_puts(text, i + 1 < count ? ", " : " and ");
+        text_puts(text, names[i]);
+        before = names[i];
+    }
+}
+
+bool json_fail_unknown(const struct json *member, const char *group, const char *const *names,
+                       size_t count, struct error *err)
+{
+    const char *dot = *group == '\0' ? "" : ".";
+    const char *nearest = text_nearest(member->key, names, count);
+    if (nearest != NULL) {
+        FAIL(err, E_INVALID, "\"%s%s%s\" is not a known field; did you mean \"%s%s%s\"?", group,
+             dot, member->key, group, dot, nearest);
+        return json_error_at(member, err);
+    }
+    struct text all;
+    text_init(&all, ERROR_MESSAGE_BYTES);
+    print_names(names, count, &all);
+    FAIL(err, E_INVALID, "\"%s%s%s\" is not a known field; there %s %s", group, dot, member->key,
+         count == 1 ? "is" : "are", text_check(&all, NULL) ? all.bytes : "others");
+    text_finish(&all);
+    return json_error_at(member, err);
+}
+
 bool json_check_keys(const struct json *object, const char *const *known, struct error *err)
 {
     size_t count = 0;
@@ -219,13 +269,7 @@ bool json_check_keys(const struct json *object, const char *const *known, struct
     for (const struct json *v = json_first(object); v != NULL; v = json_next(v)) {
         if (is_known(v->key, known))
             continue;
-        const char *nearest = json_nearest_name(v->key, known, count);
-        if (nearest != NULL)
-            FAIL(err, E_INVALID, "\"%s\" is not a known field; did you mean \"%s\"?", v->key,
-                 nearest);
-        else
-            FAIL(err, E_INVALID, "\"%s\" is not a known field", v->key);
-        return json_error_at(v, err);
+        return json_fail_unknown(v, "", known, count, err);
     }
     return true;
 }

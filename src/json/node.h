@@ -46,5 +46,7 @@ void json_node_set_number(struct json *node, double number);
  * a recursive parser. */
 bool json_scan(const char *bytes, size_t size, const struct json_limits *limits, struct error *err);
 
-/* The name of `count` names that is nearest to `word` (fewest edits), NULL when none is near. */
-const char *json_nearest_name(const char *word, const char *const *names, size_t count);
+/* E_INVALID for a member that is none of `count` names, which are those of `group` ("": the
+ * document's own): with the nearest one, or else with all of them; always false. */
+bool json_fail_unknown(const struct json *member, const char *group, const char *const *names,
+                       size_t count, struct error *err);

@@ -263,6 +263,17 @@ static bool is_other(const struct reader *reader, const char *path)
     return false;
 }
 
+/* A field that is known by this name in another group; NULL when there is none. */
+static const char *find_elsewhere(const struct param_table *table, const char *name)
+{
+    for (size_t i = 0; i < table->count; i++) {
+        const char *dot = strrchr(table->rows[i].name, '.');
+        if (dot != NULL && strcmp(dot + 1, name) == 0)
+            return table->rows[i].name;
+    }
+    return NULL;
+}
+
 static bool fail_unknown(const struct reader *reader, const struct json *field, const char *group)
 {
     char segments[SIBLINGS_MAX][PATH_BYTES];
@@ -276,13 +287,11 @@ static bool fail_unknown(const struct reader *reader, const struct json *field, 
         names[count] = segments[count];
         count++;
     }
-    const char *nearest = json_nearest_name(field->key, names, count);
-    const char *dot = *group == '\0' ? "" : ".";
-    if (nearest != NULL)
-        FAIL(reader->err, E_INVALID, "\"%s%s%s\" is not a known field; did you mean \"%s%s%s\"?",
-             group, dot, field->key, group, dot, nearest);
-    else
-        FAIL(reader->err, E_INVALID, "\"%s%s%s\" is not a known field", group, dot, field->key);
+    const char *elsewhere = find_elsewhere(reader->table, field->key);
+    if (elsewhere == NULL || text_nearest(field->key, names, count) != NULL)
+        return json_fail_unknown(field, group, names, count, reader->err);
+    FAIL(reader->err, E_INVALID, "\"%s%s%s\" is not a known field; did you mean \"%s\"?", group,
+         *group == '\0' ? "" : ".", field->key, elsewhere);
     return json_error_at(field, reader->err);
 }
 
@@ -318,7 +327,7 @@ static bool check_given(const struct reader *reader, const struct json *object)
         if (reader->rows[i].count > 0)
             continue;
         FAIL(reader->err, E_INVALID, "%s must be given", reader->table->rows[i].name);
-        return json_error_at(object, reader->err);
+        return json_error_missing(object, reader->table->rows[i].name, reader->err);
     }
     return true;
 }

@@ -255,6 +255,7 @@ START_TEST(a_form_with_an_error_leaves_nothing_behind)
                      "'}'; the comma before it is too many");
     problem = post_form("{\"seeds\":2}", "model", "", 422);
     ck_assert_str_eq(service_text(problem, "detail"), "the field \"model\" is missing");
+    ck_assert_str_eq(service_text(problem, "pointer"), "/model");
     problem = post_form("{\"model\":\"sha256:1\"}", NULL, "", 422);
     ck_assert_msg(support_contains(service_text(problem, "detail"),
                                    "\"model\" comes as a part of the form and in the"),

@@ -286,7 +286,10 @@ START_TEST(a_missing_member_is_named)
     const struct json *value = NULL;
     ck_assert_fails(json_member(json_find(root, "inner"), "model", &value, &err), &err, E_INVALID,
                     "the field \"model\" is missing");
-    ck_assert_str_eq(err.pointer, "/inner");
+    ck_assert_str_eq(err.pointer, "/inner/model");
+    err = (struct error){.message = ""};
+    ck_assert_fails(json_member(root, "a", &value, &err), &err, E_INVALID, "\"a\" is missing");
+    ck_assert_str_eq(err.pointer, "/a");
 }
 END_TEST
 
@@ -298,8 +301,7 @@ START_TEST(an_unknown_key_comes_with_the_nearest_known_one)
                     "\"calibraton\" is not a known field; did you mean \"calibration\"?");
     ck_assert_str_eq(err.pointer, "/calibraton");
     ck_assert_fails(json_check_keys(parse("{\"zzz\":1}"), known, &err), &err, E_INVALID,
-                    "\"zzz\" is not a known field");
-    ck_assert_ptr_null(strstr(err.message, "did you mean"));
+                    "\"zzz\" is not a known field; there are model, calibration and evaluation");
 }
 END_TEST
 

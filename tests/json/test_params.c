@@ -164,6 +164,11 @@ static const struct {
     {"{\"weights\":{\"bit\":4}}",
      "\"weights.bit\" is not a known field; did you mean \"weights.bits\"?",
      "/pipeline/weights/bit"},
+    {"{\"weights\":{\"rate\":4}}",
+     "\"weights.rate\" is not a known field; did you mean \"tune.rate\"?",
+     "/pipeline/weights/rate"},
+    {"{\"tune\":{\"something\":4}}", "\"tune.something\" is not a known field; there ",
+     "/pipeline/tune/something"},
     {"{\"weights\":{\"layers\":4}}", "\"weights.layers\" is not a known field",
      "/pipeline/weights/layers"},
     {"{\"weights.bits\":4}", "\"weights.bits\" is not a known field", "/pipeline/weights.bits"},
@@ -294,6 +299,7 @@ START_TEST(a_row_without_default_must_be_given)
     const char *path = NULL;
     ck_assert_fails(json_params_read(arena, parse("{}"), &one, NULL, &path, &err), &err, E_INVALID,
                     "path must be given");
+    ck_assert_str_eq(err.pointer, "/path");
     ck_assert_ok(json_params_read(arena, parse("{\"path\":\"x\"}"), &one, NULL, &path, &err), &err);
     ck_assert_str_eq(path, "x");
 }

@@ -53,6 +53,9 @@ bool text_parse_bytes(const char *string, uint64_t *out_bytes, struct error *err
 /* True when `string` starts with `prefix`. */
 bool text_has_prefix(const char *string, const char *prefix);
 
+/* The name of `count` names that is nearest to `word` (fewest edits), NULL when none is near. */
+const char *text_nearest(const char *word, const char *const *names, size_t count);
+
 /* For tables; the same in every process. */
 uint64_t text_hash(const char *string);
 

@@ -75,6 +75,9 @@ bool json_check_keys(const struct json *object, const char *const *known, struct
  * it is too long for that; always false. */
 bool json_error_at(const struct json *value, struct error *err);
 
+/* The same for a member of `object` that is not there; a dot in its name leads one level down. */
+bool json_error_missing(const struct json *object, const char *name, struct error *err);
+
 /* ---- building ----
  * Every add is a no-op on NULL and remembers a failed allocation; json_print reports it once, as
  * E_MEMORY. `key` is borrowed (a literal, or memory of the same arena) and NULL for arrays; strings

@@ -1,6 +1,6 @@
 /* "Did you mean …?": the known name with the fewest edits. */
 
-#include "node.h"
+#include "ptqd/base/text.h"
 
 #include <string.h>
 
@@ -29,7 +29,7 @@ static size_t edit_distance(const char *a, const char *b)
     return row[b_length];
 }
 
-const char *json_nearest_name(const char *word, const char *const *names, size_t count)
+const char *text_nearest(const char *word, const char *const *names, size_t count)
 {
     size_t length = strlen(word);
     if (length > WORD_BYTES_MAX)
