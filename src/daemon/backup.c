@@ -28,18 +28,14 @@ static int copy(const char *command, const char *from, const char *to)
 
 int command_backup(const struct settings *settings, const struct arguments *arguments)
 {
-    if (arguments->word_count != 1) {
-        fputs("usage: ptqd backup DIR\n", stderr);
+    if (arguments->word_count != 1)
         return STATUS_USAGE;
-    }
     return copy("backup", settings->data, arguments->words[0]);
 }
 
 int command_restore(const struct settings *settings, const struct arguments *arguments)
 {
-    if (arguments->word_count != 1) {
-        fputs("usage: ptqd restore DIR\n", stderr);
+    if (arguments->word_count != 1)
         return STATUS_USAGE;
-    }
     return copy("restore", arguments->words[0], settings->data);
 }

@@ -1,6 +1,7 @@
 #pragma once
 
-/* The commands of the program. Each returns the exit status: 0 for success. */
+/* The commands of the program. Each returns the exit status: 0 for success, STATUS_USAGE for words
+ * that are not its own, which the caller answers with how it is called. */
 
 #include "settings.h"
 

@@ -395,10 +395,8 @@ static bool run_job(struct local *local, const char *path, struct error *err)
 
 int command_run(const struct settings *settings, const struct arguments *arguments)
 {
-    if (arguments->word_count != 1 || arguments->out == NULL) {
-        fputs("usage: ptqd run SPEC.json --out DIR [--workers N] [--run-memory MIB]\n", stderr);
-        return 2;
-    }
+    if (arguments->word_count != 1 || arguments->out == NULL)
+        return STATUS_USAGE;
     struct error err = {0};
     struct local local = {.settings = settings,
                           .out = arguments->out,

@@ -336,10 +336,8 @@ int command_serve(const struct settings *settings, const struct arguments *argum
     struct error err = {0};
     struct service service = {.settings = settings, .listen_fd = -1};
     uv_loop_t loop;
-    if (arguments->word_count > 0 || arguments->out != NULL) {
-        fputs("ptqd: serve takes settings only\n", stderr);
-        return 2;
-    }
+    if (arguments->word_count > 0)
+        return STATUS_USAGE;
     log_set_start(log_service_start());
     log_limit_repeats(10, 10000); /* a full disk would fill the log's as well */
     signal(SIGPIPE, SIG_IGN);     /* a client that went away is an error of write */

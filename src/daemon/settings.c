@@ -1,18 +1,15 @@
 #include "settings.h"
 
-#include "ptqd/base/file.h"
+#include "settings_sources.h"
+
 #include "ptqd/base/log.h"
+#include "ptqd/base/text.h"
 
 #include <ctype.h>
-#include <errno.h>
-#include <ini.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 #include <uv.h>
-
-static const char default_config[] = "/etc/ptqd/ptqd.conf";
 
 static const char *const log_levels[] = {"debug", "info", "warn", "error", NULL};
 
@@ -338,8 +335,8 @@ const struct param_table *settings_table(void)
     return &table;
 }
 
-static bool set(struct settings *settings, struct arena *arena, const struct param *param,
-                const char *text, struct error *err)
+bool settings_set(struct settings *settings, struct arena *arena, const struct param *param,
+                  const char *text, struct error *err)
 {
     struct param_value value;
     if (!param_parse(param, text, arena, &value, err))
@@ -348,92 +345,12 @@ static bool set(struct settings *settings, struct arena *arena, const struct par
     return true;
 }
 
-/* ---- configuration file ---- */
-
-struct ini_reader {
-    FILE *file;
-    struct settings *settings;
-    struct arena *arena;
-    struct error *err;
-    int line;    /* that was read last; none is read behind one that failed */
-    bool failed; /* `err` says why */
-};
-
-/* The rest of a line does not become one of its own: inih has a buffer for 200 bytes. */
-static bool skip_rest(FILE *file)
+const char *settings_nearest(const char *name)
 {
-    int c = getc(file);
-    bool more = c != EOF && c != '\n';
-    while (c != EOF && c != '\n')
-        c = getc(file);
-    return more;
-}
-
-static bool is_comment(const char *line)
-{
-    line += strspn(line, " \t");
-    return *line == '#' || *line == ';';
-}
-
-static char *read_config_line(char *out, int size, void *stream)
-{
-    struct ini_reader *reader = stream;
-    if (reader->failed || fgets(out, size, reader->file) == NULL)
-        return NULL;
-    reader->line++;
-    if (strchr(out, '\n') == NULL && skip_rest(reader->file) && !is_comment(out)) {
-        reader->failed = true;
-        FAIL(reader->err, E_INVALID,
-             "the line has more than %d bytes; give the value as a variable or an option",
-             size - 1);
-    }
-    return out;
-}
-
-static int on_ini_line(void *context, const char *section, const char *name, const char *value)
-{
-    struct ini_reader *reader = context;
-    const struct param *param = param_find(settings_table(), name);
-    bool ok;
-    if (reader->failed) /* the line is too long */
-        return false;
-    if (section[0] != '\0')
-        ok = FAIL(reader->err, E_INVALID, "there are no sections, but here is [%s]", section);
-    else if (param == NULL)
-        ok = FAIL(reader->err, E_INVALID, "\"%s\" is not a setting", name);
-    else
-        ok = set(reader->settings, reader->arena, param, value, reader->err);
-    reader->failed = reader->failed || !ok;
-    return ok;
-}
-
-static bool load_file(struct settings *settings, struct arena *arena, const char *path,
-                      struct error *err)
-{
-    struct ini_reader reader = {
-        .file = fopen(path, "re"), .settings = settings, .arena = arena, .err = err};
-    if (reader.file == NULL)
-        return file_fail(err, errno, "open", path);
-    int line = ini_parse_stream(read_config_line, &reader, on_ini_line, &reader);
-    fclose(reader.file); /* opened for reading */
-    if (line == 0 && !reader.failed)
-        return true;
-    if (line == 0) /* too long, and a blank one or a section to the library */
-        line = reader.line;
-    if (!reader.failed || line != reader.line)
-        FAIL(err, E_SYNTAX, "this is not \"name = value\"");
-    return error_context(err, "'%s', line %d", path, line);
-}
-
-/* The file that was asked for, or the usual one when it is there. */
-static bool load_config(struct settings *settings, struct arena *arena, const char *path,
-                        struct error *err)
-{
-    if (path == NULL)
-        path = getenv("PTQD_CONFIG");
-    if (path == NULL && access(default_config, R_OK) != 0)
-        return true;
-    return load_file(settings, arena, path != NULL ? path : default_config, err);
+    const char *names[sizeof(rows) / sizeof(rows[0])];
+    for (size_t i = 0; i < settings_table()->count; i++)
+        names[i] = rows[i].name;
+    return text_nearest(name, names, settings_table()->count);
 }
 
 /* ---- environment ---- */
@@ -447,110 +364,8 @@ static bool load_environment(struct settings *settings, struct arena *arena, str
             name[length++] = (char)toupper((unsigned char)*c);
         name[length] = '\0';
         const char *value = getenv(name);
-        if (value != NULL && !set(settings, arena, &rows[i], value, err))
+        if (value != NULL && !settings_set(settings, arena, &rows[i], value, err))
             return error_context(err, "%s", name);
-    }
-    return true;
-}
-
-/* ---- command line ---- */
-
-/* "--run-memory" is the row "run_memory". */
-static const struct param *find_option(const char *option)
-{
-    char name[64];
-    size_t length = strlen(option);
-    if (length >= sizeof(name))
-        return NULL;
-    for (size_t i = 0; i <= length; i++)
-        name[i] = option[i] == '-' ? '_' : option[i];
-    return param_find(settings_table(), name);
-}
-
-struct option {
-    char name[64];
-    const char *value;
-};
-
-/* Splits "--name=value", or takes the value from the next word. */
-static bool split_option(const char *word, const char *next, struct option *out, bool *out_used,
-                         struct error *err)
-{
-    size_t length = strcspn(word, "=");
-    if (length >= sizeof(out->name))
-        return FAIL(err, E_INVALID, "%.80s is not an option", word);
-    memcpy(out->name, word, length);
-    out->name[length] = '\0';
-    *out_used = word[length] == '\0';
-    out->value = *out_used ? next : word + length + 1;
-    if (out->value == NULL)
-        return FAIL(err, E_INVALID, "%s needs a value", out->name);
-    return true;
-}
-
-/* The options without a value; false when it is another one. */
-static bool take_flag(struct arguments *arguments, const char *word)
-{
-    if (strcmp(word, "--repair") != 0)
-        return false;
-    arguments->repair = true;
-    return true;
-}
-
-/* The options that are no settings; false when it is another one. */
-static bool take_argument(struct arguments *arguments, const struct option *option)
-{
-    if (strcmp(option->name, "--out") == 0)
-        arguments->out = option->value;
-    else if (strcmp(option->name, "--config") == 0)
-        arguments->config = option->value;
-    else
-        return false;
-    return true;
-}
-
-/* Which of the owner's limits are on the line. */
-static void note_quota(struct arguments *arguments, const char *name)
-{
-    arguments->queued_runs |= strcmp(name, "queued_runs") == 0;
-    arguments->running_runs |= strcmp(name, "running_runs") == 0;
-    arguments->stored |= strcmp(name, "stored") == 0;
-}
-
-static bool add_word(struct arguments *arguments, const char *word, struct error *err)
-{
-    size_t limit = sizeof(arguments->words) / sizeof(arguments->words[0]);
-    if (arguments->word_count == limit)
-        return FAIL(err, E_INVALID, "\"%.80s\" is one word too many", word);
-    arguments->words[arguments->word_count++] = word;
-    return true;
-}
-
-/* One pass over the line: with `settings` NULL, for words and arguments; else for settings. */
-static bool read_line(int count, char *const *line, struct arguments *arguments,
-                      struct settings *settings, struct arena *arena, struct error *err)
-{
-    for (int i = 0; i < count; i++) {
-        struct option option;
-        bool used;
-        if (strncmp(line[i], "--", 2) != 0) {
-            if (settings == NULL && !add_word(arguments, line[i], err))
-                return false;
-            continue;
-        }
-        if (take_flag(arguments, line[i]))
-            continue;
-        if (!split_option(line[i], i + 1 < count ? line[i + 1] : NULL, &option, &used, err))
-            return false;
-        i += used;
-        if (take_argument(arguments, &option))
-            continue;
-        const struct param *param = find_option(option.name + 2);
-        if (param == NULL)
-            return FAIL(err, E_INVALID, "%s is not an option", option.name);
-        note_quota(arguments, param->name);
-        if (settings != NULL && !set(settings, arena, param, option.value, err))
-            return error_context(err, "%s", option.name);
     }
     return true;
 }
@@ -561,26 +376,55 @@ bool settings_load(struct arena *arena, int count, char *const *line, struct set
     struct settings settings = {0};
     struct arguments arguments = {0};
     if (!param_defaults(settings_table(), arena, &settings, err) ||
-        !read_line(count, line, &arguments, NULL, arena, err) ||
-        !load_config(&settings, arena, arguments.config, err) ||
+        !settings_line_read(count, line, &arguments, NULL, arena, err) ||
+        !settings_file_load(&settings, arena, arguments.config, err) ||
         !load_environment(&settings, arena, err) ||
-        !read_line(count, line, &arguments, &settings, arena, err))
+        !settings_line_read(count, line, &arguments, &settings, arena, err))
         return false;
     *out_settings = settings;
     *out_arguments = arguments;
     return true;
 }
 
-void settings_print_help(FILE *file)
+void settings_option_name(const char *name, char out[static OPTION_BYTES])
 {
+    size_t length = 0;
+    for (; name[length] != '\0' && length + 1 < OPTION_BYTES; length++)
+        out[length] = name[length] == '_' ? '-' : name[length];
+    out[length] = '\0';
+}
+
+/* "--memory MiB", "--others read|private". */
+static void print_option(const struct param *param, struct text *text)
+{
+    char option[OPTION_BYTES];
+    settings_option_name(param->name, option);
+    text_printf(text, "--%s", option);
+    if (param->unit[0] != '\0')
+        text_printf(text, " %s", param->unit);
+    for (int i = 0; param->type == PARAM_CHOICE && i < param_choice_count(param); i++)
+        text_printf(text, "%s%s", i == 0 ? " " : "|", param->choices[i]);
+}
+
+static bool is_among(const char *name, const char *const *names)
+{
+    while (*names != NULL && strcmp(*names, name) != 0)
+        names++;
+    return *names != NULL;
+}
+
+void settings_print_help(FILE *file, const char *const *names)
+{
+    enum { COLUMN = 36, LINE_BYTES = 4096 };
     for (size_t i = 0; i < settings_table()->count; i++) {
-        char option[64];
-        size_t length = strlen(rows[i].name);
-        for (size_t j = 0; j <= length; j++)
-            option[j] = rows[i].name[j] == '_' ? '-' : rows[i].name[j];
-        bool counted = rows[i].unit[0] != '\0' && !param_is_word(&rows[i], rows[i].default_text);
-        fprintf(file, "  --%-20s %s [%s%s%s]\n", option, rows[i].help, rows[i].default_text,
-                counted ? " " : "", counted ? rows[i].unit : "");
+        struct text option;
+        if (names != NULL && !is_among(rows[i].name, names))
+            continue;
+        text_init(&option, LINE_BYTES);
+        print_option(&rows[i], &option);
+        fprintf(file, "  %-*s %s [%s]\n", COLUMN, text_check(&option, NULL) ? option.bytes : "",
+                rows[i].help, rows[i].default_text);
+        text_finish(&option);
     }
 }
 

@@ -51,8 +51,9 @@ struct arguments {
 bool settings_load(struct arena *arena, int count, char *const *line, struct settings *out_settings,
                    struct arguments *out_arguments, struct error *err);
 
-/* One line per setting: option, default, meaning. */
-void settings_print_help(FILE *file);
+/* One line per setting: option with its unit, meaning, default. `names` NULL: all settings, else
+ * those of the NULL-terminated list. */
+void settings_print_help(FILE *file, const char *const *names);
 
 /* MiB as bytes. */
 size_t settings_bytes(int64_t mib);

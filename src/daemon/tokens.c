@@ -146,12 +146,8 @@ int command_token(const struct settings *settings, const struct arguments *argum
     bool sets = count == 3 && (strcmp(words[0], "add") == 0 || strcmp(words[0], "change") == 0);
     bool lists = count == 1 && strcmp(words[0], "list") == 0;
     bool revokes = count == 2 && strcmp(words[0], "revoke") == 0;
-    if (!sets && !lists && !revokes) {
-        fputs("usage: ptqd token add|change NAME read|submit|admin [--queued-runs N]"
-              " [--running-runs N] [--stored MiB] | list | revoke NAME\n",
-              stderr);
+    if (!sets && !lists && !revokes)
         return STATUS_USAGE;
-    }
     struct error err = {0};
     struct store *store = NULL;
     struct arena *arena = command_arena(&err);

@@ -53,6 +53,8 @@ static bool repair(const struct settings *settings, struct arena *arena, const c
 
 int command_check(const struct settings *settings, const struct arguments *arguments)
 {
+    if (arguments->word_count > 0)
+        return STATUS_USAGE;
     struct error err = {0};
     struct arena *arena = command_arena(&err);
     const char *report;
@@ -69,7 +71,8 @@ int command_check(const struct settings *settings, const struct arguments *argum
 
 int command_migrate(const struct settings *settings, const struct arguments *arguments)
 {
-    (void)arguments;
+    if (arguments->word_count > 0)
+        return STATUS_USAGE;
     struct error err = {0};
     struct store *store = NULL;
     const struct store_options options = {.existing = true};

@@ -377,7 +377,13 @@ static const struct {
 } lines[] = {
     {{"--version"}, 0, "ptqd "},
     {{"--help"}, 0, "--run-memory"},
+    {{"-h"}, 0, "  token revoke NAME "},
+    {{"backup", "--help"}, 0, "  backup DIR  "},
     {{"nonsense"}, 2, "\"nonsense\" is not a command"},
+    {{"serve", "word", "--config", "/dev/null"}, 2, "usage: ptqd serve"},
+    {{"check", "word", "--config", "/dev/null"}, 2, "       ptqd check --repair"},
+    {{"migrate", "--repair", "--config", "/dev/null"}, 2, "usage: ptqd migrate"},
+    {{"backup", "x", "--out", "y", "--config", "/dev/null"}, 2, "usage: ptqd backup DIR"},
     {{"serve", "--prot", "1"}, 2, "--prot is not an option"},
     {{"serve", "--port"}, 2, "--port needs a value"},
     {{"serve", "--port", "70000"}, 2, "port is 70000; 0 to 65535 are supported"},

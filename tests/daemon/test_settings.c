@@ -83,7 +83,15 @@ START_TEST(a_bad_value_is_named_with_its_source)
     ck_assert_fails(load("# comment\nport = x\n", "", "", &settings), &err, E_INVALID,
                     "line 2: port");
     ck_assert_fails(load("prot = 1\n", "", "", &settings), &err, E_INVALID,
-                    "\"prot\" is not a setting");
+                    "\"prot\" is not a setting; did you mean \"port\"?");
+    ck_assert_fails(load("zzzzz = 1\n", "", "", &settings), &err, E_INVALID,
+                    "\"zzzzz\" is not a setting");
+    ck_assert_fails(load("port = 1\n\nport = 2\n", "", "", &settings), &err, E_INVALID,
+                    "line 3: port is given in line 1 already");
+    ck_assert_fails(load("memory = 4GiB\n", "", "", &settings), &err, E_INVALID,
+                    "memory is \"4GiB\"; a whole number (MiB) or \"machine\" is expected");
+    ck_assert_fails(load("", "--run-memry", "1", &settings), &err, E_INVALID,
+                    "--run-memry is not an option; did you mean --run-memory?");
     ck_assert_fails(load("[http]\nport = 1\n", "", "", &settings), &err, E_INVALID,
                     "there are no sections");
     ck_assert_fails(load("nonsense\n", "", "", &settings), &err, E_SYNTAX, "line 1");
@@ -91,6 +99,17 @@ START_TEST(a_bad_value_is_named_with_its_source)
     setenv("PTQD_LOG_LEVEL", "loud", 1);
     ck_assert_fails(load("", "", "", &settings), &err, E_INVALID, "PTQD_LOG_LEVEL");
     unsetenv("PTQD_LOG_LEVEL");
+}
+END_TEST
+
+/* Law: settings that were given are never left out without a word. */
+START_TEST(a_file_that_cannot_be_read_is_an_error)
+{
+    struct settings settings;
+    struct arguments arguments;
+    char *line[] = {arena_strdup(arena, "--config", NULL), directory};
+    ck_assert_fails(settings_load(arena, 2, line, &settings, &arguments, &err), &err, E_IO,
+                    "it is no file");
 }
 END_TEST
 
@@ -153,17 +172,26 @@ START_TEST(the_configuration_file_is_complete_and_says_the_defaults)
 }
 END_TEST
 
-START_TEST(the_help_has_units_behind_numbers_alone)
+START_TEST(the_help_has_units_and_choices)
 {
+    static const char *const some[] = {"data", "model_limit", NULL};
     char *text;
     size_t size;
     FILE *file = open_memstream(&text, &size);
     ck_assert_ptr_nonnull(file);
-    settings_print_help(file);
+    settings_print_help(file, NULL);
     ck_assert_int_eq(fclose(file), 0);
-    ck_assert_ptr_nonnull(strstr(text, "[256 MiB]"));
+    ck_assert_ptr_nonnull(strstr(text, "--model-limit MiB "));
+    ck_assert_ptr_nonnull(strstr(text, "--others read|private "));
     ck_assert_ptr_nonnull(strstr(text, "[machine]"));
     ck_assert_ptr_nonnull(strstr(text, "[forever]"));
+    free(text);
+    file = open_memstream(&text, &size);
+    ck_assert_ptr_nonnull(file);
+    settings_print_help(file, some);
+    ck_assert_int_eq(fclose(file), 0);
+    ck_assert_ptr_nonnull(strstr(text, "--data "));
+    ck_assert_ptr_null(strstr(text, "--memory "));
     free(text);
 }
 END_TEST
@@ -180,7 +208,8 @@ int main(void)
     tcase_add_test(tcase, the_first_bad_line_is_told);
     tcase_add_test(tcase, a_long_line_is_one_line);
     tcase_add_test(tcase, the_configuration_file_is_complete_and_says_the_defaults);
-    tcase_add_test(tcase, the_help_has_units_behind_numbers_alone);
+    tcase_add_test(tcase, the_help_has_units_and_choices);
+    tcase_add_test(tcase, a_file_that_cannot_be_read_is_an_error);
     suite_add_tcase(suite, tcase);
     return support_run(suite);
 }
