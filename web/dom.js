@@ -2,6 +2,13 @@
 
 const SVG = 'http://www.w3.org/2000/svg';
 
+// What turns the direction of the text behind it, in names that people gave: "a\u202egnp.exe" would
+// read as another name. The tables in text do the same.
+const TURNS = /[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/g;
+
+/** A text as it may be shown. */
+export const visible = text => text.replace(TURNS, '\ufffd');
+
 function setAttribute(node, name, value) {
     if (value === null || value === undefined || value === false)
         return;
@@ -17,7 +24,7 @@ function append(node, children) {
     for (const child of children.flat(Infinity)) {
         if (child === null || child === undefined || child === false)
             continue;
-        node.append(child instanceof Node ? child : String(child));
+        node.append(child instanceof Node ? child : visible(String(child)));
     }
 }
 

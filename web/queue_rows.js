@@ -87,7 +87,7 @@ function labels(job) {
 /** {element, job, update(changes)}: `changes` are members of the job, `runs` those that run. */
 export function jobRow(first, ondone) {
     const network = h('a', {href: `#/models/${encodeURIComponent(first.model)}`}, '…');
-    modelName(first.model).then(name => { network.textContent = name; });
+    modelName(first.model).then(name => { replace(network, name); });
     const cells = {
         state: h('div', {class: 'state'}),
         doing: h('div', {class: 'doing'}),

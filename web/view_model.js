@@ -3,7 +3,7 @@
 
 import {get, isAbort} from './api.js';
 import {slug} from './chart.js';
-import {download, h, notify, replace} from './dom.js';
+import {download, h, notify, replace, visible} from './dom.js';
 import {bytes, count, number, plural, time} from './format.js';
 import {colouring, colours} from './graph_colours.js';
 import {drawGraph, shapeText} from './graph_drawing.js';
@@ -250,7 +250,7 @@ export const view = {
         const page = await load(params.id, query, signal);
         page.places = {controls: h('div', {class: 'controls'}), drawing: h('div'),
             details: h('div', {class: 'one-layer'})};
-        document.title = `${nameOf(page.model)} · ptqd`;
+        document.title = visible(`${nameOf(page.model)} · ptqd`);
         replace(root, crumbs([['Queue', '#/'], [nameOf(page.model)]]),
             heading(nameOf(page.model),
                 maySubmit() && h('a', {class: 'button', href: '#/submit'}, 'Submit a job')),

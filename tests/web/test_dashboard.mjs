@@ -222,6 +222,7 @@ test('a job is cancelled, and a template for another one', async () => {
     const mine = row('to be stopped');
     await until('it runs', async () => (await mine.innerText()).includes('running'));
     await mine.locator('.runs .progress').first().waitFor();
+    assert.deepEqual(await axe(page), []);
     // What moves does not take the focus away.
     await mine.locator('.runs a').first().focus();
     const step = await mine.locator('.runs').innerText();
@@ -390,6 +391,14 @@ test('names and labels are text, whatever is in them', async () => {
     }
     await visit(page, daemon, '#/');
     await until('it is shown', async () => await text('.job .name') === HOSTILE);
+});
+
+test('no name turns the direction of what is shown', async () => {
+    const {id} = await daemon.call('POST', '/v1/jobs', {name: 'a\u202egnp.exe', ...files, seeds: 1});
+    for (const hash of ['#/', `#/jobs/${id}`]) {
+        await visit(page, daemon, hash);
+        await page.getByText('a\ufffdgnp.exe').first().waitFor();
+    }
 });
 
 test('the start of the id of a network without a name is not cut', async () => {
