@@ -44,6 +44,8 @@ struct local {
     size_t next, finished, failed;
     double fractions[WORKERS_MAX]; /* of the run that each worker has */
     int64_t printed_ms;
+    char problem[ERROR_MESSAGE_BYTES]; /* of the last run that failed */
+    size_t repeated;                   /* runs behind it with the same one */
 };
 
 struct local_worker {
@@ -76,6 +78,20 @@ static void print_progress(struct local *local, bool always)
             100 * done / (double)local->count);
     if (always && local->finished == local->count)
         fputc('\n', stderr);
+}
+
+/* With the lock held. A hundred runs that fail alike say so once. */
+static void print_problem(struct local *local, const struct report_run *run,
+                          const struct error *err)
+{
+    if (strcmp(local->problem, err->message) == 0) {
+        local->repeated++;
+        return;
+    }
+    (void)snprintf(local->problem, sizeof(local->problem), "%s", err->message);
+    if (isatty(STDERR_FILENO))
+        fputc('\n', stderr);
+    command_fail(run->id, err);
 }
 
 static bool on_progress(void *context, const struct run_progress *progress)
@@ -266,10 +282,8 @@ static void run_one(struct local_worker *worker, size_t index)
     local->failed += !ok;
     local->finished++;
     local->fractions[worker->index] = 0;
-    if (!ok) {
-        fputc('\n', stderr);
-        command_fail(run->id, &err);
-    }
+    if (!ok)
+        print_problem(local, run, &err);
     print_progress(local, true);
     pthread_mutex_unlock(&local->lock);
     if (!ok && directory != NULL)
@@ -337,6 +351,30 @@ static bool load_spec(struct local *local, const char *path, struct error *err)
             error_context(err, "'%s'", path));
 }
 
+static bool check_file(struct local *local, const struct job_file *file, const char *pointer,
+                       struct error *err)
+{
+    int fd;
+    size_t size;
+    if (file->path == NULL && file->id == NULL) /* none is named */
+        return true;
+    if (!open_path(local, file, local->arena, &fd, &size, err))
+        return error_at(err, "%s", pointer);
+    (void)close(fd); /* opened for reading */
+    return true;
+}
+
+/* Before anything is computed: a name with a slip in it would fail every run by itself. */
+static bool check_files(struct local *local, struct error *err)
+{
+    const struct job_spec *spec = &local->spec;
+    return check_file(local, &spec->model, "/model", err) &&
+           check_file(local, &spec->calibration.samples, "/calibration", err) &&
+           check_file(local, &spec->calibration.labels, "/calibration/labels", err) &&
+           check_file(local, &spec->evaluation.samples, "/evaluation", err) &&
+           check_file(local, &spec->evaluation.labels, "/evaluation/labels", err);
+}
+
 static bool compute_all(struct local *local, struct local_worker *workers, size_t count,
                         struct error *err)
 {
@@ -363,8 +401,10 @@ static bool write_report(struct local *local, struct error *err)
               write_json(local->out, "report.json", report_json(&report, local->arena),
                          local->arena, err) &&
               report_markdown(&report, &table, err);
-    if (ok)
+    if (ok && local->failed < local->count) /* else it would be empty */
         fputs(table.bytes, stdout);
+    if (local->repeated > 0)
+        fprintf(stderr, "ptqd: run: %zu more failed in the same way\n", local->repeated);
     text_finish(&table);
     return ok;
 }
@@ -381,7 +421,8 @@ static size_t worker_count(const struct local *local)
 
 static bool run_job(struct local *local, const char *path, struct error *err)
 {
-    if (!load_spec(local, path, err) || !plan(local, err) || !file_make_directory(local->out, err))
+    if (!load_spec(local, path, err) || !check_files(local, err) || !plan(local, err) ||
+        !file_make_directory(local->out, err))
         return false;
     size_t count = worker_count(local);
     struct local_worker *workers = ARENA_ARRAY(local->arena, struct local_worker, count, err);

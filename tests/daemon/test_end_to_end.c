@@ -337,6 +337,8 @@ START_TEST(ptqd_run_fails_when_a_run_fails)
     write_sample("model.onnx", &broken);
     ck_assert_int_eq(program_run(line, text, sizeof(text)), 1);
     ck_assert_msg(support_contains(text, "model model.onnx"), "%s", text);
+    ck_assert_msg(support_contains(text, "ptqd: run: 3 more failed in the same way"), "%s", text);
+    ck_assert_msg(!support_contains(text, "| v000"), "%s", text);
     char *problem;
     size_t size;
     ck_assert_ok(file_read(session.arena,
@@ -344,6 +346,20 @@ START_TEST(ptqd_run_fails_when_a_run_fails)
                            &problem, &size, &err),
                  &err);
     ck_assert_msg(support_contains(problem, "\"pointer\": \"/model\""), "%s", problem);
+}
+END_TEST
+
+/* Law: a file that is not there is told once, before anything is computed. */
+START_TEST(ptqd_run_looks_for_its_files_first)
+{
+    char out[300], text[4096];
+    (void)snprintf(out, sizeof(out), "%s/out", session.directory);
+    const char *const line[] = {"run", write_spec(quick), "--out", out, NULL};
+    ck_assert_int_eq(unlink(file_join(session.arena, session.directory, "model.onnx", &err)), 0);
+    ck_assert_int_eq(program_run(line, text, sizeof(text)), 1);
+    ck_assert_msg(support_contains(text, "model.onnx': No such file or directory (at /model)"),
+                  "%s", text);
+    ck_assert_int_ne(access(out, F_OK), 0);
 }
 END_TEST
 
@@ -453,6 +469,7 @@ int main(void)
     tcase_add_test(tcase, a_running_job_is_cancelled_within_a_second);
     tcase_add_test(tcase, ptqd_run_gives_the_same_artifact_as_the_daemon);
     tcase_add_test(tcase, ptqd_run_fails_when_a_run_fails);
+    tcase_add_test(tcase, ptqd_run_looks_for_its_files_first);
     tcase_add_test(tcase, ptqd_run_again_leaves_one_ending);
     tcase_add_loop_test(tcase, the_command_line_is_checked, 0,
                         (int)(sizeof(lines) / sizeof(lines[0])));
