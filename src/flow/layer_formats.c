@@ -42,8 +42,8 @@ static void list_names(const char *const *names, int count, char *out, size_t si
     }
 }
 
-bool layer_formats_check(const struct pipeline *pipeline, const char *const *names, int count,
-                         struct error *err)
+static bool check_matches(const struct pipeline *pipeline, const char *const *names, int count,
+                          struct error *err)
 {
     char list[ERROR_MESSAGE_BYTES - LAYER_MATCH_MAX - 100];
     for (size_t i = 0; i < pipeline->rule_count; i++) {
@@ -86,6 +86,74 @@ static void apply(const struct layer_rule *later, struct layer_rule *rule)
     }
     rule->given |= later->given;
 }
+
+/* What is said of a layer in the end. */
+static struct layer_rule rule_of_layer(const struct pipeline *pipeline,
+                                       const struct layer_rule *general, const char *const *names,
+                                       int count, int layer)
+{
+    struct layer_rule rule = *general;
+    for (size_t i = 0; i < pipeline->rule_count; i++)
+        if (is_about(&pipeline->rules[i], names, count, layer))
+            apply(&pipeline->rules[i], &rule);
+    return rule;
+}
+
+/* ---- whether that is possible ---- */
+
+/* The rule that had the last word on the layer's `narrow` or `scheme`: pipeline_check has found
+ * nothing wrong with the pipeline's own, so there is one. */
+static bool fail_narrow(const struct pipeline *pipeline, const char *const *names, int count,
+                        int layer, struct error *err)
+{
+    size_t last = pipeline->rule_count;
+    bool schemes = false;
+    for (size_t i = 0; i < pipeline->rule_count; i++) {
+        const struct layer_rule *rule = &pipeline->rules[i];
+        bool scheme = layer_rule_gives(rule, "weights.scheme");
+        if (!is_about(rule, names, count, layer) ||
+            !(scheme || layer_rule_gives(rule, "weights.narrow")))
+            continue;
+        last = i;
+        schemes = scheme;
+    }
+    (void)FAIL(
+        err, E_INVALID,
+        "weights.narrow is true with weights.scheme \"asymmetric\" for the layer '%s'; it "
+        "makes a symmetric range reach as far down as up, an asymmetric one is as it is found",
+        names[layer]);
+    return last == pipeline->rule_count
+               ? error_at(err, "/weights/narrow")
+               : error_at(err, "/layers/%zu/weights/%s", last, schemes ? "scheme" : "narrow");
+}
+
+/* Most pipelines need no look at all rules for all layers. */
+static bool may_conflict(const struct pipeline *pipeline)
+{
+    bool narrow = pipeline->weights.narrow;
+    bool asymmetric = pipeline->weights.scheme == SCHEME_ASYMMETRIC;
+    for (size_t i = 0; i < pipeline->rule_count; i++) {
+        narrow = narrow || pipeline->rules[i].weights.narrow; /* what is not given is 0 */
+        asymmetric = asymmetric || pipeline->rules[i].weights.scheme == SCHEME_ASYMMETRIC;
+    }
+    return narrow && asymmetric;
+}
+
+bool layer_formats_check(const struct pipeline *pipeline, const char *const *names, int count,
+                         struct error *err)
+{
+    const struct layer_rule general = rule_of_pipeline(pipeline);
+    if (!check_matches(pipeline, names, count, err))
+        return false;
+    for (int layer = 0; may_conflict(pipeline) && layer < count; layer++) {
+        struct layer_rule rule = rule_of_layer(pipeline, &general, names, count, layer);
+        if (!rule.skip && rule.weights.narrow && rule.weights.scheme == SCHEME_ASYMMETRIC)
+            return fail_narrow(pipeline, names, count, layer, err);
+    }
+    return true;
+}
+
+/* ---- formats ---- */
 
 static struct range_choice range_of(int init, double percentile)
 {
@@ -144,10 +212,7 @@ bool layer_formats_options(struct arena *arena, const struct pipeline *pipeline,
         return false;
     const struct layer_rule general = rule_of_pipeline(pipeline);
     for (int layer = 0; layer < count; layer++) {
-        struct layer_rule rule = general;
-        for (size_t i = 0; i < pipeline->rule_count; i++)
-            if (is_about(&pipeline->rules[i], names, count, layer))
-                apply(&pipeline->rules[i], &rule);
+        struct layer_rule rule = rule_of_layer(pipeline, &general, names, count, layer);
         layers[layer] = format_of(&rule);
     }
     struct quant_layer_format usual = format_of(&general);

@@ -71,11 +71,15 @@ sh "$ptq" fetch "$one" "$out/got/$one" >"$out/fetched" || fail "it does not star
 ) || exit 1
 
 # Of what has failed one learns why; a daemon that restarts meanwhile does not matter.
-jq '.pipeline += {"weights": {"bits": 4, "narrow": true},
-    "layers": [{"match": "first", "weights": {"scheme": "asymmetric"}}]}' \
-    <"$out/motion/spec.json" >"$out/motion/fails.json"
-sh "$ptq" submit "$out/motion/fails.json" --follow >"$out/refused" 2>&1 && fail "a failed job is none"
-grep -q '^ptq: j[0-9]* is failed: .*narrow' "$out/refused" || fail "it says: $(cat "$out/refused")"
+jq '.seeds = [77]' <"$out/motion/spec.json" >"$out/motion/fails.json"
+curl -s -X POST "$url/v1/queue/pause" >"$out/paused"
+fails=$(sh "$ptq" submit "$out/motion/fails.json") || fail "the job that fails is refused"
+mv "$out/state/blobs" "$out/state/gone"
+curl -s -X POST "$url/v1/queue/resume" >"$out/paused"
+sh "$ptq" follow "$fails" >"$out/refused" 2>&1 && fail "a failed job is none"
+mv "$out/state/gone" "$out/state/blobs"
+grep -q "^ptq: $fails is failed: .*there is no file" "$out/refused" ||
+    fail "it says: $(cat "$out/refused")"
 jq '.seeds = 40 | .pipeline.weights.bits = 3' <"$out/motion/spec.json" >"$out/motion/long.json"
 long=$(sh "$ptq" submit "$out/motion/long.json") || fail "the long job is refused"
 curl -s -X POST "$url/v1/queue/pause" >"$out/paused"

@@ -224,18 +224,43 @@ START_TEST(a_long_list_of_layers_is_cut)
 }
 END_TEST
 
+/* Law: what is refused of all layers is refused of one, whoever says what of it, with the pointer
+ * of the rule that said the last; a rule that takes it back, or skips the layer, puts it right. */
 START_TEST(narrow_and_asymmetric_from_different_rules_are_refused)
 {
     struct quant_options options;
-    struct quant_network *network;
     about("*");
     say("weights.narrow", "true");
     about("dense");
     say("weights.scheme", "asymmetric");
     ck_assert_ok(pipeline_check(&pipeline, &err), &err);
+    ck_assert_fails(layer_formats_options(arena, &pipeline, folded, &options, &err), &err,
+                    E_INVALID, "weights.scheme \"asymmetric\" for the layer 'dense'");
+    ck_assert_str_eq(err.pointer, "/layers/1/weights/scheme");
+    about("last");
+    say("weights.narrow", "false");
     ck_assert_ok(layer_formats_options(arena, &pipeline, folded, &options, &err), &err);
-    ck_assert_fails(quant_network_create(arena, folded, &options, &network, &err), &err, E_INVALID,
-                    "weights of 'dense': narrow makes the range of a symmetric grid");
+    say("weights.narrow", "true");
+    err = (struct error){.message = ""};
+    ck_assert_fails(layer_formats_options(arena, &pipeline, folded, &options, &err), &err,
+                    E_INVALID, "for the layer 'dense'");
+    ck_assert_str_eq(err.pointer, "/layers/2/weights/narrow");
+    say("skip", "true");
+    ck_assert_ok(layer_formats_options(arena, &pipeline, folded, &options, &err), &err);
+}
+END_TEST
+
+START_TEST(a_rule_may_not_make_narrow_weights_asymmetric)
+{
+    struct quant_options options;
+    pipeline.weights.narrow = true;
+    about("dense");
+    say("weights.scheme", "asymmetric");
+    ck_assert_fails(layer_formats_options(arena, &pipeline, folded, &options, &err), &err,
+                    E_INVALID, "for the layer 'dense'");
+    ck_assert_str_eq(err.pointer, "/layers/0/weights/scheme");
+    say("weights.narrow", "false");
+    ck_assert_ok(layer_formats_options(arena, &pipeline, folded, &options, &err), &err);
 }
 END_TEST
 
@@ -312,6 +337,7 @@ int main(void)
     tcase_add_test(tcase, a_rule_about_no_layer_names_pattern_and_layers);
     tcase_add_test(tcase, a_long_list_of_layers_is_cut);
     tcase_add_test(tcase, narrow_and_asymmetric_from_different_rules_are_refused);
+    tcase_add_test(tcase, a_rule_may_not_make_narrow_weights_asymmetric);
     tcase_add_test(tcase, running_out_of_memory_is_reported);
     if (have_networks)
         tcase_add_loop_test(tcase, first_and_last_at_8_bits_cost_what_the_reference_says, 0,

@@ -12,7 +12,8 @@
 #include "ptqd/quant/network.h"
 
 /* E_INVALID for the first rule that is about none of the layers, with the layers' names and the
- * pointer "/layers/<rule>/match". Names are in execution order. */
+ * pointer "/layers/<rule>/match"; and for a layer whose rules make of it what pipeline_check
+ * refuses of all: the pointer is that of the rule's field. Names are in execution order. */
 bool layer_formats_check(const struct pipeline *pipeline, const char *const *names, int count,
                          struct error *err);
 
