@@ -84,6 +84,7 @@ static void add_query(struct json *list, const struct http_route *route)
         struct json *parameter = json_add_object(list, NULL);
         json_add_string(parameter, "name", route->query[i]->name);
         json_add_string(parameter, "in", "query");
+        json_add_string(parameter, "description", route->query[i]->help);
         json_add_bool(parameter, "required", route->query[i]->default_text == NULL);
         json_schema_param(parameter, "schema", route->query[i]);
     }
