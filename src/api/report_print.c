@@ -337,9 +337,19 @@ static const char *column_title(const void *context, size_t column)
     return column < fixed ? choice_key(report, column - 1) : columns[column - fixed].title;
 }
 
+static bool has_star(const struct report *report)
+{
+    for (size_t i = 0; i < report->variant_count; i++) {
+        const struct report_variant *variant = &report->variants[i];
+        if (variant->front_bops == PARETO_FRONT || variant->front_peak_bytes == PARETO_FRONT)
+            return true;
+    }
+    return false;
+}
+
 static void put_legend(const struct report *report, struct text *text)
 {
-    if (report->variant_count > 0)
+    if (has_star(report))
         text_printf(text,
                     "\nCosts that end in * are on the Pareto front: no other variant has at least "
                     "this %s for less, or more of it for no more.\n",
