@@ -256,6 +256,27 @@ START_TEST(the_examples_ask_for_what_is_there)
 }
 END_TEST
 
+/* Law: series are compared by all their labels, so two endings meet only where it is ignored; an
+ * alert that forgets it never fires. */
+START_TEST(alerts_compare_what_can_meet)
+{
+    static const char label[] = "{ending=\"", alert[] = "- alert:";
+    const char *before = NULL, *rules = read_source("etc/prometheus/ptqd.rules.yml");
+    size_t met = 0;
+    for (const char *at = rules; (at = strstr(at, label)) != NULL; before = at++) {
+        size_t length = strcspn(at + strlen(label), "\"") + strlen(label);
+        const char *next = before == NULL ? NULL : strstr(before, alert);
+        bool same_alert = before != NULL && (next == NULL || next > at);
+        if (!same_alert || strncmp(before, at, length) == 0)
+            continue;
+        const char *ignoring = strstr(before, "ignoring(ending)");
+        ck_assert_msg(ignoring != NULL && ignoring < at, "%.60s", before);
+        met++;
+    }
+    ck_assert_uint_ge(met, 1);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("metrics");
@@ -266,6 +287,7 @@ int main(void)
     tcase_add_test(tcase, metrics_count_what_happened);
     tcase_add_test(tcase, what_waits_is_counted_as_waiting);
     tcase_add_test(tcase, the_examples_ask_for_what_is_there);
+    tcase_add_test(tcase, alerts_compare_what_can_meet);
     suite_add_tcase(suite, tcase);
     return support_run(suite);
 }
