@@ -139,6 +139,8 @@ static bool solve_layer(struct reconstruction *r, struct quant_layer *layer,
     arena_reset(r->arena, mark);
     if (!linear_problem_create(&gram, layer, &problem, r->err))
         return false;
+    if (!r->method->uses_data && !pipeline_trains(r->pipeline))
+        problem.bias = layer->float_bias;
     linear_problem_add_prior(&problem);
     (void)progress_account(r->progress, "gram", since); /* the next parts take their own time */
     if (!set_targets(r, layer, &data, &problem) || !fit_weights(r, layer, &problem))

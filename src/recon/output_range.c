@@ -1,12 +1,13 @@
 /* Ranges of a layer's weights by the error of its output.
  *
- * With δ = ŵ − w, the error of row k is a constant plus δ H δᵀ + 2 (w H − c_k) δᵀ. Only this is
- * computed: products in float32, all candidates of a round at once, are then small where the error
- * is small.
+ * With δ = ŵ − w, the error of row k is a constant plus δ H δᵀ + 2 (w H − c_k) δᵀ, and, where its
+ * bias b stays, (τ_k − w·μ̂ − b − δ·μ̂)². Only this is computed: products in float32, all candidates
+ * of a round at once, are then small where the error is small.
  */
 
 #include "ptqd/recon/output_range.h"
 
+#include "ptqd/kern/dot.h"
 #include "ptqd/kern/gemm.h"
 #include "ptqd/quant/range_search.h"
 
@@ -18,7 +19,8 @@ struct fit {
     struct range_search search;
     int64_t group;  /* whose H is in `H` */
     float *H;       /* [D][D] */
-    double *slope;  /* [D] w H − c_k of the present row */
+    double *slope;  /* [D] w H − c_k of the present row, ... */
+    double offset;  /* ... and τ_k − w·μ̂ − b */
     float *delta;   /* [candidates][D] */
     float *product; /* [candidates][D] δ H */
     double errors[RANGE_CANDIDATES_MAX];
@@ -60,6 +62,28 @@ static void set_slope(struct fit *fit, int64_t k)
     }
 }
 
+static void set_offset(struct fit *fit, int64_t k)
+{
+    const struct linear_problem *problem = fit->problem;
+    if (!problem->bias)
+        return;
+    const double *mean = problem->mean + fit->group * problem->D;
+    fit->offset = problem->target_mean[k] - (double)problem->bias[k] -
+                  dot_f64_f32(mean, problem->weights + k * problem->D, problem->D);
+}
+
+/* By what candidate i moves the mean of the present row's output away from what is wanted, squared;
+ * nothing where the bias moves it back. */
+static double mean_error(const struct fit *fit, int i)
+{
+    const struct linear_problem *problem = fit->problem;
+    if (!problem->bias)
+        return 0.0;
+    const double *mean = problem->mean + fit->group * problem->D;
+    double offset = fit->offset - dot_f64_f32(mean, fit->delta + i * problem->D, problem->D);
+    return offset * offset;
+}
+
 /* Adds row k's share of the error of every candidate of the round. */
 static bool add_row(struct fit *fit, int64_t channel, int64_t k)
 {
@@ -69,6 +93,7 @@ static bool add_row(struct fit *fit, int64_t channel, int64_t k)
     const float *w = problem->weights + k * D;
     load_group(fit, k / (problem->K / problem->G));
     set_slope(fit, k);
+    set_offset(fit, k);
     for (int i = 0; i < fit->search.count; i++) {
         const struct range *range = &fit->search.candidates[i];
         float *delta = fit->delta + i * D;
@@ -80,10 +105,12 @@ static bool add_row(struct fit *fit, int64_t channel, int64_t k)
     }
     struct gemm_shape shape = {.M = fit->search.count, .N = D, .K = D};
     gemm_f32(&shape, 1.0f, fit->delta, fit->H, 0.0f, fit->product);
-    for (int i = 0; i < fit->search.count; i++)
+    for (int i = 0; i < fit->search.count; i++) {
         for (int64_t d = 0; d < D; d++)
             fit->errors[i] += (double)fit->delta[i * D + d] *
                               ((double)fit->product[i * D + d] + 2.0 * fit->slope[d]);
+        fit->errors[i] += mean_error(fit, i);
+    }
     return true;
 }
 

@@ -130,6 +130,51 @@ START_TEST(the_search_finds_the_best_scales)
 }
 END_TEST
 
+/* The layer's error by plain sums, rounded to nearest, with its own biases. */
+static double kept_error(const struct layer_fixture *f)
+{
+    double sum = 0.0;
+    for (int64_t k = 0; k < f->K; k++) {
+        float *rounded = f->layer.weight_values + k * f->D;
+        quantizer_apply(&f->layer.quantizer, k, f->weights + k * f->D, (size_t)f->D, rounded);
+        sum += layer_fixture_error(f, k, rounded, f->bias[k]);
+    }
+    return sum;
+}
+
+/* Law: where the biases stay, no range of the weights alone, and not the one that counts on the
+ * best bias, gives a smaller error of the output; where inputs have a mean, a tenth is gained. */
+START_TEST(a_bias_that_stays_counts)
+{
+    static const struct observer_options options = {.percentile = 99.99};
+    struct layer_fixture_options independent = base;
+    independent.correlation = 0.0;
+    double before = 0.0, after = 0.0;
+    for (int bits = 2; bits <= 4; bits++) {
+        struct layer_fixture f;
+        layer_fixture_init(&f, arena, &independent);
+        set_format(&f, &(struct quantizer_format){.bits = bits, .symmetric = true}, f.K);
+        (void)fitted_error(&f); /* that of the best bias */
+        double free_bias = kept_error(&f);
+        f.problem.bias = f.bias;
+        (void)fitted_error(&f);
+        double fitted = kept_error(&f);
+        ck_assert_msg(fitted <= free_bias * 1.01, "%d bits: %g > %g", bits, fitted, free_bias);
+        for (int64_t k = 0; k < f.K; k++) {
+            struct observation seen = weights_of(&f, k);
+            ck_assert_ok(observer_fit(observer_find("mse"), &seen, &options, &f.layer.quantizer, k,
+                                      &err),
+                         &err);
+        }
+        double observed = kept_error(&f);
+        ck_assert_msg(fitted <= observed * 1.01, "%d bits: %g > %g", bits, fitted, observed);
+        before += free_bias;
+        after += fitted;
+    }
+    ck_assert_double_le(after, 0.9 * before);
+}
+END_TEST
+
 /* Law: where every input counts alike, and by itself, the output's error is that of the weights, so
  * the ranges are those of the mse observer. */
 START_TEST(with_a_unit_matrix_it_is_the_mse_range)
@@ -189,6 +234,7 @@ int main(void)
     tcase_add_checked_fixture(tcase, setup, teardown);
     tcase_add_test(tcase, no_range_of_the_weights_alone_is_better);
     tcase_add_test(tcase, the_search_finds_the_best_scales);
+    tcase_add_test(tcase, a_bias_that_stays_counts);
     tcase_add_test(tcase, with_a_unit_matrix_it_is_the_mse_range);
     tcase_add_test(tcase, a_channel_of_zeros_has_a_scale);
     tcase_add_test(tcase, it_stops_when_it_is_told);

@@ -35,6 +35,7 @@ struct linear_problem {
     double positions;
     double prior;            /* ε; 0: none */
     const float *weights;    /* [K][D] the float weights, borrowed */
+    const float *bias;       /* [K] that the layer keeps, borrowed; NULL: it gets the best one */
     double *H;               /* [G][D][D] */
     double *mean;            /* [G][D] μ̂ */
     double *target;          /* [K][D] c_k */

@@ -1,9 +1,9 @@
 #pragma once
 
 /* Ranges of a layer's weights by the error of its output: with the weights rounded to nearest, and
- * with the best bias, E_k of recon/linear_problem.h is made as small as the search of
- * quant/range_search.h can. An error of the weights themselves counts every weight alike; H knows
- * which of them the data uses, and which errors make up for each other. */
+ * with the best bias or the one that stays, E_k of recon/linear_problem.h is made as small as the
+ * search of quant/range_search.h can. An error of the weights themselves counts every weight alike;
+ * H knows which of them the data uses, and which errors make up for each other. */
 
 #include "ptqd/recon/linear_problem.h"
 #include "ptqd/recon/monitor.h"
