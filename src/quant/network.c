@@ -67,15 +67,7 @@ static bool add_layer(struct builder *builder, const struct node *node, int acti
     struct graph *graph = network->graph;
     struct arena *arena = graph->arena;
     const struct graph *folded = network->folded;
-    int weights = node->inputs[1];
-    int bias = node->input_count > 2 ? node->inputs[2] : NODE_ABSENT;
-    if (!folded->tensors[weights].values || bias == NODE_ABSENT || !folded->tensors[bias].values ||
-        strcmp(node->op_type, "MatMul") == 0)
-        return FAIL(builder->err, E_UNSUPPORTED,
-                    "node '%s' (%s): only products with constant weights [K][D] and a bias [K] are "
-                    "quantized; this one multiplies activations, or has inputs of rank 3 or more",
-                    node->name, node->op_type);
-
+    int weights = node->inputs[1], bias = node->inputs[2];
     const struct tensor *matrix = &folded->tensors[weights];
     struct quant_layer *layer = &network->layers[network->layer_count];
     int64_t K = matrix->shape.dim[0];
@@ -173,6 +165,29 @@ static void find_nodes(struct quant_network *network)
         network->activations[i].node = graph->tensors[network->activations[i].output].producer;
 }
 
+static bool is_constant(const struct graph *graph, const struct node *node, int input)
+{
+    return input < node->input_count && node->inputs[input] != NODE_ABSENT &&
+           graph->tensors[node->inputs[input]].values;
+}
+
+static bool check_layers(const struct builder *builder)
+{
+    const struct graph *folded = builder->network->folded;
+    for (int n = 0; n < folded->node_count; n++) {
+        const struct node *node = &folded->nodes[n];
+        bool is_layer = is_constant(folded, node, 1) && is_constant(folded, node, 2) &&
+                        strcmp(node->op_type, "MatMul") != 0;
+        if (builder->formats.layer_of[n] >= 0 && !is_layer)
+            return FAIL(builder->err, E_UNSUPPORTED,
+                        "node '%s' (%s): only products with constant weights [K][D] and a bias [K] "
+                        "are quantized; this one multiplies activations, or has inputs of rank 3 "
+                        "or more",
+                        node->name, node->op_type);
+    }
+    return true;
+}
+
 static bool build(struct builder *builder)
 {
     struct quant_network *network = builder->network;
@@ -218,7 +233,7 @@ bool quant_network_create(struct arena *arena, const struct graph *folded,
         .err = err,
     };
     if (!network->layers || !network->activations || !builder.activation_of ||
-        !formats_plan(arena, folded, options, &builder.formats, err) ||
+        !formats_plan(arena, folded, options, &builder.formats, err) || !check_layers(&builder) ||
         !graph_create(arena, &network->graph, err) || !build(&builder))
         return error_context(err, "quantized network");
     *out_network = network;

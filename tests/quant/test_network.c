@@ -408,6 +408,24 @@ START_TEST(parts_of_a_quantized_tensor_are_on_its_grid)
 }
 END_TEST
 
+/* Also where it is the constant that stands first, and the network's input that it multiplies. */
+START_TEST(a_product_that_is_no_layer_is_named)
+{
+    struct sketch sketch;
+    sketch_init(&sketch, arena, 13);
+    int x = sketch_input(&sketch, "x", SKETCH(1, 3, 4));
+    int matrix = sketch_constant(&sketch, "matrix", SKETCH(2, 3));
+    int mixed = sketch_node(&sketch, "MatMul", "mixed", matrix, x, SKETCH_END);
+    int y = sketch_conv(&sketch, "y", mixed, 2, 2, SKETCH(3));
+    ck_assert_ok(graph_fold(sketch_finish(&sketch, y), arena, &folded, &err), &err);
+    ck_assert_fails(quant_network_create(arena, folded, &usual, &network, &err), &err,
+                    E_UNSUPPORTED,
+                    "quantized network: node 'mixed' (MatMul): only products with constant weights "
+                    "[K][D] and a bias [K] are quantized; this one multiplies activations, or has "
+                    "inputs of rank 3 or more");
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("network");
@@ -428,6 +446,7 @@ int main(void)
     tcase_add_test(tcase, a_selection_beside_a_layer_is_quantized_by_its_own_reader);
     tcase_add_test(tcase, asymmetric_weights_have_signed_codes);
     tcase_add_test(tcase, a_calibrated_activation_is_on_its_grid);
+    tcase_add_test(tcase, a_product_that_is_no_layer_is_named);
     tcase_add_test(tcase, parts_of_a_quantized_tensor_are_on_its_grid);
     suite_add_tcase(suite, tcase);
     return support_run(suite);
