@@ -42,13 +42,13 @@ static bool check_macs(const struct graph *graph, struct error *err)
     return true;
 }
 
-static bool check_constant(const struct tensor *tensor, struct error *err)
+static bool check_constant(const struct op *op, const struct tensor *tensor, struct error *err)
 {
     if (tensor->values == NULL)
         return true;
     int64_t count = shape_elements(&tensor->shape);
     for (int64_t i = 0; i < count; i++)
-        if (!isfinite(tensor->values[i]))
+        if (isnan(tensor->values[i]) || (isinf(tensor->values[i]) && !op->infinite_constants))
             return FAIL(err, E_INVALID, "element %" PRId64 " of '%s' is %g; weights must be finite",
                         i, tensor->name, (double)tensor->values[i]);
     return true;
@@ -60,7 +60,7 @@ static bool check_constants(const struct graph *graph, struct error *err)
         const struct node *node = &graph->nodes[i];
         for (int j = 0; j < node->input_count; j++)
             if (node->inputs[j] != NODE_ABSENT &&
-                !check_constant(&graph->tensors[node->inputs[j]], err))
+                !check_constant(node->op, &graph->tensors[node->inputs[j]], err))
                 return error_context(err, "node '%s' (%s)", node->name, node->op_type);
     }
     return true;

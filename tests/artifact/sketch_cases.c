@@ -2,6 +2,8 @@
 
 #include "sketch_cases.h"
 
+#include <math.h>
+
 static int unary(struct sketch *sketch, int x, const char *op_type)
 {
     int a = sketch_conv(sketch, "conv", x, 3, 2, SKETCH(3, 3));
@@ -173,6 +175,18 @@ static int build_pad(struct sketch *sketch, int x)
     return sketch_node(sketch, "Pad", "y", a, pads, value, SKETCH_END);
 }
 
+/* What no maximum takes: how networks have the padding of a MaxPool that is uneven. */
+static int build_pad_maximum(struct sketch *sketch, int x)
+{
+    int pads = sketch_integers(sketch, "pads", SKETCH(0, 0, 0, 0, 0, 0, 1, 1));
+    int lowest = sketch_scalar(sketch, "lowest", -INFINITY);
+    int padded = sketch_node(sketch, "Pad", "padded", x, pads, lowest, SKETCH_END);
+    sketch_ints(sketch, "kernel_shape", SKETCH(3, 3));
+    sketch_ints(sketch, "strides", SKETCH(2, 2));
+    int pool = sketch_node(sketch, "MaxPool", "pool", padded, SKETCH_END);
+    return sketch_conv(sketch, "y", pool, 3, 2, SKETCH(1, 1));
+}
+
 static int build_pad_attribute(struct sketch *sketch, int x)
 {
     int a = sketch_conv(sketch, "conv", x, 3, 2, SKETCH(3, 3));
@@ -297,6 +311,7 @@ static const struct sketch_case rows[] = {
     {"max_pool", 13, {1, 4, 7, 6}, build_max_pool},
     {"pad", 13, {1, 2, 5, 6}, build_pad},
     {"pad_attribute", 10, {1, 2, 5, 6}, build_pad_attribute},
+    {"pad_maximum", 13, {1, 2, 5, 6}, build_pad_maximum},
     {"prelu", 13, {1, 2, 5, 6}, build_prelu},
     {"prelu_first_version", 6, {1, 2, 5, 6}, build_prelu_first_version},
     {"reduce_channels", 13, {1, 2, 5, 6}, build_reduce_channels},

@@ -139,7 +139,8 @@ START_TEST(parameters_of_activations_are_used)
 }
 END_TEST
 
-/* Bounds as attributes (opset 6), as inputs (11 and later), one of them, or low above high. */
+/* Bounds as attributes (opset 6), as inputs (11 and later), one of them, low above high, or one
+ * that does not cut. */
 struct clip_case {
     int64_t opset;
     float low, high; /* NAN: not given */
@@ -147,9 +148,10 @@ struct clip_case {
 };
 
 static const struct clip_case clip_cases[] = {
-    {6, -1, 1, {-1, -0.5F, 0.25F, 1}}, {13, -1, 1, {-1, -0.5F, 0.25F, 1}},
-    {6, 0, NAN, {0, 0, 0.25F, 3}},     {13, NAN, 0, {-2, -0.5F, 0, 0}},
-    {13, 0, NAN, {0, 0, 0.25F, 3}},    {13, 2, 1, {1, 1, 1, 1}},
+    {6, -1, 1, {-1, -0.5F, 0.25F, 1}},     {13, -1, 1, {-1, -0.5F, 0.25F, 1}},
+    {6, 0, NAN, {0, 0, 0.25F, 3}},         {13, NAN, 0, {-2, -0.5F, 0, 0}},
+    {13, 0, NAN, {0, 0, 0.25F, 3}},        {13, 2, 1, {1, 1, 1, 1}},
+    {13, -INFINITY, 0, {-2, -0.5F, 0, 0}},
 };
 
 START_TEST(clip_takes_its_bounds_from_attributes_or_inputs)

@@ -101,6 +101,8 @@ struct op {
     bool homogeneous;
     /* The number of outputs is part of the node's meaning: those that nobody reads stay. */
     bool needs_outputs;
+    /* Its constants may be infinite: a bound that does not cut, padding that no maximum takes. */
+    bool infinite_constants;
     /* Why a model with this operator is refused under some attributes, for the catalogue; or NULL.
      */
     const char *limits;

@@ -77,5 +77,6 @@ const struct op op_clip = {
     .backward = backward,
     .in_place = true,
     .pointwise = true,
+    .infinite_constants = true,
     .limits = "bounds must be constants",
 };

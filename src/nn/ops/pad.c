@@ -216,5 +216,6 @@ const struct op op_pad = {
     .relayout = relayout,
     .forward = forward,
     .backward = backward,
+    .infinite_constants = true,
     .limits = "pads must be constants and not negative; modes constant, edge and reflect",
 };
