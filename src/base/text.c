@@ -200,9 +200,10 @@ uint64_t text_hash(const char *string)
     return hash ^ hash >> 32;
 }
 
-/* Bytes of the well-formed sequence at the start (RFC 3629, section 4), 0 when there is none. */
-static size_t utf8_sequence(const unsigned char *bytes, size_t left)
+/* The table of well-formed sequences in section 4 of RFC 3629. */
+size_t text_utf8_bytes(const char *string, size_t left)
 {
+    const unsigned char *bytes = (const unsigned char *)string;
     unsigned char first = bytes[0];
     if (first >= 0x01 && first <= 0x7f)
         return 1;
@@ -226,7 +227,7 @@ static size_t utf8_sequence(const unsigned char *bytes, size_t left)
 bool text_is_utf8(const char *bytes, size_t length)
 {
     for (size_t at = 0; at < length;) {
-        size_t step = utf8_sequence((const unsigned char *)bytes + at, length - at);
+        size_t step = text_utf8_bytes(bytes + at, length - at);
         if (step == 0)
             return false;
         at += step;
@@ -237,36 +238,75 @@ bool text_is_utf8(const char *bytes, size_t length)
 size_t text_character(const char *string, uint32_t *out_code)
 {
     const unsigned char *bytes = (const unsigned char *)string;
-    size_t length = utf8_sequence(bytes, strnlen(string, 4));
+    size_t length = text_utf8_bytes(string, strnlen(string, 4));
     *out_code = length == 0 ? 0xfffd : length == 1 ? bytes[0] : bytes[0] & (0x7fU >> length);
     for (size_t i = 1; i < length; i++)
         *out_code = *out_code << 6 | (bytes[i] & 0x3fU);
     return length > 0 ? length : 1;
 }
 
+/* The two-character escapes of RFC 8259 section 7 that a text is likely to have. */
+static const char *json_escape(unsigned char c)
+{
+    switch (c) {
+    case '"':
+        return "\\\"";
+    case '\\':
+        return "\\\\";
+    case '\n':
+        return "\\n";
+    case '\r':
+        return "\\r";
+    case '\t':
+        return "\\t";
+    default:
+        return NULL;
+    }
+}
+
+/* Its length when it is ASCII that stands for itself, which nearly all of it is; else 0. */
+static size_t plain_length(const char *string)
+{
+    size_t length = 0;
+    for (; string[length] != '\0'; length++) {
+        unsigned char c = (unsigned char)string[length];
+        if (c < 0x20 || c > 0x7e || c == '"' || c == '\\')
+            return 0;
+    }
+    return length;
+}
+
+/* One character of a JSON string, the first `step` bytes; 0: they are not UTF-8. */
+static void put_json_character(struct text *text, const char *string, size_t step)
+{
+    unsigned char first = (unsigned char)*string;
+    const char *escape = json_escape(first);
+    if (escape != NULL)
+        text_puts(text, escape);
+    else if (first < 0x20)
+        text_printf(text, "\\u%04x", first);
+    else if (step == 0)
+        text_puts(text, "\xef\xbf\xbd"); /* U+FFFD, the replacement character */
+    else
+        text_append(text, string, step);
+}
+
 void text_put_json_string(struct text *text, const char *string)
 {
-    size_t left = strlen(string);
-    text_puts(text, "\"");
+    size_t plain = plain_length(string), left = plain > 0 ? 0 : strlen(string);
+    text_append(text, "\"", 1);
+    text_append(text, string, plain);
     while (left > 0) {
-        unsigned char first = (unsigned char)*string;
-        size_t step = utf8_sequence((const unsigned char *)string, left);
-        if (first == '"' || first == '\\')
-            text_printf(text, "\\%c", first);
-        else if (first < 0x20)
-            text_printf(text, "\\u%04x", first);
-        else if (step == 0)
-            text_puts(text, "\xef\xbf\xbd"); /* U+FFFD, the replacement character */
-        else
-            text_append(text, string, step);
+        size_t step = text_utf8_bytes(string, left);
+        put_json_character(text, string, step);
         step = step > 0 ? step : 1;
         string += step;
         left -= step;
     }
-    text_puts(text, "\"");
+    text_append(text, "\"", 1);
 }
 
-/* Writes a number of at most so many digits; returns what is behind them. */
+/* Writes the last `places` digits of a number; returns what is behind them. */
 static char *put_digits(char *at, int number, int places)
 {
     for (int i = places; i-- > 0; number /= 10)

@@ -78,66 +78,6 @@ void json_number_print(double value, char out[static JSON_NUMBER_BYTES])
     }
 }
 
-static const char *escape_of(unsigned char c)
-{
-    switch (c) {
-    case '"':
-        return "\\\"";
-    case '\\':
-        return "\\\\";
-    case '\n':
-        return "\\n";
-    case '\r':
-        return "\\r";
-    case '\t':
-        return "\\t";
-    default:
-        return NULL;
-    }
-}
-
-/* Its length when it is ASCII that stands for itself, which nearly all of it is; else 0. */
-static size_t plain_length(const char *string)
-{
-    size_t length = 0;
-    for (; string[length] != '\0'; length++) {
-        unsigned char c = (unsigned char)string[length];
-        if (c < 0x20 || c > 0x7e || c == '"' || c == '\\')
-            return 0;
-    }
-    return length;
-}
-
-static void print_text(const char *string, struct text *text)
-{
-    size_t plain = plain_length(string);
-    if (plain > 0) {
-        text_append(text, "\"", 1);
-        text_append(text, string, plain);
-        text_append(text, "\"", 1);
-        return;
-    }
-    if (!text_is_utf8(string, strlen(string))) { /* out of a URL, or the name of a layer */
-        text_put_json_string(text, string);
-        return;
-    }
-    text_puts(text, "\"");
-    const char *start = string;
-    for (const char *c = string; *c != '\0'; c++) {
-        const char *escape = escape_of((unsigned char)*c);
-        if (escape == NULL && (unsigned char)*c >= 0x20)
-            continue;
-        text_append(text, start, (size_t)(c - start));
-        if (escape != NULL)
-            text_puts(text, escape);
-        else
-            text_printf(text, "\\u%04x", (unsigned)*c);
-        start = c + 1;
-    }
-    text_puts(text, start);
-    text_puts(text, "\"");
-}
-
 static void print_number(const struct json *value, struct text *text)
 {
     char number[JSON_NUMBER_BYTES];
@@ -166,7 +106,7 @@ static bool print_members(const struct json *container, int indent, struct text 
             text_puts(text, ",");
         new_line(inner, text);
         if (v->key != NULL) {
-            print_text(v->key, text);
+            text_put_json_string(text, v->key);
             text_puts(text, indent == COMPACT ? ":" : ": ");
         }
         whole = print_value(v, inner, text) && whole;
@@ -196,7 +136,7 @@ static bool print_value(const struct json *value, int indent, struct text *text)
         if (value->raw)
             text_puts(text, value->string);
         else
-            print_text(value->string, text);
+            text_put_json_string(text, value->string);
         return true;
     case JSON_ARRAY:
     case JSON_OBJECT:

@@ -197,21 +197,10 @@ static bool scan_escape(struct scanner *scanner)
     return true;
 }
 
-/* One UTF-8 sequence of two to four bytes: no overlong form, no surrogate, at most U+10FFFF. */
 static bool scan_utf8(struct scanner *scanner)
 {
-    const unsigned char *bytes = (const unsigned char *)scanner->bytes + scanner->at;
-    size_t left = scanner->size - scanner->at;
-    size_t length = bytes[0] >= 0xf0 ? 4 : bytes[0] >= 0xe0 ? 3 : 2;
-    static const uint32_t smallest[] = {0, 0, 0x80, 0x800, 0x10000};
-
-    bool valid = bytes[0] >= 0xc2 && bytes[0] <= 0xf4 && length <= left;
-    uint32_t code = bytes[0] & (0x7fU >> length);
-    for (size_t i = 1; valid && i < length; i++) {
-        valid = (bytes[i] & 0xc0) == 0x80;
-        code = code << 6 | (bytes[i] & 0x3fU);
-    }
-    if (!valid || code < smallest[length] || code > 0x10ffff || (code >= 0xd800 && code <= 0xdfff))
+    size_t length = text_utf8_bytes(scanner->bytes + scanner->at, scanner->size - scanner->at);
+    if (length == 0)
         return fail_at(scanner, scanner->at, "bytes in a string that are not UTF-8");
     scanner->at += length;
     return true;

@@ -111,13 +111,11 @@ START_TEST(the_manifest_says_where_the_network_came_from)
         "\"evaluation\": null",
         "\"seed\": 18446744073709551615",
         "\"variant\": {\"weights\":{\"bits\":3}}",
-        "{\"name\": \"in\\\"put\\\\1\\u000a\", \"bits\": 8, \"scheme\": \"asymmetric\", \"low\": "
-        "0, "
-        "\"high\": 255, \"scale\": 0.00999999978, \"zero_point\": 100}",
-        "{\"name\": \"conv\", \"input\": \"in\\\"put\\\\1\\u000a\", \"bits\": 3, \"scheme\": "
-        "\"symmetric\", \"low\": -4, \"high\": 3, \"granularity\": \"channel\", \"scale_count\": "
-        "2, "
-        "\"scales\": [0.25, 0.25]}",
+        "{\"name\": \"in\\\"put\\\\1\\n\", \"bits\": 8, \"scheme\": \"asymmetric\", "
+        "\"low\": 0, \"high\": 255, \"scale\": 0.00999999978, \"zero_point\": 100}",
+        "{\"name\": \"conv\", \"input\": \"in\\\"put\\\\1\\n\", \"bits\": 3, \"scheme\": "
+        "\"symmetric\", \"low\": -4, \"high\": 3, \"granularity\": \"channel\", "
+        "\"scale_count\": 2, \"scales\": [0.25, 0.25]}",
     };
     for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
         ck_assert_msg(support_contains(manifest, parts[i]), "%s lacks %s", manifest, parts[i]);

@@ -298,7 +298,6 @@ START_TEST(long_sequences_are_utf8_or_not)
 }
 END_TEST
 
-/* Golden values: date -u -d @SECONDS +%FT%TZ of GNU coreutils. */
 /* Law: a character is its bytes and its code point; what is none is one byte of U+FFFD. */
 START_TEST(characters_are_read_one_by_one)
 {
@@ -329,6 +328,30 @@ START_TEST(characters_are_read_one_by_one)
 }
 END_TEST
 
+/* Law: RFC 8259 section 7; bytes that are no character become U+FFFD one by one. */
+START_TEST(strings_are_escaped_as_json_wants_it)
+{
+    static const struct {
+        const char *string, *json;
+    } rows[] = {
+        {"", "\"\""},
+        {"conv1/weights", "\"conv1/weights\""},
+        {"a\"b\\c", "\"a\\\"b\\\\c\""},
+        {"\n\r\t\x01\x1f\x7f", "\"\\n\\r\\t\\u0001\\u001f\x7f\""},
+        {"\xc3\xbc\xf0\x9f\x98\x80", "\"\xc3\xbc\xf0\x9f\x98\x80\""},
+        {"a\xff\xc3", "\"a\xef\xbf\xbd\xef\xbf\xbd\""},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct text text;
+        text_init(&text, 100);
+        text_put_json_string(&text, rows[i].string);
+        ck_assert_str_eq(text.bytes, rows[i].json);
+        text_finish(&text);
+    }
+}
+END_TEST
+
+/* Golden values: date -u -d @SECONDS +%FT%TZ of GNU coreutils. */
 START_TEST(times_are_rfc_3339_in_utc)
 {
     static const struct {
@@ -373,6 +396,7 @@ int main(void)
     tcase_add_test(cases, short_sequences_are_utf8_or_not);
     tcase_add_test(cases, long_sequences_are_utf8_or_not);
     tcase_add_test(cases, characters_are_read_one_by_one);
+    tcase_add_test(cases, strings_are_escaped_as_json_wants_it);
     tcase_add_test(cases, times_are_rfc_3339_in_utc);
     suite_add_tcase(suite, cases);
     return support_run(suite);

@@ -59,13 +59,16 @@ const char *text_nearest(const char *word, const char *const *names, size_t coun
 /* For tables; the same in every process. */
 uint64_t text_hash(const char *string);
 
-/* True when the bytes are UTF-8 (RFC 3629) without a NUL among them. */
+/* Bytes of the UTF-8 character (RFC 3629) at the start of `left` bytes, of which there are some; 0
+ * when there is none, or a NUL. */
+size_t text_utf8_bytes(const char *bytes, size_t left);
+/* True when the bytes are UTF-8 without a NUL among them. */
 bool text_is_utf8(const char *bytes, size_t length);
 
 /* Bytes of the character at the start of a string that is not empty, and its code point. What is
  * not UTF-8 is U+FFFD, byte by byte. */
 size_t text_character(const char *string, uint32_t *out_code);
 
-/* Seconds since 1970 as RFC 3339 in UTC: "2024-05-01T12:00:00.123Z". */
+/* Milliseconds since 1970 as RFC 3339 in UTC: "2024-05-01T12:00:00.123Z". */
 enum { TEXT_TIME_BYTES = 32 };
 void text_time(int64_t unix_ms, char out[static TEXT_TIME_BYTES]);
