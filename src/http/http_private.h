@@ -171,6 +171,9 @@ void http_arenas_finish(struct http_arenas *arenas);
 struct arena *http_arena_take(struct http_server *server);
 /* Takes back what http_arena_take gave; NULL is fine. */
 void http_arena_give(struct http_server *server, struct arena *arena);
+/* Takes a new arena for what is left to do with the request: its state, the answer and what it took
+ * are gone. With no memory for one the old one stays. */
+void http_arena_change(struct http_request *request);
 
 /* body.c */
 /* True when `begin` has answered: the body is not wanted. */
@@ -235,10 +238,6 @@ bool http_tag_listed(const char *header, const char *quoted_tag, bool strong);
 /* Quality (0 to 1) that an Accept header gives to a media type. */
 double http_accept_quality(const char *header, const char *type);
 
-/* Takes a new arena for what is left to do with the request: its state, the answer and what it took
- * are gone. With no memory for one the old one stays. */
-void http_arena_change(struct http_request *request);
-
 /* budget.c: E_UNAVAILABLE or E_LIMIT when others take it all. */
 bool http_budget_answer(struct http_request *request, struct error *err);
 bool http_budget_body(struct http_request *request, size_t bytes, struct error *err);
@@ -290,15 +289,14 @@ void http_sweeper_stop(struct http_server *server);
 int64_t http_clock_us(void);
 /* Allowed until `start_ms` plus the grace plus `bytes` at the slowest rate. */
 int64_t http_transfer_deadline(const struct http_server *server, int64_t start_ms, uint64_t bytes);
+/* http_suspend without timeout in the middle of a body; false when the server is about to end, and
+ * nothing was done. */
+bool http_hold(struct http_request *request);
 
 /* acceptor.c */
 bool http_acceptor_start(struct http_server *server, struct error *err);
 /* Closes the listening socket as well. */
 void http_acceptor_stop(struct http_server *server);
-
-/* http_suspend without timeout in the middle of a body; false when the server is about to end, and
- * nothing was done. */
-bool http_hold(struct http_request *request);
 
 /* blocking.c */
 void http_pool_init(struct http_pool *pool);

@@ -24,8 +24,7 @@ struct tuning {
     const struct samples *samples;
     const struct bias_tune_target *target;
     struct exec *exec;
-    bool
-        divergence; /* the output is a Softmax: Kullback-Leibler, with its gradient at the logits */
+    bool divergence; /* the loss is Kullback-Leibler, and its gradient that of the logits */
     int loss_tensor; /* where the gradient starts: the logits, or the output */
     float unit;      /* what the gradient counts differences in: the output's root mean square */
     struct sample_order order;

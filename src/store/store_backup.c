@@ -10,9 +10,9 @@
  *
  * A file that step 3 does not find was deleted between 2 and 3, together with its row: then the
  * database is copied again, and when that happens every time, the copy forgets the row as well. A
- * file whose row is there in spite of that is a finding. Files are
- * copied through blob_create and blob_commit, so that each one is compared with its name, and is on
- * disk before the database takes its place. */
+ * file whose row is there in spite of that is a finding. Files are copied through blob_create and
+ * blob_commit, so that each one is compared with its name, and is on disk before the database takes
+ * its place. */
 
 #include "ptqd/store/store_backup.h"
 

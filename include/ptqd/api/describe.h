@@ -2,11 +2,14 @@
 
 /* What is known of an uploaded file: found out once, at upload, and stored as JSON with its row.
  *
- *   model    {"input": {"name", "shape"}, "output": {"name", "shape"}, "macs", "parameters",
- *             "layers"}, where "layers" is the text of a list [{"name", "op", "input_shape",
- *             "output_shape", "kernel", "groups", "macs", "parameters"}]: long, and seldom read.
- * Shapes are in the order of the model file samples  {"shape", "dtype", "labels": true, "classes",
- * "min", "max"} labels   {"shape": [], "dtype", "labels": true, "classes", "min", "max"}
+ *   model     {"input": {"name", "shape"}, "output": {"name", "shape"}, "macs", "parameters",
+ *              "layers"}, where "layers" is the text of a list [{"name", "op", "input_shape",
+ *              "output_shape", "kernel", "groups", "macs", "parameters"}]: long, and seldom read
+ *   data set  {"shape", "dtype", "labels", "labels_only", "classes", "min", "max"}: the shape of a
+ *              sample, [] of labels on their own; "labels" is whether there are some, "classes"
+ *              null where there are none
+ *
+ * Shapes are in the order of the model file.
  */
 
 #include "ptqd/json/json.h"

@@ -10,8 +10,9 @@
  *            digits (flow/losses.h)
  *   histograms  {"layers": [{"name", "weights": values, "activations": values}]} with values
  *            {"low", "high", "counts", "scale", "zero_point", "code_low", "code_high",
- * "scales_low", "scales_high"} of the float network; of several scales "scale" is the one in the
- *            middle, and null stands for what float does not have (recon/distribution.h)
+ *            "scales_low", "scales_high"} of the float network; of several scales "scale" is the
+ *            one in the middle, and null stands for what float does not have
+ *            (recon/distribution.h)
  */
 
 #include "ptqd/flow/run.h"

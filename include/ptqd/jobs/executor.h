@@ -45,8 +45,8 @@ void ticket_took(const struct run_ticket *ticket, const char *step, double secon
 
 struct jobs_executor {
     /* Computes the run on the calling thread. After ticket_report returned false it may give up
-     * with any error, E_CANCELLED by custom. Artifacts are blobs already,
-     * pinned until the outcome is recorded (the worker unpins them). */
+     * with any error, E_CANCELLED by custom. Artifacts are blobs already, pinned until
+     * the outcome is recorded (the worker unpins them). */
     bool (*execute)(void *context, const struct run_ticket *ticket, struct run_outcome *out_outcome,
                     struct error *err);
     /* Called when it is on disk that the run is over, whatever its end: what was kept to go on with

@@ -11,10 +11,10 @@
  *     "pipeline": { … } }
  *
  * Only model and calibration must be given. The memory limit of a run, in MiB, does not change what
- * comes out.  A number of seeds n stands for 0 to n − 1. The
- * pipeline's rows are those of flow/pipeline.h; a list where a row is swept makes one variant per
- * value. "layers" of the pipeline is a list of rules (struct layer_rule), the same for every
- * variant. An unknown field is an error that names it; each error carries a JSON pointer.
+ * comes out. A number of seeds n stands for 0 to n − 1. The pipeline's rows are those of
+ * flow/pipeline.h; a list where a row is swept makes one variant per value. "layers" of the
+ * pipeline is a list of rules (struct layer_rule), the same for every variant. An unknown field is
+ * an error that names it; each error carries a JSON pointer.
  */
 
 #include "ptqd/base/arena.h"

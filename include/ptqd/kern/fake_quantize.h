@@ -27,8 +27,8 @@ void fake_quantize_f32_grad_x(const float *x, size_t count, float scale, int32_t
                               int32_t low, int32_t high, const float *grad_y, bool fresh,
                               float *grad_x);
 
-/* The same gradient of x (`grad_x` NULL: not wanted), and those of the
- * format's own numbers, added up over all elements, with q the code of x:
+/* The same gradient of x (`grad_x` NULL: not wanted), and those of the format's own numbers, added
+ * up over all elements, with q the code of x:
  *
  *     ∂y/∂scale       inside the range q − zero_point − x/scale, outside q − zero_point
  *     ∂y/∂zero_point  inside 0, outside −scale

@@ -73,9 +73,8 @@ struct trained_activation {
 struct trainee {
     struct quant_network *network;
     struct trainee_options options;
-    bool hard; /* round: codes instead of soft values */
-    double
-        blend; /* weights, qparam: share of the quantized weight in ŵ, the rest is w; 1 at first */
+    bool hard;    /* round: codes instead of soft values */
+    double blend; /* weights, qparam: λ above; 1 at first */
     struct trained_layer *layers;
     int layer_count;
     struct trained_activation *activations;

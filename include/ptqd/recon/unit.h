@@ -5,10 +5,10 @@
  * The nodes of network->graph are divided, in execution order, into units without a rest:
  *
  *   layer    one MAC operator with the quantizer of its input and its activation function
- *   block    what lies between two places where a single tensor is alive: a residual block,
- * branches included; there, a depthwise convolution and the pointwise one behind it are joined
- *            (depthwise-separable block), with the expansion in front when the last one is linear
- *            (inverted residual); any other MAC operator is a block of its own
+ *   block    what lies between two places where a single tensor is alive: a residual block with
+ *            its branches; there, a depthwise convolution and the pointwise one behind it are
+ *            joined (depthwise-separable block), with the expansion in front when the last one is
+ *            linear (inverted residual); any other MAC operator is a block of its own
  *   network  everything
  *
  * (Blocks: Li et al., BRECQ, arXiv 2102.05426, section 3.2; arXiv 2203.05492, 4.2.)

@@ -43,9 +43,9 @@ struct store_options {
      * and write small things; when there is no owner it migrates as one. */
     bool guest;
     bool existing; /* there is a database; else E_NOT_FOUND, and nothing is made */
-    bool
-        keep_orphans; /* the owner leaves files that nothing names, for store_repair to report; else
-                       * it removes those that a crash left, little by little after the opening */
+    /* The owner leaves files that nothing names, for store_repair to report; else it removes those
+     * that a crash left, little by little after the opening. */
+    bool keep_orphans;
     struct store_limits limits;
     struct store_fault fault;
 };
