@@ -1,7 +1,8 @@
 /* What requests may take together: memory of the bodies that are collected, the number of those
  * that stream to a sink, each of which holds a file open, and memory of the answers on the way.
  *
- * Memory of bodies is counted as received; a text that grows may hold twice that for a moment. An
+ * Memory of bodies is counted as received; a text that grows may hold twice that for a moment. One
+ * owner has half of it: who sends slowly, or stops, would keep all others from submitting. An
  * answer keeps all that it was made of until it is sent, and who reads slowly may take hours: so
  * large ones are counted. As many of them are made at once as there are threads. What has changed
  * something is answered in any case: who is told to try again would do it twice.
@@ -11,18 +12,38 @@
 
 #include <string.h>
 
+/* `before`: bytes of all others. */
+static bool fits_share(struct http_request *request, uint64_t before, size_t bytes,
+                       struct error *err)
+{
+    uint64_t share = request->server->options.body_memory_bytes / 2;
+    if (before + bytes <= share)
+        return true;
+    uint64_t own = http_peer_body_bytes(request);
+    return own + bytes <= share ||
+           FAIL(err, E_LIMIT, "the bodies of \"%s\" take %llu bytes; one may have %llu",
+                request->owner, (unsigned long long)own, (unsigned long long)share);
+}
+
+static bool fits_all(const struct http_server *server, uint64_t before, size_t bytes,
+                     struct error *err)
+{
+    uint64_t limit = server->options.body_memory_bytes;
+    return before + bytes <= limit ||
+           FAIL(err, E_UNAVAILABLE,
+                "the bodies of other requests take %llu of %llu bytes; try again later",
+                (unsigned long long)before, (unsigned long long)limit);
+}
+
 bool http_budget_body(struct http_request *request, size_t bytes, struct error *err)
 {
     struct http_server *server = request->server;
-    uint64_t limit = server->options.body_memory_bytes;
     uint64_t before = atomic_fetch_add(&server->body_bytes, bytes);
-    if (before + bytes > limit) {
+    if (!fits_all(server, before, bytes, err) || !fits_share(request, before, bytes, err)) {
         atomic_fetch_sub(&server->body_bytes, bytes);
-        return FAIL(err, E_UNAVAILABLE,
-                    "the bodies of other requests take %llu of %llu bytes; try again later",
-                    (unsigned long long)before, (unsigned long long)limit);
+        return false;
     }
-    request->charged_bytes += bytes;
+    atomic_fetch_add(&request->peer->body_bytes, bytes);
     return true;
 }
 
@@ -82,9 +103,9 @@ bool http_budget_upload(struct http_request *request, struct error *err)
 void http_budget_release(struct http_request *request)
 {
     struct http_server *server = request->server;
-    atomic_fetch_sub(&server->body_bytes, request->charged_bytes);
+    atomic_fetch_sub(&server->body_bytes, atomic_exchange(&request->peer->body_bytes, 0));
     atomic_fetch_sub(&server->answer_bytes, request->answer_bytes);
-    request->charged_bytes = request->answer_bytes = 0;
+    request->answer_bytes = 0;
     if (!request->uploads)
         return;
     pthread_mutex_lock(&server->lock);

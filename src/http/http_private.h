@@ -23,10 +23,11 @@ enum { ANSWER_HEADERS_MAX = 16, HTTP_ID_BYTES = 65 };
 struct peer {
     struct http_server *server;
     int fd;
-    int64_t deadline_ms; /* the sweeper cuts it then; 0: never */
-    bool idle;           /* no request keeps its place: in the list of idle ones */
-    bool cut;            /* its socket was shut down */
-    uint64_t owner;      /* hash of whose request is under way; 0: nobody's */
+    int64_t deadline_ms;      /* the sweeper cuts it then; 0: never */
+    bool idle;                /* no request keeps its place: in the list of idle ones */
+    bool cut;                 /* its socket was shut down */
+    uint64_t owner;           /* hash of whose request is under way; 0: nobody's */
+    atomic_size_t body_bytes; /* of the budget of bodies, its request's */
     struct peer *previous, *next;
     struct peer *previous_idle, *next_idle;
     /* Of the newest request, as it came; only used by the connection's own thread. */
@@ -85,9 +86,8 @@ struct http_request {
     bool refused; /* the rest of the body is dropped, then `error` is the answer */
     struct error error;
 
-    size_t charged_bytes; /* of the budget of bodies */
-    size_t answer_bytes;  /* of the budget of answers */
-    bool uploads;         /* in the server's list */
+    size_t answer_bytes; /* of the budget of answers */
+    bool uploads;        /* in the server's list */
     struct http_request *previous_upload, *next_upload;
 
     void *state;
@@ -274,6 +274,8 @@ void http_peer_idle(struct http_request *request, int64_t deadline_ms);
 void http_set_deadline(struct http_request *request, int64_t deadline_ms);
 /* Shuts the socket down; the lock is held. */
 void http_peer_cut(struct http_server *server, struct peer *peer);
+/* Bytes of collected bodies of all requests under way of the same owner; 0 when it has none. */
+uint64_t http_peer_body_bytes(struct http_request *request);
 
 struct gnutls_cert_auth_info_st; /* GnuTLS declares it only where it is used */
 /* tls.c: the certificate for a handshake; of the type gnutls_certificate_retrieve_function3. */

@@ -155,8 +155,8 @@ bool http_peer_busy(struct http_request *request, struct error *err)
 {
     struct http_server *server = request->server;
     unsigned limit = server->options.connections_per_owner;
-    bool limited = limit > 0 && request->owner[0] != '\0';
-    uint64_t owner = limited ? text_hash(request->owner) : 0;
+    uint64_t owner = request->owner[0] != '\0' ? text_hash(request->owner) : 0;
+    bool limited = limit > 0 && owner != 0;
     pthread_mutex_lock(&server->lock);
     bool fits = !limited || server->peer_count <= limit || count_of(server, owner) < limit;
     if (fits) {
@@ -166,6 +166,18 @@ bool http_peer_busy(struct http_request *request, struct error *err)
     pthread_mutex_unlock(&server->lock);
     return fits || FAIL(err, E_LIMIT, "\"%s\" has %u requests under way, as many as one may have",
                         request->owner, limit);
+}
+
+uint64_t http_peer_body_bytes(struct http_request *request)
+{
+    struct http_server *server = request->server;
+    uint64_t bytes = 0;
+    pthread_mutex_lock(&server->lock);
+    uint64_t owner = request->peer->owner;
+    for (struct peer *peer = owner != 0 ? server->peers : NULL; peer != NULL; peer = peer->next)
+        bytes += peer->owner == owner ? atomic_load(&peer->body_bytes) : 0;
+    pthread_mutex_unlock(&server->lock);
+    return bytes;
 }
 
 void http_peer_idle(struct http_request *request, int64_t deadline_ms)

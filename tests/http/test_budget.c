@@ -109,17 +109,31 @@ static void wait_for(uint64_t bytes, uint64_t uploads)
 
 START_TEST(bodies_share_their_memory)
 {
+    static const char *const owners[] = {"a", "b", "c"};
     int held[3];
     for (size_t i = 0; i < 3; i++)
-        held[i] = begin_body("/echo/a", "a", 999);
+        held[i] = begin_body("/echo/a", owners[i], 999);
     wait_for(3 * 999, 0);
-    ck_assert_int_eq(end_body(begin_body("/echo/b", "a", 0), 1000), 503);
+    ck_assert_int_eq(end_body(begin_body("/echo/b", "d", 0), 1000), 503);
     struct reply reply = client_get(server.port, "/echo/c"); /* needs none of it */
     ck_assert_int_eq(reply.status, 200);
     reply_free(&reply);
     wait_for(3 * 999, 0);
     for (size_t i = 0; i < 3; i++)
         ck_assert_int_eq(end_body(held[i], 1), 200);
+    wait_for(0, 0);
+    ck_assert_int_eq(end_body(begin_body("/echo/b", "a", 0), 1000), 200);
+}
+END_TEST
+
+/* Law: the bodies of one owner leave room for those of others. */
+START_TEST(an_owner_has_half_of_the_memory)
+{
+    int held = begin_body("/echo/a", "a", 999);
+    wait_for(999, 0);
+    ck_assert_int_eq(end_body(begin_body("/echo/b", "a", 0), 1000), 429);
+    ck_assert_int_eq(end_body(begin_body("/echo/b", "b", 0), 1000), 200);
+    ck_assert_int_eq(end_body(held, 1), 200);
     wait_for(0, 0);
     ck_assert_int_eq(end_body(begin_body("/echo/b", "a", 0), 1000), 200);
 }
@@ -208,6 +222,7 @@ int main(void)
     tcase_set_timeout(tcase, 30);
     tcase_add_checked_fixture(tcase, setup, teardown);
     tcase_add_test(tcase, bodies_share_their_memory);
+    tcase_add_test(tcase, an_owner_has_half_of_the_memory);
     tcase_add_test(tcase, a_body_that_never_ends_gives_its_memory_back);
     tcase_add_test(tcase, answers_share_their_memory);
     tcase_add_test(tcase, uploads_are_counted_together_and_by_owner);
