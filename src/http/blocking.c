@@ -1,5 +1,8 @@
 /* Pools: threads on which the handlers of blocking routes run, and sinks take bodies, while the
- * connection is suspended, so that reading a large model never holds up other requests. */
+ * connection is suspended, so that reading a large model never holds up other requests.
+ *
+ * Owners take turns: next is the oldest request of the owner who has waited longest since a thread
+ * took one of its requests. Who sends a hundred at once waits for them, and nobody else does. */
 
 #include "http_private.h"
 
@@ -8,18 +11,48 @@
 
 enum { POOL_WAITING_MAX = 256 };
 
+/* The lock is held, as in those that follow. */
+static bool has_owner_of(const struct http_request *a, const struct http_request *b)
+{
+    return strcmp(a->owner, b->owner) == 0;
+}
+
+/* That of its owner's other requests, 0 when none of them waits. */
+static uint64_t turn_of(const struct http_pool *pool, const struct http_request *request)
+{
+    const struct http_request *other = pool->first;
+    while (other != NULL && !has_owner_of(other, request))
+        other = other->next_pooled;
+    return other != NULL ? other->owner_turn : 0;
+}
+
+/* Takes out the next one; there is one. */
+static struct http_request *take_next(struct http_pool *pool)
+{
+    struct http_request **next = &pool->first;
+    for (struct http_request **link = next; *link != NULL; link = &(*link)->next_pooled) {
+        if ((*link)->owner_turn < (*next)->owner_turn)
+            next = link;
+    }
+    struct http_request *request = *next;
+    *next = request->next_pooled;
+    if (*next == NULL)
+        pool->end = next;
+    pool->waiting--;
+    pool->turns++;
+    for (struct http_request *other = pool->first; other != NULL; other = other->next_pooled) {
+        if (has_owner_of(other, request))
+            other->owner_turn = pool->turns;
+    }
+    return request;
+}
+
 static struct http_request *take(struct http_pool *pool)
 {
     pthread_mutex_lock(&pool->lock);
     while (pool->first == NULL && !pool->stopping)
         pthread_cond_wait(&pool->wake, &pool->lock);
-    struct http_request *request = pool->first;
-    if (request != NULL) {
-        pool->first = request->next_pooled;
-        if (pool->first == NULL)
-            pool->last = NULL;
-        pool->waiting--;
-    }
+    struct http_request *request = pool->first != NULL ? take_next(pool) : NULL;
     pthread_mutex_unlock(&pool->lock);
     return request;
 }
@@ -51,12 +84,10 @@ static bool finish_pooled(struct http_request *request, void *context, struct er
 static void append(struct http_pool *pool, struct http_request *request, http_handler *handler)
 {
     request->pooled = handler;
+    request->owner_turn = turn_of(pool, request);
     request->next_pooled = NULL;
-    if (pool->last == NULL)
-        pool->first = request;
-    else
-        pool->last->next_pooled = request;
-    pool->last = request;
+    *pool->end = request;
+    pool->end = &request->next_pooled;
     pool->waiting++;
     pthread_cond_signal(&pool->wake);
 }
@@ -89,6 +120,7 @@ void http_pool_init(struct http_pool *pool)
 {
     pthread_mutex_init(&pool->lock, NULL);
     pthread_cond_init(&pool->wake, NULL);
+    pool->end = &pool->first;
 }
 
 void http_pool_finish(struct http_pool *pool)

@@ -104,14 +104,17 @@ struct http_request {
 
     http_handler *pooled; /* on a pool, or waiting for it; else NULL */
     bool pool_failed;
+    uint64_t owner_turn; /* when a thread of it last took one of the owner's; 0: not known */
     struct http_request *next_pooled;
 };
 
 struct http_pool {
     pthread_mutex_t lock;
     pthread_cond_t wake;
-    struct http_request *first, *last; /* waiting for a thread */
+    struct http_request *first; /* waiting for a thread, in the order of coming */
+    struct http_request **end;  /* where the next one is put */
     size_t waiting;
+    uint64_t turns; /* requests that a thread has taken */
     bool stopping;
     pthread_t *threads;
     unsigned thread_count;
