@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { POOL_WAITING_MAX = 256 };
+enum { POOL_WAITING_MAX = 256, POOL_WAITING_SHARE = 128 /* of one owner */ };
 
 /* The lock is held, as in those that follow. */
 static bool has_owner_of(const struct http_request *a, const struct http_request *b)
@@ -99,12 +99,22 @@ void http_pool_add(struct http_pool *pool, struct http_request *request, http_ha
     pthread_mutex_unlock(&pool->lock);
 }
 
+static int count_of(const struct http_pool *pool, const struct http_request *request)
+{
+    int count = 0;
+    for (const struct http_request *other = pool->first; other != NULL; other = other->next_pooled)
+        count += has_owner_of(other, request);
+    return count;
+}
+
 bool http_block(struct http_request *request, http_handler *handler, struct error *err)
 {
     struct http_pool *pool = &request->server->pool;
     pthread_mutex_lock(&pool->lock);
     bool full = pool->waiting == POOL_WAITING_MAX || pool->stopping;
-    if (!full) {
+    bool fits =
+        !full && (request->owner[0] == '\0' || count_of(pool, request) < POOL_WAITING_SHARE);
+    if (fits) {
         /* Suspended first: a thread may be done before this one returns. */
         http_suspend(request, finish_pooled, HTTP_NO_TIMEOUT);
         append(pool, request, handler);
@@ -113,7 +123,9 @@ bool http_block(struct http_request *request, http_handler *handler, struct erro
     if (full)
         return FAIL(err, E_UNAVAILABLE, "%d requests of this kind wait already; try again later",
                     POOL_WAITING_MAX);
-    return true;
+    return fits || FAIL(err, E_LIMIT,
+                        "%d requests of this kind of \"%s\" wait already, as many as one may have",
+                        POOL_WAITING_SHARE, request->owner);
 }
 
 void http_pool_init(struct http_pool *pool)

@@ -10,7 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { REQUESTS_MAX = 16 };
+enum { REQUESTS_MAX = 160 };
 
 static struct small_server server;
 
@@ -79,6 +79,14 @@ static void wait_for_suspended(uint64_t count)
         ck_assert_int_lt(client_now_ms(), end);
 }
 
+static void open_it(void)
+{
+    pthread_mutex_lock(&lock);
+    open_gate = true;
+    pthread_cond_broadcast(&opened);
+    pthread_mutex_unlock(&lock);
+}
+
 /* Sends requests of owners in this order and returns in which they were served. */
 static const char *order_of(const char *owners)
 {
@@ -88,10 +96,7 @@ static const char *order_of(const char *owners)
         held[i] = ask_as(owners[i]);
         wait_for_suspended(i + 1);
     }
-    pthread_mutex_lock(&lock);
-    open_gate = true;
-    pthread_cond_broadcast(&opened);
-    pthread_mutex_unlock(&lock);
+    open_it();
     for (size_t i = 0; i < count; i++) {
         struct reply reply = client_receive(held[i], false);
         ck_assert_int_eq(reply.status, 200);
@@ -114,6 +119,31 @@ START_TEST(owners_take_turns)
 }
 END_TEST
 
+/* Law: one owner leaves places to wait for those of others. */
+START_TEST(an_owner_has_no_more_waiting_than_its_share)
+{
+    enum { SHARE = 128, RUNNING = 1 };
+    int held[RUNNING + SHARE];
+    for (size_t i = 0; i < RUNNING + SHARE; i++)
+        held[i] = ask_as('a');
+    wait_for_suspended(RUNNING + SHARE);
+    struct reply reply = client_call(server.port, "GET", "/serve", "From: a\r\n", NULL, 0);
+    ck_assert_int_eq(reply.status, 429);
+    ck_assert_msg(support_contains(reply.body, "128 requests of this kind of \"a\""), "%s",
+                  reply.body);
+    reply_free(&reply);
+    int other = ask_as('b');
+    wait_for_suspended(RUNNING + SHARE + 1);
+    open_it();
+    reply = client_receive(other, false);
+    ck_assert_int_eq(reply.status, 200);
+    reply_free(&reply);
+    close(other);
+    for (size_t i = 0; i < RUNNING + SHARE; i++)
+        close(held[i]);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("blocking");
@@ -122,6 +152,7 @@ int main(void)
     tcase_add_checked_fixture(tcase, setup, teardown);
     tcase_add_test(tcase, requests_of_one_owner_keep_their_order);
     tcase_add_test(tcase, owners_take_turns);
+    tcase_add_test(tcase, an_owner_has_no_more_waiting_than_its_share);
     suite_add_tcase(suite, tcase);
     return support_run(suite);
 }

@@ -138,7 +138,8 @@ int64_t http_clock_ms(void);
  * resumes it then, and when it stops; without one somebody must. */
 void http_suspend(struct http_request *request, http_handler *next, int64_t timeout_ms);
 /* In a handler that is not blocking: `handler` runs on a thread of the pool, where it may wait, and
- * what it answers is sent. E_UNAVAILABLE when too many wait already. */
+ * what it answers is sent. E_UNAVAILABLE when too many wait already, E_LIMIT when they are
+ * too many of its owner. */
 bool http_block(struct http_request *request, http_handler *handler, struct error *err);
 /* From any thread; only the first call after a suspension counts. The caller makes sure that the
  * request has not ended: it ends only after `next` has run. */
