@@ -135,45 +135,6 @@ static enum MHD_Result answer_error(struct http_request *request, const struct e
     return http_send(request);
 }
 
-static enum MHD_Result on_header(struct http_server *server, struct MHD_Connection *connection,
-                                 const struct request_line *line, void **slot)
-{
-    struct http_request *request = create_request(server, connection);
-    if (request == NULL)
-        return MHD_NO;
-    if (!http_peer_begin(request, http_transfer_deadline(server, request->started_ms, 0))) {
-        destroy_request(request);
-        return MHD_NO;
-    }
-    *slot = request;
-    http_log_begin(request);
-
-    struct error err = {0};
-    if (!http_check_framing(connection, line, &err)) {
-        request->method = request->path = "";
-        http_add_header(request, MHD_HTTP_HEADER_CONNECTION, "close");
-        return answer_error(request, &err);
-    }
-    uint64_t length = http_content_length(connection);
-    /* A client that waits for leave to send has not sent what would have to be dropped. */
-    bool droppable =
-        MHD_lookup_connection_value(connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_EXPECT) == NULL &&
-        (length == UINT64_MAX || length <= server->options.swallow_bytes);
-    if (!accept_header(request, line->url, line->method, &err) || !keep_place(request, &err)) {
-        if (!droppable)
-            return answer_error(request, &err);
-        http_refuse(request, &err);
-        return MHD_YES;
-    }
-    if (http_is_answered(request))
-        return droppable ? MHD_YES : http_send(request);
-    if (length != UINT64_MAX && length > request->body_limit) {
-        http_fail_size(request, length, &err);
-        return answer_error(request, &err);
-    }
-    return MHD_YES;
-}
-
 /* The body may have taken hours, in which a token was revoked. */
 static bool begin_handling(struct http_request *request, void *context, struct error *err)
 {
@@ -224,6 +185,47 @@ static enum MHD_Result continue_request(struct http_request *request, const char
         return MHD_YES;
     }
     return MHD_NO;
+}
+
+static enum MHD_Result on_header(struct http_server *server, struct MHD_Connection *connection,
+                                 const struct request_line *line, void **slot)
+{
+    struct http_request *request = create_request(server, connection);
+    if (request == NULL)
+        return MHD_NO;
+    if (!http_peer_begin(request, http_transfer_deadline(server, request->started_ms, 0))) {
+        destroy_request(request);
+        return MHD_NO;
+    }
+    *slot = request;
+    http_log_begin(request);
+
+    struct error err = {0};
+    if (!http_check_framing(connection, line, &err)) {
+        request->method = request->path = "";
+        http_add_header(request, MHD_HTTP_HEADER_CONNECTION, "close");
+        return answer_error(request, &err);
+    }
+    uint64_t length = http_content_length(connection);
+    /* A client that waits for leave to send has not sent what would have to be dropped. */
+    bool droppable =
+        MHD_lookup_connection_value(connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_EXPECT) == NULL &&
+        (length == UINT64_MAX || length <= server->options.swallow_bytes);
+    if (!accept_header(request, line->url, line->method, &err) || !keep_place(request, &err)) {
+        if (!droppable)
+            return answer_error(request, &err);
+        http_refuse(request, &err);
+        return MHD_YES;
+    }
+    if (http_is_answered(request))
+        return droppable ? MHD_YES : http_send(request);
+    if (length != UINT64_MAX && length > request->body_limit) {
+        http_fail_size(request, length, &err);
+        return answer_error(request, &err);
+    }
+    /* Who waits for leave to send nothing is answered now: later libmicrohttpd takes the request
+     * that follows for a body, and closes the connection. */
+    return length == 0 && !droppable ? continue_request(request, NULL, &(size_t){0}) : MHD_YES;
 }
 
 enum MHD_Result http_on_request(void *context, struct MHD_Connection *connection, const char *url,

@@ -217,6 +217,31 @@ START_TEST(requests_in_one_packet_are_answered_in_order)
 }
 END_TEST
 
+/* Requests without a body that wait for leave to send it. */
+static const char *const expectant[] = {
+    GET_ECHO HOST "Expect: 100-continue\r\n\r\n",
+    POST_ECHO "Expect: 100-continue\r\nContent-Length: 0\r\n\r\n",
+    "GET /park?ms=1 HTTP/1.1\r\n" HOST "Expect: 100-continue\r\n\r\n", /* waits */
+};
+enum { EXPECTANT = sizeof(expectant) / sizeof(expectant[0]) };
+
+/* Law: what comes behind it is not taken for its body. */
+START_TEST(who_waits_for_leave_to_send_nothing_is_answered)
+{
+    for (int followed = 0; followed < 2; followed++) {
+        int fd = client_connect(server.port);
+        char both[512];
+        (void)snprintf(both, sizeof(both), "%s%s", expectant[_i],
+                       followed ? GET_ECHO HOST "\r\n" : "");
+        client_send_text(fd, both);
+        struct reply reply = client_receive(fd, false);
+        ck_assert_msg(reply.status == 200, "%s: %d", both, reply.status);
+        reply_free(&reply);
+        close(fd);
+    }
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("framing");
@@ -228,6 +253,7 @@ int main(void)
     tcase_add_loop_test(tcase, a_plain_request_is_answered, 0, PLAIN);
     tcase_add_test(tcase, a_large_header_in_pieces_is_answered);
     tcase_add_test(tcase, requests_in_one_packet_are_answered_in_order);
+    tcase_add_loop_test(tcase, who_waits_for_leave_to_send_nothing_is_answered, 0, EXPECTANT);
     suite_add_tcase(suite, tcase);
     return support_run(suite);
 }
