@@ -151,8 +151,12 @@ static bool solve_layer(struct reconstruction *r, struct quant_layer *layer,
                                 : solve(r, layer, NULL, 1.0);
 }
 
+/* An output whose variance is a smaller share of its mean square does not vary: samples are alike,
+ * or there is one. In units of that variance its biases would have nowhere to go. */
+static const double STILL = 1e-4;
+
 /* Root mean variance over the channels of a layer's float output, [positions][K], which is named
- * `tensor`. */
+ * `tensor`; root mean square of one that does not vary. */
 static bool output_scale(struct arena *arena, const char *tensor, const struct captured *output,
                          int64_t K, double *out_scale, struct error *err)
 {
@@ -161,13 +165,14 @@ static bool output_scale(struct arena *arena, const char *tensor, const struct c
     double *squares = ARENA_ARRAY(arena, double, K, err);
     if (!means || !squares || !captured_add_channels(output, K, arena, means, squares, err))
         return false;
-    double sum = 0.0, largest = 0.0;
+    double variance = 0.0, sum = 0.0, largest = 0.0;
     for (int64_t k = 0; k < K; k++) {
         double mean = means[k] / (double)positions, square = squares[k] / (double)positions;
-        sum += fmax(square - mean * mean, 0.0);
+        variance += fmax(square - mean * mean, 0.0);
+        sum += square;
         largest = fmax(largest, square);
     }
-    *out_scale = sqrt(sum / (double)K);
+    *out_scale = sqrt((variance > STILL * sum ? variance : sum) / (double)K);
     return ranges_check_size(tensor, sqrt(largest), err);
 }
 

@@ -148,6 +148,32 @@ START_TEST(small_outputs_are_tuned_as_well)
 }
 END_TEST
 
+/* Law: a single sample, for which no layer's output varies, can be tuned to as well. */
+START_TEST(biases_are_tuned_to_a_single_sample)
+{
+    struct sketch sketch;
+    sketch_init(&sketch, arena, 13);
+    int x = sketch_input(&sketch, "x", SKETCH(1, 8));
+    int weights = sketch_constant(&sketch, "weights", SKETCH(8, SMALL_NETWORK_CLASSES));
+    int bias = sketch_constant(&sketch, "bias", SKETCH(SMALL_NETWORK_CLASSES));
+    int y = sketch_node(&sketch, "Gemm", "y", x, weights, bias, SKETCH_END);
+    struct graph *graph = sketch_finish(&sketch, y);
+    struct dataset *samples = small_network_data(arena, graph, 1, false, 2);
+    struct run_request request = {
+        .model = graph,
+        .calibration = samples,
+        .pipeline = &pipeline,
+        .origin = {.program_version = "test", .variant = "{}"},
+    };
+    struct run_result *result;
+    pipeline.weights.bits = 2;
+    pipeline.optimize.variable = 0;
+    pipeline.postprocess.epochs = 2000;
+    ck_assert_ok(run_execute(arena, &request, &result, &err), &err);
+    ck_assert_double_gt(result->output_sqnr_db, 40.0);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("extreme_values");
@@ -159,6 +185,7 @@ int main(void)
                         BIAS_CORRECT + 1);
     tcase_add_test(tcase, values_that_are_too_large_are_refused);
     tcase_add_test(tcase, small_outputs_are_tuned_as_well);
+    tcase_add_test(tcase, biases_are_tuned_to_a_single_sample);
     suite_add_tcase(suite, tcase);
     return support_run(suite);
 }
