@@ -300,7 +300,7 @@ static const struct param rows[] = {
      .min = 1,
      .max = 1024,
      .unit = "samples",
-     .help = "Samples per step of training.",
+     .help = "Samples per step of training; all where fewer are used.",
      .sweep = true,
      FIELD(optimize.batch)},
     {.name = "optimize.epochs",
@@ -383,7 +383,7 @@ static const struct param rows[] = {
      .min = 1,
      .max = 1024,
      .unit = "samples",
-     .help = "Samples per step of bias tuning.",
+     .help = "Samples per step of bias tuning; all where fewer are used.",
      .sweep = true,
      FIELD(postprocess.batch)},
     {.name = "postprocess.learning_rate",
@@ -527,13 +527,6 @@ bool pipeline_check(const struct pipeline *pipeline, struct error *err)
             continue; /* both given, as what is not given is 0 */
         (void)fail_narrow(err);
         return error_at(err, "/layers/%zu/weights/narrow", i);
-    }
-    if (pipeline->postprocess.bias == BIAS_TUNE && pipeline->samples > 0 &&
-        pipeline->postprocess.batch > pipeline->samples) {
-        (void)FAIL(err, E_INVALID,
-                   "postprocess.batch is %lld; it can't be more than the %lld samples used",
-                   (long long)pipeline->postprocess.batch, (long long)pipeline->samples);
-        return error_at(err, "/postprocess/batch");
     }
     return true;
 }

@@ -201,10 +201,10 @@ END_TEST
 
 START_TEST(rules_between_rows_are_checked_in_every_variant)
 {
-    ck_assert_fails(parse("{" FILES ",\"pipeline\":{\"samples\":[128,32],"
-                          "\"postprocess\":{\"bias\":\"tune\",\"batch\":[16,64]}}}"),
-                    &err, E_INVALID, "can't be more than the 32 samples");
-    ck_assert_str_eq(err.pointer, "/pipeline/postprocess/batch");
+    ck_assert_fails(parse("{" FILES ",\"pipeline\":{\"weights\":{\"narrow\":[false,true],"
+                          "\"scheme\":[\"symmetric\",\"asymmetric\"]}}}"),
+                    &err, E_INVALID, "weights.narrow is true with weights.scheme \"asymmetric\"");
+    ck_assert_str_eq(err.pointer, "/pipeline/weights/narrow");
 }
 END_TEST
 
