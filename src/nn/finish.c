@@ -68,15 +68,40 @@ static bool check_constants(const struct graph *graph, struct error *err)
 
 enum { UNSUPPORTED_TEXT_BYTES = 800 }; /* leaves room for a context in struct error */
 
+/* [tensors] Lists of integers that are there; of a file that is not read to its end, also what
+ * nothing writes yet. */
+static bool *find_integers(const struct graph *graph, struct error *err)
+{
+    bool *is_integer = ARENA_ARRAY(graph->arena, bool, graph->tensor_count, err);
+    for (int i = 0; is_integer != NULL && i < graph->tensor_count; i++) {
+        const struct tensor *tensor = &graph->tensors[i];
+        is_integer[i] = tensor->integers != NULL ||
+                        (tensor->values == NULL && tensor->producer < 0 && i != graph->input);
+    }
+    return is_integer;
+}
+
+/* The operator of a node that has none yet; NULL when it is not supported. */
+static const struct op *resolve(const struct node *node, bool *is_integer)
+{
+    if (!integers_make(node, is_integer))
+        return op_find(node->op_type);
+    is_integer[node->outputs[0]] = true;
+    return &op_integers;
+}
+
 bool graph_resolve(struct graph *graph, struct error *err)
 {
+    bool *is_integer = find_integers(graph, err);
+    if (is_integer == NULL)
+        return false;
     struct text list;
     text_init(&list, ERROR_MESSAGE_BYTES);
     int missing = 0, hidden = 0;
     for (int i = 0; i < graph->node_count; i++) {
         struct node *node = &graph->nodes[i];
         if (node->op == NULL)
-            node->op = op_find(node->op_type);
+            node->op = resolve(node, is_integer);
         if (node->op != NULL)
             continue;
         missing++;
@@ -193,6 +218,11 @@ bool graph_infer_constants(struct graph *graph, struct error *err)
     int kept = 0;
     for (int i = 0; i < graph->node_count; i++) {
         struct node *node = &graph->nodes[i];
+        if (node->op == &op_integers) {
+            if (!integers_evaluate(graph, node, err))
+                return error_context(err, "node '%s' (%s)", node->name, node->op_type);
+            continue;
+        }
         if (!node_infer(graph, node, err))
             return false;
         if (reads_batched(graph, node))

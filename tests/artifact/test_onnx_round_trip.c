@@ -2,7 +2,6 @@
 
 #include "ptqd/artifact/onnx_writer.h"
 #include "ptqd/nn/model.h"
-#include "ptqd/nn/resize_node.h"
 
 #include "graph_run.h"
 #include "onnx.pb-c.h"
@@ -36,16 +35,6 @@ static struct graph *build(const struct sketch_case *row)
     return sketch_finish(&sketch, row->build(&sketch, x));
 }
 
-/* Sizes for any number of samples are computed in the file, which the importer doesn't read. */
-static bool computes_sizes(const struct graph *graph)
-{
-    for (int i = 0; i < graph->node_count; i++)
-        if (strcmp(graph->nodes[i].op_type, "Resize") == 0 &&
-            resize_node_of(&graph->nodes[i])->by_sizes)
-            return true;
-    return false;
-}
-
 /* Law: the graph that is read computes what the written one does. */
 static void check_round_trip(const struct sketch_case *row)
 {
@@ -53,11 +42,6 @@ static void check_round_trip(const struct sketch_case *row)
     size_t size;
     struct graph *graph = build(row), *again;
     ck_assert_ok(onnx_write_graph(arena, graph, "test", &bytes, &size, &err), &err);
-    if (computes_sizes(graph)) {
-        ck_assert_fails(model_import(arena, bytes, size, &again, NULL, &err), &err, E_UNSUPPORTED,
-                        "(Shape)");
-        return;
-    }
     ck_assert_ok(model_import(arena, bytes, size, &again, NULL, &err), &err);
     int64_t inputs = tensor_elements(&graph->tensors[graph->input], SAMPLES);
     int64_t outputs = tensor_elements(&graph->tensors[graph->output], SAMPLES);

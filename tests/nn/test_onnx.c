@@ -124,6 +124,32 @@ START_TEST(lists_and_texts_arrive_as_attributes)
 }
 END_TEST
 
+/* A number that comes as a tensor, as it does with ConstantOfShape, is that number. */
+START_TEST(a_tensor_of_one_number_arrives_as_that)
+{
+    int32_t type = ONNX__TENSOR_PROTO__DATA_TYPE__INT64;
+    build_gemm();
+    Onnx__TensorProto *number = onnx_build_tensor(&build, "number", type, 1, (int64_t[]){1});
+    number->n_int64_data = 1;
+    number->int64_data = (int64_t[]){7};
+    Onnx__AttributeProto *value =
+        onnx_build_attribute(&build, build.graph.node[0], "value",
+                             ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__TENSOR);
+    value->t = number;
+    struct graph *graph;
+    ck_assert_ok(import(arena, &graph, &err), &err);
+    const struct attribute *attribute = node_attribute(find_node(graph, "dense"), "value");
+    ck_assert_int_eq(attribute->type, ATTRIBUTE_INT);
+    ck_assert_int_eq(attribute->integer, 7);
+
+    number->dims[0] = 2;
+    number->n_int64_data = 2;
+    number->int64_data = (int64_t[]){7, 8};
+    ck_assert_fails(import(arena, &graph, &err), &err, E_UNSUPPORTED,
+                    "attribute 'value': it is a tensor; only one of a single number is supported");
+}
+END_TEST
+
 START_TEST(an_attribute_without_type_is_read_by_its_field)
 {
     build_gemm();
@@ -295,6 +321,7 @@ int main(void)
     tcase_add_checked_fixture(tests, setup, teardown);
     tcase_add_test(tests, a_node_arrives_with_names_tensors_and_attributes);
     tcase_add_test(tests, lists_and_texts_arrive_as_attributes);
+    tcase_add_test(tests, a_tensor_of_one_number_arrives_as_that);
     tcase_add_test(tests, an_attribute_without_type_is_read_by_its_field);
     tcase_add_test(tests, inputs_that_are_not_given_are_absent);
     tcase_add_test(tests, initializers_that_are_inputs_as_well_are_constants);

@@ -44,6 +44,17 @@ bool graph_merge_transposes(struct graph *graph, struct error *err);
 /* Executes a node whose inputs are all constant: its outputs become constants. */
 bool node_evaluate(struct graph *graph, struct node *node, struct error *err);
 
+/* The operator of nodes that compute shapes: what they write is integers, known before anything is
+ * executed. No node of a finished graph has it. */
+extern const struct op op_integers;
+
+/* True for the types that such nodes can be of, ... */
+bool integers_know(const char *op_type);
+/* ... and for a node that is one; `is_integer` [tensors] says which are lists of integers. */
+bool integers_make(const struct node *node, const bool *is_integer);
+/* Its output becomes a constant; the shapes of its inputs are inferred. */
+bool integers_evaluate(struct graph *graph, const struct node *node, struct error *err);
+
 /* The permutation of a Transpose node (rank of its input), out.dim[i] = in.dim[perm[i]]; NULL for
  * any other node, and before it was inferred. */
 const int *transpose_perm(const struct node *node);

@@ -81,7 +81,7 @@ static bool find_outputs(struct import *import, const Onnx__NodeProto *proto, st
 static bool describe(struct import *import, const Onnx__NodeProto *proto, struct node *node,
                      struct error *err)
 {
-    if (op_find(node->op_type) == NULL)
+    if (op_find(node->op_type) == NULL && !integers_know(node->op_type))
         return true;
     return onnx_versions_check(proto, import->graph->opset, err) &&
            onnx_node_attributes(import->scratch, proto, &node->attributes, &node->attribute_count,

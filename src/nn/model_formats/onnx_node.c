@@ -59,6 +59,25 @@ static const char *copy_text(struct arena *arena, const ProtobufCBinaryData *byt
     return arena_strndup(arena, text, bytes->len, err);
 }
 
+/* A tensor of one number stands for that (value of ConstantOfShape). */
+static bool read_number(struct arena *arena, const Onnx__TensorProto *proto, struct attribute *out,
+                        struct error *err)
+{
+    struct tensor tensor;
+    if (proto == NULL)
+        return FAIL(err, E_INVALID, "it has no tensor");
+    if (!onnx_tensor_decode(arena, proto, &tensor, err))
+        return false;
+    if (shape_elements(&tensor.shape) != 1)
+        return FAIL(err, E_UNSUPPORTED, "it is a tensor; only one of a single number is supported");
+    out->type = tensor.type == TENSOR_I64 ? ATTRIBUTE_INT : ATTRIBUTE_FLOAT;
+    if (tensor.type == TENSOR_I64)
+        out->integer = tensor.integers[0];
+    else
+        out->real = (double)tensor.values[0];
+    return true;
+}
+
 /* The name of the attribute is in `out` already. */
 static bool read_value(struct arena *arena, const Onnx__AttributeProto *proto,
                        struct attribute *out, struct error *err)
@@ -86,6 +105,8 @@ static bool read_value(struct arena *arena, const Onnx__AttributeProto *proto,
         out->reals = proto->floats;
         out->count = proto->n_floats;
         return true;
+    case TYPE(TENSOR):
+        return read_number(arena, proto->t, out, err);
     default:
         return FAIL(err, E_UNSUPPORTED,
                     "it is of type %d; numbers, texts and lists of numbers are supported",
