@@ -1,4 +1,5 @@
-/* Accuracy on the real networks: means over seeds of whole runs.
+/* Accuracy on the real networks: means over seeds of whole runs, which share what they compute
+ * alike.
  *
  *     accuracy                     checks the losses that are promised, and that rounding pays
  *     accuracy full                the same with three seeds for every variant
@@ -20,6 +21,7 @@
 #include "ptqd/flow/evaluate.h"
 #include "ptqd/flow/run.h"
 #include "ptqd/flow/sensitivity.h"
+#include "ptqd/flow/shared.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -27,6 +29,7 @@
 #include <string.h>
 
 enum { SEEDS_MAX = 20 };
+static const size_t shared_bytes = (size_t)64 << 20; /* as much as the daemon has */
 
 struct summary {
     double mean, std, float_accuracy, agreement, divergence, sqnr_db, seconds;
@@ -147,8 +150,9 @@ static void pool(const struct network *network, struct arena *arena, struct run_
     result->float_accuracy += share * (real - result->float_accuracy);
 }
 
-static struct summary measure(const struct network *network, const struct pipeline *pipeline,
-                              int seeds, bool details)
+/* `shared`: what runs on this network have computed already; NULL: they share nothing. */
+static struct summary measure(const struct network *network, struct shared *shared,
+                              const struct pipeline *pipeline, int seeds, bool details)
 {
     struct summary summary = {0};
     double accuracy[SEEDS_MAX];
@@ -161,6 +165,11 @@ static struct summary measure(const struct network *network, const struct pipeli
             .evaluation = network->evaluation,
             .pipeline = pipeline,
             .seed = (uint64_t)seed,
+            .origin = {.program_version = "accuracy",
+                       .model = "model",
+                       .calibration = "calibration",
+                       .evaluation = "evaluation"},
+            .shared = shared,
         };
         struct run_result *result;
         if (!run_execute(arena, &request, &result, &err))
@@ -239,7 +248,7 @@ static int show(int count, char **arguments)
         }
         if (held_out)
             network_hold_out(&network);
-        struct summary summary = measure(&network, &pipeline, seeds, details);
+        struct summary summary = measure(&network, NULL, &pipeline, seeds, details);
         print(network_cases[i].name, "", &summary);
         network_finish(&network);
     }
@@ -283,20 +292,22 @@ static bool holds(bool condition, const char *network, const char *rule)
 }
 
 /* Points of loss of one variant on one network. */
-static double loss_of(const struct network *network, const struct variant *variant, int seeds)
+static double loss_of(const struct network *network, struct shared *shared,
+                      const struct variant *variant, int seeds)
 {
     struct arena *arena = arena_create(0);
     struct pipeline pipeline = default_pipeline(arena);
     set(&pipeline, arena, "weights.bits", variant->bits);
     set(&pipeline, arena, "optimize.variable", variant->variable);
-    struct summary summary = measure(network, &pipeline, seeds, false);
+    struct summary summary = measure(network, shared, &pipeline, seeds, false);
     print(network->about->name, variant->name, &summary);
     arena_destroy(arena);
     return 100.0 * (summary.float_accuracy - summary.mean);
 }
 
 /* The network trained as a whole, where that is promised. */
-static bool check_best(const struct network *network, double promise, int seeds)
+static bool check_best(const struct network *network, struct shared *shared, double promise,
+                       int seeds)
 {
     if (seeds == 0)
         return true;
@@ -305,7 +316,7 @@ static bool check_best(const struct network *network, double promise, int seeds)
     set(&pipeline, arena, "weights.bits", "2");
     for (size_t i = 0; i < sizeof(best_choices) / sizeof(best_choices[0]); i++)
         set(&pipeline, arena, best_choices[i][0], best_choices[i][1]);
-    struct summary summary = measure(network, &pipeline, seeds, false);
+    struct summary summary = measure(network, shared, &pipeline, seeds, false);
     print(network->about->name, "W2A2 best", &summary);
     arena_destroy(arena);
     return holds(100.0 * (summary.float_accuracy - summary.mean) <= promise, network->about->name,
@@ -319,7 +330,7 @@ static int check_shortly(void)
     struct network network;
     if (!network_load(&network_cases[DS_CNN], &network))
         return SUPPORT_SKIP;
-    double loss = loss_of(&network, &variants[W4A4_ROUND], 1);
+    double loss = loss_of(&network, NULL, &variants[W4A4_ROUND], 1);
     network_finish(&network);
     return holds(loss <= promised[DS_CNN].w4a4, network_cases[DS_CNN].name, "loss at W4A4") ? 0 : 1;
 }
@@ -340,10 +351,12 @@ static int check(int seeds)
         struct network network;
         if (!network_load(&network_cases[i], &network))
             return SUPPORT_SKIP;
+        struct shared *shared = shared_create(shared_bytes);
         for (int v = 0; v < VARIANTS; v++)
-            loss[i][v] = loss_of(&network, &variants[v], seeds ? seeds : variants[v].seeds);
+            loss[i][v] = loss_of(&network, shared, &variants[v], seeds ? seeds : variants[v].seeds);
         noise[i] = noise_of(&network);
-        good &= check_best(&network, promised[i].w2a2, promised[i].w2a2_seeds);
+        good &= check_best(&network, shared, promised[i].w2a2, promised[i].w2a2_seeds);
+        shared_destroy(shared);
         network_finish(&network);
     }
 
