@@ -3,6 +3,7 @@
 
 #include "api_private.h"
 
+#include "ptqd/base/clock.h"
 #include "ptqd/base/durations.h"
 #include "ptqd/base/text.h"
 #include "ptqd/http/server.h"
@@ -13,7 +14,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <time.h>
 #include <unistd.h>
 
 enum { TEXT_LIMIT_BYTES = 1 << 17 };
@@ -88,9 +88,7 @@ static void add_runs(struct reading *reading)
 
 static void add_oldest(struct reading *reading)
 {
-    struct timespec now;
-    clock_gettime(CLOCK_REALTIME, &now);
-    double seconds = (double)now.tv_sec - (double)reading->oldest_queued_ms * 1e-3;
+    double seconds = (double)(clock_unix_ms() - reading->oldest_queued_ms) * 1e-3;
     add_seconds(reading, reading->oldest_queued_ms > 0 && seconds > 0 ? seconds : 0);
 }
 

@@ -1,5 +1,6 @@
 #include "ptqd/base/log.h"
 
+#include "ptqd/base/clock.h"
 #include "ptqd/base/text.h"
 
 #include <assert.h>
@@ -12,7 +13,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 enum { BODY_LIMIT_BYTES = 3072, LINE_LIMIT_BYTES = 4096 };
@@ -121,10 +121,8 @@ static void put_start(struct line *line, enum log_level level)
     case LOG_TIME:
         break;
     }
-    struct timespec now;
     char time[TEXT_TIME_BYTES];
-    clock_gettime(CLOCK_REALTIME, &now);
-    text_time((int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000, time);
+    text_time(clock_unix_ms(), time);
     put_text(line, "time=");
     put_text(line, time);
     put(line, ' ');
@@ -206,12 +204,9 @@ static bool may_write(enum log_level level, const char *room, uint64_t key)
 {
     if (level < LOG_WARN)
         return true;
-    struct timespec now;
     unsigned dropped = 0;
-    clock_gettime(CLOCK_MONOTONIC, &now);
     pthread_mutex_lock(&repeats.lock);
-    bool may = repeats.lines == 0 ||
-               count_line(key, (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000, &dropped);
+    bool may = repeats.lines == 0 || count_line(key, clock_ms(), &dropped);
     pthread_mutex_unlock(&repeats.lock);
     if (dropped > 0) {
         char body[96];

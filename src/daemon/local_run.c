@@ -14,6 +14,7 @@
 #include "ptqd/api/problem.h"
 #include "ptqd/api/report.h"
 #include "ptqd/api/result.h"
+#include "ptqd/base/clock.h"
 #include "ptqd/base/file.h"
 #include "ptqd/flow/shared.h"
 #include "ptqd/jobs/run_log.h"
@@ -23,7 +24,6 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 enum { SPEC_BYTES_MAX = 1 << 20, LINE_EVERY_MS = 200, WORKERS_MAX = 256 };
@@ -58,19 +58,12 @@ struct local_worker {
 
 /* ---- terminal ---- */
 
-static int64_t now_ms(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 /* One line that is written over; with the lock held. */
 static void print_progress(struct local *local, bool always)
 {
-    if (!isatty(STDERR_FILENO) || (!always && now_ms() - local->printed_ms < LINE_EVERY_MS))
+    if (!isatty(STDERR_FILENO) || (!always && clock_ms() - local->printed_ms < LINE_EVERY_MS))
         return;
-    local->printed_ms = now_ms();
+    local->printed_ms = clock_ms();
     double done = (double)local->finished;
     for (size_t i = 0; i < WORKERS_MAX; i++)
         done += local->fractions[i];

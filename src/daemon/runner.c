@@ -4,6 +4,7 @@
 
 #include "ptqd/api/details.h"
 #include "ptqd/api/result.h"
+#include "ptqd/base/clock.h"
 #include "ptqd/base/log.h"
 #include "ptqd/jobs/run_log.h"
 #include "ptqd/store/blob.h"
@@ -13,7 +14,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <time.h>
 
 static bool open_blob(void *context, const struct job_file *file, struct arena *arena, int *out_fd,
                       size_t *out_size, struct error *err)
@@ -24,13 +24,6 @@ static bool open_blob(void *context, const struct job_file *file, struct arena *
         return false;
     *out_size = (size_t)size;
     return true;
-}
-
-static double now(void)
-{
-    struct timespec time;
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return (double)time.tv_sec + 1e-9 * (double)time.tv_nsec;
 }
 
 /* ---- checkpoints ---- */
@@ -77,12 +70,12 @@ static void write_checkpoint(struct keeper *keeper, const uint8_t *bytes, size_t
         log_failure("daemon", "can't keep a checkpoint", &err);
     keeper->failed = failed;
     keeper->pending = NULL;
-    keeper->written_at = now();
+    keeper->written_at = clock_seconds();
 }
 
 static bool is_due(const struct keeper *keeper)
 {
-    return now() - keeper->written_at >= keeper->interval_seconds;
+    return clock_seconds() - keeper->written_at >= keeper->interval_seconds;
 }
 
 static void flush(struct keeper *keeper)
@@ -154,8 +147,9 @@ static bool on_progress(void *context, const struct run_progress *progress)
         .units = progress->units,
         .fraction = fraction,
         .loss = progress->loss,
-        .seconds_left =
-            fraction > 0 ? (now() - reporter->start) * (1 - fraction) / fraction : (double)NAN,
+        .seconds_left = fraction > 0
+                            ? (clock_seconds() - reporter->start) * (1 - fraction) / fraction
+                            : (double)NAN,
     };
     (void)snprintf(report.step, sizeof(report.step), "%s", progress->step); /* names are short */
     if (is_due(reporter->keeper))
@@ -240,7 +234,7 @@ static bool execute_in(const struct runner *runner, struct arena *arena,
                        struct run_outcome *out_outcome, struct error *err)
 {
     static const struct job_spec_options options = {.allow_paths = false};
-    struct reporter reporter = {.ticket = ticket, .keeper = keeper, .start = now()};
+    struct reporter reporter = {.ticket = ticket, .keeper = keeper, .start = clock_seconds()};
     struct job_spec spec;
     struct run_result *result;
     if (!job_spec_parse_text(ticket->spec, strlen(ticket->spec), &options, arena, &spec, err))
@@ -278,7 +272,7 @@ bool runner_execute(void *context, const struct run_ticket *ticket, struct run_o
         .interval_seconds = runner->checkpoint_seconds,
         .arena = arena_create(0),
         .newest = arena_create(0),
-        .written_at = now(),
+        .written_at = clock_seconds(),
     };
     bool ok = false;
     if (arena == NULL || keeper.arena == NULL || keeper.newest == NULL)

@@ -2,9 +2,10 @@
 
 #include "ptqd/flow/progress.h"
 
+#include "ptqd/base/clock.h"
+
 #include <math.h>
 #include <string.h>
-#include <time.h>
 
 static const struct {
     const char *name;
@@ -23,9 +24,7 @@ static const double REPORT_INTERVAL_S = 0.05;
 
 double progress_now(void)
 {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+    return clock_seconds();
 }
 
 static double share_of(const struct progress *progress, enum run_step_id step)

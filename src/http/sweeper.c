@@ -9,6 +9,8 @@
 
 #include "http_private.h"
 
+#include "ptqd/base/clock.h"
+
 #include <errno.h>
 #include <poll.h>
 #include <string.h>
@@ -18,16 +20,12 @@ enum { TICK_MS = 100, LOOK_FOR_GONE_TICKS = 5 };
 
 int64_t http_clock_ms(void)
 {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+    return clock_ms();
 }
 
 int64_t http_clock_us(void)
 {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+    return clock_us();
 }
 
 int64_t http_transfer_deadline(const struct http_server *server, int64_t start_ms, uint64_t bytes)

@@ -1,8 +1,9 @@
 #include "queue.h"
 
+#include "ptqd/base/clock.h"
+
 #include <math.h>
 #include <string.h>
-#include <time.h>
 
 /* With the mutex held: who runs the run; NULL when nobody does. */
 static const struct worker *worker_of(const struct jobs *jobs, const char *run)
@@ -85,10 +86,7 @@ struct job_progress jobs_job_progress(struct jobs *jobs, const struct job_row *r
         (double)runs;
     struct job_progress progress = {.fraction = fraction, .eta_seconds = (double)NAN};
     if (row->started_ms > 0 && fraction > 0) {
-        struct timespec now;
-        (void)clock_gettime(CLOCK_REALTIME, &now); /* fails for unknown clocks only */
-        double elapsed =
-            (double)now.tv_sec + (double)now.tv_nsec * 1e-9 - (double)row->started_ms * 1e-3;
+        double elapsed = (double)(clock_unix_ms() - row->started_ms) * 1e-3;
         progress.eta_seconds = fmax(elapsed, 0) * (1 - fraction) / fraction;
     }
     return progress;

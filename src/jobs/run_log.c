@@ -1,25 +1,17 @@
 #include "ptqd/jobs/run_log.h"
 
+#include "ptqd/base/clock.h"
 #include "ptqd/base/text.h"
 #include "ptqd/json/json.h"
 
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
-
-static struct timespec read_clock(clockid_t id)
-{
-    struct timespec now;
-    (void)clock_gettime(id, &now); /* fails for unknown clocks only */
-    return now;
-}
 
 void run_log_add(struct run_log *log, const char *format, ...)
 {
-    const struct timespec now = read_clock(CLOCK_REALTIME);
     size_t at = log->count < RUN_LOG_LINES ? log->count++ : RUN_LOG_LINES - 1;
-    log->lines[at].time_ms = (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+    log->lines[at].time_ms = clock_unix_ms();
     va_list arguments;
     va_start(arguments, format);
     (void)vsnprintf(log->lines[at].text, RUN_LOG_LINE_BYTES, format, arguments); /* or is cut */
@@ -30,8 +22,7 @@ void run_log_step(struct run_log *log, const char *step)
 {
     if (strcmp(log->step, step) == 0)
         return;
-    const struct timespec time = read_clock(CLOCK_MONOTONIC);
-    double now = (double)time.tv_sec + 1e-9 * (double)time.tv_nsec;
+    double now = clock_seconds();
     if (log->step[0] != '\0')
         run_log_add(log, "%s took %.3f s", log->step, now - log->step_since);
     log->step_since = now;

@@ -3,9 +3,10 @@
 #include "statement.h"
 #include "wal_gather.h"
 
+#include "ptqd/base/clock.h"
+
 #include <errno.h>
 #include <stdlib.h>
-#include <time.h>
 #include <uv.h>
 
 /* How long a connection waits for another process (a command beside the daemon) to commit. */
@@ -163,7 +164,5 @@ bool database_number(struct database *database, const char *sql, int64_t *out_nu
 
 int64_t database_now_ms(void)
 {
-    struct timespec now;
-    (void)clock_gettime(CLOCK_REALTIME, &now); /* fails for unknown clocks only */
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+    return clock_unix_ms();
 }

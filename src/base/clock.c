@@ -1,0 +1,33 @@
+#include "ptqd/base/clock.h"
+
+#include <time.h>
+
+static struct timespec read_clock(clockid_t id)
+{
+    struct timespec now;
+    (void)clock_gettime(id, &now); /* fails for unknown clocks only */
+    return now;
+}
+
+int64_t clock_unix_ms(void)
+{
+    struct timespec now = read_clock(CLOCK_REALTIME);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+int64_t clock_us(void)
+{
+    struct timespec now = read_clock(CLOCK_MONOTONIC);
+    return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+}
+
+int64_t clock_ms(void)
+{
+    return clock_us() / 1000;
+}
+
+double clock_seconds(void)
+{
+    struct timespec now = read_clock(CLOCK_MONOTONIC);
+    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}
