@@ -120,7 +120,8 @@ run() {
     log=build-$name/meson-logs/testlog.json
     rm -f "$log"
     # shellcheck disable=SC2086  # a command before the command, or nothing
-    $fixed_layout meson test -C "build-$name" --no-rebuild --print-errorlogs --quiet "$@"
+    $fixed_layout meson test -C "build-$name" --no-rebuild --print-errorlogs --quiet \
+        --num-processes "$processes" "$@"
     if [ ! -s "$log" ]; then
         echo "FAILED: no tests ran with $name"
         failed=$((failed + 1))
@@ -145,6 +146,8 @@ prepare_web
 fixed_layout=
 setarch "$(uname -m)" --addr-no-randomize true 2>/dev/null &&
     fixed_layout="setarch $(uname -m) --addr-no-randomize"
+# Some tests wait, for a disk, a browser or a deadline: one more than there are cores at a time.
+processes=$(($(nproc) + 1))
 export UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
 export TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1:suppressions=$root/tests/thread.supp
 export PTQD_NODE_MODULES="$root/build-node/node_modules"
