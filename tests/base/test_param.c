@@ -234,11 +234,11 @@ START_TEST(messages_have_value_rule_and_row)
         const char *message;
     } messages[] = {
         {"weights.bits", "9", "weights.bits is 9; 2 to 8 are supported"},
-        {"weights.bits", "x", "weights.bits is \"x\"; a whole number is expected"},
+        {"weights.bits", "x", "weights.bits is \"x\"; a whole number (bits) is expected"},
         {"activations.bits", "9", "activations.bits is 9; 2 to 8, 32 and \"same\" are supported"},
         {"wide", "9", "wide is 9; 2 to 8 and 32 are supported"},
         {"activations.bits", "x",
-         "activations.bits is \"x\"; a whole number or \"same\" is expected"},
+         "activations.bits is \"x\"; a whole number (bits) or \"same\" is expected"},
         {"share", "1.5", "share is 1.5; 0 to 1 are supported"},
         {"rate", "2", "rate is 2; 1e-08 to 1 and \"auto\" are supported"},
         {"rate", "fast", "rate is \"fast\"; a number or \"auto\" is expected"},

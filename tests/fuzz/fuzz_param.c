@@ -12,10 +12,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size);
 static const char *const names[] = {"none", "round", "weights", NULL};
 
 static const struct param rows[] = {
-    {.name = "bits", .type = PARAM_INT, .min = 2, .max = 8, .special = "same"},
-    {.name = "count", .type = PARAM_INT, .min = -9007199254740991.0, .max = 9007199254740991.0},
-    {.name = "scale", .type = PARAM_REAL, .min = -1e300, .max = 1e300},
-    {.name = "rate", .type = PARAM_REAL, .min = 1e-8, .max = 1, .special = "auto"},
+    {.name = "bits", .type = PARAM_INT, .min = 2, .max = 8, .unit = "bits", .special = "same"},
+    {.name = "count",
+     .type = PARAM_INT,
+     .min = -9007199254740991.0,
+     .max = 9007199254740991.0,
+     .unit = ""},
+    {.name = "scale", .type = PARAM_REAL, .min = -1e300, .max = 1e300, .unit = ""},
+    {.name = "rate", .type = PARAM_REAL, .min = 1e-8, .max = 1, .unit = "", .special = "auto"},
     {.name = "flag", .type = PARAM_BOOL},
     {.name = "label", .type = PARAM_TEXT, .min = 0, .max = 100},
     {.name = "method", .type = PARAM_CHOICE, .choices = names},

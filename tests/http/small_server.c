@@ -112,6 +112,7 @@ static const struct param query_size = {
     .type = PARAM_INT,
     .default_text = "10",
     .max = 1 << 30,
+    .unit = "",
 };
 static const struct param query_word = {
     .name = "word",
@@ -124,6 +125,7 @@ static const struct param query_ms = {
     .type = PARAM_INT,
     .default_text = "1000",
     .max = 1 << 20,
+    .unit = "ms",
 };
 
 static const struct http_route routes[] = {
