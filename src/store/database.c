@@ -4,9 +4,12 @@
 #include "wal_gather.h"
 
 #include "ptqd/base/clock.h"
+#include "ptqd/base/file.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
+#include <unistd.h>
 #include <uv.h>
 
 /* How long a connection waits for another process (a command beside the daemon) to commit. */
@@ -34,11 +37,22 @@ static void configure(void)
     (void)sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0); /* before anything else: can't fail */
 }
 
+bool database_make(const char *path, struct error *err)
+{
+    int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0640);
+    if (fd < 0) /* one that is there is not opened: to close it would end locks of this process */
+        return errno == EEXIST || file_fail(err, errno, "make the database", path);
+    (void)close(fd); /* nothing was written */
+    return true;
+}
+
 bool database_open(const char *path, enum database_access access, struct database **out_database,
                    struct error *err)
 {
     static uv_once_t configured = UV_ONCE_INIT;
     uv_once(&configured, configure);
+    if (access == DATABASE_WRITE && !database_make(path, err))
+        return false;
     struct database *database = calloc(1, sizeof(*database));
     if (database == NULL)
         return FAIL(err, E_MEMORY, "no memory for a connection to the database");

@@ -26,6 +26,10 @@ struct database {
     const volatile _Atomic uint32_t *wal_header; /* shared memory; see wal_look.c */
 };
 
+/* An empty file unless there is one, which others on the machine may not read; SQLite gives its log
+ * the same mode, and would let everybody read both. */
+bool database_make(const char *path, struct error *err);
+
 enum database_access { DATABASE_READ, DATABASE_WRITE }; /* the latter creates it */
 
 bool database_open(const char *path, enum database_access access, struct database **out_database,

@@ -152,7 +152,7 @@ static bool copy_files(struct copier *copier, struct error *err)
 /* Step 2: one step over all pages is one read transaction of the source. */
 static bool copy_database(struct copier *copier, struct error *err)
 {
-    if (!file_remove(copier->partial, err))
+    if (!file_remove(copier->partial, err) || !database_make(copier->partial, err))
         return false;
     sqlite3 *target;
     bool ok = sqlite3_open_v2(copier->partial, &target,

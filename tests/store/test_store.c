@@ -38,6 +38,25 @@ START_TEST(a_new_store_has_the_newest_schema)
 }
 END_TEST
 
+static void check_mode(const char *name)
+{
+    char path[300];
+    struct stat status;
+    (void)snprintf(path, sizeof(path), "%s/%s", fixture.directory, name);
+    ck_assert_int_eq(stat(path, &status), 0);
+    ck_assert_msg((status.st_mode & 07) == 0, "%s: %o", name, status.st_mode & 0777);
+}
+
+/* Law: who else works on the machine reads neither jobs nor files, wherever the directory is. */
+START_TEST(others_can_not_read_the_state)
+{
+    static const char *const names[] = {"ptqd.db", "ptqd.db-wal", "ptqd.db-shm",
+                                        "lock",    "blobs",       "tmp"};
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+        check_mode(names[i]);
+}
+END_TEST
+
 START_TEST(a_second_owner_is_refused)
 {
     struct error err = {.message = ""};
@@ -285,6 +304,7 @@ int main(void)
     TCase *open = tcase_create("open");
     tcase_add_checked_fixture(open, setup, teardown);
     tcase_add_test(open, a_new_store_has_the_newest_schema);
+    tcase_add_test(open, others_can_not_read_the_state);
     tcase_add_test(open, a_second_owner_is_refused);
     tcase_add_test(open, an_owner_waits_for_a_guest_that_comes_in);
     tcase_add_test(open, guests_are_welcome_beside_an_owner);
