@@ -44,7 +44,8 @@ dpkg --root="$folder/root" --force-depends --force-not-root --force-script-chroo
 grep -q '^ptqd:' "$folder/root/etc/passwd" || fail "there is no user ptqd"
 [ "$(stat -c %a "$folder/root/var/lib/ptqd")" = 750 ] || fail "the state has no directory"
 for file in usr/bin/ptqd usr/bin/ptq lib/systemd/system/ptqd.service usr/lib/sysusers.d/ptqd.conf \
-    usr/lib/tmpfiles.d/ptqd.conf usr/share/doc/ptqd/copyright; do
+    usr/lib/tmpfiles.d/ptqd.conf usr/share/doc/ptqd/copyright \
+    "$(sed -n 's|^Documentation=file:///||p' "$folder/root/lib/systemd/system/ptqd.service")"; do
     [ -f "$folder/root/$file" ] || fail "$file is not in the package"
 done
 
