@@ -21,7 +21,9 @@ static const struct schema_member job_progress_members[] = {
     {"failed", .type = SCHEMA_INTEGER},
     {"cancelled", .type = SCHEMA_INTEGER},
     {"fraction", .type = SCHEMA_NUMBER, .help = "Of the work that is done, 0 to 1"},
-    {"eta_seconds", .type = SCHEMA_NUMBER, .null = true, .help = "Until the job is finished"},
+    {"eta_seconds", .type = SCHEMA_NUMBER, .null = true,
+     .help = "Until the job is finished, at the pace of now; not known while none of its runs "
+             "runs"},
     {0},
 };
 const struct schema job_progress_schema = {

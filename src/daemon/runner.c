@@ -6,6 +6,7 @@
 #include "ptqd/api/result.h"
 #include "ptqd/base/clock.h"
 #include "ptqd/base/log.h"
+#include "ptqd/jobs/pace.h"
 #include "ptqd/jobs/run_log.h"
 #include "ptqd/store/blob.h"
 #include "ptqd/store/run_file.h"
@@ -136,20 +137,25 @@ struct reporter {
     const struct run_ticket *ticket;
     struct keeper *keeper;
     double start; /* seconds of the monotonic clock */
+    struct pace pace;
 };
+
+/* In the first seconds of a further attempt, what is in checkpoints is done at once. */
+static const double catch_up_seconds = 3;
 
 static bool on_progress(void *context, const struct run_progress *progress)
 {
-    const struct reporter *reporter = context;
+    struct reporter *reporter = context;
     double fraction = progress->fraction;
+    if (reporter->ticket->attempt > 1 && clock_seconds() - reporter->start < catch_up_seconds)
+        reporter->pace = (struct pace){.since = clock_seconds(), .base = fraction};
     struct ticket_progress report = {
         .unit = progress->unit,
         .units = progress->units,
         .fraction = fraction,
+        .resumed = reporter->pace.base,
         .loss = progress->loss,
-        .seconds_left = fraction > 0
-                            ? (clock_seconds() - reporter->start) * (1 - fraction) / fraction
-                            : (double)NAN,
+        .seconds_left = pace_seconds_left(&reporter->pace, fraction, 1 - fraction, clock_seconds()),
     };
     (void)snprintf(report.step, sizeof(report.step), "%s", progress->step); /* names are short */
     if (is_due(reporter->keeper))
@@ -234,7 +240,9 @@ static bool execute_in(const struct runner *runner, struct arena *arena,
                        struct run_outcome *out_outcome, struct error *err)
 {
     static const struct job_spec_options options = {.allow_paths = false};
-    struct reporter reporter = {.ticket = ticket, .keeper = keeper, .start = clock_seconds()};
+    double start = clock_seconds();
+    struct reporter reporter = {
+        .ticket = ticket, .keeper = keeper, .start = start, .pace = {.since = start}};
     struct job_spec spec;
     struct run_result *result;
     if (!job_spec_parse_text(ticket->spec, strlen(ticket->spec), &options, arena, &spec, err))

@@ -49,7 +49,8 @@ static bool create_workers(struct jobs *jobs, struct error *err)
         return FAIL(err, E_INVALID, "%" PRId64 " workers; 1 to %d are supported", count,
                     (int)JOBS_WORKERS_MAX);
     jobs->workers = calloc((size_t)count, sizeof(*jobs->workers));
-    if (jobs->workers == NULL)
+    jobs->paces = calloc((size_t)count, sizeof(*jobs->paces));
+    if (jobs->workers == NULL || jobs->paces == NULL)
         return FAIL(err, E_MEMORY, "no memory for %" PRId64 " workers", count);
     jobs->worker_count = (size_t)count;
     for (size_t i = 0; i < jobs->worker_count; i++) {
@@ -156,6 +157,7 @@ void jobs_destroy(struct jobs *jobs)
     for (size_t i = 0; i < jobs->worker_count; i++)
         arena_destroy(jobs->workers[i].arena);
     free(jobs->workers);
+    free(jobs->paces);
     uv_cond_destroy(&jobs->changed);
     uv_cond_destroy(&jobs->answered);
     uv_cond_destroy(&jobs->claimable);

@@ -6,9 +6,17 @@
 
 #include "ptqd/base/change_counts.h"
 #include "ptqd/jobs/jobs.h"
+#include "ptqd/jobs/pace.h"
 
 #include <stdatomic.h>
 #include <uv.h>
+
+/* Of a job, since its runs run without a gap. */
+struct job_pace {
+    char job[JOB_ID_BYTES];
+    struct pace pace; /* in runs */
+    double last;      /* when a run of it last began or ended */
+};
 
 struct jobs {
     struct store *store; /* borrowed */
@@ -24,11 +32,16 @@ struct jobs {
     bool stopping;          /* workers are to leave */
     struct worker *workers; /* [worker_count] */
     size_t worker_count, started_count;
+    struct job_pace *paces; /* [worker_count]: there is one for every job that runs */
     struct jobs_listener *listeners;
     struct jobs_stats stats;
 };
 
 /* With the mutex held: counts a change of the job and tells the listeners. */
 void queue_notify(struct jobs *jobs, const char *job);
+/* With the mutex held: a run of the job begins, or one has ended, of which an earlier attempt had
+ * done a share (0 for one that goes back to the queue). */
+void queue_pace_begin(struct jobs *jobs, const struct job_row *row);
+void queue_pace_end(struct jobs *jobs, const char *job, double resumed);
 /* With the mutex held: wakes workers that found nothing to claim. */
 void queue_wake(struct jobs *jobs);

@@ -59,16 +59,93 @@ bool jobs_running(struct jobs *jobs, const char *job, struct arena *arena,
     return true;
 }
 
-/* Sum of the fractions of the job's runs that run now. */
-static double running_share(struct jobs *jobs, const char *job)
+/* ---- how long a job will take ---- */
+
+/* Between two runs of a job, a worker writes what came of one and claims the other. */
+static const double GAP_SECONDS = 2;
+
+/* With the mutex held. */
+static bool is_running(const struct jobs *jobs, const char *job)
 {
-    double share = 0;
+    for (size_t i = 0; i < jobs->worker_count; i++) {
+        if (jobs->workers[i].busy && strcmp(jobs->workers[i].job, job) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* With the mutex held: NULL when the job does not run, and has not for longer than the gap. */
+static struct job_pace *find_pace(const struct jobs *jobs, const char *job, double now)
+{
+    for (size_t i = 0; i < jobs->worker_count; i++) {
+        struct job_pace *pace = &jobs->paces[i];
+        if (strcmp(pace->job, job) == 0)
+            return is_running(jobs, job) || now - pace->last < GAP_SECONDS ? pace : NULL;
+    }
+    return NULL;
+}
+
+/* That of the job itself, or of the job that has not run for longest: the worker that begins is
+ * free, so at most all others run something. */
+static struct job_pace *choose_pace(const struct jobs *jobs, const char *job)
+{
+    struct job_pace *oldest = NULL;
+    for (size_t i = 0; i < jobs->worker_count; i++) {
+        struct job_pace *pace = &jobs->paces[i];
+        if (strcmp(pace->job, job) == 0)
+            return pace;
+        if (!is_running(jobs, pace->job) && (oldest == NULL || pace->last < oldest->last))
+            oldest = pace;
+    }
+    return oldest;
+}
+
+void queue_pace_begin(struct jobs *jobs, const struct job_row *row)
+{
+    double now = clock_seconds();
+    struct job_pace *pace = find_pace(jobs, row->id, now);
+    if (pace == NULL) {
+        pace = choose_pace(jobs, row->id);
+        *pace = (struct job_pace){
+            .pace = {.since = now, .base = (double)job_counts_ended(&row->counts)},
+        };
+        memcpy(pace->job, row->id, sizeof(pace->job));
+    }
+    pace->last = now;
+}
+
+void queue_pace_end(struct jobs *jobs, const char *job, double resumed)
+{
+    double now = clock_seconds();
+    struct job_pace *pace = find_pace(jobs, job, now);
+    if (pace == NULL) /* its last run was short, and another job has taken its place since */
+        return;
+    pace->last = now;
+    pace->pace.base += resumed;
+}
+
+/* The job's runs that run now: the sum of their fractions, and what of it is older. */
+struct share {
+    double done, resumed;
+    bool paced;
+    struct pace pace;
+};
+
+static struct share running_share(struct jobs *jobs, const char *job, double now)
+{
+    struct share share = {.done = 0};
     uv_mutex_lock(&jobs->mutex);
     for (size_t i = 0; i < jobs->worker_count; i++) {
         const struct worker *worker = &jobs->workers[i];
-        if (worker->busy && strcmp(worker->job, job) == 0)
-            share += worker->progress.fraction;
+        if (!worker->busy || strcmp(worker->job, job) != 0)
+            continue;
+        share.done += worker->progress.fraction;
+        share.resumed += worker->progress.resumed;
     }
+    const struct job_pace *pace = find_pace(jobs, job, now);
+    share.paced = pace != NULL;
+    if (pace != NULL)
+        share.pace = pace->pace;
     uv_mutex_unlock(&jobs->mutex);
     return share;
 }
@@ -80,14 +157,14 @@ struct job_progress jobs_job_progress(struct jobs *jobs, const struct job_row *r
     if (ended == runs)
         return (struct job_progress){.fraction = 1, .eta_seconds = 0};
 
+    double now = clock_seconds();
+    struct share share = running_share(jobs, row->id, now);
     /* A run may have ended since the row was read: its share is 1 at most. */
-    double fraction =
-        ((double)ended + fmin(running_share(jobs, row->id), (double)counts->running)) /
-        (double)runs;
-    struct job_progress progress = {.fraction = fraction, .eta_seconds = (double)NAN};
-    if (row->started_ms > 0 && fraction > 0) {
-        double elapsed = (double)(clock_unix_ms() - row->started_ms) * 1e-3;
-        progress.eta_seconds = fmax(elapsed, 0) * (1 - fraction) / fraction;
-    }
-    return progress;
+    double done = (double)ended + fmin(share.done, (double)counts->running);
+    return (struct job_progress){
+        .fraction = done / (double)runs,
+        .eta_seconds = share.paced ? pace_seconds_left(&share.pace, done - share.resumed,
+                                                       (double)runs - done, now)
+                                   : (double)NAN,
+    };
 }

@@ -41,6 +41,7 @@ static void claim_answered(void *context, const struct error *failure)
     if (failure != NULL) {
         worker->claim_error = *failure;
     } else if (worker->found) {
+        queue_pace_begin(jobs, &worker->job_row);
         worker->busy = true;
         worker->cancelled = worker->paused = false;
         worker->told = WORKER_GO_ON;
@@ -315,6 +316,8 @@ static void do_run(struct worker *worker)
 
     uv_mutex_lock(&jobs->mutex);
     worker->busy = false;
+    queue_pace_end(jobs, worker->job,
+                   record.ending == ENDS_REQUEUED ? 0 : worker->progress.resumed);
     count_ending(&record);
     queue_notify(jobs, worker->job);
     queue_wake(jobs); /* the owner may have been at the limit of running runs */

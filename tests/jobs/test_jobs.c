@@ -376,6 +376,10 @@ START_TEST(progress_is_there_while_a_run_runs)
     struct job_progress job = jobs_job_progress(jobs, &row);
     ck_assert(job.fraction == 0.25);
     ck_assert(job.eta_seconds >= 0);
+    /* Whatever lies between the job's start and the runs of now, a pause or a night without the
+     * daemon, is not in the estimate. */
+    row.started_ms -= INT64_C(8) * 3600 * 1000;
+    ck_assert_double_lt(jobs_job_progress(jobs, &row).eta_seconds, 3600);
     fake_executor_release(&fake);
     row = wait_for_end(id);
     job = jobs_job_progress(jobs, &row);

@@ -16,6 +16,7 @@ struct ticket_progress {
     char step[TICKET_STEP_BYTES]; /* "optimize" */
     int64_t unit, units;          /* 1 to units; 0 of 0 when the step has none */
     double fraction;              /* of the whole run, 0 to 1 */
+    double resumed;               /* of it, what an earlier attempt had done */
     double loss;                  /* of the objective; NaN: not known */
     double seconds_left;          /* NaN: not known */
 };
