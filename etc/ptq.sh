@@ -52,10 +52,13 @@ call() {
         fail "$url does not answer"
 }
 
+# What people wrote may have characters that a terminal obeys, or that turn the text.
+shown='def shown: gsub("[\\p{Cc}\\p{Cf}]"; "\ufffd");'
+
 # The daemon's own words, in one line.
 problem() {
-    jq -r '[.title, .detail, .pointer] | map(select(. != null and . != "")) | join(": ")' \
-        "$work/answer" 2>/dev/null || cat "$work/answer"
+    jq -r "$shown"' [.title, .detail, .pointer] | map(select(. != null and . != "")) | join(": ")
+        | shown' "$work/answer" 2>/dev/null || echo "no answer of ptqd"
 }
 
 # A call that has to succeed.
@@ -188,7 +191,8 @@ follow() {
         esac
     done
     if [ -t 2 ]; then echo >&2; else echo "$line" >&2; fi
-    [ "$state" = succeeded ] || fail "$1 is $state$(jq -r '.problem.detail // empty | ": " + .' "$work/answer")"
+    [ "$state" = succeeded ] || fail "$1 is $state$(jq -r "$shown"' .problem.detail // empty
+        | ": " + shown' "$work/answer")"
 }
 
 # `$1`: a filter of the query string.
@@ -196,8 +200,8 @@ list() {
     next=
     while :; do
         ask "$url/v1/jobs?limit=100${1:+&$1}${next:+&cursor=$next}"
-        jq -r '.items[] | [.id, .state, (.owner // ""), "\((.progress.fraction // 0) * 100 | floor) %",
-            .name] | @tsv' "$work/answer"
+        jq -r "$shown"' .items[] | [.id, .state, (.owner // ""),
+            "\((.progress.fraction // 0) * 100 | floor) %", .name] | map(shown) | @tsv' "$work/answer"
         next=$(jq -r '.next // empty' "$work/answer")
         [ -n "$next" ] || break
     done
@@ -284,7 +288,7 @@ fetch() {
 
 me() {
     ask "$url/v1/me"
-    jq -r '"\(.owner) (\(.role))",
+    jq -r "$shown"' "\(.owner | shown) (\(.role))",
         (.used | keys_unsorted[]) as $k | "\($k): \(.used[$k]) of \(.quotas[$k] // "any number")"' \
         "$work/answer"
 }

@@ -33,6 +33,9 @@ again=$(sh "$ptq" submit "$out/motion/spec.json" --follow 2>"$out/bar") || fail 
 grep -q '100 %  4 of 4 runs, succeeded$' "$out/bar" || fail "the bar is: $(cat "$out/bar")"
 sh "$ptq" ls succeeded | grep -q "^$job	succeeded	" || fail "the list does not have the job"
 sh "$ptq" find MODEL.onnx | grep -q "^$job	succeeded	" || fail "the job is not found by its model"
+curl -s -X PATCH "$url/v1/jobs/$job" -H 'Content-Type: application/json' \
+    -d '{"name": "a\u001b[31m\u202eb"}' >"$out/patched"
+sh "$ptq" ls | grep -q "^$job	succeeded	local	100 %	a�\[31m�b\$" || fail "the list is: $(sh "$ptq" ls)"
 [ -z "$(sh "$ptq" find 'no & such')" ] || fail "what is not there is found"
 PTQD_URL=$url/ sh "$ptq" ls | grep -q "^$job	" || fail "an address that ends in a slash does not do"
 [ -z "$(sh "$ptq" ls failed)" ] || fail "a job has failed"
