@@ -2,6 +2,7 @@
 
 #include "ptqd/nn/dataset.h"
 
+#include "ptqd/nn/model.h"
 #include "ptqd/nn/npy.h"
 #include "ptqd/nn/npz.h"
 
@@ -68,11 +69,13 @@ static bool open_files(struct arena *arena, const uint8_t *bytes, size_t size,
     size_t limit_bytes = options->limit_bytes;
     if (npz_recognize(bytes, size))
         return open_archive(arena, bytes, size, options, out, err);
+    const struct model_format *model = model_recognize(bytes, size);
     if (!npy_recognize(bytes, size))
         return FAIL(err, E_SYNTAX,
                     "neither an .npy file (starts with \"\\x93NUMPY\") nor an .npz file (starts "
-                    "with \"PK\"), %zu bytes",
-                    size);
+                    "with \"PK\"), %zu bytes%s%s",
+                    size, model == NULL ? "" : "; they begin like a network, format ",
+                    model == NULL ? "" : model->name);
     if (size > limit_bytes)
         return FAIL(err, E_TOO_LARGE, "%zu bytes; at most %zu are allowed", size, limit_bytes);
     *out = (struct dataset_files){.values = bytes, .values_bytes = size};

@@ -172,8 +172,12 @@ START_TEST(other_files_are_refused)
     const uint8_t text[] = "a,b,c\n1,2,3\n";
     ck_assert_fails(dataset_load(arena, text, sizeof(text) - 1, &PLAIN, &dataset, &err), &err,
                     E_SYNTAX, "neither an .npy file");
+    ck_assert_ptr_null(strstr(err.message, "network"));
     ck_assert_fails(dataset_load(arena, text, 0, &PLAIN, &dataset, &err), &err, E_SYNTAX,
                     "0 bytes");
+    const uint8_t network[] = "\x1c\x00\x00\x00TFL3 and what follows";
+    ck_assert_fails(dataset_load(arena, network, sizeof(network) - 1, &PLAIN, &dataset, &err), &err,
+                    E_SYNTAX, "they begin like a network, format tflite");
 }
 END_TEST
 

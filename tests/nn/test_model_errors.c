@@ -456,6 +456,9 @@ START_TEST(bytes_of_no_format_are_refused)
                     "18 bytes in none of the model formats: onnx, tflite");
     ck_assert_fails(import((const uint8_t *)bytes, 0), &err, E_SYNTAX,
                     "0 bytes in none of the model formats: onnx, tflite");
+    static const uint8_t data[] = "\x93NUMPY\x01\x00v\x00{'descr': ";
+    ck_assert_fails(import(data, sizeof(data) - 1), &err, E_SYNTAX,
+                    "they begin like a data set, an .npy or .npz file");
 }
 END_TEST
 

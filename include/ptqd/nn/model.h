@@ -14,6 +14,9 @@ struct model_format {
 
 const struct model_format *const *model_format_table(void); /* NULL-terminated */
 
+/* The format that the bytes begin like; NULL: none. */
+const struct model_format *model_recognize(const uint8_t *bytes, size_t size);
+
 /* Recognises, imports and finishes. `out_format` may be NULL. */
 bool model_import(struct arena *arena, const uint8_t *bytes, size_t size, struct graph **out_graph,
                   const struct model_format **out_format, struct error *err);
