@@ -69,6 +69,10 @@ extern const struct schema page_schema; /* "next", the base of every list */
 struct json *reply_list(struct json *object, const char *next);
 bool reply_nothing(struct http_request *request); /* 204 */
 
+/* More rows of runs than these are read on a thread of the pool (http_block): on an HTTP thread
+ * they would hold up all its other connections, for a second where there are 20 000. */
+enum { DIRECT_RUNS_MAX = 200 };
+
 /* ---- answers that are kept (answer_kept.c) ---- */
 
 /* Of everything that answers are made from; read it first. */

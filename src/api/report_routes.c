@@ -63,7 +63,7 @@ static bool reply_report(struct http_request *request, const struct report *repo
     return ok;
 }
 
-static bool get(struct http_request *request, void *context, struct error *err)
+static bool make_report(struct http_request *request, void *context, struct error *err)
 {
     struct api *api = context;
     struct arena *arena = http_arena(request);
@@ -80,6 +80,18 @@ static bool get(struct http_request *request, void *context, struct error *err)
     if (form == 0)
         return reply_json_tagged(request, report_json(&report, arena), err);
     return reply_report(request, &report, form == 1 ? report_csv : report_markdown, err);
+}
+
+static bool get(struct http_request *request, void *context, struct error *err)
+{
+    struct api *api = context;
+    struct database *database;
+    struct job_row row;
+    if (!store_reader(api->options.store, &database, err) ||
+        !job_row_find(database, http_param(request, "id"), http_arena(request), &row, err))
+        return false;
+    return job_counts_all(&row.counts) > DIRECT_RUNS_MAX ? http_block(request, make_report, err)
+                                                         : make_report(request, context, err);
 }
 
 static const struct http_route routes[] = {

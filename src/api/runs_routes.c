@@ -37,7 +37,7 @@ static const struct schema list_schema = {
     .base = &page_schema,
 };
 
-static bool list(struct http_request *request, void *context, struct error *err)
+static bool read_list(struct http_request *request, void *context, struct error *err)
 {
     struct api *api = context;
     struct arena *arena = http_arena(request);
@@ -61,6 +61,12 @@ static bool list(struct http_request *request, void *context, struct error *err)
             return false;
     }
     return reply_view(request, &runs_view, form, object, err);
+}
+
+static bool list(struct http_request *request, void *context, struct error *err)
+{
+    return read_page(request).limit > DIRECT_RUNS_MAX ? http_block(request, read_list, err)
+                                                      : read_list(request, context, err);
 }
 
 static bool run_is_final(const struct run_row *row)
