@@ -24,7 +24,7 @@ static const int64_t least_ms = 250; /* between two events that tell of changes 
 struct watch {
     struct waiter waiter;
     struct api *api;
-    struct arena_mark mark; /* what an earlier event took is given back */
+    struct arena_mark mark; /* what an earlier look or event took is given back */
     const char *owner;      /* of all jobs: whose; NULL: everybody's */
     bool own_only;          /* others' are not there for the watcher */
     bool begun;             /* the first event was sent */
@@ -253,7 +253,6 @@ static bool write_jobs(struct http_request *request, struct watch *watch, struct
 static bool write_events(struct http_request *request, struct watch *watch, struct text *out)
 {
     struct error err = {.message = ""};
-    arena_reset(http_arena(request), watch->mark);
     if (!watch->begun)
         text_puts(out, "retry: 3000\n");
     bool ok = watch->waiter.jobs != NULL ? write_jobs(request, watch, out, &err)
@@ -276,6 +275,7 @@ static bool read_events(struct http_request *request, void *context, struct text
     struct watch *watch = context;
     struct api *api = watch->api;
     int64_t heartbeat_ms = api->options.heartbeat_ms;
+    arena_reset(http_arena(request), watch->mark);
     if (watch->begun && !may_go_on(request, watch))
         return false;
     if (!watch->begun) {

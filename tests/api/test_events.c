@@ -1,5 +1,6 @@
 /* Streams of events: what they tell, in which order, and who may have how many. */
 
+#include "api_private.h"
 #include "service.h"
 
 #include "event_client.h"
@@ -381,6 +382,46 @@ START_TEST(jobs_that_went_together_make_one_snapshot)
 }
 END_TEST
 
+/* What the one stream that there is has taken, while it sleeps. */
+static size_t taken_by_stream(void)
+{
+    struct api *api = service.api;
+    size_t bytes = 0;
+    for (long end = client_now_ms() + CLIENT_DEADLINE_MS; bytes == 0; usleep(1000)) {
+        ck_assert_int_lt(client_now_ms(), end);
+        pthread_mutex_lock(&api->waiters_lock);
+        if (api->waiters != NULL && http_server_stats(service.server).suspended == 1)
+            bytes = arena_used(http_arena(api->waiters->request));
+        pthread_mutex_unlock(&api->waiters_lock);
+    }
+    return bytes;
+}
+
+/* Law: a stream of a job that waits for weeks takes no more memory with each look at the token. */
+START_TEST(a_quiet_stream_does_not_grow)
+{
+    enum { LOOKS = 3, HEARTBEATS = LOOKS * ACCESS_RENEW_MS / SERVICE_HEARTBEAT_MS };
+    static const char bert[] = "Authorization: Bearer b-token\r\n";
+    const char *spec = spec_for(bert);
+    service_add_token(&service, "root", "admin", "r-token");
+    service_call(&service, "POST", "/v1/queue/pause", "Authorization: Bearer r-token\r\n", "", 0,
+                 200);
+    const struct json *job =
+        service_call(&service, "POST", "/v1/jobs", bert, spec, strlen(spec), 202);
+    event_client_open(&client, service.port, events_of(service_text(job, "id")), bert);
+    next();
+    size_t before = 0;
+    for (int i = 0; i < HEARTBEATS; i++) {
+        ck_assert(event_client_next(&client, &event)); /* a comment */
+        ck_assert(event.comment);
+        event_free(&event);
+        before = i == 0 ? taken_by_stream() : before;
+    }
+    ck_assert_uint_le(taken_by_stream(), before);
+    event_client_close(&client);
+}
+END_TEST
+
 static bool change_token(struct database *database, void *context, struct error *err)
 {
     return token_row_change(database, context, err);
@@ -431,6 +472,7 @@ int main(void)
     tcase_set_timeout(private, 60);
     tcase_add_checked_fixture(private, setup_private, teardown);
     tcase_add_test(private, private_jobs_are_told_of_to_their_owner_alone);
+    tcase_add_test(private, a_quiet_stream_does_not_grow);
     tcase_add_test(private, jobs_that_went_together_make_one_snapshot);
     tcase_add_test(private, a_role_that_shows_less_ends_a_stream);
     suite_add_tcase(suite, private);
