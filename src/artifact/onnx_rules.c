@@ -386,6 +386,7 @@ static const struct onnx_rule rules[] = {
      onnx_write_conv_transpose,
      {"auto_pad", "dilations", "group", "kernel_shape", "output_padding", "output_shape", "pads",
       "strides"}},
+    {"Div", write_plain, {0}},
     {"Dropout", write_dropout, {0}},
     {"Elu", write_plain, {"alpha"}},
     {"FakeQuantize", write_quantizer, {0}},

@@ -129,7 +129,8 @@ static bool begin(const struct fold *fold, const struct node *node, struct layer
     return true;
 }
 
-/* The constant that an Add or Mul combines with the layer's output, one per channel; -1: none. */
+/* The constant that an operator of two operands combines with the layer's output, one per channel;
+ * -1: none. */
 static int other_operand(const struct layer *layer, const struct node *node)
 {
     const struct graph *graph = layer->graph;
@@ -138,6 +139,34 @@ static int other_operand(const struct layer *layer, const struct node *node)
         return -1;
     int other = node->inputs[node->inputs[0] == layer->output ? 1 : 0];
     return other != layer->output && layer_fits(layer, other) ? other : -1;
+}
+
+static bool is_nowhere_zero(const struct graph *graph, int constant)
+{
+    int64_t count = shape_elements(&graph->tensors[constant].shape);
+    for (int64_t i = 0; i < count; i++)
+        if (graph->tensors[constant].values[i] == 0.0f)
+            return false;
+    return true;
+}
+
+/* y + c, y · c, y − c and y / c, where y is the layer's output. */
+static bool extend_by_constant(struct layer *layer, const struct node *node, bool *out_folded,
+                               struct error *err)
+{
+    bool is_sum = is_op(node, "Add"), is_product = is_op(node, "Mul"),
+         is_quotient = is_op(node, "Div");
+    bool any_order = is_sum || is_product;
+    bool known = any_order || is_quotient || is_op(node, "Sub");
+    int other = known ? other_operand(layer, node) : -1;
+    *out_folded = other >= 0 && (any_order || node->inputs[0] == layer->output) &&
+                  !(is_quotient && !is_nowhere_zero(layer->graph, other));
+    if (!*out_folded)
+        return true;
+    if (is_product || is_quotient)
+        return layer_multiply(layer, other, is_quotient, err);
+    layer_add(layer, other, is_sum ? 1 : -1);
+    return true;
 }
 
 /* Folds the node that reads the layer's output; *out_folded says whether it could be. */
@@ -149,14 +178,7 @@ static bool extend(struct layer *layer, const struct node *node, bool *out_folde
         return true;
     if (is_op(node, "BatchNormalization"))
         return layer_normalize(layer, node, err);
-    int other = is_op(node, "Add") || is_op(node, "Mul") ? other_operand(layer, node) : -1;
-    *out_folded = other >= 0;
-    if (other < 0)
-        return true;
-    if (is_op(node, "Mul"))
-        return layer_multiply(layer, other, err);
-    layer_add(layer, other, 1);
-    return true;
+    return extend_by_constant(layer, node, out_folded, err);
 }
 
 static bool extend_all(struct fold *fold, struct layer *layer, struct error *err)

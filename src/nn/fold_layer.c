@@ -102,13 +102,13 @@ bool layer_scale_weights(struct layer *layer, double factor, struct error *err)
     return true;
 }
 
-bool layer_multiply(struct layer *layer, int tensor, struct error *err)
+bool layer_multiply(struct layer *layer, int tensor, bool inverse, struct error *err)
 {
     double *factors = ARENA_ARRAY(layer->arena, double, layer->K, err);
     if (factors == NULL)
         return false;
     for (int64_t k = 0; k < layer->K; k++)
-        factors[k] = constant_at(layer, tensor, k);
+        factors[k] = inverse ? 1.0 / constant_at(layer, tensor, k) : constant_at(layer, tensor, k);
     return layer_scale(layer, factors, NULL, err);
 }
 

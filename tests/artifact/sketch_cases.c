@@ -157,6 +157,17 @@ static int build_broadcast(struct sketch *sketch, int x)
     return sketch_node(sketch, "Add", "y", shifted, a, SKETCH_END);
 }
 
+static int build_div(struct sketch *sketch, int x)
+{
+    int a = sketch_conv(sketch, "conv", x, 3, 2, SKETCH(3, 3));
+    int relu = sketch_node(sketch, "Relu", "relu", a, SKETCH_END);
+    int unit = sketch_constant(sketch, "unit", SKETCH(3, 1, 1));
+    int scaled = sketch_node(sketch, "Div", "scaled", relu, unit, SKETCH_END);
+    int above =
+        sketch_node(sketch, "Add", "above", relu, sketch_scalar(sketch, "one", 1.0f), SKETCH_END);
+    return sketch_node(sketch, "Div", "y", scaled, above, SKETCH_END);
+}
+
 static int build_concat_channels(struct sketch *sketch, int x)
 {
     int a = sketch_conv(sketch, "a", x, 3, 2, SKETCH(3, 3));
@@ -300,6 +311,7 @@ static const struct sketch_case rows[] = {
     {"conv_1d", 13, {1, 3, 8}, build_conv_1d},
     {"conv_depthwise", 13, {1, 4, 7, 6}, build_conv_depthwise},
     {"conv_grouped", 13, {1, 4, 7, 6}, build_conv_grouped},
+    {"div", 13, {1, 2, 5, 6}, build_div},
     {"dropout", 7, {1, 2, 5, 6}, build_dropout},
     {"elu", 13, {1, 2, 5, 6}, build_elu},
     {"flatten_matmul", 13, {1, 2, 5, 6}, build_flatten_matmul},

@@ -46,6 +46,25 @@ static int with_scalar(struct sketch *sketch, int x, const char *op_type)
     return sketch_node(sketch, op_type, "y", x, w, SKETCH_END);
 }
 
+/* x² + 1: the slope of a quotient by less changes within a step. */
+static int far_from_zero(struct sketch *sketch, int x)
+{
+    int square = sketch_node(sketch, "Mul", "square", x, x, SKETCH_END);
+    return sketch_node(sketch, "Add", "far", square, sketch_scalar(sketch, "one", 1.0f),
+                       SKETCH_END);
+}
+
+static int over_far_from_zero(struct sketch *sketch, int x, const char *op_type)
+{
+    return sketch_node(sketch, op_type, "y", x, far_from_zero(sketch, x), SKETCH_END);
+}
+
+static int constant_over_far_from_zero(struct sketch *sketch, int x, const char *op_type)
+{
+    int w = sketch_constant(sketch, "w", SKETCH(1, 3, 5, 4));
+    return sketch_node(sketch, op_type, "y", w, far_from_zero(sketch, x), SKETCH_END);
+}
+
 static int clip(struct sketch *sketch, int x, const char *op_type)
 {
     sketch_real(sketch, "min", -10 * operator_case_grid);
@@ -383,6 +402,8 @@ const struct operator_case operator_cases[] = {
     {.op_type = "ConvTranspose", .build = conv_transpose_grouped, .input = {4, {1, 4, 4, 3}}},
     {.op_type = "ConvTranspose", .build = conv_transpose_depthwise, .input = {4, {1, 3, 4, 3}}},
     {.op_type = "ConvTranspose", .build = conv_transpose_one_axis, .input = {3, {1, 3, 7}}},
+    {.op_type = "Div", .build = over_far_from_zero, .input = {4, {1, 3, 5, 4}}},
+    {.op_type = "Div", .build = constant_over_far_from_zero, .input = {4, {1, 1, 5, 1}}},
     {.op_type = "Dropout", .build = unary, .input = {2, {1, 6}}},
     {.op_type = "Elu", .build = unary, .input = {4, {1, 3, 5, 4}}},
     {.op_type = "Flatten", .build = unary, .input = {4, {1, 3, 5, 4}}},

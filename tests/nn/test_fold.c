@@ -222,6 +222,47 @@ START_TEST(constant_factors_and_sums_behind_a_convolution_are_folded)
 }
 END_TEST
 
+START_TEST(constant_differences_and_quotients_behind_a_layer_are_folded)
+{
+    int x = sketch_input(&sketch, "x", SKETCH(1, 3, 6, 5));
+    int a = sketch_conv(&sketch, "conv", x, 4, 3, SKETCH(3, 3));
+    int scale = sketch_constant(&sketch, "scale", SKETCH(1, 4, 1, 1));
+    int shift = sketch_constant(&sketch, "shift", SKETCH(4, 1, 1));
+    int b = sketch_node(&sketch, "Sub", "b", a, shift, SKETCH_END);
+    struct graph *folded = fold(sketch_node(&sketch, "Div", "y", b, scale, SKETCH_END));
+    ck_assert_int_eq(graph_run_count(folded, "Sub") + graph_run_count(folded, "Div"), 0);
+    check_layer(folded, "conv", "Conv", 4);
+}
+END_TEST
+
+START_TEST(what_a_layer_is_taken_from_or_divides_stays)
+{
+    static const char *const op_types[] = {"Sub", "Div"};
+    for (int i = 0; i < 2; i++) {
+        sketch_init(&sketch, arena, 13);
+        int x = sketch_input(&sketch, "x", SKETCH(1, 6));
+        int a = sketch_constant(&sketch, "w", SKETCH(6, 4));
+        int y = sketch_node(&sketch, "MatMul", "dense", x, a, SKETCH_END);
+        int one = sketch_scalar(&sketch, "one", 1.0f);
+        struct graph *folded = fold(sketch_node(&sketch, op_types[i], "y", one, y, SKETCH_END));
+        ck_assert_int_eq(graph_run_count(folded, op_types[i]), 1);
+    }
+}
+END_TEST
+
+START_TEST(a_quotient_by_zero_stays)
+{
+    int x = sketch_input(&sketch, "x", SKETCH(1, 6));
+    int w = sketch_constant(&sketch, "w", SKETCH(6, 4));
+    int a = sketch_node(&sketch, "MatMul", "dense", x, w, SKETCH_END);
+    int zero = sketch_scalar(&sketch, "zero", 0.0f);
+    int y = sketch_node(&sketch, "Div", "y", a, zero, SKETCH_END);
+    struct graph *folded;
+    ck_assert_ok(graph_fold(sketch_finish(&sketch, y), arena, &folded, &err), &err);
+    ck_assert_int_eq(graph_run_count(folded, "Div"), 1);
+}
+END_TEST
+
 START_TEST(a_sum_with_a_map_of_constants_stays)
 {
     int x = sketch_input(&sketch, "x", SKETCH(1, 3, 6, 5));
@@ -317,6 +358,9 @@ int main(void)
     tcase_add_loop_test(tcase, factors_and_order_of_a_dense_layer_go_into_its_weights, 0,
                         sizeof(gemm_cases) / sizeof(gemm_cases[0]));
     tcase_add_test(tcase, constant_factors_and_sums_behind_a_convolution_are_folded);
+    tcase_add_test(tcase, constant_differences_and_quotients_behind_a_layer_are_folded);
+    tcase_add_test(tcase, what_a_layer_is_taken_from_or_divides_stays);
+    tcase_add_test(tcase, a_quotient_by_zero_stays);
     tcase_add_test(tcase, a_sum_with_a_map_of_constants_stays);
     tcase_add_test(tcase, identity_and_dropout_go_but_in_front_of_the_output);
     tcase_add_test(tcase, a_dropout_does_not_keep_things_from_folding);

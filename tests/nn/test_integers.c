@@ -177,11 +177,10 @@ END_TEST
 START_TEST(on_float32_they_are_not_supported)
 {
     int x = sketch_input(&sketch, "x", SKETCH(1, 4));
-    int two = sketch_scalar(&sketch, "two", 2.0f);
-    int half = sketch_node(&sketch, "Div", "half", x, two, SKETCH_END);
-    int sine = sketch_node(&sketch, "Sin", "sine", half, SKETCH_END);
+    int part = sketch_node(&sketch, "Gather", "part", x, list("at", SKETCH(0)), SKETCH_END);
+    int sine = sketch_node(&sketch, "Sin", "sine", part, SKETCH_END);
     fails(viewed(x), sine, E_UNSUPPORTED,
-          "2 nodes with an operator that is not supported: 'half' (Div), 'sine' (Sin)");
+          "2 nodes with an operator that is not supported: 'part' (Gather), 'sine' (Sin)");
 }
 END_TEST
 

@@ -258,27 +258,29 @@ static double apply(char symbol, double a, double b)
 {
     if (symbol == '+')
         return a + b;
+    if (symbol == '/')
+        return a / b;
     return symbol == '-' ? a - b : a * b;
 }
 
 START_TEST(operands_are_broadcast_as_in_numpy)
 {
     enum { SAMPLES = 3, COUNT = 24 };
-    static const char *const op_types[] = {"Add", "Sub", "Mul"};
-    static const char symbols[] = {'+', '-', '*'};
+    static const char *const op_types[] = {"Add", "Sub", "Mul", "Div"};
+    static const char symbols[] = {'+', '-', '*', '/'};
     struct shape shape = other_shapes[_i];
     struct shape full = SKETCH(1, 1, 1, 1);
     for (int i = 0; i < shape.rank; i++)
         full.dim[4 - shape.rank + i] = shape.dim[i];
     float *input = graph_run_values(arena, SAMPLES * COUNT, 4);
 
-    for (int variant = 0; variant < 6; variant++) {
-        bool swapped = variant >= 3;
+    for (int variant = 0; variant < 8; variant++) {
+        bool swapped = variant >= 4;
         sketch_init(&sketch, arena, 13);
         int x = sketch_input(&sketch, "x", SKETCH(1, 2, 3, 4));
         int b = sketch_constant(&sketch, "b", shape);
         const float *other = sketch.graph->tensors[b].values;
-        int y = sketch_node(&sketch, op_types[variant % 3], "y", swapped ? b : x, swapped ? x : b,
+        int y = sketch_node(&sketch, op_types[variant % 4], "y", swapped ? b : x, swapped ? x : b,
                             SKETCH_END);
         float expected[SAMPLES * COUNT];
         for (int i = 0; i < SAMPLES * COUNT; i++) {
@@ -287,7 +289,7 @@ START_TEST(operands_are_broadcast_as_in_numpy)
                 (c % full.dim[1] * full.dim[2] + h % full.dim[2]) * full.dim[3] + w % full.dim[3];
             double left = (double)input[i], right = (double)other[at];
             expected[i] =
-                (float)apply(symbols[variant % 3], swapped ? right : left, swapped ? left : right);
+                (float)apply(symbols[variant % 4], swapped ? right : left, swapped ? left : right);
         }
         graph_run_compare(graph_run(arena, sketch_finish(&sketch, y), input, SAMPLES), expected,
                           SAMPLES * COUNT, 0);

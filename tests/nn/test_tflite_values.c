@@ -25,6 +25,7 @@ enum {
     TRANSPOSE = 39,
     MEAN = 40,
     SUB = 41,
+    DIV = 42,
     SQUEEZE = 43,
     LOG_SOFTMAX = 50,
     PADV2 = 60,
@@ -149,6 +150,20 @@ START_TEST(differences_keep_their_order_and_fused_activation)
                            BUILD_NO_INPUT);
     build_set_integer(sub, 28, 0, 1, 2); /* RELU_N1_TO_1 */
     CHECK(&model, X, 1, 1, 0.75, -1);
+}
+END_TEST
+
+/* x / 0.25, cut to between −1 and 1. */
+START_TEST(quotients_keep_their_order_and_fused_activation)
+{
+    static const float quarter[] = {0.25f};
+    int x = build_activation(&model, SHAPE_OF(1, 4));
+    int scalar = build_add_tensor(&model, BUILD_F32, 0, NULL, quarter, sizeof(quarter));
+    struct build_operator *div =
+        build_add_operator(&model, DIV, build_activation(&model, SHAPE_OF(1, 4)), x, scalar,
+                           BUILD_NO_INPUT);
+    build_set_integer(div, 29, 0, 1, 2); /* RELU_N1_TO_1 */
+    CHECK(&model, X, -1, -1, 1, 1);
 }
 END_TEST
 
@@ -362,6 +377,7 @@ int main(void)
     tcase_add_test(cases, softmax_multiplies_by_beta);
     tcase_add_loop_test(cases, constants_broadcast_along_channels, 0, 2);
     tcase_add_test(cases, differences_keep_their_order_and_fused_activation);
+    tcase_add_test(cases, quotients_keep_their_order_and_fused_activation);
     tcase_add_test(cases, residual_sums_meet_in_one_order);
     tcase_add_test(cases, images_are_joined_along_the_files_axis);
     tcase_add_test(cases, padding_goes_where_the_file_says);

@@ -34,8 +34,8 @@ bool layer_scale(struct layer *layer, const double *factors, const double *offse
 /* w *= factor, b untouched. */
 bool layer_scale_weights(struct layer *layer, double factor, struct error *err);
 
-/* y *= a constant, or one per channel. */
-bool layer_multiply(struct layer *layer, int tensor, struct error *err);
+/* y *= a constant, or one per channel, or its inverse: then it is nowhere zero. */
+bool layer_multiply(struct layer *layer, int tensor, bool inverse, struct error *err);
 
 /* Folds a BatchNormalization that reads y. */
 bool layer_normalize(struct layer *layer, const struct node *node, struct error *err);

@@ -33,6 +33,7 @@ static const struct rule rules[] = {
     {"BatchNormalization", 7, 14, RULE_OUTPUT, "mean", 1, 0, "statistics of the batch"},
     {"BatchNormalization", 1, 9, RULE_VALUE, "spatial", 1, 1, "statistics per position"},
     {"Concat", 1, 4, RULE_WITH, "axis", 0, 0, "an implied axis"},
+    {"Div", 1, 7, RULE_WITHOUT, "axis", 0, 0, "broadcasting along an axis"},
     {"Mul", 1, 7, RULE_WITHOUT, "axis", 0, 0, "broadcasting along an axis"},
     {"Pad", 1, 2, RULE_WITHOUT, "paddings", 0, 0, "the attribute of the first version"},
     {"Pad", 18, INT64_MAX, RULE_INPUT, "axes", 3, 0, "padding of some axes"},
