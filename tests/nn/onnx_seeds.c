@@ -115,6 +115,26 @@ static void joins(struct onnx_build *build)
     onnx_build_node(build, "Mul", "mul", "d d", "y");
 }
 
+/* A view by the number of samples, and by half of the channels. */
+static void computed_shapes(struct onnx_build *build)
+{
+    ends(build, DIMS(BUILD_OPEN, 4, 3));
+    integers(build, "first", 1, (int64_t[]){0});
+    integers(build, "second", 1, (int64_t[]){1});
+    integers(build, "two", 1, (int64_t[]){2});
+    integers(build, "rest", 1, (int64_t[]){-1});
+    onnx_build_node(build, "Relu", "relu", "x", "a");
+    onnx_build_node(build, "Shape", "shape", "a", "s");
+    onnx_build_node(build, "Gather", "samples", "s first", "n");
+    onnx_build_node(build, "Gather", "channels", "s second", "c");
+    onnx_build_node(build, "Div", "half", "c two", "h");
+    Onnx__NodeProto *cast = onnx_build_node(build, "Cast", "cast", "h", "i");
+    onnx_build_int(build, cast, "to", ONNX__TENSOR_PROTO__DATA_TYPE__INT64);
+    Onnx__NodeProto *concat = onnx_build_node(build, "Concat", "concat", "n i rest", "to");
+    onnx_build_int(build, concat, "axis", 0);
+    onnx_build_node(build, "Reshape", "view", "a to", "y");
+}
+
 static void broadcasts(struct onnx_build *build)
 {
     ends(build, DIMS(BUILD_OPEN, 3, 2, 2));
@@ -260,6 +280,7 @@ static const struct {
     {"shapes", shapes},
     {"joins", joins},
     {"broadcasts", broadcasts},
+    {"computed_shapes", computed_shapes},
     {"parts", parts},
     {"upsampling", upsampling},
     {"constants", constants},
