@@ -79,6 +79,25 @@ START_TEST(bounded_numbers_are_uniform)
 }
 END_TEST
 
+/* Law: the same of a bound that does not divide 2^64 evenly, and leaves a quarter of it: what a
+ * remainder alone makes of that quarter would come twice as often as the rest. 2 degrees of
+ * freedom: 13.8. */
+START_TEST(the_excess_over_a_bound_favours_no_number)
+{
+    enum { CELLS = 3, DRAWS = 3000 };
+    const uint64_t cell = UINT64_C(1) << 62;
+    struct rng rng;
+    rng_init(&rng, 3, 0);
+    int64_t counts[CELLS] = {0};
+    for (int i = 0; i < DRAWS; i++)
+        counts[rng_below(&rng, CELLS * cell) / cell]++;
+    double chi_squared = 0.0;
+    for (int i = 0; i < CELLS; i++)
+        chi_squared += pow((double)counts[i] - DRAWS / CELLS, 2.0) / (DRAWS / CELLS);
+    ck_assert_double_lt(chi_squared, 13.8);
+}
+END_TEST
+
 START_TEST(bounds_at_the_ends_work)
 {
     struct rng rng;
@@ -170,6 +189,7 @@ int main(void)
     tcase_add_test(cases, the_first_stream_is_seeded_as_published);
     tcase_add_test(cases, seeds_and_streams_are_apart);
     tcase_add_test(cases, bounded_numbers_are_uniform);
+    tcase_add_test(cases, the_excess_over_a_bound_favours_no_number);
     tcase_add_test(cases, bounds_at_the_ends_work);
     tcase_add_test(cases, uniform_numbers_have_their_moments);
     tcase_add_test(cases, normal_numbers_follow_the_normal_distribution);

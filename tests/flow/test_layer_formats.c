@@ -202,7 +202,7 @@ END_TEST
 START_TEST(a_long_list_of_layers_is_cut)
 {
     enum { MANY = 300 };
-    static char texts[MANY][24];
+    static char texts[MANY][32];
     const char *names[MANY];
     for (int i = 0; i < MANY; i++) {
         (void)snprintf(texts[i], sizeof(texts[i]), "block_%03d/convolution", i);

@@ -224,12 +224,11 @@ START_TEST(a_target_may_name_the_host)
     static const struct {
         const char *line;
         int status;
-    } rows[] = {{"GET http://h:1/echo/a?name=b HTTP/1.1", 200},
-                {"GET HTTP://H:1/echo/a HTTP/1.1", 200},
-                {"GET http://other/echo/a HTTP/1.1", 400},
-                {"GET http://h:12/echo/a HTTP/1.1", 400},
-                {"GET http://h:1 HTTP/1.1", 404},
-                {"GET ftp://h:1/echo/a HTTP/1.1", 404}};
+    } rows[] = {
+        {"GET http://h:1/echo/a?name=b HTTP/1.1", 200}, {"GET HTTP://H:1/echo/a HTTP/1.1", 200},
+        {"GET http://other/echo/a HTTP/1.1", 400},      {"GET http://h:12/echo/a HTTP/1.1", 400},
+        {"GET http://h/echo/a HTTP/1.1", 400},          {"GET http://h:1 HTTP/1.1", 404},
+        {"GET ftp://h:1/echo/a HTTP/1.1", 404}};
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         char request[256];
         (void)snprintf(request, sizeof(request), "%s\r\nHost: h:1\r\n\r\n", rows[i].line);

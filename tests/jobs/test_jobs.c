@@ -380,6 +380,10 @@ START_TEST(progress_is_there_while_a_run_runs)
      * daemon, is not in the estimate. */
     row.started_ms -= INT64_C(8) * 3600 * 1000;
     ck_assert_double_lt(jobs_job_progress(jobs, &row).eta_seconds, 3600);
+    /* The row may know already that the run has ended. */
+    row.counts.running--;
+    row.counts.succeeded++;
+    ck_assert(jobs_job_progress(jobs, &row).fraction == 0.5);
     fake_executor_release(&fake);
     row = wait_for_end(id);
     job = jobs_job_progress(jobs, &row);

@@ -307,6 +307,10 @@ START_TEST(an_unknown_key_comes_with_the_nearest_known_one)
     ck_assert_str_eq(err.pointer, "/calibraton");
     ck_assert_fails(json_check_keys(parse("{\"zzz\":1}"), known, &err), &err, E_INVALID,
                     "\"zzz\" is not a known field; there are model, calibration and evaluation");
+    ck_assert_ptr_null(strstr(err.message, "did you mean"));
+    /* More edits than half the word: another word. */
+    ck_assert(!json_check_keys(parse("{\"mxxxx\":1}"), known, &err));
+    ck_assert_ptr_null(strstr(err.message, "did you mean"));
 }
 END_TEST
 
@@ -401,6 +405,8 @@ START_TEST(the_order_of_members_does_not_matter_for_equality)
 {
     ck_assert(json_equal(parse("{\"a\":1,\"b\":[2]}"), parse("{\"b\":[2],\"a\":1}")));
     ck_assert(!json_equal(parse("[1,2]"), parse("[2,1]")));
+    ck_assert(!json_equal(parse("[1]"), parse("[1,2]")));
+    ck_assert(!json_equal(parse("[1,2]"), parse("[1]")));
     ck_assert(!json_equal(parse("{\"a\":1}"), parse("{\"a\":1,\"b\":1}")));
     ck_assert(!json_equal(parse("1"), parse("\"1\"")));
 }

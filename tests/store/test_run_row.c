@@ -272,6 +272,11 @@ START_TEST(after_three_crashes_a_run_is_failed)
     ck_assert(store_fixture_claim(&fixture, &run));
     ck_assert_str_eq(run.id, "j1-v000-s1");
     ck_assert_int_eq(run.crashes, 0);
+    /* A retry has all its tries again. */
+    int64_t runs;
+    ck_assert_ok(store_fixture_retry(&fixture, job, &runs, &err), &err);
+    ck_assert_int_eq(runs, 1);
+    ck_assert_int_eq(store_fixture_find_run(&fixture, "j1-v000-s0").crashes, 0);
 }
 END_TEST
 
