@@ -85,7 +85,7 @@ END_TEST
  * every value is the share of the other. */
 START_TEST(a_mixed_sample_is_at_least_half_itself)
 {
-    enum { COUNT = 16 };
+    enum { COUNT = 256 };
     struct augmenter augmenter = augmenter_of(image_network(), 0.0, 1.0);
     float samples[COUNT * C * H * W];
     bool mixed = false;
