@@ -2,8 +2,8 @@
  *
  * A waiter is listed before the job is read, so that no change falls between the reading and the
  * sleep; a change that comes before the sleep is remembered. Who waits for any job is told which
- * ones have changed, as long as they are few. Locks are taken in this order: the
- * queue's, the waiters', the HTTP server's.
+ * ones have changed, as long as they are few. Locks are taken in this order: the queue's, the
+ * waiters', the HTTP server's.
  */
 
 #include "api_private.h"

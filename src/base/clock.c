@@ -1,7 +1,5 @@
 #include "ptqd/base/clock.h"
 
-#include <time.h>
-
 static struct timespec read_clock(clockid_t id)
 {
     struct timespec now;
@@ -30,4 +28,14 @@ double clock_seconds(void)
 {
     struct timespec now = read_clock(CLOCK_MONOTONIC);
     return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}
+
+struct timespec clock_after_ms(int64_t ms)
+{
+    struct timespec moment = read_clock(CLOCK_MONOTONIC);
+    moment.tv_sec += ms / 1000;
+    moment.tv_nsec += ms % 1000 * 1000000;
+    moment.tv_sec += moment.tv_nsec / 1000000000;
+    moment.tv_nsec %= 1000000000;
+    return moment;
 }

@@ -7,13 +7,13 @@
 
 #include "ptqd/flow/shared.h"
 
+#include "ptqd/base/clock.h"
 #include "ptqd/base/text.h"
 
 #include <math.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 enum {
     BUCKETS = 1024,
@@ -130,11 +130,7 @@ static void evict(struct shared *shared)
 
 static void wait_a_little(struct shared *shared)
 {
-    struct timespec until;
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_nsec += WAIT_MS * 1000000L;
-    until.tv_sec += until.tv_nsec / 1000000000L;
-    until.tv_nsec %= 1000000000L;
+    const struct timespec until = clock_after_ms(WAIT_MS);
     (void)pthread_cond_timedwait(&shared->change, &shared->lock, &until); /* early is fine */
 }
 

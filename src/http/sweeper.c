@@ -14,7 +14,6 @@
 #include <errno.h>
 #include <poll.h>
 #include <string.h>
-#include <time.h>
 
 enum { TICK_MS = 100, LOOK_FOR_GONE_TICKS = 5 };
 
@@ -155,11 +154,7 @@ static void *sweeper_main(void *context)
     pthread_mutex_lock(&server->lock);
     while (!server->sweeper_end) {
         sweep(server);
-        struct timespec until;
-        clock_gettime(CLOCK_MONOTONIC, &until);
-        until.tv_nsec += TICK_MS * 1000000;
-        until.tv_sec += until.tv_nsec / 1000000000;
-        until.tv_nsec %= 1000000000;
+        const struct timespec until = clock_after_ms(TICK_MS);
         (void)pthread_cond_timedwait(&server->tick, &server->lock, &until); /* early is fine */
     }
     pthread_mutex_unlock(&server->lock);

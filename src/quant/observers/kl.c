@@ -18,8 +18,8 @@
  *
  * Where it differs: cells are those of the quantizer, where the published code cuts the range of
  * one sign into 128 equal parts, so both ends can be found (quant/range_search.h), and every width
- * has its number of levels. Zero is on every grid, so the bin that holds it, which behind a
- * Relu has half of all values, gets the count of its neighbours (as bin 0 in NVIDIA's
+ * has its number of levels. Zero is on every grid, so the bin that holds it, which behind a Relu
+ * has half of all values, gets the count of its neighbours (as bin 0 in NVIDIA's
  * pytorch-quantization). Few values get fewer bins: single counts have no shape either.
  */
 
