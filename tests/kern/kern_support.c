@@ -1,5 +1,7 @@
 #include "kern_support.h"
 
+#include "support.h"
+
 #include <float.h>
 #include <math.h>
 #include <stdio.h>
@@ -120,8 +122,9 @@ void check_close(const float *a, const float *b, int64_t count, int64_t terms, c
     double largest = 0;
     for (int64_t i = 0; i < count; i++) {
         double difference = fabs((double)a[i] - (double)b[i]);
-        ck_assert_msg(difference <= tolerance, "%s, element %lld: %g and %g differ by more than %g",
-                      what, (long long)i, (double)a[i], (double)b[i], tolerance);
+        ck_assert_element(difference <= tolerance,
+                          "%s, element %lld: %g and %g differ by more than %g", what, (long long)i,
+                          (double)a[i], (double)b[i], tolerance);
         largest = difference > largest ? difference : largest;
     }
     if (largest > tolerance / 4)
@@ -130,12 +133,13 @@ void check_close(const float *a, const float *b, int64_t count, int64_t terms, c
 
 void check_float(float value, float expected)
 {
-    ck_assert_msg(value == expected, "%.9g instead of %.9g", (double)value, (double)expected);
+    ck_assert_element(value == expected, "%.9g instead of %.9g", (double)value, (double)expected);
 }
 
 void check_same_bits(const float *a, const float *b, int64_t count, const char *what)
 {
     for (int64_t i = 0; i < count; i++)
-        ck_assert_msg(memcmp(&a[i], &b[i], sizeof(a[i])) == 0, "%s, element %lld: %.9g and %.9g",
-                      what, (long long)i, (double)a[i], (double)b[i]);
+        ck_assert_element(memcmp(&a[i], &b[i], sizeof(a[i])) == 0,
+                          "%s, element %lld: %.9g and %.9g", what, (long long)i, (double)a[i],
+                          (double)b[i]);
 }

@@ -67,9 +67,9 @@ static void check_moments(const double *moments, const double *expected, int64_t
     double tolerance =
         4 * (double)FLT_EPSILON * (sqrt((double)positions) + 1) * sqrt((double)block + 16);
     for (int64_t i = 0; i < count; i++)
-        ck_assert_msg(fabs(moments[i] - expected[i]) <= tolerance,
-                      "%s, element %lld: %.9g and %.9g differ by more than %g", what, (long long)i,
-                      moments[i], expected[i], tolerance);
+        ck_assert_element(fabs(moments[i] - expected[i]) <= tolerance,
+                          "%s, element %lld: %.9g and %.9g differ by more than %g", what,
+                          (long long)i, moments[i], expected[i], tolerance);
 }
 
 static void check_grams(const struct gram *gram, const struct gram *expected)
@@ -91,7 +91,10 @@ static void check_symmetric(const struct gram *gram)
     for (int64_t g = 0; g < gram->G; g++)
         for (int64_t i = 0; i < D; i++)
             for (int64_t j = 0; j < i; j++)
-                ck_assert(gram->inner[(g * D + i) * D + j] == gram->inner[(g * D + j) * D + i]);
+                ck_assert_element(gram->inner[(g * D + i) * D + j] ==
+                                      gram->inner[(g * D + j) * D + i],
+                                  "H[%lld][%lld] is not H[%lld][%lld]", (long long)i, (long long)j,
+                                  (long long)j, (long long)i);
 }
 
 /* x and x̂ of two calls, the second with fewer samples: scratch is for any number of them. */

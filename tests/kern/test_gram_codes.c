@@ -82,13 +82,13 @@ static void check_equal(const struct gram *gram, const struct gram *expected)
     int64_t row = gram->G * gram->D;
     ck_assert_int_eq(gram->positions, expected->positions);
     for (int64_t i = 0; i < row; i++)
-        ck_assert_msg(gram->sum_quantized[i] == expected->sum_quantized[i],
-                      "Σ x̂, element %lld: %.17g instead of %.17g", (long long)i,
-                      gram->sum_quantized[i], expected->sum_quantized[i]);
+        ck_assert_element(gram->sum_quantized[i] == expected->sum_quantized[i],
+                          "Σ x̂, element %lld: %.17g instead of %.17g", (long long)i,
+                          gram->sum_quantized[i], expected->sum_quantized[i]);
     for (int64_t i = 0; i < row * gram->D; i++)
-        ck_assert_msg(gram->inner[i] == expected->inner[i],
-                      "x̂ x̂ᵀ, element %lld: %.17g instead of %.17g", (long long)i, gram->inner[i],
-                      expected->inner[i]);
+        ck_assert_element(gram->inner[i] == expected->inner[i],
+                          "x̂ x̂ᵀ, element %lld: %.17g instead of %.17g", (long long)i,
+                          gram->inner[i], expected->inner[i]);
 }
 
 /* A way to the moments, and its scratch. */
@@ -229,9 +229,12 @@ static void check_close_to_float(const struct gram *gram, const struct gram *wit
         for (int64_t i = 0; i < D; i++)
             for (int64_t j = 0; j < D; j++) {
                 double difference = H[i * D + j] - with_floats->inner[(g * D + i) * D + j];
-                ck_assert_double_le(fabs(difference),
-                                    tolerance * sqrt(H[i * D + i] * H[j * D + j]));
-                ck_assert(H[i * D + j] == H[j * D + i]);
+                double most = tolerance * sqrt(H[i * D + i] * H[j * D + j]);
+                ck_assert_element(fabs(difference) <= most, "H[%lld][%lld] is %g off; at most %g",
+                                  (long long)i, (long long)j, difference, most);
+                ck_assert_element(H[i * D + j] == H[j * D + i],
+                                  "H[%lld][%lld] is not H[%lld][%lld]", (long long)i, (long long)j,
+                                  (long long)j, (long long)i);
             }
         for (int64_t i = 0; i < D; i++)
             ck_assert_double_le(fabs(gram->sum_quantized[g * D + i] -

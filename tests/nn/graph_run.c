@@ -48,7 +48,7 @@ void graph_run_compare(const float *actual, const float *expected, int64_t count
 {
     for (int64_t i = 0; i < count; i++) {
         double difference = fabs((double)actual[i] - (double)expected[i]);
-        ck_assert_msg(difference <= tolerance, "element %lld is %.9g, expected %.9g", (long long)i,
-                      (double)actual[i], (double)expected[i]);
+        ck_assert_element(difference <= tolerance, "element %lld is %.9g, expected %.9g",
+                          (long long)i, (double)actual[i], (double)expected[i]);
     }
 }

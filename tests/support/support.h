@@ -32,6 +32,14 @@ enum { SUPPORT_SKIP = 77 };
                       #call, (err)->message, (fragment));                                          \
     } while (0)
 
+/* ck_assert_msg for each element of an array. libcheck passes on the place of every assertion that
+ * it comes to, by a system call, which would take most of the time of such a loop. */
+#define ck_assert_element(condition, ...)                                                          \
+    do {                                                                                           \
+        if (!(condition))                                                                          \
+            ck_abort_msg(__VA_ARGS__);                                                             \
+    } while (0)
+
 bool support_contains(const char *text, const char *fragment);
 
 /* Runs a suite as the environment says (CK_…) and frees it. The exit status of the program: 1 when
