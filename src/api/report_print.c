@@ -354,6 +354,13 @@ static void put_legend(const struct report *report, struct text *text)
                     "\nCosts that end in * are on the Pareto front: no other variant has at least "
                     "this %s for less, or more of it for no more.\n",
                     report->has_accuracy ? "accuracy" : "agreement");
+    size_t failed = 0, runs = 0;
+    for (size_t i = 0; i < report->variant_count; i++) {
+        failed += report->variants[i].failed;
+        runs += report->variants[i].run_count;
+    }
+    if (failed > 0)
+        text_printf(text, "\n%zu of %zu runs failed; their problems say why.\n", failed, runs);
 }
 
 bool report_markdown(const struct report *report, struct text *text, struct error *err)

@@ -216,6 +216,7 @@ START_TEST(a_job_without_results_has_a_report)
     const char *table = print(report_markdown, &report);
     ck_assert_msg(support_contains(table, "| 0 of 1 |"), "%s", table);
     ck_assert_msg(!support_contains(table, "Costs that end in *"), "%s", table); /* none does */
+    ck_assert_msg(support_contains(table, "\n\n1 of 1 runs failed;"), "%s", table);
     ck_assert_ptr_nonnull(print(report_csv, &report));
     ck_assert_ok(report_create(arena, "j1", NULL, 0, &report, &err), &err);
     ck_assert_uint_eq(report.variant_count, 0);
