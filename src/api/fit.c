@@ -137,10 +137,27 @@ static bool read_model(struct fit *fit, const struct job_file *file)
     return describe_read_model(model, fit->arena, &fit->ends, fit->err);
 }
 
-/* Every layer rule is about a layer of the model. */
+/* Once for each kind of weights that variants have where rules do not speak. */
+static bool check_variant_rules(const struct fit *fit, const struct job_spec *spec,
+                                const char *const *names, int count)
+{
+    unsigned seen = 0;
+    for (size_t i = 0; i < spec->variant_count; i++) {
+        struct pipeline pipeline = {0};
+        job_spec_variant(spec, i, &pipeline);
+        unsigned kind = 1U << (pipeline.weights.scheme * 2 + pipeline.weights.narrow);
+        if (seen & kind)
+            continue;
+        seen |= kind;
+        if (!layer_formats_check(&pipeline, names, count, fit->err))
+            return error_pointer_prefix(fit->err, "/pipeline");
+    }
+    return true;
+}
+
+/* Every layer rule is about a layer of the model, and makes of it what can be. */
 static bool check_rules(const struct fit *fit, const struct job_spec *spec)
 {
-    const struct pipeline pipeline = {.rules = spec->rules, .rule_count = spec->rule_count};
     const struct json *list = json_find(fit->model, "names");
     int count = 0;
     if (spec->rule_count == 0)
@@ -152,8 +169,7 @@ static bool check_rules(const struct fit *fit, const struct job_spec *spec)
         if (!json_as_string(v, &names[count++], fit->err))
             return false;
     }
-    return layer_formats_check(&pipeline, names, count, fit->err) ||
-           error_pointer_prefix(fit->err, "/pipeline");
+    return check_variant_rules(fit, spec, names, count);
 }
 
 static bool read_dataset_row(const struct fit *fit, const char *id, const char *pointer,

@@ -34,6 +34,11 @@ static const struct {
      "no layer is called 'conv*', or fits it as a pattern; there are stem, depthwise, pointwise, "
      "dense",
      "/pipeline/layers/1/match"},
+    {"{\"weights\":{",
+     "{\"layers\":[{\"match\":\"first\",\"weights\":{\"scheme\":\"asymmetric\"}}],\"weights\":{"
+     "\"narrow\":true,",
+     "weights.narrow is true with weights.scheme \"asymmetric\" for the layer",
+     "/pipeline/layers/0/weights/scheme"},
     {"{\"weights\":", "{\"layers\":[{\"match\":\"first\",\"weights\":{\"bits\":9}}],\"weights\":",
      "weights.bits is 9; 2 to 8 and 32 are supported", "/pipeline/layers/0/weights/bits"},
 };
