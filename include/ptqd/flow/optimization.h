@@ -10,7 +10,7 @@
 struct float_outputs {
     int64_t count;       /* samples · elements of the network's output */
     float *values;       /* [count] */
-    double *layer_scale; /* [layers] root mean variance over the channels */
+    double *layer_scale; /* [layers] root mean variance, or mean square where nothing varies */
 };
 
 struct run_state;
