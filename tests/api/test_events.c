@@ -383,7 +383,13 @@ START_TEST(jobs_that_went_together_make_one_snapshot)
 }
 END_TEST
 
-/* What the one stream that there is has taken, while it sleeps. */
+static bool sleeps(void)
+{
+    return http_server_stats(service.server).suspended == 1;
+}
+
+/* What the one stream that there is has taken, while it sleeps; its thread goes through the lock of
+ * the second look before it goes on. */
 static size_t taken_by_stream(void)
 {
     struct api *api = service.api;
@@ -391,8 +397,9 @@ static size_t taken_by_stream(void)
     for (long end = client_now_ms() + CLIENT_DEADLINE_MS; bytes == 0; usleep(1000)) {
         ck_assert_int_lt(client_now_ms(), end);
         pthread_mutex_lock(&api->waiters_lock);
-        if (api->waiters != NULL && http_server_stats(service.server).suspended == 1)
-            bytes = arena_used(http_arena(api->waiters->request));
+        size_t seen =
+            api->waiters != NULL && sleeps() ? arena_used(http_arena(api->waiters->request)) : 0;
+        bytes = sleeps() ? seen : 0;
         pthread_mutex_unlock(&api->waiters_lock);
     }
     return bytes;
