@@ -71,8 +71,8 @@ static void note_refusal(const struct reply *reply)
                   reply->body);
 }
 
-/* Sends the request until there is an answer that is not a refusal. False when the clients are to
- * stop before: the request may have been done. */
+/* Sends the request until there is an answer that is not a refusal, from a daemon that is still
+ * there. False when the clients are to stop before: the request may have been done. */
 static bool request(const char *method, const char *target, const char *headers, const void *body,
                     size_t size, struct reply *out_reply)
 {
@@ -81,6 +81,8 @@ static bool request(const char *method, const char *target, const char *headers,
         struct reply reply = {0};
         if (port != 0)
             reply = client_call(port, method, target, headers, body, size);
+        if (atomic_load(&port_now) != port)
+            reply_free(&reply); /* and is empty */
         if (reply.status != 0 && !is_refusal(reply.status)) {
             *out_reply = reply;
             return true;

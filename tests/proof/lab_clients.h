@@ -26,7 +26,7 @@ void lab_close(void);
 void lab_upload_files(int port);
 /* Clients begin, or go on. The daemon may be told of later. */
 void lab_start(int clients);
-/* Where the daemon is; 0: nowhere. */
+/* Where the daemon is; 0: nowhere. An answer that comes from where it is no more counts as none. */
 void lab_set_port(int port);
 /* Clients end; a request that has no answer yet stays in doubt: done or not. */
 void lab_stop(void);
