@@ -8,6 +8,7 @@
 
 #include "api_private.h"
 
+#include "ptqd/base/clock.h"
 #include "ptqd/base/digest.h"
 
 #include <fcntl.h>
@@ -63,7 +64,7 @@ const char *answer_key(struct http_request *request, struct error *err)
 bool reply_kept(struct http_request *request, struct api *api, const char *key,
                 struct answer_version version)
 {
-    struct answer_text *kept = answer_cache_find(api->answers, key, version, http_clock_ms());
+    struct answer_text *kept = answer_cache_find(api->answers, key, version, clock_ms());
     if (kept == NULL)
         return false;
     http_set_state(request, kept, answer_cache_release); /* sent from there */
@@ -86,7 +87,7 @@ bool reply_kept(struct http_request *request, struct api *api, const char *key,
 void keep_answer(struct api *api, const char *key, struct answer_version version, bool live,
                  const struct answer_draft *draft)
 {
-    int64_t until_ms = live ? http_clock_ms() + LIVE_MS : INT64_MAX;
+    int64_t until_ms = live ? clock_ms() + LIVE_MS : INT64_MAX;
     answer_cache_put(api->answers, key, version, until_ms, draft);
 }
 

@@ -9,6 +9,7 @@
 
 #include "api_private.h"
 
+#include "ptqd/base/clock.h"
 #include "ptqd/base/log.h"
 #include "ptqd/base/text.h"
 #include "ptqd/store/queue_row.h"
@@ -281,10 +282,10 @@ static bool read_events(struct http_request *request, void *context, struct text
     if (!watch->begun) {
         bool more = write_events(request, watch, out);
         watch->begun = true;
-        watch->sent_ms = http_clock_ms();
+        watch->sent_ms = clock_ms();
         return more;
     }
-    int64_t quiet_ms = http_clock_ms() - watch->sent_ms;
+    int64_t quiet_ms = clock_ms() - watch->sent_ms;
     if (quiet_ms < least_ms) {
         waiter_pause(api, &watch->waiter, least_ms - quiet_ms);
         return true;
@@ -300,7 +301,7 @@ static bool read_events(struct http_request *request, void *context, struct text
     if (out->length == 0 && quiet_ms >= heartbeat_ms)
         text_puts(out, ":\n\n");
     if (out->length > 0)
-        watch->sent_ms = http_clock_ms();
+        watch->sent_ms = clock_ms();
     else
         waiter_pause(api, &watch->waiter, least_ms); /* jobs that are not wanted have changed */
     return true;

@@ -4,6 +4,8 @@
 
 #include "api_private.h"
 
+#include "ptqd/base/clock.h"
+
 #include <string.h>
 
 enum { SLICE_MS = ACCESS_RENEW_MS };
@@ -28,7 +30,7 @@ static bool look_again(struct http_request *request, void *context, struct error
 /* False when it has changed already. */
 static bool sleep_a_while(struct api *api, struct wait *wait)
 {
-    int64_t now_ms = http_clock_ms();
+    int64_t now_ms = clock_ms();
     int64_t left_ms = wait->end_ms - now_ms;
     int64_t slice_ms = left_ms < SLICE_MS ? left_ms : SLICE_MS;
     wait->wake_ms = now_ms + slice_ms;
@@ -45,7 +47,7 @@ static bool look(struct http_request *request, struct api *api, struct wait *wai
         arena_reset(http_arena(request), wait->mark);
         if (!wait->look(request, api, &news, err))
             return false;
-        if (news || last || http_clock_ms() >= wait->end_ms || sleep_a_while(api, wait))
+        if (news || last || clock_ms() >= wait->end_ms || sleep_a_while(api, wait))
             return true;
         (void)waiter_take_change(api, &wait->waiter); /* it has changed: look again */
     }
@@ -57,7 +59,7 @@ static bool look_again(struct http_request *request, void *context, struct error
     struct api *api = context;
     struct wait *wait = http_state(request);
     bool changed = waiter_take_change(api, &wait->waiter);
-    int64_t now_ms = http_clock_ms();
+    int64_t now_ms = clock_ms();
     if (!http_renew_access(request, err)) {
         http_forget_answer(request);
         return false;
@@ -97,7 +99,7 @@ bool poll_wait(struct http_request *request, struct api *api, const char *job, i
         return false;
     wait->api = api;
     wait->look = do_look;
-    wait->end_ms = http_clock_ms() + seconds * 1000;
+    wait->end_ms = clock_ms() + seconds * 1000;
     wait->waiter.request = request;
     size_t length = strlen(job);
     if (length < JOB_ID_BYTES) /* a longer one names no job, as the look finds out */

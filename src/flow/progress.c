@@ -22,11 +22,6 @@ static const double WALK_SHARE = 0.20;
 
 static const double REPORT_INTERVAL_S = 0.05;
 
-double progress_now(void)
-{
-    return clock_seconds();
-}
-
 static double share_of(const struct progress *progress, enum run_step_id step)
 {
     if (progress->skipped[step])
@@ -59,14 +54,14 @@ static bool tell(struct progress *progress, double unit_fraction, double loss)
     state->fraction = fmax(state->fraction, begin + (end - begin) * fmin(done, 1.0));
     if (!isnan(loss))
         state->loss = loss;
-    progress->last_report = progress_now();
+    progress->last_report = clock_seconds();
     return !listener->report || listener->report(listener->context, state);
 }
 
 static bool monitor_report(void *context, double fraction, double loss)
 {
     struct progress *progress = context;
-    if (progress_now() - progress->last_report < REPORT_INTERVAL_S)
+    if (clock_seconds() - progress->last_report < REPORT_INTERVAL_S)
         return true;
     return tell(progress, fraction, loss);
 }
@@ -89,13 +84,13 @@ void progress_init(struct progress *progress, const struct run_monitor *listener
         .curve = -1,
     };
     progress->monitor.context = progress;
-    progress->started = progress_now();
+    progress->started = clock_seconds();
 }
 
 double progress_account(struct progress *progress, const char *name, double since)
 {
     struct run_result *result = progress->result;
-    double now = progress_now();
+    double now = clock_seconds();
     int row = 0;
     while (row < result->step_count && strcmp(result->steps[row].name, name) != 0)
         row++;
@@ -145,6 +140,6 @@ void progress_curve(struct progress *progress, int curve)
 
 void progress_finish(struct progress *progress)
 {
-    progress->result->seconds = progress_now() - progress->started;
+    progress->result->seconds = clock_seconds() - progress->started;
     progress->state.fraction = 1.0;
 }

@@ -7,6 +7,7 @@
 
 #include "ptqd/flow/reconstruct.h"
 
+#include "ptqd/base/clock.h"
 #include "ptqd/flow/branches.h"
 #include "ptqd/flow/evaluate.h"
 #include "ptqd/flow/ranges.h"
@@ -46,7 +47,7 @@ static bool set_targets(struct reconstruction *r, const struct quant_layer *laye
                         const struct layer_data *data, struct linear_problem *problem)
 {
     struct linear_targets targets;
-    double since = progress_now();
+    double since = clock_seconds();
     if (!linear_targets_init(r->arena, layer, &targets, r->err))
         return false;
     struct arena_mark mark = arena_mark(r->arena);
@@ -75,7 +76,7 @@ static bool solve(struct reconstruction *r, struct quant_layer *layer,
         .warm_start = r->pipeline->optimize.warm_start,
         .least_scales = least_scales,
     };
-    double since = progress_now();
+    double since = clock_seconds();
     progress_curve(r->progress,
                    losses_curve(r->network, CURVE_LAYER, (int)(layer - r->network->layers)));
     bool done = r->method->solve(problem, &options, &r->progress->monitor, r->arena, layer, r->err);
@@ -105,7 +106,7 @@ static bool solve_rounds(struct reconstruction *r, struct quant_layer *layer,
 static bool fit_weights(struct reconstruction *r, struct quant_layer *layer,
                         const struct linear_problem *problem)
 {
-    double since = progress_now();
+    double since = clock_seconds();
     bool done = ranges_fit_weights(&r->ranges, problem, &r->progress->monitor, layer, r->err);
     (void)progress_account(r->progress, "ranges", since); /* the next part takes its own time */
     return done;
@@ -130,7 +131,7 @@ static bool solve_layer(struct reconstruction *r, struct quant_layer *layer,
     };
     struct gram gram;
     struct linear_problem problem;
-    double since = progress_now();
+    double since = clock_seconds();
     if (!linear_gram_init(r->arena, layer, &gram, r->err))
         return false;
     struct arena_mark mark = arena_mark(r->arena);
@@ -246,7 +247,7 @@ static bool walk_one(struct reconstruction *r, int node_index)
 {
     const struct node *node = &r->network->graph->nodes[node_index];
     const struct recon_monitor *monitor = &r->progress->monitor;
-    double since = progress_now();
+    double since = clock_seconds();
     if (!walk_node_float(r->walk, node_index, monitor, r->err))
         return false;
     since = progress_account(r->progress, "float", since);
@@ -265,7 +266,7 @@ static bool walk_one(struct reconstruction *r, int node_index)
         if (!done)
             return false;
         walk_keep(r->walk, node->outputs[0]); /* until it is compared */
-        since = progress_now();
+        since = clock_seconds();
     }
     if (!walk_node_quantized(r->walk, node_index, monitor, r->err))
         return false;

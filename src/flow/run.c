@@ -2,6 +2,7 @@
 
 #include "ptqd/flow/run.h"
 
+#include "ptqd/base/clock.h"
 #include "ptqd/base/log.h"
 #include "ptqd/flow/evaluate.h"
 #include "ptqd/flow/final_walk.h"
@@ -70,7 +71,7 @@ static bool prepare(struct run *run)
     const struct pipeline *pipeline = run->pipeline;
     struct rng rng;
     rng_init(&rng, run->request->seed, STREAM_SAMPLES);
-    double since = progress_now();
+    double since = clock_seconds();
     struct graph *folded;
     if (!progress_step(&run->progress, STEP_PREPARE, 0, run->err) ||
         !dataset_check_input(run->request->calibration, run->request->model, run->err) ||
@@ -132,7 +133,7 @@ static bool plan_memory(struct run *run)
     const struct run_memory *memory = &run->request->memory;
     if (!memory->admit)
         return true;
-    double since = progress_now();
+    double since = clock_seconds();
     run->progress.state.step = "memory"; /* until a step begins */
     bool admitted =
         memory->admit(memory->context, plan.predicted_bytes, &run->progress.monitor, run->err);
@@ -193,7 +194,7 @@ static bool postprocess(struct run *run)
     int bias = run->pipeline->postprocess.bias;
     if (bias == BIAS_NONE || run->network->layer_count == 0)
         return true;
-    double before, after, since = progress_now();
+    double before, after, since = clock_seconds();
     if (!progress_step(&run->progress, STEP_TUNE, 0, run->err))
         return false;
     struct arena_mark mark = arena_mark(run->arena);
@@ -253,7 +254,7 @@ static bool decide(struct run *run, enum run_step_id step)
         return decide(run, (enum run_step_id)(step - 1));
     if (!run->packed)
         return decide_alone(run, step);
-    double since = progress_now();
+    double since = clock_seconds();
     struct decision decision = {.run = run, .step = step};
     const struct shared_work work = {compute_state, &decision};
     struct shared_key key;
@@ -340,7 +341,7 @@ static bool evaluate_labels(struct run *run)
 
 static bool evaluate(struct run *run)
 {
-    double since = progress_now();
+    double since = clock_seconds();
     struct arena_mark mark = arena_mark(run->arena);
     bool done =
         progress_step(&run->progress, STEP_EVALUATE, run->request->evaluation ? 2 : 1, run->err) &&
@@ -362,7 +363,7 @@ static bool measure_sensitivity(struct run *run)
         .scope = &run->scope,
         .progress = &run->progress,
     };
-    double since = progress_now();
+    double since = clock_seconds();
     if (!run->pipeline->report.sensitivity)
         return true;
     if (!progress_step(&run->progress, STEP_SENSITIVITY, sensitivity_units(run->network),
@@ -396,7 +397,7 @@ static void describe_layers(struct run *run)
 
 static bool export_artifacts(struct run *run)
 {
-    double since = progress_now();
+    double since = clock_seconds();
     struct artifact_origin origin = run->request->origin;
     origin.seed = run->request->seed;
     bool done =

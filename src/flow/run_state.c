@@ -2,6 +2,7 @@
 
 #include "ptqd/flow/run_state.h"
 
+#include "ptqd/base/clock.h"
 #include "ptqd/base/log.h"
 
 #include <inttypes.h>
@@ -170,7 +171,7 @@ bool run_state_open(struct arena *arena, const struct run_request *request,
         .checkpoints = checkpoints,
         .network = network,
         .initial = initial,
-        .saved_at = progress_now(),
+        .saved_at = clock_seconds(),
     };
     if (!losses_create(arena, losses_of_run(network), &state->losses, err) ||
         !list_fields(state, layers, outputs, err) || !identify(state, request, err))
@@ -217,7 +218,7 @@ void run_state_save(struct run_state *state, enum run_step_id step, int units,
                     const struct keeper_field *more, int more_count)
 {
     const struct run_checkpoints *checkpoints = state->checkpoints;
-    if (!checkpoints->save || progress_now() - state->saved_at < checkpoints->interval_seconds)
+    if (!checkpoints->save || clock_seconds() - state->saved_at < checkpoints->interval_seconds)
         return;
     struct arena_mark mark = arena_mark(state->arena);
     struct error err = {.message = ""};
@@ -230,7 +231,7 @@ void run_state_save(struct run_state *state, enum run_step_id step, int units,
     else
         log_write(LOG_DEBUG, "flow", "no checkpoint|reason=\"%s\"", err.message);
     arena_reset(state->arena, mark);
-    state->saved_at = progress_now();
+    state->saved_at = clock_seconds();
 }
 
 /* ---- computations inside of a unit ---- */

@@ -8,6 +8,7 @@
 
 #include "ptqd/flow/unit_training.h"
 
+#include "ptqd/base/clock.h"
 #include "ptqd/base/log.h"
 #include "ptqd/flow/reconstruct.h"
 #include "ptqd/flow/run_state.h"
@@ -207,7 +208,7 @@ bool unit_training(const struct optimization *optimization, uint64_t seed, struc
     if (!pipeline_trains(pipeline) || run.network->layer_count == 0 ||
         run_state_done(optimization->state, STEP_TRAIN) == RUN_STATE_ALL_DONE)
         return true;
-    double since = progress_now();
+    double since = clock_seconds();
     bool done = pipeline->optimize.granularity == OPTIMIZE_NETWORK ? train_network(&run)
                 : pipeline->optimize.granularity == OPTIMIZE_BLOCK ? train_parts(&run, UNIT_BLOCK)
                                                                    : train_parts(&run, UNIT_LAYER);

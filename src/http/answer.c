@@ -2,6 +2,7 @@
 
 #include "http_private.h"
 
+#include "ptqd/base/clock.h"
 #include "ptqd/base/log.h"
 
 #include <inttypes.h>
@@ -245,14 +246,14 @@ static const char *logged_path(const struct http_request *request)
 static void note_sent(const struct http_request *request)
 {
     struct http_server *server = request->server;
-    durations_add(&server->latency[kind_of(request)], http_clock_us() - request->started_us);
+    durations_add(&server->latency[kind_of(request)], clock_us() - request->started_us);
     if (strcmp(request->method, "HEAD") != 0 && request->answer.status != MHD_HTTP_NOT_MODIFIED)
         atomic_fetch_add(&server->sent_bytes, request->answer.size);
     int status = request->answer.status;
     atomic_fetch_add(&request->server->by_class[status / 100 <= 5 ? status / 100 : 0], 1);
     enum log_level level = status >= 500 ? LOG_WARN : LOG_DEBUG;
     log_write(level, "http", "answered|status=%d ms=%" PRId64 " bytes=%zu method=%s path=\"%s\"",
-              status, http_clock_ms() - request->started_ms, request->answer.size, request->method,
+              status, clock_ms() - request->started_ms, request->answer.size, request->method,
               logged_path(request));
 }
 
@@ -274,8 +275,8 @@ enum MHD_Result http_send(struct http_request *request)
     if (response == NULL)
         return MHD_NO;
     add_headers(request, response);
-    http_set_deadline(request, http_transfer_deadline(request->server, http_clock_ms(),
-                                                      request->answer.size));
+    http_set_deadline(request,
+                      http_transfer_deadline(request->server, clock_ms(), request->answer.size));
     request->phase = PHASE_SENT;
     note_sent(request);
     enum MHD_Result queued =

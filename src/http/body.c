@@ -11,6 +11,8 @@
 
 #include "http_private.h"
 
+#include "ptqd/base/clock.h"
+
 #include <string.h>
 
 enum { PART_BYTES = 128 << 10 };
@@ -84,7 +86,7 @@ static bool give_part(struct http_request *request, void *context, struct error 
 /* False when the server does not wait for it any more. */
 static bool send_part(struct http_request *request)
 {
-    request->held_since_ms = http_clock_ms();
+    request->held_since_ms = clock_ms();
     if (!http_hold(request))
         return false;
     http_pool_add(&request->server->writers, request, give_part);
@@ -98,7 +100,7 @@ static void take_back(struct http_request *request)
         return;
     request->pooled = NULL;
     request->part_size = 0;
-    request->held_ms += http_clock_ms() - request->held_since_ms;
+    request->held_ms += clock_ms() - request->held_since_ms;
     set_deadline(request);
     if (request->pool_failed)
         http_refuse(request, &request->error);

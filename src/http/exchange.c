@@ -9,6 +9,7 @@
 
 #include "http_private.h"
 
+#include "ptqd/base/clock.h"
 #include "ptqd/base/log.h"
 
 #include <assert.h>
@@ -52,8 +53,8 @@ static struct http_request *create_request(struct http_server *server,
     request->peer = peer;
     request->answer.fd = -1;
     request->owner = "";
-    request->started_ms = http_clock_ms();
-    request->started_us = http_clock_us();
+    request->started_ms = clock_ms();
+    request->started_us = clock_us();
     http_take_id(request);
     text_init(&request->body, 0);
     text_init(&request->pending, 0);
@@ -264,7 +265,7 @@ void http_on_completed(void *context, struct MHD_Connection *connection, void **
     struct http_request *request = *slot;
     if (request == NULL)
         return;
-    http_peer_idle(request, http_clock_ms() + server->options.header_timeout_ms +
+    http_peer_idle(request, clock_ms() + server->options.header_timeout_ms +
                                 (int64_t)server->options.idle_timeout_seconds * 1000);
     if (request->answer.file_size > 0)
         uncork(connection);

@@ -290,8 +290,6 @@ int http_tls_retrieve(gnutls_session_t session, const struct gnutls_cert_auth_in
 /* sweeper.c */
 bool http_sweeper_start(struct http_server *server, struct error *err);
 void http_sweeper_stop(struct http_server *server);
-/* Microseconds of the clock of http_clock_ms. */
-int64_t http_clock_us(void);
 /* Allowed until `start_ms` plus the grace plus `bytes` at the slowest rate. */
 int64_t http_transfer_deadline(const struct http_server *server, int64_t start_ms, uint64_t bytes);
 /* http_suspend without timeout in the middle of a body; false when the server is about to end, and

@@ -17,6 +17,8 @@
 
 #include "http_private.h"
 
+#include "ptqd/base/clock.h"
+
 #include <stdlib.h>
 #include <sys/socket.h>
 
@@ -76,7 +78,7 @@ static struct peer *peer_create(struct http_server *server, int fd)
         return NULL;
     peer->server = server;
     peer->fd = fd;
-    peer->deadline_ms = http_clock_ms() + server->options.header_timeout_ms;
+    peer->deadline_ms = clock_ms() + server->options.header_timeout_ms;
     pthread_mutex_lock(&server->lock);
     peer->next = server->peers;
     if (peer->next != NULL)

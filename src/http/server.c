@@ -2,6 +2,7 @@
 
 #include "http_private.h"
 
+#include "ptqd/base/clock.h"
 #include "ptqd/base/log.h"
 
 #include <stdio.h>
@@ -153,7 +154,7 @@ static void wait_for_requests(struct http_server *server, int64_t deadline_ms)
 {
     const struct timespec step = {.tv_nsec = DRAIN_STEP_MS * 1000000};
     while (atomic_load(&server->active) > 0 || atomic_load(&server->resuming) > 0) {
-        if (deadline_ms >= 0 && http_clock_ms() >= deadline_ms)
+        if (deadline_ms >= 0 && clock_ms() >= deadline_ms)
             return;
         nanosleep(&step, NULL);
     }
@@ -176,7 +177,7 @@ void http_server_stop(struct http_server *server, unsigned drain_ms)
         return;
     http_acceptor_stop(server);
     set_state(server, &server->stopping);
-    wait_for_requests(server, http_clock_ms() + drain_ms);
+    wait_for_requests(server, clock_ms() + drain_ms);
     set_state(server, &server->closing);
     wait_for_requests(server, -1);
     MHD_stop_daemon(server->daemon);

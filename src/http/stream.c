@@ -9,6 +9,7 @@
 
 #include "http_private.h"
 
+#include "ptqd/base/clock.h"
 #include "ptqd/base/log.h"
 
 #include <string.h>
@@ -62,7 +63,7 @@ static ssize_t on_read(void *context, uint64_t position, char *bytes, size_t siz
         if (!refill(request))
             return request->stream_over ? MHD_CONTENT_READER_END_OF_STREAM : 0;
         left = request->pending.length;
-        http_set_deadline(request, http_transfer_deadline(request->server, http_clock_ms(), left));
+        http_set_deadline(request, http_transfer_deadline(request->server, clock_ms(), left));
     }
     size_t count = left < size ? left : size;
     memcpy(bytes, request->pending.bytes + request->pending_sent, count);

@@ -17,16 +17,6 @@
 
 enum { TICK_MS = 100, LOOK_FOR_GONE_TICKS = 5 };
 
-int64_t http_clock_ms(void)
-{
-    return clock_ms();
-}
-
-int64_t http_clock_us(void)
-{
-    return clock_us();
-}
-
 int64_t http_transfer_deadline(const struct http_server *server, int64_t start_ms, uint64_t bytes)
 {
     return start_ms + server->options.slow_grace_ms +
@@ -52,7 +42,7 @@ static void suspend(struct http_request *request, int64_t timeout_ms)
 {
     struct http_server *server = request->server;
     request->peer->deadline_ms = 0;
-    request->deadline_ms = timeout_ms >= 0 ? http_clock_ms() + timeout_ms : 0;
+    request->deadline_ms = timeout_ms >= 0 ? clock_ms() + timeout_ms : 0;
     request->suspended = true;
     request->previous_suspended = NULL;
     request->next_suspended = server->suspended;
@@ -128,7 +118,7 @@ static void cut_gone(struct http_server *server)
 
 static void sweep(struct http_server *server)
 {
-    int64_t now = http_clock_ms();
+    int64_t now = clock_ms();
     if (server->ticks++ % LOOK_FOR_GONE_TICKS == 0)
         cut_gone(server);
     for (struct peer *peer = server->peers; peer != NULL; peer = peer->next) {

@@ -47,7 +47,6 @@ void progress_curve(struct progress *progress, int curve);
 
 /* Adds time since `since` to a named part of the report ("gram", "solve"); returns now. */
 double progress_account(struct progress *progress, const char *name, double since);
-double progress_now(void);
 
 /* Ends the last step and fills in the total. */
 void progress_finish(struct progress *progress);

@@ -130,9 +130,6 @@ void http_answer_stream(struct http_request *request, const char *media_type,
 
 enum { HTTP_NO_TIMEOUT = -1 };
 
-/* Milliseconds of the clock by which timeouts are counted. */
-int64_t http_clock_ms(void);
-
 /* In a handler that is not blocking: the connection waits until http_resume, then `next` is called
  * on its thread (in a source: NULL, the source itself is). With a timeout (≥ 0 ms) the server
  * resumes it then, and when it stops; without one somebody must. */
