@@ -2,10 +2,10 @@
 
 #include "api_private.h"
 
+#include "ptqd/base/clock.h"
 #include "ptqd/base/log.h"
 
 #include <stdlib.h>
-#include <time.h>
 
 static const struct http_table *const tables[] = {
     &model_routes,   &dataset_routes, &job_routes,   &run_routes,   &detail_routes,
@@ -28,7 +28,7 @@ bool api_create(const struct api_options *options, struct api **out_api, struct 
     api->options = *options;
     api->imports.limit_bytes = options->import_bytes;
     atomic_store(&api->open, options->open);
-    api->started_ms = (int64_t)time(NULL) * 1000;
+    api->started_ms = clock_unix_ms();
     if (!answer_cache_create(ANSWERS_BYTES, &api->answers, err) ||
         !document_create(&api->document, err)) {
         document_destroy(&api->document);

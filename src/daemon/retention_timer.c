@@ -1,9 +1,9 @@
 #include "retention_timer.h"
 
+#include "ptqd/base/clock.h"
 #include "ptqd/base/log.h"
 
 #include <inttypes.h>
-#include <time.h>
 
 static const uint64_t every_ms = 10 * 60 * 1000;
 
@@ -13,13 +13,20 @@ static bool has_ended(void *context)
     return atomic_load(&timer->ended);
 }
 
+static void tell_of_job(void *context, const char *job)
+{
+    struct retention_timer *timer = context;
+    jobs_tell(timer->jobs, job);
+}
+
 static void do_work(uv_work_t *work)
 {
     struct retention_timer *timer = work->data;
     struct retention_result result;
     struct error err = {.message = ""};
-    int64_t now_ms = (int64_t)time(NULL) * 1000;
-    if (!retention_apply(timer->store, &timer->limits, now_ms, has_ended, timer, &result, &err))
+    const struct retention_caller caller = {has_ended, tell_of_job, timer};
+    int64_t now_ms = clock_unix_ms();
+    if (!retention_apply(timer->store, &timer->limits, now_ms, &caller, &result, &err))
         log_failure("daemon", "can't delete what is past its time", &err);
     else if (result.jobs + result.models + result.datasets > 0)
         log_write(LOG_INFO, "daemon",
@@ -44,9 +51,10 @@ static void on_time(uv_timer_t *handle)
 }
 
 int retention_timer_start(struct retention_timer *timer, uv_loop_t *loop, struct store *store,
-                          const struct retention_limits *limits)
+                          struct jobs *jobs, const struct retention_limits *limits)
 {
     timer->store = store;
+    timer->jobs = jobs;
     timer->limits = *limits;
     (void)uv_timer_init(loop, &timer->timer); /* can't fail */
     timer->timer.data = timer;

@@ -3,6 +3,7 @@
 /* Deletes what is past the limits of retention: when the daemon starts, and then every ten minutes,
  * on a thread of libuv's pool. */
 
+#include "ptqd/jobs/jobs.h"
 #include "ptqd/store/retention.h"
 
 #include <stdatomic.h>
@@ -10,6 +11,7 @@
 
 struct retention_timer {
     struct store *store; /* borrowed */
+    struct jobs *jobs;   /* borrowed; told of the jobs that go */
     struct retention_limits limits;
     uv_timer_t timer;
     uv_work_t work;
@@ -21,5 +23,5 @@ struct retention_timer {
  * other handles, after retention_timer_end. The threads of libuv's pool start here: they block what
  * signals the caller blocks. */
 int retention_timer_start(struct retention_timer *timer, uv_loop_t *loop, struct store *store,
-                          const struct retention_limits *limits);
+                          struct jobs *jobs, const struct retention_limits *limits);
 void retention_timer_end(struct retention_timer *timer);

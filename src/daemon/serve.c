@@ -317,7 +317,7 @@ static bool wait_for_end(struct service *service, uv_loop_t *loop, struct error 
         status = uv_timer_start(&look, on_look, LOOK_EVERY_MS, LOOK_EVERY_MS);
     struct retention_limits limits = retention_limits(service->settings);
     if (status == 0)
-        status = retention_timer_start(&retention, loop, service->store, &limits);
+        status = retention_timer_start(&retention, loop, service->store, service->jobs, &limits);
     if (status == 0) {
         notify_ready();
         hold_signals(SIG_UNBLOCK, true);

@@ -31,6 +31,13 @@ void jobs_wake(struct jobs *jobs)
     uv_mutex_unlock(&jobs->mutex);
 }
 
+void jobs_tell(struct jobs *jobs, const char *job)
+{
+    uv_mutex_lock(&jobs->mutex);
+    queue_notify(jobs, job);
+    uv_mutex_unlock(&jobs->mutex);
+}
+
 /* ---- life ---- */
 
 static bool recover(struct database *database, void *context, struct error *err)

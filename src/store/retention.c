@@ -21,6 +21,7 @@ struct candidate {
     enum kind kind;
     char id[96];       /* "j17", "sha256:…" */
     int64_t before_ms; /* it was there already */
+    bool deleted;
 };
 
 struct round {
@@ -149,8 +150,10 @@ static bool apply_deletion(struct database *database, void *context, struct erro
     };
     for (size_t i = 0; i < round->count; i++) {
         struct error reason = {.message = ""};
-        if (delete_one(database, &round->candidates[i], &reason)) {
-            ++*counters[round->candidates[i].kind];
+        struct candidate *candidate = &round->candidates[i];
+        candidate->deleted = delete_one(database, candidate, &reason);
+        if (candidate->deleted) {
+            ++*counters[candidate->kind];
         } else if (reason.code != E_CONFLICT && reason.code != E_NOT_FOUND) { /* in use, or gone */
             *err = reason;
             return false;
@@ -159,13 +162,22 @@ static bool apply_deletion(struct database *database, void *context, struct erro
     return true;
 }
 
+static void tell(const struct round *round, const struct retention_caller *caller)
+{
+    for (size_t i = 0; caller != NULL && i < round->count; i++) {
+        const struct candidate *candidate = &round->candidates[i];
+        if (candidate->deleted && candidate->kind == KIND_JOB)
+            caller->job_gone(caller->context, candidate->id);
+    }
+}
+
 bool retention_apply(struct store *store, const struct retention_limits *limits, int64_t now_ms,
-                     bool (*ends)(void *context), void *context,
-                     struct retention_result *out_result, struct error *err)
+                     const struct retention_caller *caller, struct retention_result *out_result,
+                     struct error *err)
 {
     struct retention_result total = {.jobs = 0};
     bool goes_on = limits->jobs_ms > 0 || limits->unused_ms > 0 || limits->bytes > 0;
-    while (goes_on && (ends == NULL || !ends(context))) {
+    while (goes_on && (caller == NULL || !caller->ends(caller->context))) {
         struct round round = {.limits = limits, .now_ms = now_ms};
         struct database *database;
         if (!store_reader(store, &database, err) || !find_old(&round, database, err) ||
@@ -173,6 +185,7 @@ bool retention_apply(struct store *store, const struct retention_limits *limits,
             return false;
         if (round.count > 0 && !store_write_now(store, apply_deletion, &round, err))
             return false;
+        tell(&round, caller);
         total.jobs += round.deleted.jobs;
         total.models += round.deleted.models;
         total.datasets += round.deleted.datasets;

@@ -5,6 +5,7 @@
 
 #include "support.h"
 
+#include "ptqd/base/clock.h"
 #include "ptqd/store/retention.h"
 #include "ptqd/store/token_row.h"
 
@@ -12,7 +13,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 static struct service service;
@@ -184,14 +184,6 @@ START_TEST(a_file_that_is_known_need_not_be_sent)
 }
 END_TEST
 
-/* As rows have it. */
-static int64_t clock_ms(void)
-{
-    struct timespec now;
-    (void)clock_gettime(CLOCK_REALTIME, &now); /* it is there */
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 /* Law: who names a file that is there has the time to use it, as who sends it. */
 START_TEST(a_file_that_was_named_is_not_old)
 {
@@ -201,13 +193,13 @@ START_TEST(a_file_that_was_named_is_not_old)
     (void)service_upload(&service, "/v1/datasets", &service.files.evaluation);
     struct retention_result deleted;
     struct error err = {0};
-    int64_t uploaded_ms = clock_ms(), named_ms;
-    while ((named_ms = clock_ms()) == uploaded_ms)
+    int64_t uploaded_ms = clock_unix_ms(), named_ms;
+    while ((named_ms = clock_unix_ms()) == uploaded_ms)
         usleep(100);
     ask_before_body(arena_printf(service.arena, NULL, "/v1/models?id=%s", model), expects, GIGABYTE,
                     200);
     ask_before_body(arena_printf(service.arena, NULL, "/v1/datasets?id=%s", data), "", 0, 200);
-    ck_assert_ok(retention_apply(service.store, &limits, named_ms + limits.unused_ms, NULL, NULL,
+    ck_assert_ok(retention_apply(service.store, &limits, named_ms + limits.unused_ms, NULL,
                                  &deleted, &err),
                  &err);
     ck_assert_int_eq(deleted.models, 0);

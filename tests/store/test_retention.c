@@ -74,7 +74,7 @@ static int64_t now_ms(void)
 
 static void apply(struct retention_limits limits, int64_t at_ms)
 {
-    ck_assert_ok(retention_apply(fixture.store, &limits, at_ms, NULL, NULL, &result, &err), &err);
+    ck_assert_ok(retention_apply(fixture.store, &limits, at_ms, NULL, &result, &err), &err);
 }
 
 START_TEST(without_limits_everything_stays)
@@ -243,21 +243,53 @@ START_TEST(what_is_sent_meanwhile_stays)
 }
 END_TEST
 
-static bool always(void *context)
+/* Who is told, in order. */
+struct witness {
+    bool ends;
+    char jobs[64];
+};
+
+static bool ends(void *context)
 {
-    (void)context;
-    return true;
+    const struct witness *witness = context;
+    return witness->ends;
+}
+
+static void note_job(void *context, const char *job)
+{
+    struct witness *witness = context;
+    ck_assert(!has_job(job));
+    (void)strncat(strncat(witness->jobs, job, 16), " ", 2);
 }
 
 START_TEST(it_stops_when_asked)
 {
     const char *job = finished_job();
     const struct retention_limits limits = {.jobs_ms = 1};
-    ck_assert_ok(retention_apply(fixture.store, &limits, now_ms() + day_ms, always, NULL, &result,
-                                 &err),
+    struct witness witness = {.ends = true};
+    const struct retention_caller caller = {ends, note_job, &witness};
+    ck_assert_ok(retention_apply(fixture.store, &limits, now_ms() + day_ms, &caller, &result, &err),
                  &err);
     ck_assert_int_eq(result.jobs, 0);
     ck_assert(has_job(job));
+    ck_assert_str_eq(witness.jobs, "");
+}
+END_TEST
+
+/* Law: each job that went, and no other, is told of when it is gone. */
+START_TEST(deleted_jobs_are_told_of)
+{
+    char job[JOB_ID_BYTES];
+    struct witness witness = {.ends = false};
+    const struct retention_caller caller = {ends, note_job, &witness};
+    const struct retention_limits limits = {.jobs_ms = 1, .unused_ms = 1};
+    struct job_insert insert = store_fixture_job(&fixture, "ada", 1, 1);
+    (void)finished_job();
+    (void)finished_job();
+    store_fixture_submit(&fixture, &insert, job); /* waits, and stays */
+    ck_assert_ok(retention_apply(fixture.store, &limits, now_ms() + day_ms, &caller, &result, &err),
+                 &err);
+    ck_assert_str_eq(witness.jobs, "j1 j2 ");
 }
 END_TEST
 
@@ -277,6 +309,7 @@ int main(void)
     tcase_add_test(cases, what_was_sent_again_is_not_old);
     tcase_add_test(cases, what_is_sent_meanwhile_stays);
     tcase_add_test(cases, it_stops_when_asked);
+    tcase_add_test(cases, deleted_jobs_are_told_of);
     suite_add_tcase(suite, cases);
     return support_run(suite);
 }

@@ -91,6 +91,8 @@ void jobs_pause_all(struct jobs *jobs, struct jobs_change *change);
 void jobs_resume_all(struct jobs *jobs, struct jobs_change *change);
 /* Workers without a run look for one again: a limit may have been raised beside the queue. */
 void jobs_wake(struct jobs *jobs);
+/* Listeners hear of a job that was changed beside the queue. */
+void jobs_tell(struct jobs *jobs, const char *job);
 /* Blocks until a change without `done` is answered. */
 bool jobs_wait(struct jobs_change *change, struct error *err);
 

@@ -19,9 +19,14 @@ struct retention_result { /* what was deleted */
     int64_t jobs, models, datasets;
 };
 
+struct retention_caller {
+    bool (*ends)(void *context);                      /* asked between writes; true stops */
+    void (*job_gone)(void *context, const char *job); /* behind the write that deleted it */
+    void *context;                                    /* borrowed */
+};
+
 /* Deletes what is past the limits at `now_ms` (milliseconds since 1970), in writes of a few rows,
- * so that others get their turn. `ends` (or NULL) is asked between them; true stops. Not for the
- * thread of a write. */
+ * so that others get their turn. `caller` may be NULL. Not for the thread of a write. */
 bool retention_apply(struct store *store, const struct retention_limits *limits, int64_t now_ms,
-                     bool (*ends)(void *context), void *context,
-                     struct retention_result *out_result, struct error *err);
+                     const struct retention_caller *caller, struct retention_result *out_result,
+                     struct error *err);
