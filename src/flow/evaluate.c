@@ -7,13 +7,30 @@
 #include <math.h>
 #include <string.h>
 
-int64_t evaluate_top(const float *values, int64_t count)
+struct evaluate_decision evaluate_decision_of(const struct graph *graph)
+{
+    int producer = graph->tensors[graph->output].producer;
+    bool is_probability = producer >= 0 && strcmp(graph->nodes[producer].op_type, "Sigmoid") == 0;
+    return (struct evaluate_decision){
+        .elements = tensor_elements(&graph->tensors[graph->output], 1),
+        .threshold = is_probability ? 0.5f : 0.0f,
+    };
+}
+
+/* Index of the largest; the first of equals. */
+static int64_t top_of(const float *values, int64_t count)
 {
     int64_t top = 0;
     for (int64_t i = 1; i < count; i++)
         if (values[i] > values[top])
             top = i;
     return top;
+}
+
+int64_t evaluate_class(const struct evaluate_decision *decision, const float *values)
+{
+    return decision->elements == 1 ? values[0] > decision->threshold
+                                   : top_of(values, decision->elements);
 }
 
 bool evaluate_outputs(const struct graph *graph, bool coarse, const struct samples *samples,
@@ -47,21 +64,22 @@ bool evaluate_outputs(const struct graph *graph, bool coarse, const struct sampl
     return done;
 }
 
-double evaluate_accuracy(const float *outputs, int64_t elements, const int64_t *labels,
-                         int64_t samples)
+double evaluate_accuracy(const float *outputs, const struct evaluate_decision *decision,
+                         const int64_t *labels, int64_t samples)
 {
     int64_t right = 0;
     for (int64_t i = 0; i < samples; i++)
-        right += evaluate_top(outputs + i * elements, elements) == labels[i];
+        right += evaluate_class(decision, outputs + i * decision->elements) == labels[i];
     return (double)right / (double)samples;
 }
 
-double evaluate_agreement(const float *a, const float *b, int64_t elements, int64_t samples)
+double evaluate_agreement(const float *a, const float *b, const struct evaluate_decision *decision,
+                          int64_t samples)
 {
-    int64_t same = 0;
+    int64_t same = 0, elements = decision->elements;
     for (int64_t i = 0; i < samples; i++)
-        same +=
-            evaluate_top(a + i * elements, elements) == evaluate_top(b + i * elements, elements);
+        same += evaluate_class(decision, a + i * elements) ==
+                evaluate_class(decision, b + i * elements);
     return (double)same / (double)samples;
 }
 
@@ -80,7 +98,7 @@ double evaluate_divergence(const float *reference, const float *values, int64_t 
 void evaluate_softmax(float *values, int64_t elements, int64_t samples)
 {
     for (float *row = values; row < values + samples * elements; row += elements) {
-        double largest = (double)row[evaluate_top(row, elements)], sum = 0.0;
+        double largest = (double)row[top_of(row, elements)], sum = 0.0;
         for (int64_t i = 0; i < elements; i++)
             sum += exp((double)row[i] - largest);
         for (int64_t i = 0; i < elements; i++)

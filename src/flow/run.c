@@ -274,8 +274,8 @@ static bool decide(struct run *run, enum run_step_id step)
 
 static bool evaluate_calibration(struct run *run)
 {
-    int64_t elements = tensor_elements(&run->folded->tensors[run->folded->output], 1);
-    int64_t count = run->samples.count * elements;
+    const struct evaluate_decision decision = evaluate_decision_of(run->folded);
+    int64_t count = run->samples.count * decision.elements;
     const struct final_values values = {
         .layers = run->result->layers,
         .distributions = run->result->distributions,
@@ -288,7 +288,7 @@ static bool evaluate_calibration(struct run *run)
                     run->err))
         return false;
     run->result->agreement =
-        evaluate_agreement(values.real, values.quantized, elements, run->samples.count);
+        evaluate_agreement(values.real, values.quantized, &decision, run->samples.count);
     run->result->output_sqnr_db = evaluate_sqnr_db(values.real, values.quantized, count);
     return true;
 }
@@ -324,7 +324,7 @@ static bool evaluate_labels(struct run *run)
     const struct dataset *dataset = run->request->evaluation;
     struct samples all;
     float *real, *quantized;
-    int64_t elements = tensor_elements(&run->folded->tensors[run->folded->output], 1);
+    const struct evaluate_decision decision = evaluate_decision_of(run->folded);
     if (!progress_unit(&run->progress, 2, "evaluation set", run->err) ||
         !dataset_check_input(dataset, run->request->model, run->err) ||
         !dataset_check_labels(dataset, run->request->model, run->err) ||
@@ -333,8 +333,8 @@ static bool evaluate_labels(struct run *run)
         return false;
     struct run_result *result = run->result;
     result->evaluation_samples = all.count;
-    result->float_accuracy = evaluate_accuracy(real, elements, dataset->labels, all.count);
-    result->accuracy = evaluate_accuracy(quantized, elements, dataset->labels, all.count);
+    result->float_accuracy = evaluate_accuracy(real, &decision, dataset->labels, all.count);
+    result->accuracy = evaluate_accuracy(quantized, &decision, dataset->labels, all.count);
     result->loss = result->float_accuracy - result->accuracy;
     return true;
 }

@@ -20,8 +20,8 @@ struct probe {
     const struct sensitivity_request *request;
     struct quant_network *network; /* in float, but for the quantizer in question */
     struct samples samples;
-    const char *origin;  /* content id of their data set, or NULL */
-    int64_t elements;    /* of an output */
+    const char *origin; /* content id of their data set, or NULL */
+    struct evaluate_decision decision;
     bool softmax;        /* outputs are class probabilities; else logits where there are labels */
     float *real, *given; /* [samples][elements] */
     float *probabilities, *other; /* the same as class probabilities; NULL: they are none */
@@ -84,9 +84,10 @@ static bool name_selection(struct probe *probe)
 
 static float *as_probabilities(const struct probe *probe, const float *outputs, float *room)
 {
-    memcpy(room, outputs, (size_t)(probe->samples.count * probe->elements) * sizeof(float));
+    memcpy(room, outputs,
+           (size_t)(probe->samples.count * probe->decision.elements) * sizeof(float));
     if (!probe->softmax)
-        evaluate_softmax(room, probe->elements, probe->samples.count);
+        evaluate_softmax(room, probe->decision.elements, probe->samples.count);
     return room;
 }
 
@@ -96,20 +97,21 @@ static double accuracy_of(const struct probe *probe, const float *outputs)
     if (!has_labels(probe))
         return NAN;
     for (int64_t i = 0; i < probe->samples.count; i++)
-        right += evaluate_top(outputs + i * probe->elements, probe->elements) == label_of(probe, i);
+        right += evaluate_class(&probe->decision, outputs + i * probe->decision.elements) ==
+                 label_of(probe, i);
     return (double)right / (double)probe->samples.count;
 }
 
 static bool measure(void *context, void *out_effect, struct error *err)
 {
     const struct probe *probe = context;
-    int64_t count = probe->samples.count, elements = probe->elements;
+    int64_t count = probe->samples.count, elements = probe->decision.elements;
     if (!evaluate_outputs(probe->network->graph, false, &probe->samples,
                           &probe->request->progress->monitor, probe->arena, probe->given, err))
         return false;
     struct sensitivity_effect effect = {
         .accuracy_drop = accuracy_of(probe, probe->real) - accuracy_of(probe, probe->given),
-        .agreement = evaluate_agreement(probe->real, probe->given, elements, count),
+        .agreement = evaluate_agreement(probe->real, probe->given, &probe->decision, count),
         .output_sqnr_db = evaluate_sqnr_db(probe->real, probe->given, count * elements),
         .divergence = NAN,
     };
@@ -259,13 +261,13 @@ static bool probe_init(struct probe *probe)
                               &request->progress->monitor, probe->arena, &probe->real, probe->err))
         return false;
     probe->softmax = graph_before_softmax(folded, folded->output) != folded->output;
-    probe->elements = tensor_elements(&folded->tensors[folded->output], 1);
-    int64_t count = probe->samples.count * probe->elements;
+    probe->decision = evaluate_decision_of(folded);
+    int64_t elements = probe->decision.elements, count = probe->samples.count * elements;
     probe->given = ARENA_ARRAY(probe->arena, float, count, probe->err);
     float *room = ARENA_ARRAY(probe->arena, float, 2 * count, probe->err);
     if (!probe->given || !room)
         return false;
-    if (probe->softmax || has_labels(probe)) {
+    if (elements > 1 && (probe->softmax || has_labels(probe))) {
         probe->probabilities = as_probabilities(probe, probe->real, room);
         probe->other = room + count;
     }

@@ -301,8 +301,14 @@ bool dataset_check_labels(const struct dataset *dataset, const struct graph *gra
 {
     const struct tensor *output = &graph->tensors[graph->output];
     int64_t classes = shape_elements(&output->shape);
-    if (dataset->classes <= classes)
+    bool decides = classes == 1; /* a single value tells 0 from 1 */
+    if (dataset->classes <= classes + decides)
         return true;
+    if (decides)
+        return FAIL(err, E_INVALID,
+                    "labels go up to %" PRId64 ", but the network's output '%s' is a single value, "
+                    "which tells 0 from 1",
+                    dataset->classes - 1, output->name);
     return FAIL(err, E_INVALID,
                 "labels go up to %" PRId64 ", but the network's output '%s' has %" PRId64
                 " classes (0 to %" PRId64 ")",

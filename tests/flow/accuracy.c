@@ -115,8 +115,8 @@ static float *outputs_on(const struct graph *graph, const struct dataset *datase
 static double accuracy_on(const struct graph *graph, const struct dataset *dataset,
                           struct arena *arena)
 {
-    int64_t elements = tensor_elements(&graph->tensors[graph->output], 1);
-    return evaluate_accuracy(outputs_on(graph, dataset, arena), elements, dataset->labels,
+    const struct evaluate_decision decision = evaluate_decision_of(graph);
+    return evaluate_accuracy(outputs_on(graph, dataset, arena), &decision, dataset->labels,
                              dataset->samples);
 }
 

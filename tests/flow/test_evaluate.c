@@ -21,11 +21,29 @@ static void teardown(void)
     arena_destroy(arena);
 }
 
-START_TEST(the_first_of_equal_values_is_the_top)
+START_TEST(the_first_of_equal_values_is_the_class)
 {
     const float values[] = {1.0f, 3.0f, 3.0f, -1.0f};
-    ck_assert_int_eq(evaluate_top(values, 4), 1);
-    ck_assert_int_eq(evaluate_top(values, 1), 0);
+    ck_assert_int_eq(evaluate_class(&(struct evaluate_decision){.elements = 4}, values), 1);
+}
+END_TEST
+
+/* Law: a single output is a decision, by its sign, or by one half where it is a probability. */
+START_TEST(a_single_output_decides)
+{
+    const char *const operators[] = {"Sigmoid", "Tanh"};
+    const float thresholds[] = {0.5f, 0.0f};
+    for (size_t i = 0; i < 2; i++) {
+        struct tensor tensors[] = {{.producer = -1}, {.producer = 0, .shape = {2, {1, 1}}}};
+        struct node node = {.op_type = operators[i]};
+        const struct graph graph = {
+            .tensors = tensors, .nodes = &node, .tensor_count = 2, .node_count = 1, .output = 1};
+        const struct evaluate_decision decision = evaluate_decision_of(&graph);
+        const float outputs[] = {thresholds[i] + 0.1f, thresholds[i] - 0.1f, thresholds[i]};
+        const int64_t labels[] = {1, 0, 0};
+        ck_assert_double_eq(evaluate_accuracy(outputs, &decision, labels, 3), 1.0);
+        ck_assert_double_eq(evaluate_agreement(outputs, outputs + 1, &decision, 2), 0.5);
+    }
 }
 END_TEST
 
@@ -34,9 +52,10 @@ START_TEST(accuracy_and_agreement_are_shares)
     const float a[] = {0.1f, 0.9f, 0.8f, 0.2f, 0.3f, 0.7f, 0.6f, 0.4f};
     const float b[] = {0.2f, 0.8f, 0.1f, 0.9f, 0.3f, 0.7f, 0.9f, 0.1f};
     const int64_t labels[] = {1, 0, 0, 0};
-    ck_assert_double_eq(evaluate_accuracy(a, 2, labels, 4), 0.75);
-    ck_assert_double_eq(evaluate_agreement(a, b, 2, 4), 0.75);
-    ck_assert_double_eq(evaluate_agreement(a, a, 2, 4), 1.0);
+    const struct evaluate_decision decision = {.elements = 2};
+    ck_assert_double_eq(evaluate_accuracy(a, &decision, labels, 4), 0.75);
+    ck_assert_double_eq(evaluate_agreement(a, b, &decision, 4), 0.75);
+    ck_assert_double_eq(evaluate_agreement(a, a, &decision, 4), 1.0);
 }
 END_TEST
 
@@ -100,7 +119,8 @@ int main(void)
     Suite *suite = suite_create("evaluate");
     TCase *tcase = tcase_create("laws");
     tcase_add_checked_fixture(tcase, setup, teardown);
-    tcase_add_test(tcase, the_first_of_equal_values_is_the_top);
+    tcase_add_test(tcase, the_first_of_equal_values_is_the_class);
+    tcase_add_test(tcase, a_single_output_decides);
     tcase_add_test(tcase, accuracy_and_agreement_are_shares);
     tcase_add_test(tcase, the_noise_ratio_is_in_decibels);
     tcase_add_test(tcase, divergence_is_that_of_the_definition);

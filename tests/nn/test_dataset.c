@@ -314,6 +314,13 @@ START_TEST(labels_must_fit_the_networks_output)
     ck_assert_ok(label("<i4", 1, DIM(2), (const int32_t[]){10, 0}, &dataset), &err);
     ck_assert_fails(dataset_check_labels(dataset, &graph, &err), &err, E_INVALID,
                     "labels go up to 10, but the network's output 'out' has 10 classes (0 to 9)");
+    tensors[1].shape = (struct shape){2, {1, 1}};
+    ck_assert_ok(label("<i4", 1, DIM(2), (const int32_t[]){1, 0}, &dataset), &err);
+    ck_assert_ok(dataset_check_labels(dataset, &graph, &err), &err);
+    ck_assert_ok(label("<i4", 1, DIM(2), (const int32_t[]){2, 0}, &dataset), &err);
+    ck_assert_fails(dataset_check_labels(dataset, &graph, &err), &err, E_INVALID,
+                    "labels go up to 2, but the network's output 'out' is a single value, which "
+                    "tells 0 from 1");
 }
 END_TEST
 

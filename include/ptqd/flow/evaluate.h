@@ -13,15 +13,25 @@ bool evaluate_outputs(const struct graph *graph, bool coarse, const struct sampl
                       const struct recon_monitor *monitor, struct arena *scratch,
                       float *out_outputs, struct error *err);
 
-/* Index of the largest of `count` ≥ 1 values; the first of equals. */
-int64_t evaluate_top(const float *values, int64_t count);
+/* How the output of a sample is a class: of several values the largest is, a single one is class 1
+ * above the threshold and class 0 below. */
+struct evaluate_decision {
+    int64_t elements; /* ≥ 1, of the output */
+    float threshold;
+};
 
-/* Share of the samples (≥ 1) whose largest output is the label's. */
-double evaluate_accuracy(const float *outputs, int64_t elements, const int64_t *labels,
-                         int64_t samples);
+/* What a single output is compared with: one half behind a Sigmoid, 0 otherwise. */
+struct evaluate_decision evaluate_decision_of(const struct graph *graph);
 
-/* Share of the samples for which the largest value of both is the same. */
-double evaluate_agreement(const float *a, const float *b, int64_t elements, int64_t samples);
+int64_t evaluate_class(const struct evaluate_decision *decision, const float *values);
+
+/* Share of the samples (≥ 1) whose class is the label. */
+double evaluate_accuracy(const float *outputs, const struct evaluate_decision *decision,
+                         const int64_t *labels, int64_t samples);
+
+/* Share of the samples whose class is the same by both. */
+double evaluate_agreement(const float *a, const float *b, const struct evaluate_decision *decision,
+                          int64_t samples);
 
 /* Mean Kullback-Leibler divergence of class probabilities from those of a reference, in nats. */
 double evaluate_divergence(const float *reference, const float *values, int64_t elements,

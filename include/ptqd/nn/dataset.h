@@ -46,6 +46,7 @@ void dataset_read(const struct dataset *dataset, int64_t index, float *out);
 /* E_INVALID with both shapes when the samples don't fit the network's input. */
 bool dataset_check_input(const struct dataset *dataset, const struct graph *graph,
                          struct error *err);
-/* E_INVALID when the labels need more classes than the network's output has. */
+/* E_INVALID when the labels need more classes than the network's output has; a single value has
+ * two. */
 bool dataset_check_labels(const struct dataset *dataset, const struct graph *graph,
                           struct error *err);
