@@ -89,6 +89,22 @@ prepare_onnxruntime() {
         --loglevel=error "onnxruntime-node@$version"
 }
 
+fetch_promtool() {
+    rm -f prometheus_*.deb
+    { apt-get download -qq prometheus || { as_root apt-get update -qq &&
+        apt-get download -qq prometheus; }; } && dpkg -x prometheus_*.deb .
+}
+
+# promtool judges the alerts. Its package is unpacked only: installed, it would start a server.
+prepare_promtool() {
+    command -v promtool >/dev/null && return
+    say "fetching promtool"
+    mkdir -p build-promtool
+    cd build-promtool || finish
+    check "promtool" fetch_promtool
+    cd "$root" || finish
+}
+
 # What the dashboard is built from, once for all builds, and what drives a browser in its tests.
 prepare_web() {
     cmp -s web/package-lock.json build-web/done && return
@@ -139,6 +155,8 @@ run() {
 
 prepare_machine
 prepare_onnxruntime
+PATH=$PATH:$root/build-promtool/usr/bin
+prepare_promtool
 prepare_web
 
 # The sanitizers of gcc 12 don't know the address layouts of newer kernels; without randomisation the

@@ -3,7 +3,7 @@
 #
 #   alerts.sh CASES
 #
-# promtool comes with Prometheus; without it the test is skipped (77).
+# promtool is of Debian's package prometheus; without it the test is skipped (77).
 set -eu
 command -v promtool >/dev/null || exit 77
 exec promtool test rules "$1"
