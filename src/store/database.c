@@ -3,7 +3,6 @@
 #include "statement.h"
 #include "wal_gather.h"
 
-#include "ptqd/base/clock.h"
 #include "ptqd/base/file.h"
 
 #include <errno.h>
@@ -174,9 +173,4 @@ bool database_number(struct database *database, const char *sql, int64_t *out_nu
         return false;
     *out_number = number;
     return true;
-}
-
-int64_t database_now_ms(void)
-{
-    return clock_unix_ms();
 }

@@ -47,6 +47,3 @@ bool database_script(struct database *database, const char *sql, struct error *e
 /* The number that a PRAGMA or a query answers with. */
 bool database_number(struct database *database, const char *sql, int64_t *out_number,
                      struct error *err);
-
-/* Milliseconds since 1970. */
-int64_t database_now_ms(void);

@@ -2,6 +2,8 @@
 
 #include "held_row.h"
 
+#include "ptqd/base/clock.h"
+
 static void read_row(struct statement *statement, struct arena *arena, void *out_row)
 {
     struct dataset_row *row = out_row;
@@ -30,7 +32,7 @@ static bool insert_dataset(struct database *database, const struct dataset_row *
     statement_bind_text(&statement, 1, row->id);
     statement_bind_integer(&statement, 2, row->bytes);
     statement_bind_integer(&statement, 3, row->samples);
-    statement_bind_integer(&statement, 4, database_now_ms());
+    statement_bind_integer(&statement, 4, clock_unix_ms());
     return statement_run(&statement, NULL);
 }
 
@@ -48,7 +50,7 @@ static bool insert_holder(struct database *database, const struct dataset_row *r
     statement_bind_text(&statement, 4, row->detail);
     statement_bind_real(&statement, 5, row->scale);
     statement_bind_real(&statement, 6, row->zero_point);
-    statement_bind_integer(&statement, 7, database_now_ms());
+    statement_bind_integer(&statement, 7, clock_unix_ms());
     return statement_run(&statement, NULL);
 }
 

@@ -1,5 +1,6 @@
 #include "held_row.h"
 
+#include "ptqd/base/clock.h"
 #include "ptqd/store/quota.h"
 
 static bool fail_missing(const struct held_kind *kind, const char *id, struct error *err)
@@ -28,7 +29,7 @@ bool held_touch(struct database *database, const struct held_kind *kind, const c
     struct statement statement;
     statement_open(&statement, database, kind->touch, err);
     statement_bind_text(&statement, 1, id);
-    statement_bind_integer(&statement, 2, database_now_ms());
+    statement_bind_integer(&statement, 2, clock_unix_ms());
     return statement_run(&statement, NULL);
 }
 

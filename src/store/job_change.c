@@ -7,6 +7,7 @@
 #include "row_id.h"
 #include "statement.h"
 
+#include "ptqd/base/clock.h"
 #include "ptqd/store/quota.h"
 
 #include <inttypes.h>
@@ -81,7 +82,7 @@ bool job_row_cancel(struct database *database, const char *id, int64_t *out_runs
                    " WHERE job = ?1 AND state = 'queued'",
                    err);
     statement_bind_integer(&statement, 1, brief.number);
-    statement_bind_integer(&statement, 2, database_now_ms());
+    statement_bind_integer(&statement, 2, clock_unix_ms());
     if (!statement_run(&statement, NULL))
         return false;
     *out_runs = brief.queued + brief.running;

@@ -7,6 +7,7 @@
 #include "row_id.h"
 #include "statement.h"
 
+#include "ptqd/base/clock.h"
 #include "ptqd/base/mem.h"
 #include "ptqd/store/quota.h"
 
@@ -163,7 +164,7 @@ bool job_row_insert(struct database *database, const struct job_insert *insert,
         return true;
     }
 
-    int64_t runs, number, now_ms = database_now_ms();
+    int64_t runs, number, now_ms = clock_unix_ms();
     if (insert->variant_count == 0 || insert->seed_count == 0 ||
         !mem_mul_i64((int64_t)insert->variant_count, (int64_t)insert->seed_count, &runs))
         return FAIL(err, E_INVALID, "a job of %zu variants with %zu seeds each has no runs",

@@ -2,6 +2,8 @@
 
 #include "held_row.h"
 
+#include "ptqd/base/clock.h"
+
 static void read_row(struct statement *statement, struct arena *arena, void *out_row)
 {
     struct model_row *row = out_row;
@@ -29,7 +31,7 @@ static bool insert_model(struct database *database, const struct model_row *row,
     statement_bind_text(&statement, 2, row->format);
     statement_bind_text(&statement, 3, row->detail);
     statement_bind_integer(&statement, 4, row->bytes);
-    statement_bind_integer(&statement, 5, database_now_ms());
+    statement_bind_integer(&statement, 5, clock_unix_ms());
     return statement_run(&statement, NULL);
 }
 
@@ -43,7 +45,7 @@ static bool insert_holder(struct database *database, const struct model_row *row
     statement_bind_text(&statement, 1, row->id);
     statement_bind_text(&statement, 2, row->owner);
     statement_bind_text(&statement, 3, row->name);
-    statement_bind_integer(&statement, 4, database_now_ms());
+    statement_bind_integer(&statement, 4, clock_unix_ms());
     return statement_run(&statement, NULL);
 }
 

@@ -8,6 +8,8 @@
 #include "row_list.h"
 #include "run_read.h"
 
+#include "ptqd/base/clock.h"
+
 #include <inttypes.h>
 
 /* ---- claiming ---- */
@@ -73,7 +75,7 @@ static bool start_run(struct database *database, int64_t job, const char *worker
                    err);
     statement_bind_integer(&statement, 1, job);
     statement_bind_text(&statement, 2, worker);
-    statement_bind_integer(&statement, 3, database_now_ms());
+    statement_bind_integer(&statement, 3, clock_unix_ms());
     int64_t number = statement_step(&statement) ? statement_integer(&statement, 0) : 0;
     if (!statement_run(&statement, NULL))
         return false;
@@ -182,7 +184,7 @@ bool run_row_succeed(struct database *database, const char *id, const struct run
                    " WHERE number = ?1",
                    err);
     statement_bind_integer(&statement, 1, number);
-    statement_bind_integer(&statement, 2, database_now_ms());
+    statement_bind_integer(&statement, 2, clock_unix_ms());
     statement_bind_real(&statement, 3, outcome->accuracy);
     statement_bind_real(&statement, 4, outcome->loss);
     statement_bind_real(&statement, 5, outcome->agreement);
@@ -209,7 +211,7 @@ bool run_row_fail(struct database *database, const char *id, const struct error 
                    " problem_message = ?4, problem_pointer = ?5 WHERE number = ?1",
                    err);
     statement_bind_integer(&statement, 1, number);
-    statement_bind_integer(&statement, 2, database_now_ms());
+    statement_bind_integer(&statement, 2, clock_unix_ms());
     statement_bind_text(&statement, 3, error_code_name(code));
     statement_bind_text(&statement, 4, problem->message);
     statement_bind_text(&statement, 5, problem->pointer);
@@ -225,7 +227,7 @@ bool run_row_cancelled(struct database *database, const char *id, struct error *
     statement_open(&statement, database,
                    "UPDATE run SET state = 'cancelled', finished_ms = ?2 WHERE number = ?1", err);
     statement_bind_integer(&statement, 1, number);
-    statement_bind_integer(&statement, 2, database_now_ms());
+    statement_bind_integer(&statement, 2, clock_unix_ms());
     return statement_run(&statement, NULL);
 }
 
@@ -242,7 +244,7 @@ bool run_row_requeue(struct database *database, const char *id, struct error *er
                    "  FROM job WHERE run.number = ?1 AND job.number = run.job",
                    err);
     statement_bind_integer(&statement, 1, number);
-    statement_bind_integer(&statement, 2, database_now_ms());
+    statement_bind_integer(&statement, 2, clock_unix_ms());
     return statement_run(&statement, NULL);
 }
 
@@ -265,7 +267,7 @@ static bool recover(struct database *database, const char *sql, int64_t *out_run
 {
     struct statement statement;
     statement_open(&statement, database, sql, err);
-    statement_bind_integer(&statement, 1, database_now_ms());
+    statement_bind_integer(&statement, 1, clock_unix_ms());
     statement_bind_integer(&statement, 2, database->limits.run_crashes);
     return statement_run(&statement, out_runs);
 }

@@ -2,6 +2,7 @@
 
 #include "row_list.h"
 
+#include "ptqd/base/clock.h"
 #include "ptqd/base/digest.h"
 
 #include <stdio.h>
@@ -61,7 +62,7 @@ bool token_row_insert(struct database *database, const struct token_row *row, st
                    err);
     bind_terms(&statement, row);
     statement_bind_text(&statement, 6, row->digest);
-    statement_bind_integer(&statement, 7, database_now_ms());
+    statement_bind_integer(&statement, 7, clock_unix_ms());
     return statement_run(&statement, NULL);
 }
 

@@ -7,6 +7,8 @@
 #include "store_fixture.h"
 #include "support.h"
 
+#include "ptqd/base/clock.h"
+
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -69,7 +71,7 @@ static int64_t number_of(const char *sql)
 
 static int64_t now_ms(void)
 {
-    return database_now_ms();
+    return clock_unix_ms();
 }
 
 static void apply(struct retention_limits limits, int64_t at_ms)
