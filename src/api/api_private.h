@@ -164,6 +164,8 @@ bool add_job_of(struct json *object, struct api *api, struct database *database,
 bool add_run(struct json *object, struct api *api, struct database *database,
              const struct run_row *row, struct arena *arena, struct error *err);
 
+bool find_job(struct http_request *request, struct api *api, const char *id,
+              struct database **out_database, struct job_row *out_row, struct error *err);
 /* The run that the path names. */
 bool find_run(struct http_request *request, struct api *api, struct database **out_database,
               struct run_row *out_row, struct error *err);

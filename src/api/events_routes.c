@@ -356,8 +356,7 @@ static bool watch_job(struct http_request *request, void *context, struct error 
     struct api *api = context;
     struct database *database;
     struct job_row row;
-    if (!store_reader(api->options.store, &database, err) ||
-        !job_row_find(database, http_param(request, "id"), http_arena(request), &row, err))
+    if (!find_job(request, api, http_param(request, "id"), &database, &row, err))
         return false;
     if (has_seen_end(request, &row))
         return reply_nothing(request);

@@ -142,8 +142,8 @@ static bool list(struct http_request *request, void *context, struct error *err)
     return reply_view(request, &jobs_view, form, object, err);
 }
 
-static bool find_job(struct http_request *request, struct api *api, const char *id,
-                     struct database **out_database, struct job_row *out_row, struct error *err)
+bool find_job(struct http_request *request, struct api *api, const char *id,
+              struct database **out_database, struct job_row *out_row, struct error *err)
 {
     return store_reader(api->options.store, out_database, err) &&
            job_row_find(*out_database, id, http_arena(request), out_row, err);

@@ -84,11 +84,9 @@ static bool make_report(struct http_request *request, void *context, struct erro
 
 static bool get(struct http_request *request, void *context, struct error *err)
 {
-    struct api *api = context;
     struct database *database;
     struct job_row row;
-    if (!store_reader(api->options.store, &database, err) ||
-        !job_row_find(database, http_param(request, "id"), http_arena(request), &row, err))
+    if (!find_job(request, context, http_param(request, "id"), &database, &row, err))
         return false;
     return job_counts_all(&row.counts) > DIRECT_RUNS_MAX ? http_block(request, make_report, err)
                                                          : make_report(request, context, err);

@@ -161,8 +161,7 @@ bool reply_replayed(struct http_request *request, struct api *api, const char *j
     struct json *object = json_object(arena);
     struct database *database;
     struct job_row row;
-    if (!store_reader(api->options.store, &database, err) ||
-        !job_row_find(database, job, arena, &row, err) ||
+    if (!find_job(request, api, job, &database, &row, err) ||
         !add_job(object, api, database, &row, arena, err))
         return false;
     http_add_header(request, "Idempotency-Replayed", "true");
