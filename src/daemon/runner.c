@@ -136,7 +136,7 @@ void runner_discard_job(void *context, const char *job)
 struct reporter {
     const struct run_ticket *ticket;
     struct keeper *keeper;
-    double start; /* seconds of the monotonic clock */
+    double start; /* clock_seconds */
     struct pace pace;
 };
 
@@ -147,15 +147,16 @@ static bool on_progress(void *context, const struct run_progress *progress)
 {
     struct reporter *reporter = context;
     double fraction = progress->fraction;
-    if (reporter->ticket->attempt > 1 && clock_seconds() - reporter->start < catch_up_seconds)
-        reporter->pace = (struct pace){.since = clock_seconds(), .base = fraction};
+    double now = clock_seconds();
+    if (reporter->ticket->attempt > 1 && now - reporter->start < catch_up_seconds)
+        reporter->pace = (struct pace){.since = now, .base = fraction};
     struct ticket_progress report = {
         .unit = progress->unit,
         .units = progress->units,
         .fraction = fraction,
         .resumed = reporter->pace.base,
         .loss = progress->loss,
-        .seconds_left = pace_seconds_left(&reporter->pace, fraction, 1 - fraction, clock_seconds()),
+        .seconds_left = pace_seconds_left(&reporter->pace, fraction, 1 - fraction, now),
     };
     (void)snprintf(report.step, sizeof(report.step), "%s", progress->step); /* names are short */
     if (is_due(reporter->keeper))
